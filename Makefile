@@ -1,0 +1,42 @@
+# Every target is one line over a Python entry point. Choose an interpreter with PYTHON=…, else the newest suitable one is taken.
+SYSTEM_PYTHON := $(shell command -v python3 || command -v python)
+SETUP := @$(if $(SYSTEM_PYTHON),,$(error Python 3.11 or newer is needed and there is none on PATH)) $(SYSTEM_PYTHON) tools/setup_environment.py $(if $(PYTHON),--python $(PYTHON))
+RUN := .venv/bin/python -m
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e lint fmt local-model clean
+
+help:              ## this list
+	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
+
+setup:             ## everything for developing and testing, in .venv and webapp/node_modules
+	$(SETUP)
+
+setup-mock:
+	$(SETUP) --requirements mock
+
+mock: setup-mock   ## the whole app on http://127.0.0.1:4280; more options: make mock ARGS="--speed 4"
+	@exec $(RUN) mockserver up --on-miss generate $(ARGS)
+
+test: lint test-unit test-integration test-e2e  ## all of it
+
+test-unit: setup   ## no socket, no sleep
+	@$(RUN) pytest tests/unit $(ARGS)
+
+test-integration: setup  ## real processes on loopback
+	@$(RUN) pytest tests/integration $(ARGS)
+
+test-e2e: setup    ## a browser, through the real API
+	@$(RUN) pytest tests/e2e $(ARGS)
+
+lint: setup        ## style and types, of Python and of the page
+	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && npm --prefix webapp run --silent check
+
+fmt: setup         ## put everything into its one form
+	@$(RUN) ruff check --fix-only --quiet; $(RUN) ruff format
+
+local-model: setup-mock  ## a real model on this machine to record from; stop it with: make local-model ARGS=stop
+	@.venv/bin/python tools/local_model.py $(or $(ARGS),start)
+
+clean:             ## remove everything make made
+	rm -rf .venv .cache .local-model dist test-results webapp/node_modules webapp/dist .mypy_cache .pytest_cache .ruff_cache

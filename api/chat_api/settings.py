@@ -1,0 +1,53 @@
+"""What the API is told by its environment; the only place that reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The app's settings; all have defaults, so that the app starts in an empty environment and health says what is missing.
+
+    Azure OpenAI is used where `azure_endpoint` is set, else OpenAI or whatever speaks like it at `base_url` (None is
+    OpenAI's own). `model` is the deployment's name on Azure. `api_version` empty is Azure's `/openai/v1`.
+    `required_role` empty lets everybody signed in ask.
+    """
+
+    azure_endpoint: str = ""
+    api_version: str = ""
+    base_url: str | None = None
+    api_key: str = ""
+    model: str = ""
+    system_prompt: str = DEFAULT_SYSTEM_PROMPT
+    required_role: str = "invited"
+    # Static Web Apps cuts a request after 45 seconds; one try and its answer's beginning stay below.
+    timeout_s: float = 40
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The environment variables without which no model can be asked."""
+        prefix, model = (
+            ("AZURE_OPENAI", "AZURE_OPENAI_DEPLOYMENT") if self.azure_endpoint else ("OPENAI", "OPENAI_MODEL")
+        )
+        needed = {f"{prefix}_API_KEY": self.api_key, model: self.model}
+        return tuple(name for name, value in needed.items() if not value)
+
+
+def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings an environment describes."""
+    azure = environment.get("AZURE_OPENAI_ENDPOINT", "")
+    key, model = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT") if azure else ("OPENAI_API_KEY", "OPENAI_MODEL")
+    return Settings(
+        azure_endpoint=azure.rstrip("/"),
+        api_version=environment.get("AZURE_OPENAI_API_VERSION", ""),
+        base_url=environment.get("OPENAI_BASE_URL") or None,
+        api_key=environment.get(key, ""),
+        model=environment.get(model, ""),
+        system_prompt=environment.get("SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT),
+        required_role=environment.get("REQUIRED_ROLE", "invited"),
+    )

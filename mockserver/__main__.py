@@ -1,0 +1,5 @@
+"""`python -m mockserver` is `dress-rehearsal`."""
+
+from mockserver.cli import main
+
+main()

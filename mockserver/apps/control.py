@@ -1,0 +1,71 @@
+"""The control routes, under /__admin: what happened, what is said, and starting afresh."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+
+from mockserver.journal import Entry
+from mockserver.simulation import Simulation
+from mockserver.stub import StubError, parse_stub
+
+TOKEN_HEADER = "x-mockserver-token"  # noqa: S105  a header's name
+
+
+def create_app(simulation: Simulation, token: str) -> Flask:
+    """The routes over a simulation. Reading is free on this machine; whatever changes something needs the token."""
+    app = Flask("mockserver.control", static_folder=None)
+
+    @app.before_request
+    def authorise() -> tuple[Response, int] | None:
+        given = request.headers.get(TOKEN_HEADER, "")
+        if request.method == "GET" or hmac.compare_digest(given.encode(), token.encode()):
+            return None
+        return jsonify(error=f"{request.method} changes something: send this run's token in {TOKEN_HEADER}"), 403
+
+    @app.get("/__admin/health")
+    def health() -> Response:
+        return jsonify(
+            status="ok", on_miss=simulation.on_miss, files=simulation.library.files, stubs=len(simulation.library)
+        )
+
+    @app.get("/__admin/journal")
+    def journal() -> Response:
+        return jsonify([_shown(entry) for entry in simulation.journal])
+
+    @app.post("/__admin/stubs")
+    def say() -> tuple[Response, int]:
+        entries = request.get_json(silent=True)
+        if not isinstance(entries, list):
+            return jsonify(error="a JSON list of stubs is needed, as in a scenario file"), 400
+        said = len(simulation.stubs)
+        try:
+            stubs = [parse_stub(entry, f"said#{said + number}") for number, entry in enumerate(entries, 1)]
+        except StubError as error:
+            return jsonify(error=str(error)), 400
+        simulation.say(*stubs)
+        return jsonify(stubs=[stub.name for stub in stubs]), 201
+
+    @app.post("/__admin/reset")
+    def reset() -> tuple[str, int]:
+        simulation.reset()
+        return "", 204
+
+    return app
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    body = entry.request.body.decode("utf-8", "replace")
+    return {
+        "number": entry.number,
+        "method": entry.request.method,
+        "target": entry.request.target,
+        "body": entry.request.json_object() or body,
+        "status": entry.answer.status if entry.answer else None,
+        "decided_by": entry.decided_by,
+        "end": entry.end,
+        "events_sent": entry.events_sent,
+        "took_ms": round(entry.took_s * 1000),
+    }

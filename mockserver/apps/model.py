@@ -1,0 +1,47 @@
+"""The model endpoint as a Flask application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Flask, Response
+
+from mockserver.apps import asked
+from mockserver.exchange import Answer, End, json_answer
+from mockserver.journal import Entry
+from mockserver.play import play_blocking
+from mockserver.simulation import Simulation
+
+
+def create_app(simulation: Simulation) -> Flask:
+    """The endpoint over a simulation. A reset is a body that breaks off here: WSGI knows no harder end."""
+    app = Flask("mockserver.model", static_folder=None)
+
+    @app.before_request  # before routing: every path and method is the simulation's to judge
+    def answer() -> Response:
+        entry = simulation.answer(asked())
+        answer = entry.answer or json_answer(
+            501, {"error": {"message": "Recording needs `dress-rehearsal model`.", "type": "mockserver_error"}}
+        )
+        simulation.clock.block_until(entry.at_s + answer.head_after_ms / 1000)
+        response = Response(_events(simulation, entry, answer), answer.status, list(answer.headers))
+        if not answer.streams and answer.end is End.EOF:
+            response.content_length = len(answer.body)
+        return response
+
+    return app
+
+
+def _events(simulation: Simulation, entry: Entry, answer: Answer) -> Iterator[bytes]:
+    sent, end = 0, "client left"
+    try:
+        for data in play_blocking(answer, since_s=entry.at_s, clock=simulation.clock):
+            yield data
+            sent += 1
+        end = str(answer.end)
+        if answer.end is not End.EOF:
+            raise ConnectionResetError(f"{answer.end} by {answer.decided_by}")
+    finally:
+        simulation.journal.close(
+            entry, end=end, events_sent=sent, took_s=simulation.clock.now() - entry.at_s, answer=answer
+        )

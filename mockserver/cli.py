@@ -1,0 +1,297 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contracts.operations import Backend
+from mockserver import __version__, cassette, console
+from mockserver.front import SiteFront, Visit
+from mockserver.functions.process import READY, StartError
+from mockserver.journal import Entry
+from mockserver.library import SHIPPED, ConflictError
+from mockserver.rehearsal import AppOptions, Model, ModelOptions, Rehearsal, SetUpError, state_folder
+from mockserver.server import PortTakenError, Servers, bind, url_of
+from mockserver.simulation import OnMiss
+from mockserver.stub import StubError
+from mockserver.swa.config import ConfigError
+from mockserver.swa.personas import SHIPPED as SHIPPED_PERSONAS
+from mockserver.swa.personas import PersonaError, load_personas
+
+#: What people can mend: each of these says what, where and how in its message.
+_EXPLAINED = (
+    cassette.CassetteError,
+    ConfigError,
+    ConflictError,
+    PersonaError,
+    PortTakenError,
+    SetUpError,
+    StartError,
+    StubError,
+    OSError,
+)
+
+_PATH = click.Path(path_type=Path)
+_PORT = click.IntRange(0, 65535)
+
+
+def _model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of everything that answers as a model."""
+    for option in (
+        click.option(
+            "--speed",
+            type=click.FloatRange(min=0, min_open=True),
+            default=1.0,
+            metavar="X",
+            help="Play answers X times as fast.",
+        ),
+        click.option(
+            "--upstream",
+            metavar="URL",
+            help="The real endpoint to record from. Its key: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.",
+        ),
+        click.option(
+            "--on-miss",
+            type=click.Choice([each.value for each in OnMiss]),
+            default=OnMiss.ERROR.value,
+            show_default=True,
+            help="For a request that no stub fits.",
+        ),
+        click.option(
+            "--cassettes",
+            type=_PATH,
+            multiple=True,
+            metavar="DIR",
+            help="Cassettes and scenarios; may be repeated. Default: those that come along.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="dress-rehearsal")
+def main() -> None:
+    """Your whole Azure chat app on this machine: sign-in, roles, the real API, streamed model answers."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+
+
+@main.command()
+@_model_options
+@click.option(
+    "--backend",
+    type=click.Choice([each.value for each in Backend]),
+    default=Backend.OPENAI.value,
+    show_default=True,
+    help="Which endpoint the API is set up for.",
+)
+@click.option(
+    "--webapp",
+    type=_PATH,
+    default="webapp/dist",
+    show_default=True,
+    metavar="DIR",
+    help="The built page, with its staticwebapp.config.json.",
+)
+@click.option("--api", type=_PATH, default="api", show_default=True, metavar="DIR", help="The function app.")
+@click.option("--personas", type=_PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
+@click.option("--site-port", type=_PORT, default=4280, show_default=True)
+@click.option("--model-port", type=_PORT, default=4281, show_default=True)
+@click.option("--functions-port", type=_PORT, default=7071, show_default=True)
+def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
+    """Start the whole app; the last line says where it is."""
+    backend = Backend(options["backend"])
+    rehearsal: Rehearsal | None = None
+
+    def report_model(entry: Entry) -> None:
+        _report_miss(entry)
+        if rehearsal is None or not rehearsal.asked_for(entry.request.header("x-request-id")):
+            _say(console.model_line(entry))
+
+    with _explained():
+        model = Model(_model(options, options["model_port"]), report=report_model)
+        app = AppOptions(webapp, api, load_personas(personas), backend, options["site_port"], options["functions_port"])
+        rehearsal = Rehearsal(model, app, report=_report_visit)
+        with model, rehearsal, _token_file(model) as token_file:
+            answers = model.simulation.library
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            _say(f"model      {model.url}/v1 and /openai   {len(answers)} answers; on a miss: {options['on_miss']}")
+            _say(f"control    {model.url}/__admin   token in {token_file}")
+            _say(f"functions  {rehearsal.api_url}   {api} in this Python {version}, set up for {backend}")
+            _say(f"site       {webapp}   sign in as {', '.join(rehearsal.site.personas)}")
+            click.echo(rehearsal.url)
+            _wait(lambda: "The Functions host ended by itself; the reason stands above." if rehearsal.failed else None)
+
+
+@main.command()
+@_model_options
+@click.option("--port", type=_PORT, default=4281, show_default=True)
+@click.option("--api-key", metavar="KEY", help="The only key to accept. Default: any that is not empty.")
+def model(port: int, api_key: str | None, **options: Any) -> None:
+    """Start the model endpoint alone."""
+
+    def report(entry: Entry) -> None:
+        _report_miss(entry)
+        _say(console.model_line(entry))
+
+    with (
+        _explained(),
+        Model(_model(options, port, api_key), report=report) as endpoint,
+        _token_file(endpoint) as token_file,
+    ):
+        _say(f"OPENAI_BASE_URL={endpoint.url}/v1   or azure_endpoint={endpoint.url}")
+        _say(
+            f"{len(endpoint.simulation.library)} answers; on a miss: {options['on_miss']}; control: {endpoint.url}/__admin, token in {token_file}"
+        )
+        click.echo(f"{READY}{endpoint.url}")
+        _wait()
+
+
+@main.command()
+@click.option(
+    "--app", type=_PATH, required=True, metavar="DIR", help="The built page, with its staticwebapp.config.json."
+)
+@click.option("--api", "api_url", metavar="URL", help="Where its API answers.")
+@click.option("--personas", type=_PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
+@click.option("--port", type=_PORT, default=4280, show_default=True)
+def site(app: Path, api_url: str | None, personas: Path, port: int) -> None:
+    """Start a site alone: gate, sign-in, files and the proxy to its API."""
+    from mockserver.apps.site import create_app
+    from mockserver.clock import SystemClock
+    from mockserver.swa.principal import Sessions, session_key
+    from mockserver.swa.site import load_site
+
+    with _explained():
+        clock = SystemClock()
+        sessions = Sessions(session_key(state_folder()), clock)
+        folder = load_site(
+            app,
+            personas=load_personas(personas),
+            sessions=sessions,
+            clock=clock,
+            api_url=api_url and api_url.rstrip("/"),
+        )
+        socket = bind(port, "the site")
+        front = SiteFront(create_app(folder), folder, report=lambda visit: _report_visit(visit, ()))
+        servers = Servers((front, socket), at_end=front.close)
+        servers.start()
+        click.echo(f"{READY}{url_of(socket)}")
+        try:
+            _wait()
+        finally:
+            servers.stop()
+
+
+@main.command()
+@click.option("--app", type=_PATH, required=True, metavar="DIR", help="The folder of function_app.py.")
+@click.option("--port", type=_PORT, default=7071, show_default=True)
+@click.option("--stop-on-eof", is_flag=True, hidden=True, help="End when standard input does.")
+def functions(app: Path, port: int, stop_on_eof: bool) -> None:
+    """Start a function app alone."""
+    from mockserver.functions.inprocess import InProcessHost, LoadError, load_functions
+
+    with _explained():
+        socket = bind(port, "the Functions host")
+        try:
+            loaded = load_functions(app)
+        except LoadError as error:
+            raise click.ClickException(str(error)) from error
+        servers = Servers((InProcessHost(loaded), socket))
+        servers.start()
+        click.echo(f"{READY}{url_of(socket)}")
+        sys.stdout.flush()
+        try:
+            _wait(stop_on_eof=stop_on_eof)
+        finally:
+            servers.stop()
+
+
+@main.group("cassette")
+def cassette_group() -> None:
+    """Work on cassettes."""
+
+
+@cassette_group.command("fmt")
+@click.argument("paths", nargs=-1, required=True, type=_PATH)
+def cassette_fmt(paths: tuple[Path, ...]) -> None:
+    """Write cassettes in their one form, with waits that fit the events again after an edit by hand."""
+    with _explained():
+        for name, path in cassette.files(paths):
+            text = path.read_bytes()
+            formatted = cassette.dump(cassette.parse(path, text, mend=True))
+            if formatted.encode() != text:
+                cassette.write(path, formatted)
+                click.echo(f"{name}: written anew")
+
+
+# --- shared by the commands ------------------------------------------------------------------------------------------
+
+
+def _model(options: dict[str, Any], port: int, api_key: str | None = None) -> ModelOptions:
+    on_miss = OnMiss(options["on_miss"])
+    folders = options["cassettes"] or (() if on_miss is OnMiss.RECORD else (SHIPPED,))
+    return ModelOptions(folders, on_miss, options["upstream"], port, api_key, options["speed"])
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turns what people can mend into one message and exit status 1."""
+    try:
+        yield
+    except _EXPLAINED as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _token_file(running: Model) -> Iterator[Path]:
+    """The control token of this run, in a file for this user alone while it runs."""
+    folder = state_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"token-{running.url.rpartition(':')[2]}"
+    path.unlink(missing_ok=True)
+    path.touch(0o600)
+    path.write_text(running.token, encoding="ascii")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _wait(problem: Callable[[], str | None] = lambda: None, *, stop_on_eof: bool = False) -> None:
+    """Return on Ctrl-C, on SIGTERM, or at the end of standard input where asked; raise StartError at a problem."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    if stop_on_eof:
+        threading.Thread(target=_at_eof, args=(stopped,), daemon=True).start()
+    while not stopped.wait(0.3):
+        if text := problem():
+            raise StartError(text)
+
+
+def _at_eof(stopped: threading.Event) -> None:
+    sys.stdin.read()
+    stopped.set()
+
+
+def _report_miss(entry: Entry) -> None:
+    if text := console.miss_text(entry):
+        click.secho(text, fg="yellow", err=True)
+
+
+def _report_visit(visit: Visit, asked: Sequence[Entry]) -> None:
+    if line := console.visit_line(visit, asked):
+        _say(line)
+
+
+def _say(text: str) -> None:
+    click.echo(text)

@@ -1,0 +1,142 @@
+"""One request on the wire: reads it, answers it in pieces, resets it, and knows at once when the client has left."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mockserver.exchange import End, Headers, Request
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+#: Names under which this machine is reached; any other Host is somebody's DNS pointing here.
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_EXTENSION, _TRANSPORT = "mockserver", "transport"
+
+
+class WireProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, handing its transport to the application: the only way to a true reset."""
+
+    def on_message_begin(self) -> None:
+        """Start a request, with the transport among its extensions."""
+        super().on_message_begin()
+        self.scope["extensions"] = {_EXTENSION: {_TRANSPORT: self.transport}}
+
+
+class TooLargeError(Exception):
+    """The request's body is larger than the limit."""
+
+
+class Connection:
+    """One HTTP exchange as an ASGI server hands it over."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._gone: asyncio.Task[None] | None = None
+        self._headers: Headers = tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
+        )
+
+    @property
+    def host(self) -> str:
+        """The Host header without the port, lower-case; empty where there is none."""
+        value = next((value for name, value in self._headers if name == "host"), "").lower()
+        name, colon, port = value.rpartition(":")
+        return name if colon and port.isdigit() else value
+
+    async def read(self, limit_bytes: int) -> Request:
+        """The whole request.
+
+        Raises:
+            TooLargeError: the body is longer than the limit.
+        """
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                break
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > limit_bytes:
+                raise TooLargeError
+            chunks.append(chunk)
+            if not message.get("more_body"):
+                break
+        path = self._scope["raw_path"].decode("latin-1")
+        return Request(
+            self._scope["method"], path, self._scope["query_string"].decode("latin-1"), self._headers, b"".join(chunks)
+        )
+
+    async def until_gone(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Run the work, cancelling it the moment the client leaves; whether it ran to its end.
+
+        Call it after `read`: what the client sends next is its leaving.
+        """
+        if self._gone is None:
+            self._gone = asyncio.create_task(self._left())
+        task = asyncio.create_task(work)
+        await asyncio.wait({task, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+        finished = task.done()
+        if not finished:
+            task.cancel()
+            await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()
+        return finished
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head of the answer."""
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes of the body."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self) -> None:
+        """End the answer properly."""
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def answer(self, status: int, text: str) -> None:
+        """Send a whole plain-text answer."""
+        body = text.encode()
+        await self.start(status, (("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body)))))
+        await self.write(body)
+        await self.finish()
+
+    async def end(self, end: End) -> None:
+        """End the answer properly, with an RST as a crashed peer would, or never."""
+        match end:
+            case End.EOF:
+                await self.finish()
+            case End.RESET:
+                transport = self._scope["extensions"][_EXTENSION][_TRANSPORT]
+                transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+                transport.abort()
+            case End.STALL:
+                await asyncio.Event().wait()
+
+    def again(self, body: bytes) -> Receive:
+        """A receive that hands out the body that was read already, then what else comes."""
+        unread = [body]
+
+        async def receive() -> MutableMapping[str, Any]:
+            return (
+                {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await self._receive()
+            )
+
+        return receive
+
+    async def _left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass

@@ -1,0 +1,114 @@
+"""The shapes everything here is made of: a request becomes an answer, and an answer is played event by event."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Headers = tuple[tuple[str, str], ...]
+
+#: An event ends with a blank line; lines end in LF, CRLF or CR.
+_EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+
+
+class End(StrEnum):
+    """How an answer ends on the wire."""
+
+    EOF = "eof"
+    RESET = "reset"
+    STALL = "stall"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks. `raw_path` and `query` are as sent, percent-encoding included; header names are lower-case."""
+
+    method: str
+    raw_path: str
+    query: str = ""
+    headers: Headers = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name, or None where there is none."""
+        return first(self.headers, name)
+
+    @property
+    def target(self) -> str:
+        """Path and query, as on the request line."""
+        return f"{self.raw_path}?{self.query}" if self.query else self.raw_path
+
+    def json_object(self) -> dict[str, Any] | None:
+        """The body where it is a JSON object, else None."""
+        try:
+            parsed = json.loads(self.body)
+        except ValueError:
+            return None
+        return parsed if isinstance(parsed, dict) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Bytes that leave together, `after_ms` milliseconds after the ones before them."""
+
+    after_ms: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client gets: the head `head_after_ms` milliseconds after the request, then the events.
+
+    A JSON body is one event. `decided_by` names the stub or the rule that made the answer.
+    """
+
+    status: int
+    headers: Headers = ()
+    events: tuple[Event, ...] = ()
+    end: End = End.EOF
+    head_after_ms: float = 0
+    decided_by: str = ""
+
+    @property
+    def body(self) -> bytes:
+        """The events' bytes, joined: the body, always."""
+        return b"".join(event.data for event in self.events)
+
+    @property
+    def streams(self) -> bool:
+        """Whether this is a stream of server-sent events."""
+        return is_event_stream(self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """A request and the answer it got: what a cassette holds and a recorder writes."""
+
+    request: Request
+    answer: Answer
+
+
+def json_answer(status: int, payload: Any, *, headers: Headers = (), decided_by: str = "") -> Answer:
+    """An answer with one JSON body, sent at once."""
+    body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    return Answer(status, (("content-type", "application/json"), *headers), (Event(0, body),), decided_by=decided_by)
+
+
+def first(headers: Headers, name: str) -> str | None:
+    """The first value of the header `name` (lower-case), or None where there is none."""
+    return next((value for key, value in headers if key.lower() == name), None)
+
+
+def is_event_stream(headers: Headers) -> bool:
+    """Whether the content type says server-sent events."""
+    return (first(headers, "content-type") or "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
+def split_events(body: bytes) -> tuple[bytes, ...]:
+    """The body cut behind every blank line; what follows the last blank line is the last event. Joined, they are the body."""
+    cuts = [0, *(match.end() for match in _EVENT_END.finditer(body))]
+    pieces = [body[start:end] for start, end in zip(cuts, [*cuts[1:], len(body)], strict=True)]
+    return tuple(piece for piece in pieces if piece)

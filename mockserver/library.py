@@ -1,0 +1,109 @@
+"""Everything a folder of cassettes and scenarios offers to answer with, indexed by what the model would see."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from contracts.operations import Backend
+from mockserver import cassette
+from mockserver.exchange import Interaction
+from mockserver.matching import Question, question_of
+from mockserver.stub import Stub, load_stubs
+
+#: The cassettes that come with this package.
+SHIPPED = Path(__file__).parent / "cassettes"
+
+
+class ConflictError(ValueError):
+    """Two cassettes answer the same request differently; `names` are the two interactions."""
+
+    def __init__(self, names: tuple[str, str], question: Question) -> None:
+        first, second = names
+        super().__init__(
+            f"{first} and {second} hold the same request ({question}) with different answers. "
+            "Keep one of them, or put both into one cassette, where they are answered in order."
+        )
+        self.names = names
+
+
+@dataclass(slots=True)
+class Library:
+    """Recorded stubs by fingerprint, and scenario stubs in order."""
+
+    scenario: tuple[Stub, ...] = ()
+    files: int = 0
+    _recorded: dict[str, tuple[Stub, ...]] = field(default_factory=dict)
+    _questions: dict[str, Question] = field(default_factory=dict)
+
+    def add(self, name: str, interaction: Interaction) -> None:
+        """Answer this request with this answer too, after those of the same cassette that are there already.
+
+        Raises:
+            ConflictError: another cassette answers the same request differently.
+        """
+        question = question_of(interaction.request)
+        stub = Stub(name, answer=interaction.answer)
+        before = self._recorded.get(question.fingerprint, ())
+        same_file = all(_file(each.name) == _file(name) for each in before)
+        if before and not same_file:
+            if [each.answer for each in before] == [interaction.answer]:
+                return
+            raise ConflictError((before[0].name, name), question)
+        self._recorded[question.fingerprint] = (*before, stub)
+        self._questions[question.fingerprint] = question
+
+    def recorded(self, question: Question) -> tuple[Stub, ...]:
+        """The stubs for a question in recorded order; empty where there is none."""
+        return self._recorded.get(question.fingerprint, ())
+
+    def questions(self) -> Iterator[tuple[str, Question]]:
+        """Every question with the name of the first interaction that answers it."""
+        for fingerprint, question in self._questions.items():
+            yield self._recorded[fingerprint][0].name, question
+
+    def models(self, backend: Backend) -> tuple[str, ...]:
+        """The models or deployments the recordings of a backend ask, the most asked first."""
+        asked = Counter(
+            each.content["model"] for each in self._questions.values() if each.content["backend"] == backend
+        )
+        return tuple(name for name, _ in asked.most_common())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._recorded.values())) + len(self.scenario)
+
+
+def load_library(directories: Sequence[Path]) -> Library:
+    """The cassettes and scenarios in the directories. A YAML list is a scenario, a mapping is a cassette.
+
+    Raises:
+        CassetteError, StubError, ConflictError: what is wrong, and in which file.
+        FileNotFoundError: a directory is not there.
+    """
+    library = Library()
+    for name, path in cassette.files(directories):
+        text = path.read_bytes()
+        if _is_list(text):
+            library.scenario += load_stubs(path, text.decode())
+        else:
+            for number, interaction in enumerate(cassette.parse(path, text).interactions, 1):
+                library.add(f"{name}#{number}", interaction)
+        library.files += 1
+    return library
+
+
+def _is_list(text: bytes) -> bool:
+    """Whether the YAML's top level is a list; broken YAML is left to whoever reads it next."""
+    try:
+        events = yaml.parse(text, Loader=yaml.CSafeLoader)
+        return any(isinstance(event, yaml.SequenceStartEvent) for _, event in zip(range(3), events, strict=False))
+    except yaml.YAMLError:
+        return False
+
+
+def _file(name: str) -> str:
+    return name.rpartition("#")[0]

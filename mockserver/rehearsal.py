@@ -1,0 +1,199 @@
+"""Everything running and wired together: the model endpoint alone, or the whole app with its site and its API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from contracts.operations import Backend
+from mockserver.apps import control
+from mockserver.apps import site as site_app
+from mockserver.clock import SystemClock
+from mockserver.front import ModelFront, SiteFront, Visit
+from mockserver.functions.process import FunctionsProcess
+from mockserver.journal import Entry
+from mockserver.library import load_library
+from mockserver.relay import Recorder
+from mockserver.server import Servers, bind, url_of
+from mockserver.simulation import OnMiss, Simulation
+from mockserver.swa.personas import Persona
+from mockserver.swa.principal import Sessions, session_key
+from mockserver.swa.site import load_site
+
+#: What the API asks for where no cassette names a model.
+_DEFAULT_MODEL = "gpt-4o-mini"
+_KEY_VARIABLES = {Backend.OPENAI: "OPENAI_API_KEY", Backend.AZURE: "AZURE_OPENAI_API_KEY"}
+
+
+class SetUpError(ValueError):
+    """Options that do not go together; says which, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How the model endpoint answers. `upstream` and the first folder of `cassettes` are where recording asks and writes."""
+
+    cassettes: tuple[Path, ...] = ()
+    on_miss: OnMiss = OnMiss.ERROR
+    upstream: str | None = None
+    port: int = 0
+    api_key: str | None = None
+    speed: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AppOptions:
+    """The app around the model: its built page, its function app, and who can sign in."""
+
+    webapp: Path
+    api: Path
+    personas: dict[str, Persona]
+    backend: Backend = Backend.OPENAI
+    site_port: int = 0
+    functions_port: int = 0
+
+
+def model_simulation(options: ModelOptions) -> tuple[Simulation, Recorder | None]:
+    """The simulation for the options, and the recorder where recording was asked for.
+
+    Raises:
+        SetUpError: recording without an upstream or a folder.
+        CassetteError, StubError, ConflictError, FileNotFoundError: from the cassettes.
+    """
+    recorder = None
+    if options.on_miss is OnMiss.RECORD:
+        if options.upstream is None or not options.cassettes:
+            raise SetUpError("--on-miss record needs --upstream URL to ask and --cassettes DIR to write to")
+        options.cassettes[0].mkdir(parents=True, exist_ok=True)
+        keys = {backend: os.environ.get(name) for backend, name in _KEY_VARIABLES.items()}
+        recorder = Recorder(options.upstream, options.cassettes[0], keys=keys)
+    elif options.upstream is not None:
+        raise SetUpError("--upstream is asked only while recording: add --on-miss record")
+    library = load_library(options.cassettes)
+    return Simulation(
+        library, on_miss=options.on_miss, api_key=options.api_key, clock=SystemClock(options.speed)
+    ), recorder
+
+
+class Model:
+    """A model endpoint: bound when made, answering inside `with`."""
+
+    def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
+        self.simulation, recorder = model_simulation(options)
+        self.token = secrets.token_urlsafe(24)
+        socket = bind(options.port, "the model endpoint")
+        self.url = url_of(socket)
+        front = ModelFront(
+            control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
+        )
+        self._servers = Servers((front, socket), at_end=recorder.upstream.close if recorder else None)
+
+    def __enter__(self) -> Self:
+        self._servers.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._servers.stop()
+
+
+class Rehearsal:
+    """The app around a model endpoint: ports found when made, answering inside `with`."""
+
+    def __init__(
+        self, model: Model, options: AppOptions, *, report: Callable[[Visit, Sequence[Entry]], None] = lambda *_: None
+    ) -> None:
+        self.model, self.options = model, options
+        socket = bind(options.site_port, "the site")
+        self.url = url_of(socket)
+        # Bound once, to find a free port and to say early that one is taken; then left to the host's own process.
+        with bind(options.functions_port, "the Functions host") as probe:
+            self.api_url, self._functions_port = url_of(probe), probe.getsockname()[1]
+        clock = model.simulation.clock
+        sessions = Sessions(session_key(state_folder()), clock)
+        self.site = load_site(
+            options.webapp, personas=options.personas, sessions=sessions, clock=clock, api_url=self.api_url
+        )
+
+        def visited(visit: Visit, tries: int = 10) -> None:
+            journal, request_id = model.simulation.journal, visit.request_id
+            asked = journal.with_header("x-request-id", request_id) if request_id else ()
+            if tries and any(entry.end == "open" for entry in asked):  # the API notices later that its client has left
+                asyncio.get_running_loop().call_later(0.1, visited, visit, tries - 1)
+            else:
+                report(visit, asked)
+
+        self._front = SiteFront(site_app.create_app(self.site), self.site, report=visited)
+        self._servers = Servers((self._front, socket), at_end=self._front.close)
+        self._functions: FunctionsProcess | None = None
+
+    def __enter__(self) -> Self:
+        """Return once site and API answer.
+
+        Raises:
+            StartError: the Functions host did not start.
+        """
+        environment = api_environment(self.model, self.options.backend)
+        self._functions = FunctionsProcess(self.options.api, port=self._functions_port, environment=environment)
+        self._servers.start()
+        try:
+            self._functions.wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._servers.stop()
+        if self._functions is not None:
+            self._functions.stop()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the Functions host has ended by itself."""
+        return self._functions is not None and self._functions.exit_status is not None
+
+    def asked_for(self, request_id: str | None) -> bool:
+        """Whether a model request with this id comes from a visit to the site."""
+        return self._front.passed_on(request_id)
+
+    def cookie(self, persona: str) -> str:
+        """The session cookie's value for a persona, as signing in would set it."""
+        chosen = self.site.personas[persona]
+        return self.site.sessions.cookie(chosen.principal("aad"), chosen.expires_in_s)
+
+
+def api_environment(model: Model, backend: Backend) -> dict[str, str]:
+    """The settings that point the API at the model endpoint, whatever the environment or local.settings.json say."""
+    azure = backend is Backend.AZURE
+    models = model.simulation.library.models(backend)
+    if model.simulation.on_miss is OnMiss.RECORD:  # the upstream's own model, not one that was recorded before
+        models = (os.environ.get("AZURE_OPENAI_DEPLOYMENT" if azure else "OPENAI_MODEL", ""), *models)
+    name = next(filter(None, models), _DEFAULT_MODEL)
+    return {
+        **without_proxy(),
+        "AZURE_OPENAI_ENDPOINT": model.url if azure else "",
+        "AZURE_OPENAI_API_KEY": "mock" if azure else "",
+        "AZURE_OPENAI_DEPLOYMENT": name if azure else "",
+        "AZURE_OPENAI_API_VERSION": "",
+        "OPENAI_BASE_URL": "" if azure else f"{model.url}/v1",
+        "OPENAI_API_KEY": "" if azure else "mock",
+        "OPENAI_MODEL": "" if azure else name,
+    }
+
+
+def without_proxy() -> dict[str, str]:
+    """NO_PROXY with loopback in it: with a corporate HTTP_PROXY, clients send even loopback calls there (measured)."""
+    wanted = ["127.0.0.1", "localhost", "::1"]
+    given = [each for each in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if each]
+    value = ",".join([*given, *(each for each in wanted if each not in given)])
+    return {"NO_PROXY": value, "no_proxy": value}
+
+
+def state_folder() -> Path:
+    """Where what must survive a restart is kept, for this user alone."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "dress-rehearsal"

@@ -1,0 +1,195 @@
+"""The model endpoint as one function: a request goes in, the answer it gets comes out, and the journal knows why."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import replace
+from enum import StrEnum
+
+from contracts import errors
+from contracts.operations import Address, Backend, address_of
+from mockserver import faults, matching
+from mockserver.clock import Clock, SystemClock
+from mockserver.exchange import Answer, Event, Request, json_answer
+from mockserver.generate import generate
+from mockserver.journal import Entry, Journal
+from mockserver.library import Library
+from mockserver.matching import Miss, Question, question_of
+from mockserver.say import Said, expand
+from mockserver.stub import Stub
+
+
+class OnMiss(StrEnum):
+    """What to do with a request no stub fits."""
+
+    ERROR = "error"
+    GENERATE = "generate"
+    RECORD = "record"
+
+
+class Simulation:
+    """The stubs, the clock and the journal of one model endpoint. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        library: Library | None = None,
+        *,
+        on_miss: OnMiss = OnMiss.ERROR,
+        api_key: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.library = library or Library()
+        self.on_miss = on_miss
+        self.clock = clock or SystemClock()
+        self.journal = Journal()
+        self._api_key = api_key
+        self._said: tuple[Stub, ...] = ()
+        self._used: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def answer(self, request: Request) -> Entry:
+        """The journal's entry for the request, with the answer to play.
+
+        The entry has no answer where no stub fits and `on_miss` is record: the upstream is to be asked.
+        """
+        address = address_of(request.method, request.raw_path, request.query)
+        at_s = self.clock.now()
+        if refusal := self._refusal(request, address):
+            return self.journal.open(at_s, request, refusal)
+        question = question_of(request)
+        with self._lock:
+            stub, strikes = self._take(request, question)
+        if stub is not None:
+            answer: Answer | None = self._expanded(stub, request, question)
+        elif self.on_miss is OnMiss.GENERATE:
+            answer = generate(request, question, at_s=at_s)
+        elif self.on_miss is OnMiss.RECORD:
+            answer = None
+        else:
+            miss = Miss(request, question, *matching.nearest(question, self.library.questions()))
+            return self.journal.open(at_s, request, self._missed(miss), miss)
+        for strike in strikes if answer else ():
+            assert answer is not None  # noqa: S101  for the type checker, as the next line
+            assert strike.fault is not None  # noqa: S101
+            answer = replace(
+                faults.apply(strike.fault, answer),
+                decided_by=f"{answer.decided_by}, {strike.fault.kind} by {strike.name}",
+            )
+        return self.journal.open(at_s, request, answer)
+
+    def say(self, *stubs: Stub) -> None:
+        """Lay stubs over everything loaded: they are asked first, in the order they were said."""
+        with self._lock:
+            self._said += stubs
+
+    def reset(self) -> None:
+        """Forget what was said, how often stubs answered, and the journal."""
+        with self._lock:
+            self._said = ()
+            self._used.clear()
+        self.journal.clear()
+
+    @property
+    def stubs(self) -> tuple[Stub, ...]:
+        """The stubs laid over the cassettes, in the order they are asked."""
+        return (*self._said, *self.library.scenario)
+
+    # --- the steps of an answer, in order ---
+
+    def _refusal(self, request: Request, address: Address) -> Answer | None:
+        """What the backend refuses by itself: a missing or wrong key, an unknown path, a body that is no JSON object."""
+        if not self._authenticates(request, address.backend):
+            return _refused(errors.missing_key(address.backend), "no key" if self._api_key is None else "wrong key")
+        if address.operation is None:
+            return _refused(errors.unknown_path(address.backend, request.method, request.raw_path), "unknown path")
+        if request.json_object() is None:
+            return _refused(errors.bad_body("We could not parse the JSON body of your request."), "no JSON object")
+        return None
+
+    def _authenticates(self, request: Request, backend: Backend) -> bool:
+        """Azure takes `api-key` or a bearer token, OpenAI a bearer token; any non-empty one unless a key was set."""
+        bearer = (request.header("authorization") or "").removeprefix("Bearer").strip()
+        keys = {bearer, (request.header("api-key") or "").strip()} if backend is Backend.AZURE else {bearer}
+        return self._api_key in keys if self._api_key is not None else any(keys)
+
+    def _take(self, request: Request, question: Question) -> tuple[Stub | None, list[Stub]]:
+        """The stub that answers, None at a miss, and those that add a fault on the way; all counted as used."""
+        strikes: list[Stub] = []
+        for stub in self.stubs:
+            if (stub.times is not None and self._used[stub.name] >= stub.times) or not stub.fits(request):
+                continue
+            self._used[stub.name] += 1
+            if stub.fault is not None:
+                strikes.append(stub)
+            if stub.answer is not None:
+                return stub, strikes
+        sequence = self.library.recorded(question)
+        if not sequence:
+            return None, strikes
+        position = self._used[question.fingerprint]
+        self._used[question.fingerprint] += 1
+        return sequence[min(position, len(sequence) - 1)], strikes
+
+    def _expanded(self, stub: Stub, request: Request, question: Question) -> Answer:
+        if isinstance(stub.answer, Said):
+            answer = expand(stub.answer, request, seed=f"{stub.name} {question.fingerprint}", at_s=self.clock.now())
+        else:
+            assert stub.answer is not None  # noqa: S101  for the type checker
+            answer = stub.answer
+        return replace(answer, decided_by=stub.name)
+
+    def _missed(self, miss: Miss) -> Answer:
+        """The 404 that explains a miss; a 404, because clients send 409, 429 and 5xx again."""
+        alike = 1 + sum(1 for entry in self.journal.misses() if entry.miss and same_reason(entry.miss, miss))
+        details = {
+            "nearest": miss.nearest,
+            "differences": [{"field": each.field, "wanted": each.wanted, "got": each.got} for each in miss.differences],
+        }
+        error = {
+            "message": explain(miss, alike),
+            "type": "mockserver_miss",
+            "param": None,
+            "code": "mockserver_miss",
+            **details,
+        }
+        return json_answer(404, {"error": error}, decided_by="miss")
+
+
+def same_reason(one: Miss, other: Miss) -> bool:
+    """Whether two misses have the same single difference, whatever else they asked."""
+    return len(one.differences) == 1 and one.differences == other.differences
+
+
+def explain(miss: Miss, alike: int = 1) -> str:
+    """What was asked, why no recording fits, the nearest one field by field, and what to do; `alike` counts the misses
+    of this run that have this one reason."""
+    asked = f"No recording fits {miss.request.method} {miss.request.raw_path} ({miss.question})."
+    lines = [asked]
+    if miss.nearest is None:
+        lines.append("Nothing is loaded for this operation of this backend.")
+    else:
+        file, _, number = miss.nearest.rpartition("#")
+        lines.append(f"Nearest: {file}, interaction {number}. It differs in")
+        width = max(len(each.field) for each in miss.differences)
+        lines += [
+            f"  {each.field:<{width}}   wanted {_short(each.wanted)}   got {_short(each.got)}"
+            for each in miss.differences[:5]
+        ]
+        if len(miss.differences) > 5:
+            lines.append(f"  and {len(miss.differences) - 5} more")
+    if alike > 1:
+        lines.append(f"{alike} requests in this run miss for this one reason.")
+    lines += [
+        "  dress-rehearsal model --on-miss record --upstream URL …   asks the real model once and keeps its answer",
+        "  - when: {prompt: …}                                       in a YAML file of --cassettes says one by hand",
+    ]
+    return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+
+
+def _refused(error: errors.ErrorBody, reason: str) -> Answer:
+    return Answer(error.status, error.headers, (Event(0, error.body),), decided_by=reason)

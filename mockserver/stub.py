@@ -1,0 +1,121 @@
+"""Stubs: a recorded interaction, an answer said by hand or a fault, each with what it fits and how often it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mockserver.exchange import Answer, Request
+from mockserver.faults import Fault
+from mockserver.matching import last_prompt
+from mockserver.say import Call, Pace, Said
+
+
+class StubError(ValueError):
+    """A stub that cannot be read; says where, what was wrong and what is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """One thing to answer with.
+
+    `prompt` is the last user message it fits; None fits every chat request. `answer` None leaves the answer to the
+    next stub that fits and only adds the fault. `times` None answers for ever.
+    """
+
+    name: str
+    prompt: str | None = None
+    answer: Answer | Said | None = None
+    fault: Fault | None = None
+    times: int | None = None
+
+    def fits(self, request: Request) -> bool:
+        """Whether the request's last user message is the one this stub waits for."""
+        return self.prompt is None or last_prompt(request.json_object()) == self.prompt
+
+
+def load_stubs(path: Path, text: str) -> tuple[Stub, ...]:
+    """The stubs of a scenario file, in order; each is named after the file and its place in it, from 1.
+
+    Raises:
+        StubError: the file is no list of stubs, or an entry has an unknown key or a wrong value.
+    """
+    entries = yaml.safe_load(text)
+    if not isinstance(entries, list):
+        raise StubError(f"{path}: a list of stubs is needed (`- when: …`), this is {_kind(entries)}")
+    return tuple(parse_stub(entry, f"{path.name}#{number}") for number, entry in enumerate(entries, 1))
+
+
+def parse_stub(entry: object, name: str) -> Stub:
+    """The stub an entry of a scenario describes: `when`, `say`, `call`, `pace`, `fault`, `after`, `times`.
+
+    Raises:
+        StubError: an unknown key, a wrong value, or nothing to do.
+    """
+    fields = _mapping(entry, name, "the entry", ("when", "say", "call", "pace", "fault", "after", "times"))
+    when = _mapping(fields.get("when", {}), name, "when", ("prompt",))
+    pace = _mapping(fields.get("pace", {}), name, "pace", ("first_ms", "each_ms"))
+    calls = _mapping(fields.get("call", {}), name, "call", None)
+    text = _optional(fields, "say", str, name)
+    times = _optional(fields, "times", int, name)
+    if times is not None and times < 1:
+        raise StubError(f"{name}: times: {times} never answers; 1 or more does")
+    waits = {}
+    for key, value in pace.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise StubError(f"{name}: pace.{key}: {value!r} is no number of milliseconds")
+        waits[key] = float(value)
+    for tool, arguments in calls.items():
+        if not isinstance(arguments, dict):
+            raise StubError(
+                f"{name}: call.{tool}: the arguments are a mapping (`{{city: Oslo}}`), not {_kind(arguments)}"
+            )
+    said = None
+    if text is not None or calls:
+        said = Said(text, tuple(Call(str(tool), arguments) for tool, arguments in calls.items()), Pace(**waits))
+    kind = _optional(fields, "fault", str, name)
+    after = _optional(fields, "after", int, name)
+    if kind is None and after is not None:
+        raise StubError(f"{name}: after: {after} says when a fault strikes, but there is no fault")
+    try:
+        fault = Fault(kind, after) if kind is not None else None
+    except ValueError as error:
+        raise StubError(f"{name}: {error}") from error
+    if said is None and fault is None:
+        raise StubError(f"{name}: nothing to do: give it `say`, `call` or `fault`")
+    return Stub(name, _optional(when, "prompt", str, f"{name}: when"), said, fault, times)
+
+
+def _mapping(value: object, name: str, what: str, known: tuple[str, ...] | None) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise StubError(f"{name}: {what} is {_kind(value)}, not a mapping")
+    unknown = [key for key in value if known is not None and key not in known]
+    if unknown:
+        raise StubError(f"{name}: unknown key {unknown[0]!r} in {what}; known are {', '.join(known or ())}")
+    return value
+
+
+def _optional(fields: Mapping[str, Any], key: str, kind: type, name: str) -> Any:
+    value = fields.get(key)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise StubError(f"{name}: {key}: {value!r} is {_kind(value)}, not {_NAMES[kind]}")
+    return value
+
+
+_NAMES = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "nothing",
+    bool: "yes or no",
+}
+
+
+def _kind(value: object) -> str:
+    return _NAMES.get(type(value), type(value).__name__)

@@ -1,0 +1,68 @@
+"""Personas: named people to sign in as."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mockserver.swa.principal import EVERYBODY, Principal
+
+SHIPPED = Path(__file__).with_name("personas.yaml")
+#: Static Web Apps' own session length (static-web-apps#761).
+EIGHT_HOURS_S = 8 * 3600.0
+_ROLE = re.compile(r"[A-Za-z0-9_]+")
+_KEYS = ("name", "email", "roles", "expires_in_s")
+
+
+class PersonaError(ValueError):
+    """A personas file that cannot be used, or a persona that is not in it; says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """Somebody to sign in as; the session ends `expires_in_s` seconds after that."""
+
+    key: str
+    name: str
+    email: str
+    roles: tuple[str, ...] = ()
+    expires_in_s: float = EIGHT_HOURS_S
+
+    def principal(self, provider: str) -> Principal:
+        """The principal this persona has after signing in with a provider; the same each time."""
+        user_id = hashlib.sha256(f"{provider}|{self.key}".encode()).hexdigest()[:32]
+        return Principal(provider, user_id, self.email, (*EVERYBODY, *self.roles), (("name", self.name),))
+
+
+def load_personas(path: Path = SHIPPED) -> dict[str, Persona]:
+    """The personas of a YAML file, by key, in order.
+
+    Raises:
+        PersonaError: no YAML mapping, an unknown key, or a wrong value; says whose.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise PersonaError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict) or not document:
+        raise PersonaError(f"{path}: a mapping of personas is needed (`alice: {{roles: [invited]}}`)")
+    return {str(key): _persona(str(key), value, path) for key, value in document.items()}
+
+
+def _persona(key: str, value: object, path: Path) -> Persona:
+    if not isinstance(value, dict):
+        raise PersonaError(f"{path}: {key}: a mapping is needed, with {', '.join(_KEYS)}")
+    unknown = [each for each in value if each not in _KEYS]
+    if unknown:
+        raise PersonaError(f"{path}: {key}: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
+    roles, expires_in_s = value.get("roles", []), value.get("expires_in_s", EIGHT_HOURS_S)
+    if not isinstance(roles, list) or not all(isinstance(role, str) and _ROLE.fullmatch(role) for role in roles):
+        raise PersonaError(f"{path}: {key}: roles is no list of role names (letters, digits and _)")
+    if isinstance(expires_in_s, bool) or not isinstance(expires_in_s, int | float) or expires_in_s <= 0:
+        raise PersonaError(f"{path}: {key}: expires_in_s: {expires_in_s!r} is no number of seconds")
+    name = str(value.get("name", key.title()))
+    return Persona(key, name, str(value.get("email", f"{key}@example.com")), tuple(roles), expires_in_s)

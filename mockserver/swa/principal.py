@@ -1,0 +1,87 @@
+"""Who is signed in: the client principal as Static Web Apps shows it, and the signed cookie that carries it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from typing import Any
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from mockserver.clock import Clock
+
+COOKIE = "StaticWebAppsAuthCookie"
+#: What the API is told; a client's own is dropped. Source: Static Web Apps sets the first alone (static-web-apps#21).
+HEADER = "x-ms-client-principal"
+EVERYBODY = ("anonymous", "authenticated")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody signed in. `roles` always include the two that everybody signed in has."""
+
+    identity_provider: str
+    user_id: str
+    user_details: str
+    roles: tuple[str, ...]
+    claims: tuple[tuple[str, str], ...] = ()
+
+    def for_me(self) -> dict[str, Any]:
+        """The object `/.auth/me` shows."""
+        return {**self.for_api(), "claims": [{"typ": kind, "val": value} for kind, value in self.claims]}
+
+    def for_api(self) -> dict[str, Any]:
+        """The object the API gets: the same without claims. Source: static-web-apps#897."""
+        return {
+            "identityProvider": self.identity_provider,
+            "userId": self.user_id,
+            "userDetails": self.user_details,
+            "userRoles": list(self.roles),
+        }
+
+    def header(self) -> str:
+        """The value of `x-ms-client-principal`: base64 of UTF-8 JSON."""
+        return base64.b64encode(json.dumps(self.for_api(), ensure_ascii=False).encode()).decode()
+
+
+class Sessions:
+    """Signs sessions into cookie values and reads them back until they expire."""
+
+    def __init__(self, key: str, clock: Clock) -> None:
+        self._serializer = URLSafeSerializer(key, salt="session")
+        self._clock = clock
+
+    def cookie(self, principal: Principal, expires_in_s: float) -> str:
+        """The cookie value of a session that begins now."""
+        return self._serializer.dumps([self._clock.now() + expires_in_s, principal.for_me()])
+
+    def principal(self, cookie_header: str | None) -> Principal | None:
+        """Who the request's Cookie header says is signed in; None for nobody, an expired session or a forged cookie."""
+        try:
+            value = SimpleCookie(cookie_header or "")[COOKIE].value
+            expires_s, me = self._serializer.loads(value)
+        except (BadSignature, CookieError, KeyError):
+            return None
+        if expires_s <= self._clock.now():
+            return None
+        claims = tuple((claim["typ"], claim["val"]) for claim in me["claims"])
+        return Principal(me["identityProvider"], me["userId"], me["userDetails"], tuple(me["userRoles"]), claims)
+
+
+def session_key(folder: Path) -> str:
+    """The key sessions are signed with: made once, kept for this user alone, so that sessions survive a restart."""
+    path = folder / "session-key"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii")
+    key = secrets.token_hex(32)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(key)
+    return key

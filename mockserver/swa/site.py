@@ -1,0 +1,74 @@
+"""One site: its files, its rules, who can sign in, and where its API is."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from mockserver.clock import Clock
+from mockserver.exchange import Headers, Request
+from mockserver.swa.config import FILE_NAME, Config, load_config
+from mockserver.swa.personas import Persona
+from mockserver.swa.principal import HEADER, Principal, Sessions
+from mockserver.swa.rules import Decision, decide
+
+#: Headers about the client that only the platform may set.
+_PLATFORM = ("x-ms-client-principal", "x-ms-original-url", "x-ms-auth-token")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A Static Web App. `folder` is absolute; `api_url` is None for one without an API."""
+
+    folder: Path
+    config: Config
+    personas: dict[str, Persona]
+    sessions: Sessions
+    clock: Clock
+    api_url: str | None = None
+
+    def principal(self, request: Request) -> Principal | None:
+        """Who is signed in, None for nobody."""
+        cookies = [value for name, value in request.headers if name == "cookie"]
+        return self.sessions.principal("; ".join(cookies))
+
+    def decide(self, request: Request, principal: Principal | None) -> Decision:
+        """What becomes of the request."""
+        return decide(self.config, request.method, request.raw_path, principal, self.is_file)
+
+    def is_file(self, path: str) -> bool:
+        """Whether the app has a file at `path`, which begins with a slash; links that lead out of the app do not count."""
+        target = (self.folder / path.lstrip("/")).resolve()
+        return target.is_file() and target.is_relative_to(self.folder)
+
+    def api_headers(self, request: Request, principal: Principal | None) -> Headers:
+        """The request's headers as the API sees them: the platform's own are dropped and built anew, and a request
+        without an `x-request-id` gets one, by which the gate's, the API's and the model's part can be joined."""
+        kept = tuple((name, value) for name, value in request.headers if not name.startswith(_PLATFORM))
+        host = request.header("host") or ""
+        built = [("x-ms-original-url", f"http://{host}{request.target}")]
+        if request.header("x-request-id") is None:
+            built.append(("x-request-id", str(uuid.uuid4())))
+        if principal is not None:
+            built.append((HEADER, principal.header()))
+        return (*kept, *built)
+
+    @staticmethod
+    def api_target(request: Request, decision: Decision) -> str:
+        """Path and query to ask the API for: as sent, unless a rule rewrote it."""
+        return request.target if request.raw_path.lower().startswith("/api") else decision.target
+
+
+def load_site(
+    folder: Path, *, personas: dict[str, Persona], sessions: Sessions, clock: Clock, api_url: str | None
+) -> Site:
+    """The site in a folder of built files, with the configuration that lies among them.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        FileNotFoundError: there is no such folder, or nothing to serve in it.
+    """
+    if not (folder / "index.html").is_file():
+        raise FileNotFoundError(f"no index.html in {folder}")
+    return Site(folder.resolve(), load_config(folder / FILE_NAME), personas, sessions, clock, api_url)

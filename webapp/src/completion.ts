@@ -1,0 +1,100 @@
+/** Asks our API for a chat completion; streamed, buffered or plain JSON make no difference to the caller. */
+import { createParser } from 'eventsource-parser';
+
+export interface Message {
+  role: 'user' | 'assistant';
+  content: string;
+}
+
+/** Why there is no answer, or not all of it. The codes are the API's; `signed_out`, `network` and `interrupted` are ours. */
+export class Problem extends Error {
+  constructor(
+    readonly code: string,
+    readonly requestId: string,
+    readonly retryAfterS: number | null = null,
+  ) {
+    super(code);
+  }
+}
+
+/** What the model wrote next, or why it stopped. */
+export type Progress = { text: string } | { finish: string };
+
+/** The answer as it comes. Throws a Problem, or an AbortError after `signal`. */
+export async function* complete(messages: Message[], signal: AbortSignal): AsyncGenerator<Progress> {
+  const requestId = crypto.randomUUID();
+  const response = await post(messages, requestId, signal);
+  if (isJson(response)) {
+    const choice = (await response.json()).choices[0];
+    yield { text: choice.message.content ?? '' };
+    yield { finish: choice.finish_reason };
+    return;
+  }
+  if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream')) {
+    throw new Problem('signed_out', requestId);
+  }
+  let finished = false;
+  for await (const progress of parsed(response.body, requestId)) {
+    finished ||= 'finish' in progress;
+    yield progress;
+  }
+  if (!finished) throw new Problem('interrupted', requestId);
+}
+
+async function post(messages: Message[], requestId: string, signal: AbortSignal): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch('/api/chat/completions', {
+      method: 'POST',
+      redirect: 'manual', // an expired session is a redirect to the sign-in page, not an answer
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream', 'x-request-id': requestId },
+      body: JSON.stringify({ messages, stream: true, stream_options: { include_usage: true } }),
+      signal,
+    });
+  } catch (error) {
+    throw isAbort(error) ? error : new Problem('network', requestId);
+  }
+  if (response.type === 'opaqueredirect' || response.status === 401) throw new Problem('signed_out', requestId);
+  if (response.ok) return response;
+  const error = isJson(response) ? (await response.json()).error : null;
+  const retryAfter = Number(response.headers.get('retry-after'));
+  throw new Problem(error?.code ?? `http_${response.status}`, requestId, retryAfter > 0 ? retryAfter : null);
+}
+
+async function* parsed(body: ReadableStream<Uint8Array>, requestId: string): AsyncGenerator<Progress> {
+  const waiting: Progress[] = [];
+  let failure: Problem | null = null;
+  const parser = createParser({
+    onEvent(event) {
+      if (event.data === '[DONE]') return;
+      const chunk = JSON.parse(event.data);
+      if (chunk.error) failure = new Problem(chunk.error.code ?? 'interrupted', requestId);
+      // Azure's first chunk and the one with usage have no choices, and its annotations no delta.
+      const choice = chunk.choices?.[0];
+      if (choice?.delta?.content) waiting.push({ text: choice.delta.content });
+      if (choice?.finish_reason) waiting.push({ finish: choice.finish_reason });
+    },
+  });
+  const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      parser.feed(value);
+      yield* waiting.splice(0);
+      if (failure) throw failure;
+    }
+  } catch (error) {
+    throw isAbort(error) || error instanceof Problem ? error : new Problem('interrupted', requestId);
+  } finally {
+    void reader.cancel().catch(() => undefined);
+  }
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'AbortError';
+}
+
+function isJson(response: Response): boolean {
+  return response.headers.get('content-type')?.startsWith('application/json') ?? false;
+}

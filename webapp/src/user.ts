@@ -1,0 +1,19 @@
+/** Who is signed in, as Static Web Apps says. */
+export interface User {
+  userDetails: string;
+  userRoles: string[];
+}
+
+/** The user, or null where nobody is signed in or the answer cannot be had. */
+export async function currentUser(): Promise<User | null> {
+  try {
+    const response = await fetch('/.auth/me', { headers: { accept: 'application/json' } });
+    const body = (await response.json()) as { clientPrincipal: User | null };
+    return body.clientPrincipal;
+  } catch {
+    return null;
+  }
+}
+
+export const LOG_OUT = '/logout';
+export const SIGN_IN = '/.auth/login/aad?post_login_redirect_uri=/';
