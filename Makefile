@@ -26,8 +26,8 @@ test-unit: setup   ## no socket, no sleep
 test-integration: setup  ## real processes on loopback
 	@$(RUN) pytest tests/integration $(ARGS)
 
-test-e2e: setup    ## a browser, through the real API
-	@$(RUN) pytest tests/e2e $(ARGS)
+test-e2e: setup    ## a browser, through the real API; finds or installs one
+	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e $(ARGS)
 
 lint: setup        ## style and types, of Python and of the page
 	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && npm --prefix webapp run --silent check

@@ -19,7 +19,7 @@ from mockserver.swa.rules import Action, Decision
 from mockserver.swa.site import Site
 
 #: Source: Static Web Apps quotas, "Maximum request size" (static-web-apps#467, #1721).
-REQUEST_LIMIT_BYTES = 30_000_000
+REQUEST_LIMIT_BYTES = 30 << 20
 _REMEMBERED = 1000
 
 

@@ -18,7 +18,7 @@ FILE_NAME = "staticwebapp.config.json"
 LIMIT_BYTES = 20_000
 
 _NOT_YET = ("auth", "forwardingGateway", "networking", "trailingSlash")
-_PATTERN = re.compile(r"(?P<path>/[^*]*)(?P<star>\*(?:\.(?P<extensions>\w+|\{\w+(?:,\w+)*\}))?)?")
+_PATTERN = re.compile(r"(?P<path>(?:/[^*]*)?)(?P<star>\*(?:\.(?P<extensions>\w+|\{\w+(?:,\w+)*\}))?)?")
 
 
 class ConfigError(ValueError):

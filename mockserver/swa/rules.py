@@ -100,9 +100,9 @@ class _Gate:
     def auth(self, path: str) -> Decision:
         """`/.auth/*` is the platform's: no wildcard and no role applies; a login can be blocked by name."""
         rule = self.rule
-        if rule is not None and (rule.pattern, rule.status, rule.allowed_roles) == (path, 404, None):
-            if _PROVIDER_LOGIN.fullmatch(path):
-                return self.error(404, "this sign-in is blocked")
+        blocks = rule is not None and (rule.pattern, rule.status, rule.allowed_roles) == (path, 404, None)
+        if blocks and _PROVIDER_LOGIN.fullmatch(path):
+            return self.error(404, "this sign-in is blocked")
         return Decision(Action.AUTH, 200, path, because="platform")
 
     def opened(self, path: str) -> Decision:
@@ -143,7 +143,7 @@ class _Gate:
         override = self.config.overrides.get(status, Override())
         if override.redirect is not None:
             # The referrer keeps neither query nor fragment (static-web-apps#435).
-            target = override.redirect.replace(".referrer", quote(self.raw_path, safe="/%"))
+            target = override.redirect.replace(".referrer", quote(self.raw_path, safe=""))
             code = override.status if override.status in (301, 302) else 302
             return Decision(Action.REDIRECT, code, target, self.headers, self.number, because)
         page = find_file(f"/{override.rewrite.lstrip('/')}", self.is_file) if override.rewrite else None

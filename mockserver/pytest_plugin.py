@@ -1,0 +1,176 @@
+"""pytest fixtures: `mock_server` answers as the model, `site` is the whole app before it, `page_as` signs a browser in.
+
+A request that no stub fits fails its test, even where the app swallowed the error; mark a test that wants one with
+`@pytest.mark.expects_miss`. Options in the ini file: `mockserver_cassettes`, `mockserver_webapp`, `mockserver_api`,
+`mockserver_personas`, `mockserver_backend`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:  # the product is imported when a fixture is asked for, not with every pytest run
+    from playwright.sync_api import BrowserContext, Page
+
+    from mockserver.journal import Entry, Journal
+    from mockserver.rehearsal import Model, Rehearsal
+
+_MODEL: pytest.StashKey[Model] = pytest.StashKey()
+_SINCE: pytest.StashKey[int] = pytest.StashKey()
+_MARK = "expects_miss"
+
+
+@dataclass(frozen=True, slots=True)
+class MockServer:
+    """A model endpoint for one test: what it is told is forgotten when the test ends."""
+
+    model: Model
+
+    @property
+    def base_url(self) -> str:
+        """For `OpenAI(base_url=…)`."""
+        return f"{self.model.url}/v1"
+
+    @property
+    def azure_endpoint(self) -> str:
+        """For `AzureOpenAI(azure_endpoint=…)`."""
+        return self.model.url
+
+    @property
+    def journal(self) -> Journal:
+        """The test's exchanges, oldest first."""
+        return self.model.simulation.journal
+
+    def say(self, text: str | None = None, *, to: str | None = None, **more: Any) -> None:
+        """Answer with a text when the last user message is `to`, or whatever is asked where that is None.
+
+        `more` are the keys of a scenario: `call`, `fault`, `after`, `times`, `pace`.
+
+        Raises:
+            StubError: an unknown key or a wrong value.
+        """
+        from mockserver.stub import parse_stub
+
+        entry = {"say": text, "when": {"prompt": to}, **more}
+        simulation = self.model.simulation
+        simulation.say(parse_stub(entry, f"said in the test#{len(simulation.stubs) + 1}"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the ini options."""
+    parser.addini("mockserver_cassettes", "folders of cassettes and scenarios; default: those that come along", "paths")
+    parser.addini("mockserver_webapp", "the built page of the `site` fixture", "string", "webapp/dist")
+    parser.addini("mockserver_api", "the function app of the `site` fixture", "string", "api")
+    parser.addini("mockserver_personas", "a personas file; default: alice, bob and carol", "string", "")
+    parser.addini("mockserver_backend", "which endpoint the API is set up for: openai or azure", "string", "openai")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line("markers", f"{_MARK}: the test wants a request that no stub fits")
+
+
+@pytest.fixture(scope="session")
+def mock_model(request: pytest.FixtureRequest) -> Iterator[Model]:
+    """The session's running model endpoint; tests ask for `mock_server`."""
+    from mockserver.library import SHIPPED
+    from mockserver.rehearsal import Model, ModelOptions
+
+    folders = tuple(request.config.getini("mockserver_cassettes")) or (SHIPPED,)
+    with Model(ModelOptions(folders)) as model:
+        request.config.stash[_MODEL] = model
+        yield model
+        del request.config.stash[_MODEL]
+
+
+@pytest.fixture
+def mock_server(mock_model: Model) -> Iterator[MockServer]:
+    """The model endpoint, fresh for this test."""
+    mock_model.simulation.reset()
+    yield MockServer(mock_model)
+    mock_model.simulation.reset()
+
+
+@pytest.fixture(scope="session")
+def mock_site(request: pytest.FixtureRequest, mock_model: Model) -> Iterator[Rehearsal]:
+    """The session's running app; tests ask for `site`."""
+    from contracts.operations import Backend
+    from mockserver.rehearsal import AppOptions, Rehearsal
+    from mockserver.swa.personas import SHIPPED, load_personas
+
+    config = request.config
+    personas = config.getini("mockserver_personas")
+    options = AppOptions(
+        webapp=config.rootpath / config.getini("mockserver_webapp"),
+        api=config.rootpath / config.getini("mockserver_api"),
+        personas=load_personas(config.rootpath / personas if personas else Path(SHIPPED)),
+        backend=Backend(config.getini("mockserver_backend")),
+    )
+    with Rehearsal(mock_model, options) as rehearsal:
+        yield rehearsal
+
+
+@pytest.fixture
+def site(mock_site: Rehearsal, mock_server: MockServer) -> Rehearsal:
+    """The whole app over this test's `mock_server`: `site.url`, `site.api_url`, `site.cookie(persona)`."""
+    del mock_server
+    return mock_site
+
+
+@pytest.fixture
+def page_as(new_context: Callable[..., BrowserContext], site: Rehearsal) -> Callable[[str], Page]:
+    """A browser page in a context of its own, signed in as a persona. Needs pytest-playwright."""
+
+    def signed_in(persona: str) -> Page:
+        context = new_context(base_url=site.url)
+        context.add_cookies([{"name": "StaticWebAppsAuthCookie", "value": site.cookie(persona), "url": site.url}])
+        return context.new_page()
+
+    return signed_in
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note where in the journal the test begins."""
+    model = item.config.stash.get(_MODEL, None)
+    item.stash[_SINCE] = model.simulation.journal.last_number if model else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail the test for every reason a request missed; in the call phase, so that it is FAILED and not ERROR."""
+    try:
+        result = yield
+    except Exception as error:
+        if text := _misses(item):
+            error.add_note(text)
+        raise
+    if text := _misses(item):
+        pytest.fail(text, pytrace=False)
+    return result
+
+
+def _misses(item: pytest.Item) -> str:
+    """The explanation of the test's misses, once for each reason; empty where there is none or the test wants them."""
+    model = item.config.stash.get(_MODEL, None)
+    if model is None or item.get_closest_marker(_MARK):
+        return ""
+    from mockserver.simulation import explain, same_reason
+
+    reasons: list[list[Entry]] = []
+    for entry in model.simulation.journal.misses(item.stash[_SINCE]):
+        alike = next((each for each in reasons if same_reason(_miss(each[0]), _miss(entry))), None)
+        if alike is None:
+            reasons.append([entry])
+        else:
+            alike.append(entry)
+    return "\n\n".join(explain(_miss(each[0]), len(each)) for each in reasons)
+
+
+def _miss(entry: Entry) -> Any:
+    return entry.miss

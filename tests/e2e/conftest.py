@@ -1,0 +1,101 @@
+"""The browser, and the pages the tests speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import browser
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from mockserver.rehearsal import Rehearsal
+
+#: Nothing but the site is to be asked for; without these Chromium looks for Google at every start.
+_QUIET = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+_WATCH = "window.violations = []; addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective))"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPage:
+    """The chat, by role and accessible name."""
+
+    page: Page
+
+    def ask(self, question: str) -> None:
+        self.page.get_by_role("textbox", name="Message").fill(question)
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    @property
+    def answer(self) -> Locator:
+        """The last answer; its data-state tells how far it is."""
+        return self.page.get_by_role("article", name="Assistant said").last
+
+    @property
+    def stop(self) -> Locator:
+        return self.page.get_by_role("button", name="Stop generating")
+
+    @property
+    def status(self) -> Locator:
+        return self.page.get_by_role("status")
+
+    @property
+    def alert(self) -> Locator:
+        return self.page.get_by_role("alert")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_type_launch_args, "executable_path": browser.find(), "args": _QUIET}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "viewport": {"width": 1000, "height": 700}, "locale": "en-GB", "reduced_motion": "reduce"}
+
+
+@pytest.fixture
+def watched(page_as: Callable[[str], Page]) -> Iterator[Callable[[str], Page]]:
+    """`page_as`, failing a test in which a page broke its own content security policy or wrote an error to the console."""
+    pages: list[Page] = []
+    complaints: list[str] = []
+
+    def opened(persona: str) -> Page:
+        page = page_as(persona)
+        page.add_init_script(_WATCH)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        pages.append(page)
+        return page
+
+    yield opened
+    for page in pages:
+        complaints += page.evaluate("window.violations ?? []") if not page.is_closed() else []
+    assert complaints == []
+
+
+@pytest.fixture
+def invited_page(watched: Callable[[str], Page]) -> Page:
+    page = watched("alice")
+    page.goto("/")
+    return page
+
+
+@pytest.fixture
+def chat_page(invited_page: Page) -> ChatPage:
+    expect(invited_page.get_by_role("textbox", name="Message")).to_be_visible()
+    return ChatPage(invited_page)
+
+
+@pytest.fixture
+def anonymous_page(new_context: Callable[..., Any], site: Rehearsal) -> Page:
+    page: Page = new_context(base_url=site.url).new_page()
+    return page

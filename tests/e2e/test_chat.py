@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from conftest import ChatPage
+from playwright.sync_api import Page, expect
+
+from mockserver.library import SHIPPED, load_library
+from mockserver.matching import last_prompt
+from mockserver.pytest_plugin import MockServer
+from mockserver.rehearsal import Rehearsal
+
+SLOW = {"first_ms": 0, "each_ms": 80}
+
+
+def test_a_recorded_answer_grows_before_it_ends(chat_page: ChatPage, mock_server: MockServer) -> None:
+    chat_page.ask("Name five kinds of fruit and a fact about each.")
+    expect(chat_page.answer).to_have_attribute("data-state", "streaming")
+    expect(chat_page.answer).to_contain_text("Grapes")
+    assert "Strawberries" not in chat_page.answer.inner_text()
+    expect(chat_page.status).to_have_text("Generating answer")
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
+    expect(chat_page.answer).to_contain_text("Strawberries")
+    expect(chat_page.status).to_have_text("Answer complete")
+    assert [(entry.decided_by, entry.end) for entry in mock_server.journal] == [("fruits.yaml#1", "eof")]
+
+
+def test_stopping_keeps_the_partial_answer_and_reaches_the_model(chat_page: ChatPage, mock_server: MockServer) -> None:
+    mock_server.say("word " * 200, to="Count", pace=SLOW)
+    chat_page.ask("Count")
+    expect(chat_page.answer).to_contain_text("word word word")
+    chat_page.stop.click()
+    expect(chat_page.answer).to_have_attribute("data-state", "stopped")
+    expect(chat_page.status).to_have_text("Answer stopped")
+    kept = chat_page.answer.inner_text()
+    expect(chat_page.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    chat_page.page.wait_for_function("() => true")
+    assert chat_page.answer.inner_text() == kept
+    wait_for_end(chat_page.page, mock_server, "client left")
+
+
+def test_keeps_the_partial_answer__stream_dropped(chat_page: ChatPage, mock_server: MockServer) -> None:
+    mock_server.say("Lighthouses are **tall**.", to="Tell me about lighthouses", fault="dropped", after=3)
+    chat_page.ask("Tell me about lighthouses")
+    expect(chat_page.answer).to_have_attribute("data-state", "interrupted")
+    expect(chat_page.answer).to_contain_text("Lighthouses are")
+    expect(chat_page.alert).to_contain_text("The connection was lost before the answer was complete.")
+    assert mock_server.journal[-1].end == "reset"
+
+
+def test_regenerates_after_a_dropped_stream(chat_page: ChatPage, mock_server: MockServer) -> None:
+    mock_server.say("One two three", fault="dropped", after=3, times=1)
+    mock_server.say("One two three")
+    chat_page.ask("Count")
+    chat_page.alert.get_by_role("button", name="Regenerate answer").click()
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
+    expect(chat_page.answer).to_contain_text("One two three")
+    expect(chat_page.alert).to_have_count(0)
+
+
+def test_the_suggestions_are_answered_by_recordings(chat_page: ChatPage, mock_server: MockServer) -> None:
+    buttons = chat_page.page.get_by_role("button", name="Ask: ")
+    asked = [name.inner_text() for name in buttons.all()]
+    recorded = {
+        last_prompt({"messages": question.content["body"]["messages"]}) for _, question in load_library([SHIPPED]).questions()
+    }
+    assert len(asked) >= 3
+    assert set(asked) <= recorded
+    chat_page.page.get_by_role("button", name="Ask: What is the capital of France?").click()
+    expect(chat_page.answer).to_contain_text("Paris")
+
+
+def test_a_conversation_of_three_turns_plays_from_its_recording(chat_page: ChatPage, mock_server: MockServer) -> None:
+    for question in ("What is the capital of France?", "And of Italy?", "Which river flows through Rome?"):
+        chat_page.ask(question)
+        expect(chat_page.answer).to_have_attribute("data-state", "done")
+    expect(chat_page.answer).to_contain_text("Tiber")
+    assert [entry.decided_by for entry in mock_server.journal] == ["capitals.yaml#1", "capitals.yaml#2", "capitals.yaml#3"]
+
+
+def test_markdown_is_drawn_and_nothing_in_it_runs(chat_page: ChatPage, mock_server: MockServer) -> None:
+    mock_server.say(
+        "# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint('x')\n```\n\n"
+        "<img src=x onerror=\"document.title='run'\"> [bad](javascript:document.title='run') ![pic](https://example.com/p.png)\n"
+    )
+    chat_page.ask("Show me")
+    answer = chat_page.answer
+    expect(answer).to_have_attribute("data-state", "done")
+    expect(answer.get_by_role("table")).to_be_visible()
+    expect(answer.get_by_role("heading", name="Title", level=3)).to_be_visible()
+    expect(answer.get_by_role("button", name="Copy code")).to_be_visible()
+    expect(answer.get_by_role("link", name="pic")).to_have_attribute("href", "https://example.com/p.png")
+    expect(answer.locator("img")).to_have_count(0)
+    expect(answer.get_by_role("link", name="bad")).to_have_count(0)
+    assert chat_page.page.title() == "ChatGPT on Azure"
+    assert [violation["id"] for violation in Axe().run(chat_page.page).response["violations"]] == []
+
+
+def test_an_expired_session_is_noticed_and_the_question_kept(chat_page: ChatPage) -> None:
+    chat_page.page.context.clear_cookies()
+    chat_page.ask("Hello!")
+    expect(chat_page.answer).to_have_attribute("data-state", "failed")
+    expect(chat_page.alert).to_contain_text("You have been signed out.")
+    expect(chat_page.alert.get_by_role("link", name="Sign in")).to_be_visible()
+
+
+def test_enter_sends_but_not_while_an_input_method_composes(chat_page: ChatPage, mock_server: MockServer) -> None:
+    mock_server.say("hai")
+    box = chat_page.page.get_by_role("textbox", name="Message")
+    box.focus()
+    session = chat_page.page.context.new_cdp_session(chat_page.page)
+    session.send("Input.imeSetComposition", {"text": "にほん", "selectionStart": 3, "selectionEnd": 3})
+    box.press("Enter")
+    expect(chat_page.page.get_by_role("article")).to_have_count(0)
+    session.send("Input.insertText", {"text": "日本"})
+    box.press("Enter")
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
+
+
+def test_fits_a_phone(chat_page: ChatPage, mock_server: MockServer) -> None:
+    chat_page.page.set_viewport_size({"width": 320, "height": 640})
+    mock_server.say("```python\n" + "x = 1  # " + "long " * 60 + "\n```")
+    chat_page.ask("Show me something wide")
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
+    assert chat_page.page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def wait_for_end(page: Page, mock_server: MockServer, end: str) -> None:
+    """Let the browser run until the journal's last exchange has ended."""
+    for _ in range(100):
+        if mock_server.journal[-1].end != "open":
+            break
+        page.evaluate("new Promise(done => requestAnimationFrame(done))")
+    assert mock_server.journal[-1].end == end

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+
+def test_anonymous_is_sent_to_sign_in_and_comes_back_as_the_chosen_persona(anonymous_page: Page) -> None:
+    anonymous_page.goto("/")
+    expect(anonymous_page).to_have_url(re.compile(r"/\.auth/login/aad"))
+    expect(anonymous_page.get_by_text("No password is checked")).to_be_visible()
+    anonymous_page.get_by_role("button", name="Continue as Alice Invited").click()
+    expect(anonymous_page.get_by_role("button", name="alice@example.com")).to_be_visible()
+    expect(anonymous_page).to_have_url(re.compile(r"/$"))
+
+
+def test_somebody_else_signs_in_with_roles_of_their_own(anonymous_page: Page) -> None:
+    anonymous_page.goto("/")
+    anonymous_page.get_by_text("Somebody else").click()
+    anonymous_page.get_by_label("User name").fill("Zoë 日本")
+    anonymous_page.get_by_label("Roles").fill("invited")
+    anonymous_page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(anonymous_page.get_by_role("button", name="Zoë 日本")).to_be_visible()
+
+
+def test_the_uninvited_persona_is_told_so(watched: Callable[[str], Page]) -> None:
+    page = watched("bob")
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Not Authorised")).to_be_visible()
+    expect(page.get_by_text("Signed in as bob@example.com")).to_be_visible()
+    page.get_by_role("link", name="Log out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_logging_out_ends_the_session(invited_page: Page) -> None:
+    invited_page.get_by_role("button", name="alice@example.com").click()
+    invited_page.get_by_role("link", name="Log out").click()
+    expect(invited_page.get_by_role("heading", name="Sign in")).to_be_visible()
+    invited_page.goto("/")
+    expect(invited_page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_every_screen_is_accessible(anonymous_page: Page, invited_page: Page, watched: Callable[[str], Page]) -> None:
+    turned_away = watched("bob")
+    turned_away.goto("/")
+    anonymous_page.goto("/")
+    for page, heading in ((anonymous_page, "Sign in"), (turned_away, "Not Authorised"), (invited_page, "How can I help you today?")):
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+        assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
