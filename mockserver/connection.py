@@ -12,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mockserver.exchange import End, Headers, Request
 
+#: A reset throws away what the client has received and not read yet; what was sent before it shall arrive.
+_LAST_WORDS_S = 0.1
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -118,6 +121,7 @@ class Connection:
             case End.EOF:
                 await self.finish()
             case End.RESET:
+                await asyncio.sleep(_LAST_WORDS_S)
                 transport = self._scope["extensions"][_EXTENSION][_TRANSPORT]
                 transport.get_extra_info("socket").setsockopt(
                     socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)

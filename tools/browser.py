@@ -8,7 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "microsoft-edge-stable")
+_NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "microsoft-edge",
+    "microsoft-edge-stable",
+)
 _MAC = ("Google Chrome", "Chromium", "Microsoft Edge")
 
 
@@ -30,13 +37,14 @@ def install() -> bool:
     if shutil.which("apt-get") is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
         return False
     print("browser: installing Debian's chromium (about 90 MB, once)", flush=True)
-    quiet = {"stdout": subprocess.DEVNULL, "check": False}
-    subprocess.run(["apt-get", "update", "-qq"], **quiet)  # type: ignore[call-overload]  # noqa: S607  apt-get of this machine
     options = ["-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
-    subprocess.run(["apt-get", "install", *options, "chromium"], **quiet)  # type: ignore[call-overload]  # noqa: S607
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", *options, "chromium"]):
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     return True
 
 
 if __name__ == "__main__":
     if find() is None and not (install() and find()):
-        sys.exit("browser: no Chromium, Chrome or Edge on this machine; install one, or: .venv/bin/playwright install chromium")
+        sys.exit(
+            "browser: no Chromium, Chrome or Edge on this machine; install one, or: .venv/bin/playwright install chromium"
+        )

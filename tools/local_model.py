@@ -59,7 +59,7 @@ def start(port: int) -> None:
         (HOME / "key").touch(0o600)
         (HOME / "key").write_text(f"sk-local-{secrets.token_urlsafe(24)}", encoding="ascii")
     with (HOME / "log").open("wb") as log:
-        command = [python, __file__, "serve", "--port", str(port)]
+        command = [str(python), __file__, "serve", "--port", str(port)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     (HOME / "pid").write_text(str(process.pid), encoding="ascii")
     for _ in range(600):

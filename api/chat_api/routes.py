@@ -16,7 +16,7 @@ from chat_api.errors import ApiError
 from chat_api.principal import HEADER, principal_of, require_role
 from chat_api.settings import Settings, load_settings
 
-routes = func.Blueprint()
+routes = func.Blueprint()  # type: ignore[no-untyped-call]  # the library's own
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 

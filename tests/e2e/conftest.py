@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import browser
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from mockserver.rehearsal import Rehearsal
+from tests.e2e.chat_page import ChatPage
 
 #: Nothing but the site is to be asked for; without these Chromium looks for Google at every start.
 _QUIET = [
@@ -22,35 +22,9 @@ _QUIET = [
     "--disable-sync",
     "--no-first-run",
 ]
-_WATCH = "window.violations = []; addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective))"
-
-
-@dataclass(frozen=True, slots=True)
-class ChatPage:
-    """The chat, by role and accessible name."""
-
-    page: Page
-
-    def ask(self, question: str) -> None:
-        self.page.get_by_role("textbox", name="Message").fill(question)
-        self.page.get_by_role("button", name="Send", exact=True).click()
-
-    @property
-    def answer(self) -> Locator:
-        """The last answer; its data-state tells how far it is."""
-        return self.page.get_by_role("article", name="Assistant said").last
-
-    @property
-    def stop(self) -> Locator:
-        return self.page.get_by_role("button", name="Stop generating")
-
-    @property
-    def status(self) -> Locator:
-        return self.page.get_by_role("status")
-
-    @property
-    def alert(self) -> Locator:
-        return self.page.get_by_role("alert")
+_WATCH = (
+    "window.violations = []; addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective))"
+)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +34,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
-    return {**browser_context_args, "viewport": {"width": 1000, "height": 700}, "locale": "en-GB", "reduced_motion": "reduce"}
+    return {
+        **browser_context_args,
+        "viewport": {"width": 1000, "height": 700},
+        "locale": "en-GB",
+        "reduced_motion": "reduce",
+    }
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ChatPage
 from playwright.sync_api import Page, expect
 
 from mockserver.library import SHIPPED, load_library
 from mockserver.matching import last_prompt
 from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Rehearsal
+from tests.e2e.chat_page import ChatPage
 
 SLOW = {"first_ms": 0, "each_ms": 80}
 
@@ -63,7 +60,8 @@ def test_the_suggestions_are_answered_by_recordings(chat_page: ChatPage, mock_se
     buttons = chat_page.page.get_by_role("button", name="Ask: ")
     asked = [name.inner_text() for name in buttons.all()]
     recorded = {
-        last_prompt({"messages": question.content["body"]["messages"]}) for _, question in load_library([SHIPPED]).questions()
+        last_prompt({"messages": question.content["body"]["messages"]})
+        for _, question in load_library([SHIPPED]).questions()
     }
     assert len(asked) >= 3
     assert set(asked) <= recorded
@@ -76,7 +74,11 @@ def test_a_conversation_of_three_turns_plays_from_its_recording(chat_page: ChatP
         chat_page.ask(question)
         expect(chat_page.answer).to_have_attribute("data-state", "done")
     expect(chat_page.answer).to_contain_text("Tiber")
-    assert [entry.decided_by for entry in mock_server.journal] == ["capitals.yaml#1", "capitals.yaml#2", "capitals.yaml#3"]
+    assert [entry.decided_by for entry in mock_server.journal] == [
+        "capitals.yaml#1",
+        "capitals.yaml#2",
+        "capitals.yaml#3",
+    ]
 
 
 def test_markdown_is_drawn_and_nothing_in_it_runs(chat_page: ChatPage, mock_server: MockServer) -> None:

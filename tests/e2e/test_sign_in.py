@@ -46,6 +46,10 @@ def test_every_screen_is_accessible(anonymous_page: Page, invited_page: Page, wa
     turned_away = watched("bob")
     turned_away.goto("/")
     anonymous_page.goto("/")
-    for page, heading in ((anonymous_page, "Sign in"), (turned_away, "Not Authorised"), (invited_page, "How can I help you today?")):
+    for page, heading in (
+        (anonymous_page, "Sign in"),
+        (turned_away, "Not Authorised"),
+        (invited_page, "How can I help you today?"),
+    ):
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
         assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []

@@ -1,0 +1,38 @@
+"""A clock that stands still, and the smallest requests and answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mockserver.exchange import Answer, Event, Request
+
+
+class FakeClock:
+    """A clock that stands still until somebody waits for it or moves it."""
+
+    def __init__(self, now_s: float = 1_000_000.0) -> None:
+        self.now_s = now_s
+        self.waited_for: list[float] = []
+
+    def now(self) -> float:
+        return self.now_s
+
+    async def until(self, moment_s: float) -> None:
+        self.block_until(moment_s)
+
+    def block_until(self, moment_s: float) -> None:
+        self.waited_for.append(moment_s)
+        self.now_s = max(self.now_s, moment_s)
+
+
+def chat(prompt: str = "Hello!", *, path: str = "/v1/chat/completions", key: str = "any", **body: Any) -> Request:
+    """A chat completion request; `body` is laid over the smallest one."""
+    content = {"model": "gpt-4o", "messages": [{"role": "user", "content": prompt}], **body}
+    raw_path, _, query = path.partition("?")
+    headers = (("authorization", f"Bearer {key}"), ("content-type", "application/json"))
+    return Request("POST", raw_path, query, headers, json.dumps(content).encode())
+
+
+def answered(text: str) -> Answer:
+    return Answer(200, (("content-type", "application/json"),), (Event(0, text.encode()),))

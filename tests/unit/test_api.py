@@ -1,0 +1,165 @@
+"""The API's own rules, without a server or a model."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import httpx2
+import openai
+import pytest
+from chat_api import completion, errors
+from chat_api.errors import ApiError
+from chat_api.principal import principal_of, require_role
+from chat_api.settings import Settings, load_settings
+
+SETTINGS = Settings(api_key="k", model="gpt-4o", system_prompt="Be brief.")
+
+
+def header(**fields: object) -> str:
+    whole = {"userId": "1", "userDetails": "alice", "userRoles": ["invited"], **fields}
+    return base64.b64encode(json.dumps(whole).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({}, ("OPENAI_API_KEY", "OPENAI_MODEL")),
+        ({"OPENAI_API_KEY": "k", "OPENAI_MODEL": "m"}, ()),
+        ({"AZURE_OPENAI_ENDPOINT": "https://r.example"}, ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT")),
+        (
+            {"AZURE_OPENAI_ENDPOINT": "https://r.example", "AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_DEPLOYMENT": "d"},
+            (),
+        ),
+    ],
+)
+def test_starts_with_what_there_is_and_says_what_is_missing(
+    environment: dict[str, str], missing: tuple[str, ...]
+) -> None:
+    assert load_settings(environment).missing == missing
+
+
+def test_the_client_without_settings_says_which() -> None:
+    with pytest.raises(ApiError, match="OPENAI_API_KEY, OPENAI_MODEL is missing"):
+        completion.client_for(Settings())
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        (Settings(api_key="k", model="m", base_url="http://h/v1"), "http://h/v1/"),
+        (Settings(azure_endpoint="http://h", api_key="k", model="d"), "http://h/openai/v1/"),
+        (Settings(azure_endpoint="http://h", api_key="k", model="d", api_version="2024-10-21"), "http://h/openai/"),
+    ],
+    ids=["openai", "azure-v1", "azure-dated"],
+)
+def test_one_client_for_every_backend(settings: Settings, url: str) -> None:
+    assert str(completion.client_for(settings).base_url) == url
+
+
+def test_the_model_and_the_system_prompt_are_the_apps() -> None:
+    body = {
+        "model": "expensive",
+        "messages": [{"role": "system", "content": "Obey."}, {"role": "user", "content": "Hi", "name": "x"}],
+        "stream": True,
+    }
+    assert completion.upstream_request(body, SETTINGS) == {
+        "model": "gpt-4o",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ([], "bad_request"),
+        ({}, "bad_request"),
+        ({"messages": []}, "bad_request"),
+        ({"messages": ["hi"]}, "bad_request"),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, "bad_request"),
+        ({"messages": [{"role": "user", "content": 5}]}, "bad_request"),
+        ({"messages": [{"role": "user", "content": "x"}], "stream": "yes"}, "bad_request"),
+        ({"messages": [{"role": "user", "content": "x"}] * 201}, "context_length_exceeded"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_before_the_model(body: object, code: str) -> None:
+    with pytest.raises(ApiError) as raised:
+        completion.upstream_request(body, SETTINGS)
+    assert (raised.value.status, raised.value.code) == (400, code)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", "!", base64.b64encode(b"[]").decode(), base64.b64encode(b"{}").decode(), header(userRoles=5)]
+)
+def test_an_unreadable_principal_is_nobody(value: str | None) -> None:
+    assert principal_of(value) is None
+
+
+def test_who_may_ask() -> None:
+    alice = principal_of(header())
+    assert require_role(alice, "invited") is alice
+    assert require_role(alice, "") is alice
+    for principal, role, status in ((None, "invited", 401), (None, "", 401), (alice, "admin", 403)):
+        with pytest.raises(ApiError) as raised:
+            require_role(principal, role)
+        assert raised.value.status == status
+
+
+def status_error(status: int, body: object, **headers: str) -> openai.APIStatusError:
+    response = httpx2.Response(
+        status, headers=headers, json=body, request=httpx2.Request("POST", "http://secret-host/")
+    )
+    return openai.OpenAI(api_key="k")._make_status_error_from_response(response)
+
+
+FILTERED = {
+    "code": "content_filter",
+    "message": "secret",
+    "innererror": {"content_filter_result": {"violence": {"filtered": True}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (status_error(400, {"error": FILTERED}), 400, "content_filter"),
+        (
+            status_error(400, {"error": {"code": "context_length_exceeded", "message": "secret"}}),
+            400,
+            "context_length_exceeded",
+        ),
+        (status_error(400, {"error": {"message": "secret"}}), 400, "bad_request"),
+        (status_error(401, {"error": {"message": "secret"}}), 502, "upstream_unavailable"),
+        (status_error(404, {"error": {"code": "DeploymentNotFound", "message": "secret"}}), 502, "model_not_found"),
+        (status_error(429, {"error": {"code": "429", "message": "secret"}}), 429, "rate_limit_exceeded"),
+        (status_error(429, {"error": {"code": "insufficient_quota", "message": "secret"}}), 429, "insufficient_quota"),
+        (status_error(500, {"error": {"message": "secret"}}), 502, "upstream_unavailable"),
+        (status_error(502, "<html>secret</html>"), 502, "upstream_unavailable"),
+        (openai.APITimeoutError(httpx2.Request("POST", "http://secret-host/")), 504, "upstream_timeout"),
+        (openai.APIConnectionError(request=httpx2.Request("POST", "http://secret-host/")), 502, "upstream_unavailable"),
+    ],
+)
+def test_the_models_errors_get_stable_codes_and_lose_the_providers_words(
+    error: openai.OpenAIError, status: int, code: str
+) -> None:
+    answer = errors.from_model(error)
+    assert (answer.status, answer.code) == (status, code)
+    assert "secret" not in json.dumps(answer.body())
+
+
+def test_the_filters_categories_are_passed_on() -> None:
+    body = errors.from_model(status_error(400, {"error": FILTERED})).body()
+    assert body["error"]["innererror"] == {"content_filter_result": {"violence": {"filtered": True}}}
+
+
+@pytest.mark.parametrize(
+    ("headers", "message", "seconds"),
+    [({"retry-after": "7"}, "", 7), ({}, "Please retry after 43 seconds.", 43), ({}, "Try again later", None)],
+)
+def test_how_long_to_wait_comes_from_the_header_or_the_text(
+    headers: dict[str, str], message: str, seconds: int | None
+) -> None:
+    error = status_error(429, {"error": {"code": "429", "message": message}}, **headers)
+    assert errors.from_model(error).retry_after_s == seconds

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from mockserver.exchange import Answer, Event, Request, is_event_stream, split_events
+
+
+@pytest.mark.parametrize(
+    ("body", "events"),
+    [
+        (b"", ()),
+        (b"data: 1\n\ndata: 2\n\n", (b"data: 1\n\n", b"data: 2\n\n")),
+        (b"data: 1\r\n\r\ndata: 2\r\n\r\n", (b"data: 1\r\n\r\n", b"data: 2\r\n\r\n")),
+        (b"data: 1\r\rdata: 2\r\r", (b"data: 1\r\r", b"data: 2\r\r")),
+        (b": ping\n\ndata: 1\n\n", (b": ping\n\n", b"data: 1\n\n")),
+        (b"event: a\ndata: 1\n\nrest", (b"event: a\ndata: 1\n\n", b"rest")),
+        (b"data: 1\n\n\n", (b"data: 1\n\n", b"\n")),
+        (b"no end", (b"no end",)),
+    ],
+    ids=["empty", "lf", "crlf", "cr", "comment", "rest", "extra-newline", "no-blank-line"],
+)
+def test_splits_behind_every_blank_line_and_loses_no_byte(body: bytes, events: tuple[bytes, ...]) -> None:
+    assert split_events(body) == events
+    assert b"".join(split_events(body)) == body
+
+
+@pytest.mark.parametrize(
+    ("value", "streams"),
+    [
+        ("text/event-stream", True),
+        ("Text/Event-Stream; charset=utf-8", True),
+        ("application/json", False),
+        (None, False),
+    ],
+)
+def test_knows_an_event_stream_by_its_content_type(value: str | None, streams: bool) -> None:
+    assert is_event_stream((("content-type", value),) if value else ()) is streams
+
+
+def test_the_body_is_the_events_joined() -> None:
+    assert Answer(200, events=(Event(1, b"a"), Event(2, b"b"))).body == b"ab"
+
+
+@pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"{", b"null"])
+def test_only_an_object_is_a_json_object(body: bytes) -> None:
+    assert Request("POST", "/", body=body).json_object() is None

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mockserver.clock import SystemClock
+from mockserver.exchange import Answer, Event
+from mockserver.play import play, play_blocking, schedule
+from tests.unit.examples import FakeClock
+
+ANSWER = Answer(200, events=(Event(170, b"a"), Event(0, b"b"), Event(11, b"c")), head_after_ms=5)
+
+
+async def collected(clock: FakeClock, since_s: float) -> list[tuple[bytes, float]]:
+    return [(data, round(clock.now() - since_s, 3)) async for data in play(ANSWER, since_s=since_s, clock=clock)]
+
+
+@pytest.mark.parametrize("way", ["async", "blocking"])
+def test_every_event_leaves_at_its_own_deadline(way: str, clock: FakeClock) -> None:
+    since_s = clock.now()
+    if way == "async":
+        played = asyncio.run(collected(clock, since_s))
+    else:
+        played = [
+            (data, round(clock.now() - since_s, 3)) for data in play_blocking(ANSWER, since_s=since_s, clock=clock)
+        ]
+    assert played == [(b"a", 0.175), (b"b", 0.175), (b"c", 0.186)]
+
+
+def test_being_late_for_one_event_does_not_delay_the_next(clock: FakeClock) -> None:
+    since_s = clock.now()
+    times = []
+    for data in play_blocking(ANSWER, since_s=since_s, clock=clock):
+        times.append(round(clock.now() - since_s, 3))
+        if data == b"a":
+            clock.now_s += 0.010  # sending it took ten milliseconds
+    assert times == [0.175, 0.185, 0.186]
+
+
+def test_deadlines_add_up_the_waits() -> None:
+    assert list(schedule(ANSWER)) == [(0.175, b"a"), (0.175, b"b"), (0.186, b"c")]
+
+
+def test_a_faster_clock_still_starts_now() -> None:
+    real, fast = SystemClock(), SystemClock(speed=1000)
+    assert abs(real.now() - fast.now()) < 60

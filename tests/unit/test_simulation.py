@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from mockserver.exchange import End, Interaction, Request
+from mockserver.library import Library
+from mockserver.simulation import OnMiss, Simulation, explain
+from mockserver.stub import parse_stub
+from tests.unit.examples import FakeClock, answered, chat
+
+AZURE = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
+
+
+@pytest.fixture
+def simulation(clock: FakeClock) -> Callable[..., Simulation]:
+    def made(*recorded: tuple[str, Request, str], **options: object) -> Simulation:
+        library = Library()
+        for name, request, text in recorded:
+            library.add(name, Interaction(request, answered(text)))
+        return Simulation(library, clock=clock, **options)  # type: ignore[arg-type]  # the tests' own options
+
+    return made
+
+
+def bodies(simulation: Simulation, *requests: Request) -> list[str]:
+    entries = [simulation.answer(request) for request in requests]
+    return [entry.answer.body.decode() if entry.answer else "" for entry in entries]
+
+
+def test_the_same_request_in_one_cassette_is_a_sequence_whose_last_repeats(
+    simulation: Callable[..., Simulation],
+) -> None:
+    told = simulation(("a.yaml#1", chat(), "one"), ("a.yaml#2", chat(), "two"))
+    assert bodies(told, chat(), chat(), chat()) == ["one", "two", "two"]
+    assert [entry.decided_by for entry in told.journal] == ["a.yaml#1", "a.yaml#2", "a.yaml#2"]
+    told.reset()
+    assert bodies(told, chat()) == ["one"]
+
+
+def test_what_is_said_goes_before_what_was_recorded_as_often_as_it_says(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(("a.yaml#1", chat(), "recorded"))
+    told.say(parse_stub({"say": "said", "times": 2}, "said#1"))
+    for _ in range(3):
+        told.answer(chat())
+    assert [entry.decided_by for entry in told.journal] == ["said#1", "said#1", "a.yaml#1"]
+
+
+def test_a_fault_alone_strikes_whatever_would_be_answered(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(("a.yaml#1", chat(), "recorded"))
+    told.say(parse_stub({"fault": "dropped", "after": 0, "times": 1}, "said#1"))
+    struck, after = told.answer(chat()).answer, told.answer(chat()).answer
+    assert struck is not None
+    assert (struck.end, struck.events, struck.decided_by) == (End.RESET, (), "a.yaml#1, dropped by said#1")
+    assert after is not None
+    assert after.end is End.EOF
+
+
+def test_a_miss_is_a_404_that_explains_itself(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(("greeting.yaml#2", chat("Hello."), "x"))
+    entry = told.answer(chat("Hello!"))
+    assert entry.answer is not None
+    error = json.loads(entry.answer.body)["error"]
+    assert (entry.answer.status, error["type"], error["nearest"]) == (404, "mockserver_miss", "greeting.yaml#2")
+    assert error["differences"] == [{"field": "messages[0].content", "wanted": '"Hello."', "got": '"Hello!"'}]
+    assert error["message"].splitlines()[:4] == [
+        "No recording fits POST /v1/chat/completions (gpt-4o, 1 message).",
+        "Nearest: greeting.yaml, interaction 2. It differs in",
+        '  messages[0].content   wanted "Hello."   got "Hello!"',
+        "  dress-rehearsal model --on-miss record --upstream URL …   asks the real model once and keeps its answer",
+    ]
+
+
+def test_misses_for_one_reason_are_counted_together(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(("a.yaml#1", chat(temperature=0), "x"))
+    entries = [told.answer(chat()), told.answer(chat()), told.answer(chat("Else", temperature=1))]
+    assert "2 requests in this run miss for this one reason." in json.loads(entries[1].answer.body)["error"]["message"]  # type: ignore[union-attr]
+    assert "in this run" not in json.loads(entries[2].answer.body)["error"]["message"]  # type: ignore[union-attr]
+
+
+def test_a_miss_with_nothing_loaded_says_so(simulation: Callable[..., Simulation]) -> None:
+    entry = simulation().answer(chat())
+    assert entry.miss is not None
+    assert "Nothing is loaded for this operation of this backend." in explain(entry.miss)
+
+
+def test_a_made_up_answer_says_that_it_is(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(on_miss=OnMiss.GENERATE)
+    entry, again = told.answer(chat("What is new?")), told.answer(chat("What is new?"))
+    assert entry.answer is not None
+    assert entry.answer == again.answer
+    assert ("x-mockserver-answer", "made up") in entry.answer.headers
+    assert "**made up by the mock**" in json.loads(entry.answer.body)["choices"][0]["message"]["content"]
+    assert entry.miss is None
+
+
+def test_recording_leaves_the_answer_to_the_upstream(simulation: Callable[..., Simulation]) -> None:
+    assert simulation(on_miss=OnMiss.RECORD).answer(chat()).answer is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "text"),
+    [
+        (chat(key=""), 401, "You didn't provide an API key."),
+        (
+            chat(path=AZURE, key=""),
+            401,
+            '{"error":{"code":"401","message":"Access denied due to invalid subscription key',
+        ),
+        (Request("GET", "/v1/nowhere", headers=(("authorization", "Bearer k"),)), 404, "Invalid URL (GET /v1/nowhere)"),
+        (
+            Request("GET", "/openai/nowhere", headers=(("api-key", "k"),)),
+            404,
+            '{"error":{"code":"404","message": "Resource not found"}}',
+        ),
+        (
+            Request("POST", "/v1/chat/completions", headers=(("authorization", "Bearer k"),), body=b"{"),
+            400,
+            "could not parse the JSON body",
+        ),
+    ],
+    ids=["openai-no-key", "azure-no-key", "openai-path", "azure-path", "no-json"],
+)
+def test_refuses_what_the_backend_refuses_in_its_own_words(
+    request_: Request, status: int, text: str, simulation: Callable[..., Simulation]
+) -> None:
+    answer = simulation(on_miss=OnMiss.GENERATE).answer(request_).answer
+    assert answer is not None
+    assert answer.status == status
+    assert text in answer.body.decode()
+
+
+def test_only_the_given_key_opens_where_one_is_given(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(("a.yaml#1", chat(), "x"), api_key="right")
+    assert bodies(told, chat(key="right")) == ["x"]
+    refused = told.answer(chat(key="wrong")).answer
+    assert refused is not None
+    assert (refused.status, refused.decided_by) == (401, "wrong key")
+
+
+def test_models_are_those_of_the_recordings_the_most_asked_first(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(("a#1", chat("1", model="rare"), "x"), ("a#2", chat("2"), "x"), ("a#3", chat("3"), "x"))
+    assert told.library.models("openai") == ("gpt-4o", "rare")  # type: ignore[arg-type]  # a Backend is its text
+    assert told.library.models("azure") == ()  # type: ignore[arg-type]

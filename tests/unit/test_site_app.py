@@ -1,0 +1,185 @@
+"""The site as a Flask application: the same gate, files and sign-in that the async front stands before."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from mockserver.apps.site import create_app
+from mockserver.exchange import Request
+from mockserver.swa.personas import PersonaError, load_personas
+from mockserver.swa.principal import COOKIE, Principal, Sessions, session_key
+from mockserver.swa.site import Site, load_site
+from tests.unit.examples import FakeClock
+
+
+class ClosingClient(FlaskClient):
+    """Reads every answer whole, so that the file it comes from is closed."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        return super().open(*args, **{"buffered": True, **kwargs})
+
+
+@pytest.fixture
+def site(tmp_path: Path, clock: FakeClock) -> Site:
+    config = {
+        "routes": [{"route": "/*", "allowedRoles": ["invited"]}],
+        "responseOverrides": {"401": {"redirect": "/.auth/login/aad?post_login_redirect_uri=.referrer"}},
+        "globalHeaders": {"content-security-policy": "default-src 'none'"},
+    }
+    (tmp_path / "index.html").write_text("<h1>Start</h1>")
+    (tmp_path / "grüße.html").write_text("<h1>Grüße</h1>")
+    (tmp_path / "staticwebapp.config.json").write_text(json.dumps(config))
+    return load_site(tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_url=None)
+
+
+@pytest.fixture
+def client(site: Site) -> FlaskClient:
+    app = create_app(site)
+    app.test_client_class = ClosingClient
+    return app.test_client()
+
+
+def test_signing_in_by_link_leads_where_one_wanted_to_go(client: FlaskClient) -> None:
+    sent = client.get("/gr%C3%BC%C3%9Fe")
+    assert (sent.status_code, sent.location) == (
+        302,
+        "/.auth/login/aad?post_login_redirect_uri=%2Fgr%25C3%25BC%25C3%259Fe",
+    )
+    assert (
+        client.get("/.auth/login/aad?persona=alice&post_login_redirect_uri=/gr%25C3%25BC%25C3%259Fe").location
+        == "/gr%C3%BC%C3%9Fe"
+    )
+    assert client.get("/gr%C3%BC%C3%9Fe").text == "<h1>Grüße</h1>"
+
+
+def test_the_page_shows_who_gets_in_and_works_without_script(client: FlaskClient) -> None:
+    page = client.get("/.auth/login/aad?post_login_redirect_uri=/")
+    assert "script" not in page.text
+    assert page.text.count("opens the app") == 2
+    assert "turned away (403)" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    posted = client.post("/.auth/login/aad", data={"persona": "carol", "post_login_redirect_uri": "/"})
+    assert (posted.status_code, posted.location) == (302, "/")
+
+
+def test_me_shows_the_principal_with_claims_and_null_for_nobody(client: FlaskClient) -> None:
+    assert client.get("/.auth/me").json == {"clientPrincipal": None}
+    client.get("/.auth/login/aad?persona=alice")
+    shown = client.get("/.auth/me").json
+    assert shown is not None
+    principal = shown["clientPrincipal"]
+    assert principal["userDetails"] == "alice@example.com"
+    assert principal["userRoles"] == ["anonymous", "authenticated", "invited"]
+    assert principal["claims"] == [{"typ": "name", "val": "Alice Invited"}]
+
+
+def test_a_session_ends_on_its_own_on_logout_and_when_the_cookie_is_touched(
+    client: FlaskClient, clock: FakeClock
+) -> None:
+    client.get("/.auth/login/aad?persona=alice")
+    assert client.get("/").status_code == 200
+    clock.now_s += 8 * 3600
+    assert client.get("/").status_code == 302
+    client.get("/.auth/login/aad?persona=alice")
+    assert client.get("/.auth/logout?post_logout_redirect_uri=/bye").location == "/bye"
+    assert client.get("/").status_code == 302
+    for cookie in ("", "x", "eyJhIjoxfQ.forged", '"', "\xff"):
+        client.set_cookie(COOKIE, cookie)
+        assert client.get("/.auth/me").json == {"clientPrincipal": None}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "http://localhost@evil.example/",
+        "/a\r\nset-cookie: x=y",
+    ],
+)
+def test_signing_in_never_leads_off_this_site(client: FlaskClient, target: str) -> None:
+    answer = client.get("/.auth/login/aad", query_string={"persona": "alice", "post_login_redirect_uri": target})
+    assert (answer.status_code, answer.location) == (302, "/")
+
+
+def test_another_site_cannot_sign_somebody_in(client: FlaskClient) -> None:
+    answer = client.post("/.auth/login/aad", data={"persona": "alice"}, headers={"origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/.auth/login/aad?persona=mallory", 400, "There is no persona 'mallory'. There are: alice, bob, carol."),
+        ("/.auth/login/myspace", 404, "There is no such page under /.auth."),
+        ("/.auth/nothing", 404, "There is no such page under /.auth."),
+        ("/%zz", 400, "Bad request"),
+    ],
+)
+def test_a_wrong_address_says_what_is_wrong(client: FlaskClient, path: str, status: int, text: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, text in answer.text) == (status, True)
+
+
+def test_the_api_is_told_who_asks_by_the_site_alone(site: Site) -> None:
+    forged = (
+        ("host", "h"),
+        ("x-ms-client-principal", "forged"),
+        ("x-ms-client-principal-id", "forged"),
+        ("x-ms-original-url", "forged"),
+        ("x-request-id", "r1"),
+    )
+    principal = Principal("aad", "1", "zoë 日本", ("anonymous", "authenticated"), (("name", "Zoë"),))
+    headers = dict(site.api_headers(Request("GET", "/api/x", "q=1", forged), principal))
+    shown = json.loads(base64.b64decode(headers["x-ms-client-principal"]))
+    assert shown == {
+        "identityProvider": "aad",
+        "userId": "1",
+        "userDetails": "zoë 日本",
+        "userRoles": ["anonymous", "authenticated"],
+    }
+    assert (headers["x-ms-original-url"], headers["x-request-id"]) == ("http://h/api/x?q=1", "r1")
+    anonymous = dict(site.api_headers(Request("GET", "/api/x", "", forged[:-1]), None))
+    assert "x-ms-client-principal" not in anonymous
+    assert "x-ms-client-principal-id" not in anonymous
+    assert len(anonymous["x-request-id"]) == 36
+
+
+def test_a_link_out_of_the_folder_is_no_file(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "secret.txt"
+    outside.write_text("secret")
+    (site.folder / "link.txt").symlink_to(outside)
+    assert not site.is_file("/link.txt")
+
+
+def test_the_session_key_is_kept_for_this_user_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    key = session_key(folder)
+    assert session_key(folder) == key
+    assert (folder / "session-key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[]", "a mapping of personas is needed"),
+        ("alice: x", "alice: a mapping is needed"),
+        ("alice: {role: x}", "alice: unknown key 'role'; known are name, email, roles, expires_in_s"),
+        ("alice: {roles: [no-dash]}", "alice: roles is no list of role names"),
+        ("alice: {expires_in_s: soon}", "alice: expires_in_s: 'soon' is no number of seconds"),
+        ("alice: {", "expected the node content"),
+    ],
+)
+def test_a_mistake_in_the_personas_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "personas.yaml").write_text(text)
+    with pytest.raises(PersonaError, match=complaint.replace("(", r"\(")):
+        load_personas(tmp_path / "personas.yaml")

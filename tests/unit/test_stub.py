@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mockserver.faults import Fault
+from mockserver.library import load_library
+from mockserver.say import Call, Pace, Said
+from mockserver.stub import Stub, StubError, load_stubs
+from tests.unit.examples import chat
+
+SCENARIO = """\
+- when: {prompt: "Show me a table"}
+  say: |
+    | a | b |
+  pace: {first_ms: 400, each_ms: 30}
+- when: {prompt: "Weather in Oslo?"}
+  call: {get_weather: {city: Oslo}}
+- {fault: dropped, after: 2, times: 2}
+"""
+
+
+def test_reads_a_scenario_in_order() -> None:
+    assert load_stubs(Path("demo.yaml"), SCENARIO) == (
+        Stub("demo.yaml#1", "Show me a table", Said("| a | b |\n", pace=Pace(400, 30))),
+        Stub("demo.yaml#2", "Weather in Oslo?", Said(None, (Call("get_weather", {"city": "Oslo"}),))),
+        Stub("demo.yaml#3", fault=Fault("dropped", 2), times=2),
+    )
+
+
+def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
+    (tmp_path / "demo.yaml").write_text("# said by hand\n---\n" + SCENARIO)
+    assert [stub.name for stub in load_library([tmp_path]).scenario] == ["demo.yaml#1", "demo.yaml#2", "demo.yaml#3"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        (
+            "- {sai: x}",
+            "demo.yaml#1: unknown key 'sai' in the entry; known are when, say, call, pace, fault, after, times",
+        ),
+        ("- {say: x, when: {promt: y}}", "demo.yaml#1: unknown key 'promt' in when; known are prompt"),
+        ("- {say: 5}", "demo.yaml#1: say: 5 is a whole number, not a text"),
+        ("- {fault: explode}", "demo.yaml#1: unknown fault 'explode'; there are: dropped"),
+        ("- {fault: dropped, after: -1}", "demo.yaml#1: after: -1 is no number of events; 0 or more is"),
+        ("- {say: x, after: 1}", "demo.yaml#1: after: 1 says when a fault strikes, but there is no fault"),
+        ("- {say: x, times: 0}", "demo.yaml#1: times: 0 never answers; 1 or more does"),
+        ("- {say: x, times: true}", "demo.yaml#1: times: True is yes or no, not a whole number"),
+        ("- {say: x, pace: {each_ms: fast}}", "demo.yaml#1: pace.each_ms: 'fast' is no number of milliseconds"),
+        ("- {call: {f: 1}}", "demo.yaml#1: call.f: the arguments are a mapping (`{city: Oslo}`), not a whole number"),
+        ("- {when: {prompt: x}}", "demo.yaml#1: nothing to do: give it `say`, `call` or `fault`"),
+        ("- 7", "demo.yaml#1: the entry is a whole number, not a mapping"),
+        ("say: x", "demo.yaml: a list of stubs is needed (`- when: …`), this is a mapping"),
+    ],
+)
+def test_a_mistake_in_a_scenario_says_where_and_what(entry: str, complaint: str) -> None:
+    with pytest.raises(StubError) as raised:
+        load_stubs(Path("demo.yaml"), entry)
+    assert str(raised.value) == complaint
+
+
+def test_fits_the_last_user_message_and_where_none_is_named_everything() -> None:
+    said = Said("x")
+    assert Stub("a", "Hello!", said).fits(chat("Hello!"))
+    assert not Stub("a", "Hello!", said).fits(chat("Hello"))
+    assert Stub("a", None, said).fits(chat("whatever"))
