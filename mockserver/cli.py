@@ -117,7 +117,7 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
         if rehearsal is None or not rehearsal.asked_for(entry.request.header("x-request-id")):
             _say(console.model_line(entry))
 
-    with _explained():
+    with _explained() as stopped:
         model = Model(_model(options, options["model_port"]), report=report_model)
         app = AppOptions(webapp, api, load_personas(personas), backend, options["site_port"], options["functions_port"])
         rehearsal = Rehearsal(model, app, report=_report_visit)
@@ -129,7 +129,7 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
             _say(f"functions  {rehearsal.api_url}   {api} in this Python {version}, set up for {backend}")
             _say(f"site       {webapp}   sign in as {', '.join(rehearsal.site.personas)}")
             click.echo(rehearsal.url)
-            _wait(lambda: "The Functions host ended by itself; the reason stands above." if rehearsal.failed else None)
+            _wait(stopped, lambda: rehearsal.failed)
 
 
 @main.command()
@@ -144,7 +144,7 @@ def model(port: int, api_key: str | None, **options: Any) -> None:
         _say(console.model_line(entry))
 
     with (
-        _explained(),
+        _explained() as stopped,
         Model(_model(options, port, api_key), report=report) as endpoint,
         _token_file(endpoint) as token_file,
     ):
@@ -153,7 +153,7 @@ def model(port: int, api_key: str | None, **options: Any) -> None:
             f"{len(endpoint.simulation.library)} answers; on a miss: {options['on_miss']}; control: {endpoint.url}/__admin, token in {token_file}"
         )
         click.echo(f"{READY}{endpoint.url}")
-        _wait()
+        stopped.wait()
 
 
 @main.command()
@@ -170,7 +170,7 @@ def site(app: Path, api_url: str | None, personas: Path, port: int) -> None:
     from mockserver.swa.principal import Sessions, session_key
     from mockserver.swa.site import load_site
 
-    with _explained():
+    with _explained() as stopped:
         clock = SystemClock()
         sessions = Sessions(session_key(state_folder()), clock)
         folder = load_site(
@@ -186,7 +186,7 @@ def site(app: Path, api_url: str | None, personas: Path, port: int) -> None:
         servers.start()
         click.echo(f"{READY}{url_of(socket)}")
         try:
-            _wait()
+            stopped.wait()
         finally:
             servers.stop()
 
@@ -199,7 +199,7 @@ def functions(app: Path, port: int, stop_on_eof: bool) -> None:
     """Start a function app alone."""
     from mockserver.functions.inprocess import InProcessHost, LoadError, load_functions
 
-    with _explained():
+    with _explained() as stopped:
         socket = bind(port, "the Functions host")
         try:
             loaded = load_functions(app)
@@ -210,7 +210,9 @@ def functions(app: Path, port: int, stop_on_eof: bool) -> None:
         click.echo(f"{READY}{url_of(socket)}")
         sys.stdout.flush()
         try:
-            _wait(stop_on_eof=stop_on_eof)
+            if stop_on_eof:
+                threading.Thread(target=_stop_at_eof, args=(stopped,), daemon=True).start()
+            stopped.wait()
         finally:
             servers.stop()
 
@@ -243,10 +245,13 @@ def _model(options: dict[str, Any], port: int, api_key: str | None = None) -> Mo
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Turns what people can mend into one message and exit status 1."""
+def _explained() -> Iterator[threading.Event]:
+    """Turns what people can mend into one message and exit status 1; the event is set by Ctrl-C or SIGTERM."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     try:
-        yield
+        yield stopped
     except _EXPLAINED as error:
         raise click.ClickException(str(error)) from error
 
@@ -266,19 +271,18 @@ def _token_file(running: Model) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _wait(problem: Callable[[], str | None] = lambda: None, *, stop_on_eof: bool = False) -> None:
-    """Return on Ctrl-C, on SIGTERM, or at the end of standard input where asked; raise StartError at a problem."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    if stop_on_eof:
-        threading.Thread(target=_at_eof, args=(stopped,), daemon=True).start()
+def _wait(stopped: threading.Event, failed: Callable[[], bool]) -> None:
+    """Return once it is stopped.
+
+    Raises:
+        StartError: something ended by itself.
+    """
     while not stopped.wait(0.3):
-        if text := problem():
-            raise StartError(text)
+        if failed():
+            raise StartError("The Functions host ended by itself; the reason stands above.")
 
 
-def _at_eof(stopped: threading.Event) -> None:
+def _stop_at_eof(stopped: threading.Event) -> None:
     sys.stdin.read()
     stopped.set()
 

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from werkzeug.serving import make_server
+
+from contracts.operations import Backend
+from mockserver.apps import control
+from mockserver.apps import model as model_app
+from mockserver.front import ModelFront
+from mockserver.pytest_plugin import MockServer
+from mockserver.rehearsal import AppOptions, Model, Rehearsal
+from mockserver.server import Servers, bind, url_of
+from mockserver.simulation import Simulation
+from mockserver.swa.personas import load_personas
+
+ROOT = Path(__file__).parents[2]
+Serve = Callable[[Simulation], str]
+
+
+@contextmanager
+def served_by_front(simulation: Simulation) -> Iterator[str]:
+    sock = bind(0, "the test")
+    servers = Servers((ModelFront(control.create_app(simulation, "token"), simulation), sock))
+    servers.start()
+    yield url_of(sock)
+    servers.stop()
+
+
+@contextmanager
+def served_by_flask(simulation: Simulation) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, model_app.create_app(simulation), threaded=True)
+    server.RequestHandlerClass.protocol_version = "HTTP/1.1"  # type: ignore[attr-defined]  # Werkzeug's documented switch
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(params=["front", "flask"])
+def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
+    """Serves a simulation, the one way in and the other, and says where."""
+    with ExitStack() as stack:
+        way_in = {"front": served_by_front, "flask": served_by_flask}[request.param]
+        yield lambda simulation: stack.enter_context(way_in(simulation))
+
+
+@pytest.fixture
+def serve_front() -> Iterator[Serve]:
+    """Serves a simulation through the async front alone, for what WSGI cannot do."""
+    with ExitStack() as stack:
+        yield lambda simulation: stack.enter_context(served_by_front(simulation))
+
+
+@pytest.fixture(scope="session")
+def azure_rehearsal(mock_model: Model) -> Iterator[Rehearsal]:
+    options = AppOptions(ROOT / "webapp" / "dist", ROOT / "api", load_personas(), Backend.AZURE)
+    with Rehearsal(mock_model, options) as rehearsal:
+        yield rehearsal
+
+
+@pytest.fixture
+def azure_site(azure_rehearsal: Rehearsal, mock_server: MockServer) -> Rehearsal:
+    """The app, its API set up for Azure OpenAI."""
+    del mock_server
+    return azure_rehearsal

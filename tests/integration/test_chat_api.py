@@ -1,0 +1,155 @@
+"""The real API in the Functions host, behind the real gate, asking the mock server."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from mockserver.pytest_plugin import MockServer
+from mockserver.rehearsal import Rehearsal
+
+COOKIE = "StaticWebAppsAuthCookie"
+ASK = {"messages": [{"role": "user", "content": "Hello!"}]}
+
+
+def client(site: Rehearsal, persona: str = "alice") -> Any:
+    cookie = {"cookie": f"{COOKIE}={site.cookie(persona)}"}
+    return openai.OpenAI(base_url=f"{site.url}/api", api_key="unused", default_headers=cookie, max_retries=0)
+
+
+def ask(site: Rehearsal, prompt: str = "Hello!", *, usage: bool = False) -> Any:
+    more = {"stream_options": {"include_usage": True}} if usage else {}
+    asked = {"model": "any", "messages": [{"role": "user", "content": prompt}], "stream": True, **more}
+    return client(site).chat.completions.create(**asked)
+
+
+def test_the_official_client_streams_from_our_api(site: Rehearsal, mock_server: MockServer) -> None:
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in ask(site))
+    assert text.startswith("Hello! I'm here to help")
+    assert mock_server.journal[-1].decided_by == "hello.yaml#1"
+
+
+def test_usage_comes_only_where_it_was_asked_for(site: Rehearsal) -> None:
+    assert all(chunk.choices for chunk in ask(site))
+    *_, last = ask(site, usage=True)
+    assert (last.choices, last.usage and last.usage.total_tokens) == ([], 47)
+
+
+def test_the_official_client_gets_one_json_answer(site: Rehearsal) -> None:
+    answer = client(site).chat.completions.create(
+        model="any", messages=[{"role": "user", "content": "Name the seven days of the week."}]
+    )
+    assert "Wednesday" in (answer.choices[0].message.content or "")
+
+
+def test_azures_stream_passes_through_with_its_empty_first_choices(
+    azure_site: Rehearsal, mock_server: MockServer
+) -> None:
+    first, *others = ask(azure_site)
+    assert first.choices == []
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in others).startswith("Hello! I'm the assistant")
+    assert mock_server.journal[-1].request.raw_path == "/openai/v1/chat/completions"
+
+
+def test_azures_filtered_prompt_keeps_its_categories(azure_site: Rehearsal) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
+        ask(azure_site, "How can I hurt somebody?")
+    body = raised.value.body
+    assert isinstance(body, dict)
+    assert raised.value.code == "content_filter"
+    assert body["innererror"]["content_filter_result"]["violence"] == {"filtered": True, "severity": "medium"}
+
+
+@pytest.mark.parametrize(("persona", "status"), [("bob", 403), ("carol", 200)])
+def test_the_gate_lets_the_invited_in(site: Rehearsal, persona: str, status: int) -> None:
+    answer = httpx2.get(f"{site.url}/api/health", headers={"cookie": f"{COOKIE}={site.cookie(persona)}"})
+    assert answer.status_code == status
+
+
+def test_nobody_is_sent_to_sign_in(site: Rehearsal) -> None:
+    answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK)
+    assert (answer.status_code, answer.headers["location"]) == (
+        302,
+        "/.auth/login/aad?post_login_redirect_uri=%2Fapi%2Fchat%2Fcompletions",
+    )
+
+
+@pytest.mark.parametrize("header", ["x-ms-client-principal", "X-MS-CLIENT-PRINCIPAL"])
+def test_a_principal_that_a_client_sends_is_not_believed(site: Rehearsal, mock_server: MockServer, header: str) -> None:
+    invited = site.site.personas["alice"].principal("aad").header()
+    answer = httpx2.get(f"{site.url}/api/health", headers={header: invited})
+    assert answer.status_code == 302
+    mock_server.say("Hi")
+    headers = {header: "forged", "cookie": f"{COOKIE}={site.cookie('alice')}"}
+    assert httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=headers).status_code == 200
+
+
+def test_the_api_checks_the_role_itself_where_it_is_reached_past_the_gate(site: Rehearsal) -> None:
+    url = f"{site.api_url}/api/chat/completions"
+    bob = site.site.personas["bob"].principal("aad").header()
+    assert (
+        httpx2.post(url, json=ASK).status_code,
+        httpx2.post(url, json=ASK, headers={"x-ms-client-principal": bob}).status_code,
+    ) == (401, 403)
+
+
+def test_a_stream_that_breaks_off_ends_with_an_error_and_the_last_word(
+    site: Rehearsal, mock_server: MockServer
+) -> None:
+    mock_server.say("one two three", fault="dropped", after=3)
+    answer = httpx2.post(
+        f"{site.url}/api/chat/completions",
+        json={**ASK, "stream": True},
+        headers={"cookie": f"{COOKIE}={site.cookie('alice')}"},
+    )
+    events = [line for line in answer.text.split("\n\n") if line]
+    assert events[0] == ": open"
+    assert '"content":" two"' in events[3]
+    assert '"code":"upstream_unavailable"' in events[4]
+    assert events[5:] == ["data: [DONE]"]
+    assert "127.0.0.1" not in answer.text
+
+
+def test_a_client_that_leaves_is_noticed_by_the_model(site: Rehearsal, mock_server: MockServer) -> None:
+    mock_server.say("one " * 100, pace={"each_ms": 100})
+    stream = ask(site)
+    next(stream)
+    stream.close()
+    for _ in range(500):
+        if mock_server.journal[-1].end != "open":
+            break
+        time.sleep(0.01)
+    assert mock_server.journal[-1].end == "client left"
+
+
+def test_the_request_id_goes_all_the_way_and_comes_back(site: Rehearsal, mock_server: MockServer) -> None:
+    mock_server.say("Hi")
+    headers = {"cookie": f"{COOKIE}={site.cookie('alice')}", "x-request-id": "my-own-1"}
+    answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=headers)
+    assert answer.headers["x-request-id"] == "my-own-1"
+    assert mock_server.journal[-1].request.header("x-request-id") == "my-own-1"
+
+
+@pytest.mark.expects_miss
+def test_a_miss_is_a_plain_error_for_the_person_asking(site: Rehearsal, mock_server: MockServer) -> None:
+    with pytest.raises(openai.InternalServerError) as raised:
+        ask(site, "Something nobody recorded")
+    assert raised.value.code == "model_not_found"
+    assert "No recording" not in str(raised.value)
+    assert len(mock_server.journal.misses()) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"messages": []}'])
+def test_a_bad_body_is_a_clear_400(site: Rehearsal, body: bytes) -> None:
+    answer = httpx2.post(
+        f"{site.url}/api/chat/completions", content=body, headers={"cookie": f"{COOKIE}={site.cookie('alice')}"}
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+
+
+def test_health_says_ok(site: Rehearsal) -> None:
+    assert httpx2.get(f"{site.api_url}/api/health").json() == {"status": "ok", "missing": []}

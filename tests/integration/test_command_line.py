@@ -1,0 +1,247 @@
+"""The commands as processes: how they start, what they say, how they end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from mockserver import cassette
+from mockserver.library import SHIPPED
+
+ROOT = Path(__file__).parents[2]
+FREE_PORTS = ["--site-port", "0", "--model-port", "0", "--functions-port", "0"]
+COOKIE = "StaticWebAppsAuthCookie"
+
+
+class Running:
+    """A command of ours in a process group of its own, with what it has printed so far."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mockserver", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+
+    def read_until(self, pattern: str) -> re.Match[str]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if match := re.search(pattern, line):
+                return match
+        raise AssertionError("\n".join(self.lines))
+
+    def ended(self) -> int:
+        assert self.process.stdout is not None
+        self.lines += self.process.stdout.read().splitlines()
+        return self.process.wait(30)
+
+    def group_is_empty(self) -> bool:
+        """Whether no process of the command's group is left; the kernel may take a moment."""
+        for _ in range(500):
+            try:
+                os.killpg(self.process.pid, 0)
+            except ProcessLookupError:
+                return True
+            time.sleep(0.01)
+        return False
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def command(*arguments: str, **environment: str) -> Running:
+        started.append(Running(*arguments, **environment))
+        return started[-1]
+
+    yield command
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+        if each.process.stdout is not None:
+            each.process.stdout.close()
+
+
+def test_up_starts_the_whole_app_and_ends_its_start_with_its_address(run: Callable[..., Running]) -> None:
+    up = run("up", *FREE_PORTS)
+    url = up.read_until(r"^http://127\.0\.0\.1:\d+$")[0]
+    assert "sign in as alice, bob, carol" in up.lines[-2]
+    with httpx2.Client(follow_redirects=True) as browser:
+        browser.get(f"{url}/.auth/login/aad?persona=alice")
+        answer = browser.post(
+            f"{url}/api/chat/completions", json={"messages": [{"role": "user", "content": "Hello!"}], "stream": True}
+        )
+    assert answer.text.endswith("data: [DONE]\n\n")
+    line = up.read_until(r"POST /api/chat/completions")
+    assert re.fullmatch(
+        r"alice   POST /api/chat/completions  rule 5 \(invited\)  hello\.yaml#1  200  28 events  \d\.\d s",
+        line.string.strip(),
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_ends_cleanly_and_leaves_no_process(run: Callable[..., Running], number: signal.Signals) -> None:
+    up = run("up", *FREE_PORTS)
+    url = up.read_until(r"^http://127\.0\.0\.1:\d+$")[0]
+    os.killpg(up.process.pid, number) if number == signal.SIGINT else up.process.send_signal(number)
+    assert up.ended() == 0
+    assert "Traceback" not in "\n".join(up.lines)
+    assert up.group_is_empty()
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(url)
+
+
+def test_the_functions_host_does_not_outlive_a_killed_parent(run: Callable[..., Running]) -> None:
+    up = run("up", *FREE_PORTS)
+    up.read_until(r"^http://127\.0\.0\.1:\d+$")
+    up.process.kill()
+    up.process.wait()
+    assert up.group_is_empty()
+
+
+def test_a_dead_proxy_in_the_environment_changes_nothing(run: Callable[..., Running]) -> None:
+    dead = "http://127.0.0.1:9"
+    up = run(
+        "up",
+        *FREE_PORTS,
+        HTTP_PROXY=dead,
+        HTTPS_PROXY=dead,
+        ALL_PROXY=dead,
+        http_proxy=dead,
+        https_proxy=dead,
+        all_proxy=dead,
+        NO_PROXY="",
+        no_proxy="",
+    )
+    url = up.read_until(r"^http://127\.0\.0\.1:\d+$")[0]
+    with httpx2.Client(trust_env=False, follow_redirects=True) as browser:
+        browser.get(f"{url}/.auth/login/aad?persona=alice")
+        answer = browser.post(
+            f"{url}/api/chat/completions", json={"messages": [{"role": "user", "content": "Hello!"}], "stream": True}
+        )
+    assert "Hello" in answer.text
+
+
+def test_settings_for_a_real_endpoint_do_not_reach_the_api(run: Callable[..., Running]) -> None:
+    real = {
+        "AZURE_OPENAI_ENDPOINT": "http://127.0.0.1:9",
+        "AZURE_OPENAI_API_KEY": "real",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9",
+        "OPENAI_MODEL": "real",
+    }
+    up = run("up", *FREE_PORTS, **real)
+    url = up.read_until(r"^http://127\.0\.0\.1:\d+$")[0]
+    with httpx2.Client(follow_redirects=True) as browser:
+        browser.get(f"{url}/.auth/login/aad?persona=alice")
+        answer = browser.post(
+            f"{url}/api/chat/completions", json={"messages": [{"role": "user", "content": "Hello!"}], "stream": True}
+        )
+    assert "Hello" in answer.text
+
+
+@pytest.mark.parametrize("option", ["--site-port", "--model-port", "--functions-port"])
+def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        up = run("up", *FREE_PORTS, option, port)
+        assert up.ended() == 1
+    assert re.search(
+        rf"Error: Port {port} for .* is taken\. Stop what listens there, or choose another port\.", up.lines[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["up", *FREE_PORTS, "--webapp", "nowhere"], "Error: no index.html in nowhere"),
+        (["up", *FREE_PORTS, "--api", "nowhere"], "there is no function_app.py"),
+        (["up", *FREE_PORTS, "--personas", "nowhere.yaml"], "Error: nowhere.yaml: "),
+        (["up", *FREE_PORTS, "--cassettes", "nowhere"], "Error: no folder of cassettes at nowhere"),
+        (
+            ["up", *FREE_PORTS, "--on-miss", "record"],
+            "--on-miss record needs --upstream URL to ask and --cassettes DIR to write to",
+        ),
+        (
+            ["model", "--port", "0", "--upstream", "http://127.0.0.1:9"],
+            "--upstream is asked only while recording: add --on-miss record",
+        ),
+        (["model", "--port", "0", "--on-miss", "guess"], "'guess' is not one of 'error', 'generate', 'record'"),
+        (["cassette", "fmt", "nowhere"], "Error: no folder of cassettes at nowhere"),
+    ],
+)
+def test_a_mistake_is_one_plain_message(run: Callable[..., Running], arguments: list[str], complaint: str) -> None:
+    command = run(*arguments)
+    assert command.ended() != 0
+    assert complaint in "\n".join(command.lines)
+    assert "Traceback" not in "\n".join(command.lines)
+
+
+def test_the_model_alone_says_when_it_is_ready_and_explains_a_miss(run: Callable[..., Running]) -> None:
+    model = run("model", "--port", "0", "--cassettes", str(SHIPPED))
+    url = model.read_until(r"^ready (http://\S+)$")[1]
+    body = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Hello!"}]}
+    assert (
+        httpx2.post(f"{url}/v1/chat/completions", json=body, headers={"authorization": "Bearer k"}).status_code == 404
+    )
+    model.read_until(r"^No recording fits POST /v1/chat/completions \(smollm2-135m-instruct, 1 message\)\.$")
+    model.read_until(r"^Nearest: .*\.yaml, interaction \d\. It differs in$")
+    model.read_until(r"^POST /v1/chat/completions  miss  404  1 event")
+
+
+def test_the_control_token_is_for_this_user_and_this_run(run: Callable[..., Running], tmp_path: Path) -> None:
+    model = run("model", "--port", "0", XDG_STATE_HOME=str(tmp_path))
+    url = model.read_until(r"^ready (http://\S+)$")[1]
+    (token_file,) = (tmp_path / "dress-rehearsal").glob("token-*")
+    assert token_file.stat().st_mode & 0o777 == 0o600
+    token = {"x-mockserver-token": token_file.read_text()}
+    assert httpx2.post(f"{url}/__admin/reset").status_code == 403
+    assert httpx2.post(f"{url}/__admin/reset", headers=token).status_code == 204
+    model.process.send_signal(signal.SIGTERM)
+    assert model.ended() == 0
+    assert not token_file.exists()
+
+
+def test_a_session_survives_a_restart(run: Callable[..., Running], tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<h1>Start</h1>")
+    cookie = ""
+    for _ in range(2):
+        site = run("site", "--app", str(tmp_path), "--port", "0", XDG_STATE_HOME=str(tmp_path / "state"))
+        url = site.read_until(r"^ready (http://\S+)$")[1]
+        cookie = cookie or httpx2.get(f"{url}/.auth/login/github?persona=carol").cookies[COOKIE]
+        me = httpx2.get(f"{url}/.auth/me", headers={"cookie": f"{COOKIE}={cookie}"}).json()
+        assert me["clientPrincipal"]["userDetails"] == "carol@example.com"
+        site.process.send_signal(signal.SIGTERM)
+        assert site.ended() == 0
+
+
+def test_fmt_mends_a_cassette_that_was_edited_by_hand(run: Callable[..., Running], tmp_path: Path) -> None:
+    path = tmp_path / "hello.yaml"
+    path.write_text(
+        (SHIPPED / "hello.yaml")
+        .read_text()
+        .replace("        data: [DONE]\n", "        : ping\n\n        data: [DONE]\n")
+    )
+    with pytest.raises(cassette.CassetteError, match=r"28 waits in timing\.after_ms, but 29 events"):
+        cassette.load(path)
+    fmt = run("cassette", "fmt", str(tmp_path))
+    assert fmt.ended() == 0
+    assert fmt.lines == ["hello.yaml: written anew"]
+    assert len(cassette.load(path).interactions[0].answer.events) == 29

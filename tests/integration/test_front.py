@@ -1,0 +1,124 @@
+"""What only the async front can do: true resets, leaving clients, guarding hosts."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from mockserver.front import REQUEST_LIMIT_BYTES
+from mockserver.simulation import Simulation
+from mockserver.stub import parse_stub
+from tests.integration.conftest import Serve
+
+BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}).encode()
+
+
+@pytest.fixture
+def simulation() -> Simulation:
+    return Simulation()
+
+
+def connected(url: str) -> socket.socket:
+    """A raw connection that has asked for a completion."""
+    host, port = urlsplit(url).netloc.split(":")
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer k\r\ncontent-length: {len(BODY)}\r\n\r\n"
+    connection.sendall(head.encode() + BODY)
+    return connection
+
+
+def wait_for_end(simulation: Simulation) -> str:
+    for _ in range(500):
+        if simulation.journal and simulation.journal[-1].end != "open":
+            return simulation.journal[-1].end
+        time.sleep(0.01)
+    return "open"
+
+
+def test_a_reset_is_a_reset_on_the_wire(simulation: Simulation, serve_front: Serve) -> None:
+    simulation.say(parse_stub({"say": "one two", "fault": "dropped", "after": 2}, "said#1"))
+    with connected(serve_front(simulation)) as connection:
+        received: list[bytes] = []
+        with pytest.raises(ConnectionResetError):
+            received.extend(iter(lambda: connection.recv(65536), b""))
+    assert b"".join(received).count(b"data: ") == 2
+
+
+def test_a_client_that_leaves_ends_its_answer_at_once(simulation: Simulation, serve_front: Serve) -> None:
+    simulation.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}}, "said#1"))
+    with connected(serve_front(simulation)) as connection:
+        assert b"200" in connection.recv(65536)
+    assert wait_for_end(simulation) == "client left"
+
+
+def test_a_client_that_leaves_before_the_head_is_noticed_too(simulation: Simulation, serve_front: Serve) -> None:
+    simulation.say(parse_stub({"say": "one", "pace": {"first_ms": 60_000}}, "said#1"))
+    url = serve_front(simulation)
+    with connected(url):
+        while not simulation.journal:
+            time.sleep(0.01)
+    assert wait_for_end(simulation) == "client left"
+    assert simulation.journal[-1].events_sent == 0
+
+
+def test_stopping_the_server_does_not_wait_for_a_slow_answer(simulation: Simulation, serve_front: Serve) -> None:
+    simulation.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}}, "said#1"))
+    connection = connected(serve_front(simulation))
+    assert b"200" in connection.recv(65536)
+    connection.close()  # the fixture stops the server; the test's own time limit would catch a wait
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil:80", "[::2]"])
+def test_another_host_name_is_turned_away(host: str, simulation: Simulation, serve_front: Serve) -> None:
+    answer = httpx2.get(f"{serve_front(simulation)}/__admin/journal", headers={"host": host})
+    assert answer.status_code == 421
+    assert list(simulation.journal) == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:4281", "127.0.0.1", "[::1]:4281"])
+def test_this_machines_own_names_are_welcome(host: str, simulation: Simulation, serve_front: Serve) -> None:
+    assert httpx2.get(f"{serve_front(simulation)}/__admin/health", headers={"host": host}).status_code == 200
+
+
+def test_a_web_page_may_not_ask_the_model(simulation: Simulation, serve_front: Serve) -> None:
+    answer = httpx2.post(
+        f"{serve_front(simulation)}/v1/chat/completions",
+        content=BODY,
+        headers={"origin": "http://127.0.0.1:4280", "authorization": "Bearer k"},
+    )
+    assert (answer.status_code, list(simulation.journal)) == (403, [])
+
+
+def test_a_body_beyond_the_limit_is_refused(simulation: Simulation, serve_front: Serve) -> None:
+    url = serve_front(simulation)
+    assert httpx2.post(f"{url}/v1/chat/completions", content=b"x" * (REQUEST_LIMIT_BYTES + 1)).status_code == 413
+    assert httpx2.get(f"{url}/__admin/health").status_code == 200
+
+
+def test_a_large_body_within_the_limit_is_answered(simulation: Simulation, serve_front: Serve) -> None:
+    simulation.say(parse_stub({"say": "big"}, "said#1"))
+    body = {"model": "m", "messages": [{"role": "user", "content": "x" * 20_000_000}]}
+    answer = httpx2.post(
+        f"{serve_front(simulation)}/v1/chat/completions", json=body, headers={"authorization": "Bearer k"}, timeout=60
+    )
+    assert answer.json()["choices"][0]["message"]["content"] == "big"
+
+
+def test_what_is_not_http_harms_nobody(simulation: Simulation, serve_front: Serve) -> None:
+    url = serve_front(simulation)
+    host, port = urlsplit(url).netloc.split(":")
+    for garbage in (
+        b"\x16\x03\x01\x02\x00\x01",
+        b"GET /%zz HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET  HTTP/9\r\n\r\n",
+    ):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(garbage)
+            assert re.match(rb"HTTP/1.1 (400|401|404)", connection.recv(65536))
+    assert httpx2.get(f"{url}/__admin/health").status_code == 200

@@ -1,0 +1,101 @@
+"""The pytest plugin, in a pytest of its own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+
+SWALLOWED = """
+import openai
+
+
+def ask(server, prompt="Something nobody recorded"):
+    client = openai.OpenAI(base_url=server.base_url, api_key="any", max_retries=0)
+    return client.chat.completions.create(model="m", messages=[{"role": "user", "content": prompt}])
+
+
+def swallowing(server):
+    try:
+        ask(server)
+    except Exception:
+        pass
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makepyfile(app=SWALLOWED)
+    return pytester
+
+
+def test_a_miss_that_the_app_swallowed_fails_the_test_in_its_call_phase(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        "from app import swallowing\n\ndef test_it(mock_server):\n    swallowing(mock_server)\n    swallowing(mock_server)\n"
+    )
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*No recording fits POST /v1/chat/completions (m, 1 message).", "*Nearest: *"])
+
+
+def test_a_test_that_fails_by_itself_shows_its_miss_too(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        "from app import swallowing\n\ndef test_it(mock_server):\n    swallowing(mock_server)\n    assert 1 == 2\n"
+    )
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*assert 1 == 2", "*No recording fits POST /v1/chat/completions*"])
+
+
+def test_a_miss_is_charged_to_its_own_test_and_to_no_other(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import pytest
+        from app import ask, swallowing
+
+        def test_before(mock_server):
+            mock_server.say("Hi")
+            assert ask(mock_server).choices[0].message.content == "Hi"
+            assert mock_server.journal[-1].decided_by == "said in the test#1"
+
+        @pytest.mark.expects_miss
+        def test_that_wants_one(mock_server):
+            swallowing(mock_server)
+            assert len(mock_server.journal.misses()) == 1
+
+        def test_after(mock_server):
+            assert list(mock_server.journal) == []
+        """
+    )
+    suite.runpytest_subprocess().assert_outcomes(passed=3)
+
+
+def test_a_suite_that_does_not_use_it_does_not_pay_for_it(suite: pytest.Pytester) -> None:
+    suite.makepyfile("import sys\n\ndef test_it():\n    assert 'mockserver.simulation' not in sys.modules\n")
+    suite.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_a_wrong_word_in_say_is_an_error_at_once(suite: pytest.Pytester) -> None:
+    suite.makepyfile("def test_it(mock_server):\n    mock_server.say('x', fualt='dropped')\n")
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*unknown key 'fualt' in the entry; known are when, say, call, pace, fault, after, times*"]
+    )
+
+
+def test_the_tests_in_the_readme_pass(pytester: pytest.Pytester) -> None:
+    blocks = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+        if "def test_" in block
+    ]
+    assert blocks
+    for number, block in enumerate(blocks):
+        pytester.makepyfile(**{f"test_readme_{number}": block})
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=len(re.findall("def test_", "".join(blocks))))

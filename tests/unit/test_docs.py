@@ -1,0 +1,86 @@
+"""What the README says exists, and what exists stands in the README."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from mockserver.apps import control
+from mockserver.cli import main
+from mockserver.faults import FAULTS
+from mockserver.pytest_plugin import pytest_addoption
+from mockserver.simulation import Simulation
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands(group: click.Group, prefix: str = "dress-rehearsal") -> list[str]:
+    found = []
+    for name, command in group.commands.items():
+        found += commands(command, f"{prefix} {name}") if isinstance(command, click.Group) else [f"{prefix} {name}"]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(main))
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert command in README
+
+
+def test_every_command_in_the_readme_exists() -> None:
+    assert {
+        f"dress-rehearsal {name}" for name in re.findall(r"^\$ dress-rehearsal (\w+(?: fmt)?)", README, re.MULTILINE)
+    } <= set(commands(main))
+
+
+def test_every_option_in_the_readme_exists() -> None:
+    known = {
+        option for command in (*main.commands.values(),) for parameter in command.params for option in parameter.opts
+    }
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--help"} <= known
+
+
+def test_every_setting_the_api_reads_is_in_the_readme() -> None:
+    source = (ROOT / "api" / "chat_api" / "settings.py").read_text()
+    names = {
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    variables = {name for name in names if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", name)} - {"AZURE_OPENAI"}
+    assert len(variables) >= 8
+    assert [name for name in variables if f"`{name}`" not in README] == []
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_fault_is_in_the_readme(kind: str) -> None:
+    assert f"fault: {kind}" in README
+
+
+def test_every_control_route_is_in_the_readme() -> None:
+    rules = control.create_app(Simulation(), "").url_map.iter_rules()
+    routes = {f"{method} {rule.rule}" for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
+    assert routes == set(re.findall(r"`((?:GET|POST|DELETE) /__admin/\w+)`", README))
+
+
+def test_every_ini_option_is_in_the_readme(pytestconfig: pytest.Config) -> None:
+    source = Path(pytest_addoption.__code__.co_filename).read_text()
+    options = re.findall(r'addini\("(\w+)"', source)
+    assert len(options) == 5
+    assert [name for name in options if f"`{name}`" not in README] == []
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", README, re.MULTILINE)) <= targets
+
+
+def test_lock_files_carry_no_index_and_every_package_its_hash() -> None:
+    for path in (ROOT / "requirements").iterdir():
+        text = path.read_text()
+        assert not re.search(r"://|--index|--extra-index|--find-links", text)
+        assert len(re.findall(r"^[a-z]", text, re.MULTILINE)) == len(re.findall(r"==\S+.*\\\n    --hash", text))
