@@ -33,10 +33,6 @@ class WireProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {_EXTENSION: {_TRANSPORT: self.transport}}
 
 
-class TooLargeError(Exception):
-    """The request's body is larger than the limit."""
-
-
 class Connection:
     """One HTTP exchange as an ASGI server hands it over."""
 
@@ -54,34 +50,35 @@ class Connection:
         name, colon, port = value.rpartition(":")
         return name if colon and port.isdigit() else value
 
-    async def read(self, limit_bytes: int) -> Request:
-        """The whole request.
+    async def accept(self, limit_bytes: int) -> Request | None:
+        """The whole request; None where it was refused: for another host, or with a body beyond the limit."""
+        if self.host not in LOOPBACK_NAMES:
+            await self.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
+            return None
+        body = await self._body(limit_bytes)
+        if body is None:
+            await self.answer(413, f"The request is larger than {limit_bytes >> 20} MB.\n")
+            return None
+        path, query = (self._scope[key].decode("latin-1") for key in ("raw_path", "query_string"))
+        return Request(self._scope["method"], path, query, self._headers, body)
 
-        Raises:
-            TooLargeError: the body is longer than the limit.
-        """
+    async def _body(self, limit_bytes: int) -> bytes | None:
+        """The body, as far as it came; None where it is longer than the limit."""
         chunks: list[bytes] = []
         size = 0
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                break
-            chunk = message.get("body", b"")
-            size += len(chunk)
+        while (message := await self._receive())["type"] != "http.disconnect":
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
             if size > limit_bytes:
-                raise TooLargeError
-            chunks.append(chunk)
+                return None
             if not message.get("more_body"):
                 break
-        path = self._scope["raw_path"].decode("latin-1")
-        return Request(
-            self._scope["method"], path, self._scope["query_string"].decode("latin-1"), self._headers, b"".join(chunks)
-        )
+        return b"".join(chunks)
 
     async def until_gone(self, work: Coroutine[Any, Any, None]) -> bool:
         """Run the work, cancelling it the moment the client leaves; whether it ran to its end.
 
-        Call it after `read`: what the client sends next is its leaving.
+        Call it after `accept`: what the client sends next is its leaving.
         """
         if self._gone is None:
             self._gone = asyncio.create_task(self._left())

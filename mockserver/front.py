@@ -9,7 +9,7 @@ from typing import Any
 
 from a2wsgi import WSGIMiddleware
 
-from mockserver.connection import LOOPBACK_NAMES, Connection, Receive, Scope, Send, TooLargeError
+from mockserver.connection import Connection, Receive, Scope, Send
 from mockserver.exchange import Answer, End, Headers, Request, json_answer
 from mockserver.journal import Entry
 from mockserver.play import play
@@ -41,15 +41,8 @@ class Front:
         if scope["type"] != "http":
             return
         connection = Connection(scope, receive, send)
-        if connection.host not in LOOPBACK_NAMES:
-            await connection.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
-            return
-        try:
-            request = await connection.read(REQUEST_LIMIT_BYTES)
-        except TooLargeError:
-            await connection.answer(413, "The request is larger than 30 MB.\n")
-            return
-        if not await self.carry(connection, request):
+        request = await connection.accept(REQUEST_LIMIT_BYTES)
+        if request is not None and not await self.carry(connection, request):
             await self._flask(scope, connection.again(request.body), send)  # type: ignore[arg-type]  # its ASGI types are stricter
 
     async def carry(self, connection: Connection, request: Request) -> bool:

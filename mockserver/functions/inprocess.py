@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from mockserver.connection import LOOPBACK_NAMES, Connection, Receive, Scope, Send, TooLargeError
+from mockserver.connection import Connection, Receive, Scope, Send
 from mockserver.exchange import Headers, Request
 from mockserver.functions.routes import RouteError, compile_route, specificity
 
@@ -154,13 +154,8 @@ class InProcessHost:
         if scope["type"] != "http":
             return
         connection = Connection(scope, receive, send)
-        if connection.host not in LOOPBACK_NAMES:
-            await connection.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
-            return
-        try:
-            request = await connection.read(REQUEST_LIMIT_BYTES)
-        except TooLargeError:
-            await _empty(connection, 413)
+        request = await connection.accept(REQUEST_LIMIT_BYTES)
+        if request is None:
             return
         function, parameters = self._find(scope["method"], scope["path"])
         if function is None:
