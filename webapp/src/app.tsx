@@ -122,7 +122,7 @@ function Conversation({ turns, onAsk, onRetry }: { turns: Turn[]; onAsk: (questi
     follows.current = true;
   }, [turns.length]);
   useLayoutEffect(() => {
-    if (follows.current) log.current!.scrollTop = log.current!.scrollHeight;
+    if (turns.length && follows.current) log.current!.scrollTop = log.current!.scrollHeight;
   });
   return (
     <div class="log" role="log" aria-label="Conversation" aria-live="off" tabIndex={0} ref={log} onScroll={onScroll}>
