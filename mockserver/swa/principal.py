@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +60,15 @@ class Sessions:
         return self._serializer.dumps([self._clock.now() + expires_in_s, principal.for_me()])
 
     def principal(self, cookie_header: str | None) -> Principal | None:
-        """Who the request's Cookie header says is signed in; None for nobody, an expired session or a forged cookie."""
+        """Who the request's Cookie header says is signed in; None for nobody, an expired session or a forged cookie.
+
+        Cookies ignore ports: the header may hold anything that anything else on this machine has set.
+        """
+        pairs = (part.strip().partition("=") for part in (cookie_header or "").split(";"))
+        value = next((value for name, _, value in pairs if name == COOKIE), "")
         try:
-            value = SimpleCookie(cookie_header or "")[COOKIE].value
             expires_s, me = self._serializer.loads(value)
-        except (BadSignature, CookieError, KeyError):
+        except BadSignature:
             return None
         if expires_s <= self._clock.now():
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from mockserver.clock import Clock
 from mockserver.exchange import Headers, Request
@@ -45,7 +46,10 @@ class Site:
     def api_headers(self, request: Request, principal: Principal | None) -> Headers:
         """The request's headers as the API sees them: the platform's own are dropped and built anew, and a request
         without an `x-request-id` gets one, by which the gate's, the API's and the model's part can be joined."""
-        kept = tuple((name, value) for name, value in request.headers if not name.startswith(_PLATFORM))
+        # Some servers read `x_ms_…` as `x-ms-…`.
+        kept = tuple(
+            (name, value) for name, value in request.headers if not name.replace("_", "-").startswith(_PLATFORM)
+        )
         host = request.header("host") or ""
         built = [("x-ms-original-url", f"http://{host}{request.target}")]
         if request.header("x-request-id") is None:
@@ -56,8 +60,9 @@ class Site:
 
     @staticmethod
     def api_target(request: Request, decision: Decision) -> str:
-        """Path and query to ask the API for: as sent, unless a rule rewrote it."""
-        return request.target if request.raw_path.lower().startswith("/api") else decision.target
+        """Path and query to ask the API for: the path that was decided on and no other, with the client's query."""
+        path = quote(decision.target, safe="/!$&'()*+,;=:@~")
+        return f"{path}?{request.query}" if request.query else path
 
 
 def load_site(

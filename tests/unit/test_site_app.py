@@ -148,10 +148,40 @@ def test_the_api_is_told_who_asks_by_the_site_alone(site: Site) -> None:
         "userRoles": ["anonymous", "authenticated"],
     }
     assert (headers["x-ms-original-url"], headers["x-request-id"]) == ("http://h/api/x?q=1", "r1")
+    assert not [
+        name
+        for name, value in site.api_headers(Request("GET", "/api/x", "", (("x_ms_client_principal", "forged"),)), None)
+        if value == "forged"
+    ]
     anonymous = dict(site.api_headers(Request("GET", "/api/x", "", forged[:-1]), None))
     assert "x-ms-client-principal" not in anonymous
     assert "x-ms-client-principal-id" not in anonymous
     assert len(anonymous["x-request-id"]) == 36
+
+
+def test_cookies_of_others_do_no_harm(site: Site) -> None:
+    cookie = site.sessions.cookie(site.personas["alice"].principal("aad"), 60)
+    for others in ("a=b; ", '{"json": 1}; ', "=; ", "x=\xff; ", 'q="; '):
+        found = site.principal(Request("GET", "/", headers=(("cookie", f"{others}{COOKIE}={cookie}"),)))
+        assert found is not None
+        assert found.user_details == "alice@example.com"
+
+
+@pytest.mark.parametrize(
+    ("raw_path", "target"),
+    [
+        ("/api/x", "/api/x?q=1"),
+        ("//api//x", "/api/x?q=1"),
+        ("/%61pi/x", "/api/x?q=1"),
+        ("/api/a%2Fb", "/api/a/b?q=1"),
+        ("/api/gr%C3%BC%C3%9Fe%20x%3Fy", "/api/gr%C3%BC%C3%9Fe%20x%3Fy?q=1"),
+        ("/API/x", "/API/x?q=1"),
+    ],
+)
+def test_the_api_is_asked_for_the_path_that_was_decided_on(site: Site, raw_path: str, target: str) -> None:
+    request = Request("GET", raw_path, "q=1")
+    decision = site.decide(request, site.personas["alice"].principal("aad"))
+    assert site.api_target(request, decision) == target
 
 
 def test_a_link_out_of_the_folder_is_no_file(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
