@@ -1,4 +1,4 @@
-"""The operations of both backends and the addresses they are reached at."""
+"""The operations of both backends: one table says how they are reached, and which schemas they are held to."""
 
 from __future__ import annotations
 
@@ -21,41 +21,111 @@ CANONICAL_ORIGIN = {Backend.OPENAI: "https://api.openai.com", Backend.AZURE: "ht
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One endpoint's verb, as OpenAI's specification names it."""
+    """One endpoint's verb, as OpenAI's specification names it.
+
+    `request`, `answer` and `event` name schemas of OpenAI's specification, `azure_answer` and `azure_event` those of
+    Azure's dated one where Azure differs; None where there is no such body. `event_union` stands for `event` where
+    events have a `type`. `in_deployment` says that Azure's dated address has the deployment in its path; `since` is
+    the first dated api-version that has the operation.
+    """
 
     name: str
     method: str
     path: str
+    request: str | None = None
+    answer: str | None = None
+    event: str | None = None
+    event_union: str | None = None
+    azure_answer: str | None = None
+    azure_event: str | None = None
+    more_keys: frozenset[str] = frozenset()
+    in_deployment: bool = False
+    since: str = "2022-12-01"
 
 
-OPERATIONS = (Operation("createChatCompletion", "POST", "chat/completions"),)
-
-#: An Azure address with a deployment takes an api-version; `/openai/v1` and OpenAI's own take the model from the body.
-#: Source: requests of openai 3.54.0's clients, recorded 2026-11-22.
-_FORMS = (
-    (Backend.OPENAI, re.compile(r"/v1/(?P<path>.+)")),
-    (Backend.AZURE, re.compile(r"/openai/v1/(?P<path>.+)")),
-    (Backend.AZURE, re.compile(r"/openai/deployments/(?P<deployment>[^/]+)/(?P<path>.+)")),
+OPERATIONS = (
+    Operation(
+        "createChatCompletion",
+        "POST",
+        "chat/completions",
+        request="CreateChatCompletionRequest",
+        answer="CreateChatCompletionResponse",
+        event="CreateChatCompletionStreamResponse",
+        azure_answer="createChatCompletionResponse",
+        azure_event="createChatCompletionStreamResponse",
+        more_keys=frozenset({"data_sources"}),  # Azure's On Your Data
+        in_deployment=True,
+        since="2023-03-15",
+    ),
+    Operation(
+        "createResponse",
+        "POST",
+        "responses",
+        request="CreateResponse",
+        answer="Response",
+        event_union="ResponseStreamEvent",
+        since="2025-03-01",
+    ),
+    Operation(
+        "createEmbedding",
+        "POST",
+        "embeddings",
+        request="CreateEmbeddingRequest",
+        answer="CreateEmbeddingResponse",
+        in_deployment=True,
+    ),
+    Operation("listModels", "GET", "models", answer="ListModelsResponse"),
+    Operation("retrieveModel", "GET", "models/{model}", answer="Model"),
 )
+
+
+class Form(StrEnum):
+    """How an address is written."""
+
+    OPENAI = "/v1"
+    AZURE_V1 = "/openai/v1"
+    AZURE_DATED = "/openai/…?api-version="
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a request goes. `operation` is None for a path the backend does not know;
-    `deployment` and `api_version` are None where the address form has none."""
+    """Where a request goes. `operation` is None for a path or method the form does not know; `deployment` is the one in
+    the path, `model` the model in it, `api_version` the query's; None where there is none."""
 
-    backend: Backend
-    operation: Operation | None
+    form: Form
+    operation: Operation | None = None
     deployment: str | None = None
+    model: str | None = None
     api_version: str | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """Whose address it is."""
+        return Backend.OPENAI if self.form is Form.OPENAI else Backend.AZURE
+
+
+#: Source: requests of openai 3.54.0's clients (2026-11-22) and of recordings from 2023 to 2026.
+_PREFIXES = (
+    (Form.OPENAI, re.compile(r"/v1/(?P<path>.+)")),
+    (Form.AZURE_V1, re.compile(r"/openai/v1/(?P<path>.+)")),
+    (Form.AZURE_DATED, re.compile(r"/openai/(?:deployments/(?P<deployment>[^/]+)/)?(?P<path>.+)")),
+)
+_PATTERNS = {each.name: re.compile(each.path.replace("{model}", "(?P<model>[^/]+)")) for each in OPERATIONS}
 
 
 def address_of(method: str, raw_path: str, query: str) -> Address:
     """The address a method, a raw path and a query string stand for; anything outside `/openai` speaks OpenAI."""
     version = parse_qs(query).get("api-version", [None])[0]
-    for backend, form in _FORMS:
-        if match := form.fullmatch(raw_path):
-            path, deployment = match["path"], match.groupdict().get("deployment")
-            operation = next((each for each in OPERATIONS if (each.method, each.path) == (method, path)), None)
-            return Address(backend, operation, deployment and unquote(deployment), version)
-    return Address(Backend.AZURE if raw_path.startswith("/openai/") else Backend.OPENAI, None, None, version)
+    for form, prefix in _PREFIXES:
+        if found := prefix.fullmatch(raw_path):
+            deployment = found.groupdict().get("deployment")
+            for operation in OPERATIONS:
+                inside = operation.in_deployment and form is Form.AZURE_DATED
+                path = _PATTERNS[operation.name].fullmatch(found["path"])
+                if path and method == operation.method and inside == (deployment is not None):
+                    model = path.groupdict().get("model")
+                    return Address(
+                        form, operation, deployment and unquote(deployment), model and unquote(model), version
+                    )
+            return Address(form, None, deployment and unquote(deployment), None, version)
+    return Address(Form.AZURE_DATED if raw_path.startswith("/openai/") else Form.OPENAI, api_version=version)

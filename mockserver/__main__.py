@@ -1,5 +1,10 @@
 """`python -m mockserver` is `dress-rehearsal`."""
 
-from mockserver.cli import main
+import sys
 
-main()
+try:
+    from mockserver.cli import main
+
+    main()
+except KeyboardInterrupt:  # while it was still being loaded
+    sys.exit(130)

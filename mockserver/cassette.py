@@ -75,6 +75,10 @@ def parse(path: Path, text: bytes, *, mend: bool = False) -> Cassette:
         CassetteError: as `load`.
     """
     document = parse_yaml(path, text)
+    if document is None:
+        raise CassetteError(path, None, "is empty")
+    if isinstance(document, dict) and {"when", "say", "call", "fault"} & set(document):
+        raise CassetteError(path, None, "is one stub; a scenario is a list of them, each begins with `- `")
     fields = _fields(document, ("version", "interactions", "metadata"), path, None, "the file")
     metadata = _fields(
         fields.get("metadata") or {}, ("format", "source", "upstream", "date", "tool"), path, None, "metadata"

@@ -118,7 +118,7 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
             _say(console.model_line(entry))
 
     with _explained() as stopped:
-        model = Model(_model(options, options["model_port"]), report=report_model)
+        model = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
         app = AppOptions(webapp, api, load_personas(personas), backend, options["site_port"], options["functions_port"])
         rehearsal = Rehearsal(model, app, report=_report_visit)
         with model, rehearsal, _token_file(model) as token_file:
@@ -145,7 +145,7 @@ def model(port: int, api_key: str | None, **options: Any) -> None:
 
     with (
         _explained() as stopped,
-        Model(_model(options, port, api_key), report=report) as endpoint,
+        Model(_model(options, port, "--port", api_key), report=report) as endpoint,
         _token_file(endpoint) as token_file,
     ):
         _say(f"OPENAI_BASE_URL={endpoint.url}/v1   or azure_endpoint={endpoint.url}")
@@ -238,10 +238,10 @@ def cassette_fmt(paths: tuple[Path, ...]) -> None:
 # --- shared by the commands ------------------------------------------------------------------------------------------
 
 
-def _model(options: dict[str, Any], port: int, api_key: str | None = None) -> ModelOptions:
+def _model(options: dict[str, Any], port: int, port_option: str, api_key: str | None = None) -> ModelOptions:
     on_miss = OnMiss(options["on_miss"])
     folders = options["cassettes"] or (() if on_miss is OnMiss.RECORD else (SHIPPED,))
-    return ModelOptions(folders, on_miss, options["upstream"], port, api_key, options["speed"])
+    return ModelOptions(folders, on_miss, options["upstream"], port, api_key, options["speed"], port_option)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from email.utils import formatdate
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -93,8 +94,9 @@ class Connection:
         return finished
 
     async def start(self, status: int, headers: Headers) -> None:
-        """Send the head of the answer."""
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        """Send the head of the answer; with the date, where it has none."""
+        dated = headers if any(name == "date" for name, _ in headers) else (*headers, ("date", formatdate(usegmt=True)))
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in dated]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def write(self, data: bytes) -> None:

@@ -95,11 +95,11 @@ class ModelFront(Front):
             await connection.end(answer.end)
 
         finished = await connection.until_gone(events()) or sent == len(answer.events)
-        return self._close(entry, answer.end if finished else "client left", sent)
+        return self._close(entry, answer.end if finished else "client left", sent, answer)
 
     async def _relay(self, connection: Connection, entry: Entry) -> Entry:
         if self._recorder is None:
-            return await self._play(connection, entry, _fault_of_ours(501, "There is no upstream to record from."))
+            return await self._play(connection, entry, _fault_of_ours(501, "there is no upstream", "to record from"))
         recorder, tape = self._recorder, None
 
         async def hand_on() -> None:
@@ -127,9 +127,7 @@ class ModelFront(Front):
     async def _broke_off(self, connection: Connection, entry: Entry, reason: str, tape: Tape | None) -> Entry:
         """Nothing came, or not all: the client learns it as from the upstream itself, and nothing is kept."""
         if tape is None:
-            return await self._play(
-                connection, entry, _fault_of_ours(502, f"The upstream could not be asked. {reason}")
-            )
+            return await self._play(connection, entry, _fault_of_ours(502, "the upstream could not be asked", reason))
         answer = replace(tape.answer(), end=End.RESET, decided_by=f"not recorded: {reason}")
         await connection.end(End.RESET)
         return self._close(entry, End.RESET, len(answer.events), answer)
@@ -139,9 +137,10 @@ class ModelFront(Front):
         return self._simulation.journal.close(entry, end=str(end), events_sent=sent, took_s=took_s, answer=answer)
 
 
-def _fault_of_ours(status: int, message: str) -> Answer:
+def _fault_of_ours(status: int, what: str, why: str) -> Answer:
+    message = f"{what.capitalize()}: {why}"
     error = {"message": message, "type": "mockserver_upstream", "param": None, "code": "mockserver_upstream"}
-    return json_answer(status, {"error": error}, decided_by="no upstream")
+    return json_answer(status, {"error": error}, decided_by=what)
 
 
 def _sized(answer: Answer) -> Headers:
@@ -187,6 +186,8 @@ class SiteFront(Front):
         principal = self._site.principal(request)
         decision = self._site.decide(request, principal)
         status, end, request_id = decision.status, "eof", None
+        if decision.action is Action.API and self._api is None:
+            status = 404
         if carried := decision.action is Action.API and self._api is not None:
             asked = replace(request, headers=self._site.api_headers(request, principal))
             request_id = asked.header("x-request-id") or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -94,16 +95,32 @@ def differences(wanted: Question, got: Question) -> tuple[Difference, ...]:
     return tuple(_differences("", _readable(wanted), _readable(got)))
 
 
-def nearest(got: Question, recorded: Iterable[tuple[str, Question]]) -> tuple[str | None, tuple[Difference, ...]]:
-    """The name of the recording with the fewest differences, and those; (None, ()) where none is of the same operation."""
-    best: tuple[str | None, tuple[Difference, ...]] = (None, ())
+def nearest(
+    got: Question, recorded: Iterable[tuple[str, Question]], said: Iterable[tuple[str, str]] = ()
+) -> tuple[str | None, tuple[Difference, ...]]:
+    """The name of what comes closest, and its differences; (None, ()) where nothing is of the same operation.
+
+    `recorded` are interactions, `said` stubs with the last user message each waits for. Closest is not what differs in
+    the fewest fields, but what differs least: a typing error in a long question is next to nothing.
+    """
+    prompt = last_prompt(got.content["body"])
+    found: list[tuple[str, tuple[Difference, ...]]] = [
+        (name, (Difference("last user message", _shown(wanted), _shown(prompt)),)) for name, wanted in said
+    ]
     for name, question in recorded:
-        if any(question.content[key] != got.content[key] for key in ("backend", "operation")):
-            continue
-        found = differences(question, got)
-        if best[0] is None or len(found) < len(best[1]):
-            best = (name, found)
-    return best
+        if all(question.content[key] == got.content[key] for key in ("backend", "operation")):
+            found.append((name, differences(question, got)))
+    return min(found, key=lambda each: sum(map(_weight, each[1]))) if found else (None, ())
+
+
+def _weight(difference: Difference) -> float:
+    """How much a difference counts: from 0, the same text, to 1, another one; a little for any other value."""
+    wanted, got = difference.wanted, difference.got
+    if "nothing" in (wanted, got):
+        return 1.0 if difference.field.startswith("messages") else 0.3
+    if not (wanted.startswith('"') and got.startswith('"')):
+        return 0.3
+    return 1.0 - difflib.SequenceMatcher(None, wanted, got).ratio()
 
 
 def _canonical_body(body: dict[str, Any]) -> dict[str, Any]:
@@ -143,11 +160,28 @@ def _differences(field: str, wanted: Any, got: Any) -> Iterator[Difference]:
     if isinstance(wanted, dict) and isinstance(got, dict):
         for key in [*wanted, *(key for key in got if key not in wanted)]:
             yield from _differences(f"{field}.{key}" if field else key, wanted.get(key, _ABSENT), got.get(key, _ABSENT))
+    elif (
+        field == "messages"
+        and isinstance(wanted, list)
+        and isinstance(got, list)
+        and _instructs(wanted) != _instructs(got)
+    ):
+        yield Difference(
+            "messages[0]",
+            _shown(_item(wanted, 0)) if _instructs(wanted) else "nothing",
+            _shown(got[0]) if _instructs(got) else "nothing",
+        )
+        yield from _differences(field, wanted[_instructs(wanted) :], got[_instructs(got) :])
     elif isinstance(wanted, list) and isinstance(got, list):
         for index in range(max(len(wanted), len(got))):
             yield from _differences(f"{field}[{index}]", _item(wanted, index), _item(got, index))
     elif wanted != got or isinstance(wanted, bool) != isinstance(got, bool):
         yield Difference(field, _shown(wanted), _shown(got))
+
+
+def _instructs(messages: list[Any]) -> bool:
+    """Whether the messages begin with instructions; with them on one side only, the others are compared all the same."""
+    return bool(messages) and isinstance(messages[0], dict) and messages[0].get("role") in ("system", "developer")
 
 
 def _item(items: list[Any], index: int) -> Any:

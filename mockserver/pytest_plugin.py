@@ -109,15 +109,21 @@ def mock_site(request: pytest.FixtureRequest, mock_model: Model) -> Iterator[Reh
         webapp=config.rootpath / config.getini("mockserver_webapp"),
         api=config.rootpath / config.getini("mockserver_api"),
         personas=load_personas(config.rootpath / personas if personas else Path(SHIPPED)),
-        backend=Backend(config.getini("mockserver_backend")),
+        backend=Backend(_one_of(list(Backend), config.getini("mockserver_backend"))),
     )
     with Rehearsal(mock_model, options) as rehearsal:
         yield rehearsal
 
 
+def _one_of(known: list[str], value: str) -> str:
+    if value not in known:
+        raise pytest.UsageError(f"mockserver_backend is {value!r}; there are: {', '.join(known)}")
+    return value
+
+
 @pytest.fixture
 def site(mock_site: Rehearsal, mock_server: MockServer) -> Rehearsal:
-    """The whole app over this test's `mock_server`: `site.url`, `site.api_url`, `site.cookie(persona)`."""
+    """The whole app over this test's `mock_server`: `site.url`, `site.headers(persona)`, `site.api_url` past the gate."""
     del mock_server
     return mock_site
 
@@ -128,7 +134,8 @@ def page_as(new_context: Callable[..., BrowserContext], site: Rehearsal) -> Call
 
     def signed_in(persona: str) -> Page:
         context = new_context(base_url=site.url)
-        context.add_cookies([{"name": "StaticWebAppsAuthCookie", "value": site.cookie(persona), "url": site.url}])
+        for name, value in site.cookie(persona).items():
+            context.add_cookies([{"name": name, "value": value, "url": site.url}])
         return context.new_page()
 
     return signed_in
@@ -150,15 +157,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if text := _misses(item):
             error.add_note(text)
         raise
-    if text := _misses(item):
+    text, wanted = _misses(item), item.get_closest_marker(_MARK) is not None
+    if text and not wanted:
         pytest.fail(text, pytrace=False)
+    if wanted and not text:
+        pytest.fail(f"marked {_MARK}, but every request was answered", pytrace=False)
     return result
 
 
 def _misses(item: pytest.Item) -> str:
-    """The explanation of the test's misses, once for each reason; empty where there is none or the test wants them."""
+    """The explanation of the test's misses, once for each reason; empty where there is none."""
     model = item.config.stash.get(_MODEL, None)
-    if model is None or item.get_closest_marker(_MARK):
+    if model is None:
         return ""
     from mockserver.simulation import explain, same_reason
 

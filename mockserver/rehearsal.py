@@ -21,8 +21,8 @@ from mockserver.library import load_library
 from mockserver.relay import Recorder
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss, Simulation
-from mockserver.swa.personas import Persona
-from mockserver.swa.principal import Sessions, session_key
+from mockserver.swa.personas import Persona, find_persona
+from mockserver.swa.principal import COOKIE, Sessions, session_key
 from mockserver.swa.site import load_site
 
 #: What the API asks for where no cassette names a model.
@@ -44,6 +44,7 @@ class ModelOptions:
     port: int = 0
     api_key: str | None = None
     speed: float = 1.0
+    port_option: str = "--port"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Model:
     def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
         self.simulation, recorder = model_simulation(options)
         self.token = secrets.token_urlsafe(24)
-        socket = bind(options.port, "the model endpoint")
+        socket = bind(options.port, "the model endpoint", options.port_option)
         self.url = url_of(socket)
         front = ModelFront(
             control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
@@ -108,10 +109,10 @@ class Rehearsal:
         self, model: Model, options: AppOptions, *, report: Callable[[Visit, Sequence[Entry]], None] = lambda *_: None
     ) -> None:
         self.model, self.options = model, options
-        socket = bind(options.site_port, "the site")
+        socket = bind(options.site_port, "the site", "--site-port")
         self.url = url_of(socket)
         # Bound once, to find a free port and to say early that one is taken; then left to the host's own process.
-        with bind(options.functions_port, "the Functions host") as probe:
+        with bind(options.functions_port, "the Functions host", "--functions-port") as probe:
             self.api_url, self._functions_port = url_of(probe), probe.getsockname()[1]
         clock = model.simulation.clock
         sessions = Sessions(session_key(state_folder()), clock)
@@ -161,10 +162,18 @@ class Rehearsal:
         """Whether a model request with this id comes from a visit to the site."""
         return self._front.passed_on(request_id)
 
-    def cookie(self, persona: str) -> str:
-        """The session cookie's value for a persona, as signing in would set it."""
-        chosen = self.site.personas[persona]
-        return self.site.sessions.cookie(chosen.principal("aad"), chosen.expires_in_s)
+    def cookie(self, persona: str) -> dict[str, str]:
+        """The session cookie of a persona, its name and value, as signing in would set it.
+
+        Raises:
+            PersonaError: nobody has that name.
+        """
+        chosen = find_persona(self.site.personas, persona)
+        return {COOKIE: self.site.sessions.cookie(chosen.principal("aad"), chosen.expires_in_s)}
+
+    def headers(self, persona: str) -> dict[str, str]:
+        """The headers with which any HTTP client is signed in as a persona; raises as `cookie`."""
+        return {"cookie": "; ".join(f"{name}={value}" for name, value in self.cookie(persona).items())}
 
 
 def api_environment(model: Model, backend: Backend) -> dict[str, str]:

@@ -22,13 +22,14 @@ _START_S = 30
 class PortTakenError(Exception):
     """A port somebody else listens on."""
 
-    def __init__(self, port: int, what: str) -> None:
-        super().__init__(f"Port {port} for {what} is taken. Stop what listens there, or choose another port.")
+    def __init__(self, port: int, what: str, option: str) -> None:
+        advice = f"Stop what listens there, or choose another with {option}"
+        super().__init__(f"Port {port} for {what} is taken. {advice}.")
         self.port = port
 
 
-def bind(port: int, what: str) -> socket.socket:
-    """A listening socket on loopback; port 0 takes a free one.
+def bind(port: int, what: str, option: str = "--port") -> socket.socket:
+    """A listening socket on loopback; port 0 takes a free one. `what` and `option` are for the error.
 
     Raises:
         PortTakenError: somebody listens there.
@@ -40,7 +41,7 @@ def bind(port: int, what: str) -> socket.socket:
     except OSError as error:
         sock.close()
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise PortTakenError(port, what) from error
+            raise PortTakenError(port, what, option) from error
         raise
     sock.listen(2048)
     return sock
@@ -116,5 +117,6 @@ def _config(app: Any) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=False,  # Connection adds it where an answer that is passed on has none
         timeout_graceful_shutdown=2,
     )

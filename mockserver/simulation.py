@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -55,9 +56,10 @@ class Simulation:
         """
         address = address_of(request.method, request.raw_path, request.query)
         at_s = self.clock.now()
-        if refusal := self._refusal(request, address):
-            return self.journal.open(at_s, request, refusal)
         question = question_of(request)
+        if refusal := self._refusal(request, address):
+            miss = Miss(request, question, None, ()) if address.operation is None else None
+            return self.journal.open(at_s, request, refusal, miss)
         with self._lock:
             stub, strikes = self._take(request, question)
         if stub is not None:
@@ -67,7 +69,8 @@ class Simulation:
         elif self.on_miss is OnMiss.RECORD:
             answer = None
         else:
-            miss = Miss(request, question, *matching.nearest(question, self.library.questions()))
+            said = ((each.name, each.prompt) for each in self.stubs if each.prompt is not None)
+            miss = Miss(request, question, *matching.nearest(question, self.library.questions(), said))
             return self.journal.open(at_s, request, self._missed(miss), miss)
         for strike in strikes if answer else ():
             assert answer is not None  # noqa: S101  for the type checker, as the next line
@@ -115,21 +118,26 @@ class Simulation:
 
     def _take(self, request: Request, question: Question) -> tuple[Stub | None, list[Stub]]:
         """The stub that answers, None at a miss, and those that add a fault on the way; all counted as used."""
-        strikes: list[Stub] = []
-        for stub in self.stubs:
-            if (stub.times is not None and self._used[stub.name] >= stub.times) or not stub.fits(request):
-                continue
-            self._used[stub.name] += 1
-            if stub.fault is not None:
-                strikes.append(stub)
-            if stub.answer is not None:
-                return stub, strikes
+        fitting = [each for each in self.stubs if self._is_left(each) and each.fits(request)]
+        strikes = [each for each in fitting if each.answer is None]
+        answering = [each for each in fitting if each.answer is not None]
+        # What waits for this very prompt goes before what answers anything.
+        stub = next((each for each in answering if each.prompt is not None), next(iter(answering), None))
+        if stub is not None and stub.fault is not None:
+            strikes = [stub]
+        for each in {each.name: each for each in (*strikes, *([stub] if stub else []))}.values():
+            self._used[each.name] += 1
+        if stub is not None:
+            return stub, strikes
         sequence = self.library.recorded(question)
         if not sequence:
             return None, strikes
         position = self._used[question.fingerprint]
         self._used[question.fingerprint] += 1
         return sequence[min(position, len(sequence) - 1)], strikes
+
+    def _is_left(self, stub: Stub) -> bool:
+        return stub.times is None or self._used[stub.name] < stub.times
 
     def _expanded(self, stub: Stub, request: Request, question: Question) -> Answer:
         if isinstance(stub.answer, Said):
@@ -166,6 +174,8 @@ def explain(miss: Miss, alike: int = 1) -> str:
     of this run that have this one reason."""
     asked = f"No recording fits {miss.request.method} {miss.request.raw_path} ({miss.question})."
     lines = [asked]
+    if address_of(miss.request.method, miss.request.raw_path, miss.request.query).operation is None:
+        return f"{asked}\nThis version does not answer that operation."
     if miss.nearest is None:
         lines.append("Nothing is loaded for this operation of this backend.")
     else:
@@ -180,9 +190,11 @@ def explain(miss: Miss, alike: int = 1) -> str:
             lines.append(f"  and {len(miss.differences) - 5} more")
     if alike > 1:
         lines.append(f"{alike} requests in this run miss for this one reason.")
+    prompt = _short(json.dumps(matching.last_prompt(miss.request.json_object()) or "…", ensure_ascii=False))
     lines += [
-        "  dress-rehearsal model --on-miss record --upstream URL …   asks the real model once and keeps its answer",
-        "  - when: {prompt: …}                                       in a YAML file of --cassettes says one by hand",
+        f"  mock_server.say(…, to={prompt})   answers it in a test",
+        f"  - {{when: {{prompt: {prompt}}}, say: …}}   does in a YAML file of --cassettes",
+        "  dress-rehearsal model --on-miss record --upstream URL --cassettes DIR   keeps the real model's answer",
     ]
     return "\n".join(lines)
 

@@ -44,7 +44,10 @@ def load_stubs(path: Path, text: str) -> tuple[Stub, ...]:
     Raises:
         StubError: the file is no list of stubs, or an entry has an unknown key or a wrong value.
     """
-    entries = yaml.safe_load(text)
+    try:
+        entries = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise StubError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(entries, list):
         raise StubError(f"{path}: a list of stubs is needed (`- when: …`), this is {_kind(entries)}")
     return tuple(parse_stub(entry, f"{path.name}#{number}") for number, entry in enumerate(entries, 1))
@@ -59,7 +62,12 @@ def parse_stub(entry: object, name: str) -> Stub:
     fields = _mapping(entry, name, "the entry", ("when", "say", "call", "pace", "fault", "after", "times"))
     when = _mapping(fields.get("when", {}), name, "when", ("prompt",))
     pace = _mapping(fields.get("pace", {}), name, "pace", ("first_ms", "each_ms"))
-    calls = _mapping(fields.get("call", {}), name, "call", None)
+    called = fields.get("call", {})
+    calls = [
+        (str(tool), given)
+        for each in (called if isinstance(called, list) else [called])
+        for tool, given in _mapping(each, name, "call", None).items()
+    ]
     text = _optional(fields, "say", str, name)
     times = _optional(fields, "times", int, name)
     if times is not None and times < 1:
@@ -69,14 +77,14 @@ def parse_stub(entry: object, name: str) -> Stub:
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise StubError(f"{name}: pace.{key}: {value!r} is no number of milliseconds")
         waits[key] = float(value)
-    for tool, arguments in calls.items():
+    for tool, arguments in calls:
         if not isinstance(arguments, dict):
             raise StubError(
                 f"{name}: call.{tool}: the arguments are a mapping (`{{city: Oslo}}`), not {_kind(arguments)}"
             )
     said = None
     if text is not None or calls:
-        said = Said(text, tuple(Call(str(tool), arguments) for tool, arguments in calls.items()), Pace(**waits))
+        said = Said(text, tuple(Call(*each) for each in calls), Pace(**waits))
     kind = _optional(fields, "fault", str, name)
     after = _optional(fields, "after", int, name)
     if kind is None and after is not None:

@@ -40,6 +40,8 @@ def main():
     options = parser.parse_args()
     install = None
     try:
+        if options.requirements == "dev" and not options.without_page:
+            find_npm()  # `make lint` checks the page's types
         wants_page = not options.without_page and not page_is_built()
         install = start_page_install() if wants_page else None
         set_up_venv(options.python, options.requirements)
@@ -62,7 +64,7 @@ def set_up_venv(wanted, requirements):
     lock = ROOT / "requirements" / (requirements + ".txt")
     python = venv_python()
     if VENV.exists() and not fits(python, wanted):
-        say("the Python of .venv changed: making it anew")
+        say(".venv is of another Python, or was never finished: making it anew")
         shutil.rmtree(str(VENV))
     stamp = VENV / (".setup-%s" % requirements)
     state = digest([lock, ROOT / "pyproject.toml"])
@@ -96,8 +98,8 @@ def venv_python():
 
 
 def fits(python, wanted):
-    """Whether .venv still runs and, where an interpreter was asked for, has its version."""
-    version = version_of(str(python))
+    """Whether .venv is whole and still runs and, where an interpreter was asked for, has its version."""
+    version = version_of(str(python), "pip")
     if version not in SUPPORTED:
         return False
     return not wanted or version == version_of(wanted)
@@ -144,13 +146,13 @@ def candidates():
     yield sys.executable
 
 
-def version_of(python):
-    """(major, minor) of an interpreter that runs and can make virtual environments; None of anything else."""
+def version_of(python, module="ensurepip"):
+    """(major, minor) of an interpreter that runs and has the module, so that it can make environments; else None."""
     if not python:
         return None
     try:
         out = subprocess.run(
-            [python, "-c", "import sys, venv, ensurepip; print(*sys.version_info[:2])"],
+            [python, "-c", "import sys, venv, %s; print(*sys.version_info[:2])" % module],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=30,
@@ -163,17 +165,20 @@ def version_of(python):
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
+def find_npm():
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SetUpError("Node is needed for the page (version 20 or newer, with npm); install it, then run this again")
+    return npm
+
+
 def page_is_built():
     return (DIST / ".built-from").is_file() and (DIST / ".built-from").read_text() == page_state()
 
 
 def start_page_install():
     """A running `npm ci`, or None where node_modules is up to date."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise SetUpError(
-            "Node is needed to build the page (version 20 or newer, with npm); install it, then run this again"
-        )
+    npm = find_npm()
     stamp = WEBAPP / "node_modules" / ".installed-from"
     if stamp.is_file() and stamp.read_text() == digest([WEBAPP / "package-lock.json"]):
         return None
@@ -188,7 +193,7 @@ def build_page(install):
     say("building the page")
     state = page_state()
     finish(
-        spawn([shutil.which("npm"), "run", "--silent", "build"], "vite-build.log", WEBAPP),
+        spawn([find_npm(), "run", "--silent", "build"], "vite-build.log", WEBAPP),
         "vite-build.log",
         "could not build the page",
     )

@@ -37,7 +37,7 @@ def create_app(simulation: Simulation, token: str) -> Flask:
 
     @app.post("/__admin/stubs")
     def say() -> tuple[Response, int]:
-        entries = request.get_json(silent=True)
+        entries = request.get_json(force=True, silent=True)
         if not isinstance(entries, list):
             return jsonify(error="a JSON list of stubs is needed, as in a scenario file"), 400
         said = len(simulation.stubs)

@@ -15,7 +15,7 @@ from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound
 from mockserver.apps import asked
 from mockserver.exchange import Request
 from mockserver.relay import HOP_BY_HOP
-from mockserver.swa.personas import EIGHT_HOURS_S
+from mockserver.swa.personas import EIGHT_HOURS_S, PersonaError, find_persona
 from mockserver.swa.principal import COOKIE, EVERYBODY, Principal
 from mockserver.swa.rules import Action, Decision
 from mockserver.swa.site import Site
@@ -163,9 +163,10 @@ def _login(site: Site, provider: str) -> Response:
 def _chosen(site: Site, provider: str) -> tuple[Principal, float]:
     """Whom the request signs in, and for how many seconds."""
     if key := request.values.get("persona"):
-        persona = site.personas.get(key)
-        if persona is None:
-            raise BadRequest(f"There is no persona {key!r}. There are: {', '.join(site.personas)}.")
+        try:
+            persona = find_persona(site.personas, key)
+        except PersonaError as error:
+            raise BadRequest(str(error)) from error
         return persona.principal(provider), persona.expires_in_s
     details = request.form.get("userDetails", "").strip()
     if request.method != "POST" or not details:

@@ -46,11 +46,24 @@ def load_personas(path: Path = SHIPPED) -> dict[str, Persona]:
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PersonaError(f"there is no personas file {path}") from error
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise PersonaError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict) or not document:
         raise PersonaError(f"{path}: a mapping of personas is needed (`alice: {{roles: [invited]}}`)")
     return {str(key): _persona(str(key), value, path) for key, value in document.items()}
+
+
+def find_persona(personas: dict[str, Persona], key: str) -> Persona:
+    """The persona of that key.
+
+    Raises:
+        PersonaError: there is none; says which there are.
+    """
+    if key not in personas:
+        raise PersonaError(f"There is no persona {key!r}. There are: {', '.join(personas)}.")
+    return personas[key]
 
 
 def _persona(key: str, value: object, path: Path) -> Persona:

@@ -12,13 +12,12 @@ import pytest
 from mockserver.pytest_plugin import MockServer
 from mockserver.rehearsal import Rehearsal
 
-COOKIE = "StaticWebAppsAuthCookie"
 ASK = {"messages": [{"role": "user", "content": "Hello!"}]}
 
 
 def client(site: Rehearsal, persona: str = "alice") -> Any:
-    cookie = {"cookie": f"{COOKIE}={site.cookie(persona)}"}
-    return openai.OpenAI(base_url=f"{site.url}/api", api_key="unused", default_headers=cookie, max_retries=0)
+    url, headers = f"{site.url}/api", site.headers(persona)
+    return openai.OpenAI(base_url=url, api_key="unused", default_headers=headers, max_retries=0)
 
 
 def ask(site: Rehearsal, prompt: str = "Hello!", *, usage: bool = False) -> Any:
@@ -66,7 +65,7 @@ def test_azures_filtered_prompt_keeps_its_categories(azure_site: Rehearsal) -> N
 
 @pytest.mark.parametrize(("persona", "status"), [("bob", 403), ("carol", 200)])
 def test_the_gate_lets_the_invited_in(site: Rehearsal, persona: str, status: int) -> None:
-    answer = httpx2.get(f"{site.url}/api/health", headers={"cookie": f"{COOKIE}={site.cookie(persona)}"})
+    answer = httpx2.get(f"{site.url}/api/health", headers=site.headers(persona))
     assert answer.status_code == status
 
 
@@ -84,7 +83,7 @@ def test_a_principal_that_a_client_sends_is_not_believed(site: Rehearsal, mock_s
     answer = httpx2.get(f"{site.url}/api/health", headers={header: invited})
     assert answer.status_code == 302
     mock_server.say("Hi")
-    headers = {header: "forged", "cookie": f"{COOKIE}={site.cookie('alice')}"}
+    headers = {header: "forged", **site.headers("alice")}
     assert httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=headers).status_code == 200
 
 
@@ -104,7 +103,7 @@ def test_a_stream_that_breaks_off_ends_with_an_error_and_the_last_word(
     answer = httpx2.post(
         f"{site.url}/api/chat/completions",
         json={**ASK, "stream": True},
-        headers={"cookie": f"{COOKIE}={site.cookie('alice')}"},
+        headers=site.headers("alice"),
     )
     events = [line for line in answer.text.split("\n\n") if line]
     assert events[0] == ": open"
@@ -128,7 +127,7 @@ def test_a_client_that_leaves_is_noticed_by_the_model(site: Rehearsal, mock_serv
 
 def test_the_request_id_goes_all_the_way_and_comes_back(site: Rehearsal, mock_server: MockServer) -> None:
     mock_server.say("Hi")
-    headers = {"cookie": f"{COOKIE}={site.cookie('alice')}", "x-request-id": "my-own-1"}
+    headers = {**site.headers("alice"), "x-request-id": "my-own-1"}
     answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=headers)
     assert answer.headers["x-request-id"] == "my-own-1"
     assert mock_server.journal[-1].request.header("x-request-id") == "my-own-1"
@@ -145,9 +144,7 @@ def test_a_miss_is_a_plain_error_for_the_person_asking(site: Rehearsal, mock_ser
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"messages": []}'])
 def test_a_bad_body_is_a_clear_400(site: Rehearsal, body: bytes) -> None:
-    answer = httpx2.post(
-        f"{site.url}/api/chat/completions", content=body, headers={"cookie": f"{COOKIE}={site.cookie('alice')}"}
-    )
+    answer = httpx2.post(f"{site.url}/api/chat/completions", content=body, headers=site.headers("alice"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from mockserver import cassette
 from mockserver.library import SHIPPED
 
 ROOT = Path(__file__).parents[2]
+STATE = Path(tempfile.mkdtemp(prefix="dress-rehearsal-"))
 FREE_PORTS = ["--site-port", "0", "--model-port", "0", "--functions-port", "0"]
 COOKIE = "StaticWebAppsAuthCookie"
 
@@ -30,7 +32,7 @@ class Running:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mockserver", *arguments],
             cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "XDG_STATE_HOME": str(STATE), **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -164,7 +166,8 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
         up = run("up", *FREE_PORTS, option, port)
         assert up.ended() == 1
     assert re.search(
-        rf"Error: Port {port} for .* is taken\. Stop what listens there, or choose another port\.", up.lines[-1]
+        rf"Error: Port {port} for .* is taken\. Stop what listens there, or choose another with {option}\.",
+        up.lines[-1],
     )
 
 
@@ -173,7 +176,7 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
     [
         (["up", *FREE_PORTS, "--webapp", "nowhere"], "Error: no index.html in nowhere"),
         (["up", *FREE_PORTS, "--api", "nowhere"], "there is no function_app.py"),
-        (["up", *FREE_PORTS, "--personas", "nowhere.yaml"], "Error: nowhere.yaml: "),
+        (["up", *FREE_PORTS, "--personas", "nowhere.yaml"], "Error: there is no personas file nowhere.yaml"),
         (["up", *FREE_PORTS, "--cassettes", "nowhere"], "Error: no folder of cassettes at nowhere"),
         (
             ["up", *FREE_PORTS, "--on-miss", "record"],

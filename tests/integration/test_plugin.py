@@ -74,6 +74,13 @@ def test_a_miss_is_charged_to_its_own_test_and_to_no_other(suite: pytest.Pyteste
     suite.runpytest_subprocess().assert_outcomes(passed=3)
 
 
+def test_a_test_that_wants_a_miss_and_gets_none_fails(suite: pytest.Pytester) -> None:
+    suite.makepyfile("import pytest\n\n@pytest.mark.expects_miss\ndef test_it(mock_server):\n    pass\n")
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*marked expects_miss, but every request was answered*"])
+
+
 def test_a_suite_that_does_not_use_it_does_not_pay_for_it(suite: pytest.Pytester) -> None:
     suite.makepyfile("import sys\n\ndef test_it():\n    assert 'mockserver.simulation' not in sys.modules\n")
     suite.runpytest_subprocess().assert_outcomes(passed=1)

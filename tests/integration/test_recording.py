@@ -144,7 +144,7 @@ def test_an_upstream_that_breaks_off_breaks_off_for_the_client_and_nothing_is_ke
 def test_an_upstream_that_is_not_there_is_said(tmp_path: Path) -> None:
     with Model(ModelOptions((tmp_path,), OnMiss.RECORD, "http://127.0.0.1:9/v1")) as model:
         with pytest.raises(
-            openai.InternalServerError, match=r"The upstream could not be asked\. http://127\.0\.0\.1:9/v1"
+            openai.InternalServerError, match=r"The upstream could not be asked: http://127\.0\.0\.1:9/v1"
         ):
             ask(model)
         assert list(tmp_path.iterdir()) == []

@@ -79,14 +79,22 @@ def test_differences_name_the_field_and_both_values() -> None:
     )
 
 
-def test_the_nearest_has_the_fewest_differences_and_the_same_backend() -> None:
+def test_the_nearest_differs_least_and_is_of_the_same_backend() -> None:
     recorded = [
         ("azure", question_of(chat("Hello?", path=AZURE))),
-        ("far", question_of(chat("Bye", temperature=0, model="other"))),
-        ("near", question_of(chat("Hello?"))),
+        ("other question", question_of(chat("What is the capital of France?"))),
+        ("typing error and more", question_of(chat("Name five kinds of fruit.", temperature=0, seed=1))),
     ]
-    name, found = nearest(question_of(chat("Hello!")), recorded)
-    assert (name, [each.field for each in found]) == ("near", ["messages[0].content"])
+    name, found = nearest(question_of(chat("Name five kinds of fruit")), recorded)
+    assert (name, [each.field for each in found]) == (
+        "typing error and more",
+        ["messages[0].content", "temperature", "seed"],
+    )
+
+
+def test_without_the_instructions_the_other_messages_are_compared_all_the_same() -> None:
+    found = differences(question_of(chat(messages=MESSAGES)), question_of(chat("Hello!")))
+    assert found == (Difference("messages[0]", '{"role": "system", "content": "Be brief."}', "nothing"),)
 
 
 def test_nothing_is_near_where_nothing_of_the_backend_is_loaded() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from mockserver.exchange import End, Interaction, Request
 from mockserver.library import Library
+from mockserver.matching import Difference
 from mockserver.simulation import OnMiss, Simulation, explain
 from mockserver.stub import parse_stub
 from tests.unit.examples import FakeClock, answered, chat
@@ -69,8 +70,37 @@ def test_a_miss_is_a_404_that_explains_itself(simulation: Callable[..., Simulati
         "No recording fits POST /v1/chat/completions (gpt-4o, 1 message).",
         "Nearest: greeting.yaml, interaction 2. It differs in",
         '  messages[0].content   wanted "Hello."   got "Hello!"',
-        "  dress-rehearsal model --on-miss record --upstream URL …   asks the real model once and keeps its answer",
+        '  mock_server.say(…, to="Hello!")   answers it in a test',
     ]
+
+
+def test_a_stub_that_waits_for_almost_that_prompt_is_the_nearest(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(("a.yaml#1", chat("What is the capital of France?"), "x"))
+    told.say(parse_stub({"say": "Rain", "when": {"prompt": "Weather in Oslo?"}}, "said#1"))
+    miss = told.answer(chat("Weather in oslo?")).miss
+    assert miss is not None
+    assert (miss.nearest, miss.differences) == (
+        "said#1",
+        (Difference("last user message", '"Weather in Oslo?"', '"Weather in oslo?"'),),
+    )
+
+
+def test_what_names_the_prompt_goes_before_what_answers_anything(simulation: Callable[..., Simulation]) -> None:
+    told = simulation()
+    told.say(
+        parse_stub({"say": "default"}, "said#1"), parse_stub({"say": "special", "when": {"prompt": "Hi"}}, "said#2")
+    )
+    told.answer(chat("Hi"))
+    told.answer(chat("Else"))
+    assert [entry.decided_by for entry in told.journal] == ["said#2", "said#1"]
+
+
+def test_an_operation_this_version_does_not_answer_is_a_miss(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(on_miss=OnMiss.GENERATE)
+    entry = told.answer(Request("POST", "/v1/audio/speech", headers=(("authorization", "Bearer k"),)))
+    assert told.journal.misses() == (entry,)
+    assert entry.miss is not None
+    assert "This version does not answer that operation." in explain(entry.miss)
 
 
 def test_misses_for_one_reason_are_counted_together(simulation: Callable[..., Simulation]) -> None:

@@ -61,6 +61,17 @@ def test_a_mistake_in_a_scenario_says_where_and_what(entry: str, complaint: str)
     assert str(raised.value) == complaint
 
 
+@pytest.mark.parametrize("text", ["- when: {prompt: x}\n   say: y", "- say: Note: bad", "- say: x\n\t- say: y"])
+def test_no_yaml_says_which_file_and_where(text: str) -> None:
+    with pytest.raises(StubError, match=r"demo\.yaml: no YAML: .* line \d"):
+        load_stubs(Path("demo.yaml"), text)
+
+
+def test_one_function_may_be_called_twice() -> None:
+    (stub,) = load_stubs(Path("demo.yaml"), "- call: [{f: {x: 1}}, {f: {x: 2}}]")
+    assert stub.answer == Said(None, (Call("f", {"x": 1}), Call("f", {"x": 2})))
+
+
 def test_fits_the_last_user_message_and_where_none_is_named_everything() -> None:
     said = Said("x")
     assert Stub("a", "Hello!", said).fits(chat("Hello!"))
