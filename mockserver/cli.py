@@ -136,7 +136,10 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
 @_model_options
 @click.option("--port", type=_PORT, default=4281, show_default=True)
 @click.option("--api-key", metavar="KEY", help="The only key to accept. Default: any that is not empty.")
-def model(port: int, api_key: str | None, **options: Any) -> None:
+@click.option(
+    "--deployment", "deployments", multiple=True, metavar="NAME=MODEL", help="A deployment there is; may be repeated."
+)
+def model(port: int, api_key: str | None, deployments: tuple[str, ...], **options: Any) -> None:
     """Start the model endpoint alone."""
 
     def report(entry: Entry) -> None:
@@ -145,7 +148,9 @@ def model(port: int, api_key: str | None, **options: Any) -> None:
 
     with (
         _explained() as stopped,
-        Model(_model(options, port, "--port", api_key), report=report) as endpoint,
+        Model(
+            _model(options, port, "--port", api_key=api_key, deployments=_named(deployments)), report=report
+        ) as endpoint,
         _token_file(endpoint) as token_file,
     ):
         _say(f"OPENAI_BASE_URL={endpoint.url}/v1   or azure_endpoint={endpoint.url}")
@@ -238,10 +243,20 @@ def cassette_fmt(paths: tuple[Path, ...]) -> None:
 # --- shared by the commands ------------------------------------------------------------------------------------------
 
 
-def _model(options: dict[str, Any], port: int, port_option: str, api_key: str | None = None) -> ModelOptions:
+def _model(options: dict[str, Any], port: int, port_option: str, **more: Any) -> ModelOptions:
     on_miss = OnMiss(options["on_miss"])
     folders = options["cassettes"] or (() if on_miss is OnMiss.RECORD else (SHIPPED,))
-    return ModelOptions(folders, on_miss, options["upstream"], port, api_key, options["speed"], port_option)
+    return ModelOptions(
+        folders, on_miss, options["upstream"], port, speed=options["speed"], port_option=port_option, **more
+    )
+
+
+def _named(deployments: tuple[str, ...]) -> dict[str, str]:
+    """The model behind each deployment's name, from NAME=MODEL."""
+    broken = next((each for each in deployments if not all(each.partition("="))), None)
+    if broken is not None:
+        raise SetUpError(f"--deployment {broken}: NAME=MODEL is needed, as in chat=gpt-4o-2024-11-20")
+    return {name: model for name, _, model in (each.partition("=") for each in deployments)}
 
 
 @contextmanager

@@ -77,12 +77,15 @@ def question_of(request: Request) -> Question:
 
 def model_of(address: Address, body: dict[str, Any] | None) -> str:
     """The deployment where the address has one, else the model the body names; empty where neither does."""
-    return address.deployment or str((body or {}).get("model", ""))
+    return address.deployment or address.model or str((body or {}).get("model", ""))
 
 
 def last_prompt(body: dict[str, Any] | None) -> str | None:
     """The text of the last user message, None where there is none."""
-    messages = (body or {}).get("messages")
+    given = (body or {}).get("input")  # of a response: a text, or messages
+    if isinstance(given, str):
+        return given
+    messages = (body or {}).get("messages", given)
     for message in reversed(messages if isinstance(messages, list) else []):
         if isinstance(message, dict) and message.get("role") == "user":
             content = _canonical_content(message.get("content"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -45,6 +45,7 @@ class ModelOptions:
     api_key: str | None = None
     speed: float = 1.0
     port_option: str = "--port"
+    deployments: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,14 @@ def model_simulation(options: ModelOptions) -> tuple[Simulation, Recorder | None
     elif options.upstream is not None:
         raise SetUpError("--upstream is asked only while recording: add --on-miss record")
     library = load_library(options.cassettes)
-    return Simulation(
-        library, on_miss=options.on_miss, api_key=options.api_key, clock=SystemClock(options.speed)
-    ), recorder
+    simulation = Simulation(
+        library,
+        on_miss=options.on_miss,
+        api_key=options.api_key,
+        deployments=options.deployments,
+        clock=SystemClock(options.speed),
+    )
+    return simulation, recorder
 
 
 class Model:

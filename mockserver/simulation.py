@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 
 from contracts import errors
+from contracts.errors import Refusal
 from contracts.operations import Address, Backend, address_of
+from contracts.violations import request_violations
 from mockserver import faults, matching
 from mockserver.clock import Clock, SystemClock
 from mockserver.exchange import Answer, Event, Request, json_answer
@@ -38,9 +41,11 @@ class Simulation:
         *,
         on_miss: OnMiss = OnMiss.ERROR,
         api_key: str | None = None,
+        deployments: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.library = library or Library()
+        self.deployments = dict(deployments or {})
         self.on_miss = on_miss
         self.clock = clock or SystemClock()
         self.journal = Journal()
@@ -57,21 +62,26 @@ class Simulation:
         address = address_of(request.method, request.raw_path, request.query)
         at_s = self.clock.now()
         question = question_of(request)
-        if refusal := self._refusal(request, address):
-            miss = Miss(request, question, None, ()) if address.operation is None else None
-            return self.journal.open(at_s, request, refusal, miss)
+        if refusal := self._refusal(request, address, question):
+            miss = Miss(request, question, None, ()) if refusal.because == "unknown path" else None
+            return self.journal.open(at_s, request, _answer(refusal), miss)
         with self._lock:
             stub, strikes = self._take(request, question)
         if stub is not None:
             answer: Answer | None = self._expanded(stub, request, question)
-        elif self.on_miss is OnMiss.GENERATE:
-            answer = generate(request, question, at_s=at_s)
         elif self.on_miss is OnMiss.RECORD:
             answer = None
+        elif address.operation is not None and address.operation.name in ("listModels", "retrieveModel"):
+            answer = self._models(address)
+        elif self.on_miss is OnMiss.GENERATE:
+            answer = generate(request, question, self._model(question.content["model"]), at_s=at_s)
         else:
             said = ((each.name, each.prompt) for each in self.stubs if each.prompt is not None)
             miss = Miss(request, question, *matching.nearest(question, self.library.questions(), said))
-            return self.journal.open(at_s, request, self._missed(miss), miss)
+            known, name = self.models(address.backend), question.content["model"]
+            unknown = known and name not in known and not self.stubs
+            missed = _answer(errors.unknown_model(address, name)) if unknown else self._missed(miss)
+            return self.journal.open(at_s, request, missed, miss)
         for strike in strikes if answer else ():
             assert answer is not None  # noqa: S101  for the type checker, as the next line
             assert strike.fault is not None  # noqa: S101
@@ -98,23 +108,42 @@ class Simulation:
         """The stubs laid over the cassettes, in the order they are asked."""
         return (*self._said, *self.library.scenario)
 
+    def models(self, backend: Backend) -> tuple[str, ...]:
+        """The models or deployments there are: those the recordings ask, the most asked first, and those that were named."""
+        return tuple(dict.fromkeys((*self.library.models(backend), *self.deployments)))
+
     # --- the steps of an answer, in order ---
 
-    def _refusal(self, request: Request, address: Address) -> Answer | None:
-        """What the backend refuses by itself: a missing or wrong key, an unknown path, a body that is no JSON object."""
-        if not self._authenticates(request, address.backend):
-            return _refused(errors.missing_key(address.backend), "no key" if self._api_key is None else "wrong key")
+    def _refusal(self, request: Request, address: Address, question: Question) -> Refusal | None:
+        """What the service refuses by itself; what it was recorded to answer, and an upstream's own word, go before."""
+        if refusal := self._unauthenticated(request, address):
+            return refusal
         if address.operation is None:
-            return _refused(errors.unknown_path(address.backend, request.method, request.raw_path), "unknown path")
-        if request.json_object() is None:
-            return _refused(errors.bad_body("We could not parse the JSON body of your request."), "no JSON object")
-        return None
+            return errors.unknown_path(address, request.method, request.raw_path)
+        if self.library.recorded(question) or self.on_miss is OnMiss.RECORD:
+            return None
+        if refusal := errors.bad_api_version(address):
+            return refusal
+        body = request.json_object()
+        if address.operation.request is not None and body is None:
+            return errors.no_json()
+        if refusal := errors.wrong_operation(address, self._model(question.content["model"])):
+            return refusal
+        broken = request_violations(address, body or {})
+        return errors.invalid(broken[0]) if broken else None
 
-    def _authenticates(self, request: Request, backend: Backend) -> bool:
+    def _unauthenticated(self, request: Request, address: Address) -> Refusal | None:
         """Azure takes `api-key` or a bearer token, OpenAI a bearer token; any non-empty one unless a key was set."""
         bearer = (request.header("authorization") or "").removeprefix("Bearer").strip()
-        keys = {bearer, (request.header("api-key") or "").strip()} if backend is Backend.AZURE else {bearer}
-        return self._api_key in keys if self._api_key is not None else any(keys)
+        azure = address.backend is Backend.AZURE
+        keys = [key for key in ((request.header("api-key") or "").strip() if azure else "", bearer) if key]
+        if not keys:
+            return errors.missing_key(address)
+        return errors.wrong_key(address, keys[0]) if self._api_key is not None and self._api_key not in keys else None
+
+    def _model(self, name: str) -> str:
+        """The model behind a deployment's name, where that was said; else the name."""
+        return self.deployments.get(name, name)
 
     def _take(self, request: Request, question: Question) -> tuple[Stub | None, list[Stub]]:
         """The stub that answers, None at a miss, and those that add a fault on the way; all counted as used."""
@@ -139,9 +168,21 @@ class Simulation:
     def _is_left(self, stub: Stub) -> bool:
         return stub.times is None or self._used[stub.name] < stub.times
 
+    def _models(self, address: Address) -> Answer:
+        """The models there are, as OpenAI lists them; Azure's own extra fields are not known well enough to send."""
+        made = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "mock"} for name in self.models(address.backend)
+        ]
+        if address.model is None:
+            return json_answer(200, {"object": "list", "data": made}, decided_by="models")
+        one = next((each for each in made if each["id"] == address.model), None)
+        unknown = errors.unknown_model(address, address.model)
+        return json_answer(200, one, decided_by="models") if one else _answer(unknown)
+
     def _expanded(self, stub: Stub, request: Request, question: Question) -> Answer:
         if isinstance(stub.answer, Said):
-            answer = expand(stub.answer, request, seed=f"{stub.name} {question.fingerprint}", at_s=self.clock.now())
+            seed, model = f"{stub.name} {question.fingerprint}", self._model(question.content["model"])
+            answer = expand(stub.answer, request, seed=seed, model=model, at_s=self.clock.now())
         else:
             assert stub.answer is not None  # noqa: S101  for the type checker
             answer = stub.answer
@@ -203,5 +244,5 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 
 
-def _refused(error: errors.ErrorBody, reason: str) -> Answer:
-    return Answer(error.status, error.headers, (Event(0, error.body),), decided_by=reason)
+def _answer(refusal: Refusal) -> Answer:
+    return Answer(refusal.status, refusal.headers, (Event(0, refusal.body),), decided_by=refusal.because)

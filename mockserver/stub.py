@@ -12,7 +12,7 @@ import yaml
 from mockserver.exchange import Answer, Request
 from mockserver.faults import Fault
 from mockserver.matching import last_prompt
-from mockserver.say import Call, Pace, Said
+from mockserver.say import Call, Filter, Pace, Said
 
 
 class StubError(ValueError):
@@ -54,12 +54,12 @@ def load_stubs(path: Path, text: str) -> tuple[Stub, ...]:
 
 
 def parse_stub(entry: object, name: str) -> Stub:
-    """The stub an entry of a scenario describes: `when`, `say`, `call`, `pace`, `fault`, `after`, `times`.
+    """The stub an entry of a scenario describes: `when`, `say`, `call`, `pace`, `filter`, `fault`, `after`, `times`.
 
     Raises:
         StubError: an unknown key, a wrong value, or nothing to do.
     """
-    fields = _mapping(entry, name, "the entry", ("when", "say", "call", "pace", "fault", "after", "times"))
+    fields = _mapping(entry, name, "the entry", ("when", "say", "call", "pace", "filter", "fault", "after", "times"))
     when = _mapping(fields.get("when", {}), name, "when", ("prompt",))
     pace = _mapping(fields.get("pace", {}), name, "pace", ("first_ms", "each_ms"))
     called = fields.get("call", {})
@@ -82,9 +82,12 @@ def parse_stub(entry: object, name: str) -> Stub:
             raise StubError(
                 f"{name}: call.{tool}: the arguments are a mapping (`{{city: Oslo}}`), not {_kind(arguments)}"
             )
+    filter_ = _optional(fields, "filter", str, name) or Filter.DEFAULT.value
+    if filter_ not in list(Filter):
+        raise StubError(f"{name}: unknown filter {filter_!r}; there are: {', '.join(Filter)}")
     said = None
     if text is not None or calls:
-        said = Said(text, tuple(Call(*each) for each in calls), Pace(**waits))
+        said = Said(text, tuple(Call(*each) for each in calls), Pace(**waits), Filter(filter_))
     kind = _optional(fields, "fault", str, name)
     after = _optional(fields, "after", int, name)
     if kind is None and after is not None:

@@ -187,6 +187,7 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
             "--upstream is asked only while recording: add --on-miss record",
         ),
         (["model", "--port", "0", "--on-miss", "guess"], "'guess' is not one of 'error', 'generate', 'record'"),
+        (["model", "--port", "0", "--deployment", "chat"], "Error: --deployment chat: NAME=MODEL is needed"),
         (["cassette", "fmt", "nowhere"], "Error: no folder of cassettes at nowhere"),
     ],
 )

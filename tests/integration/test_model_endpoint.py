@@ -103,3 +103,41 @@ def test_refusals_come_with_their_length_and_no_body_for_head(serve: Serve) -> N
     refused = httpx2.get(f"{url}/openai/nowhere", headers={"api-key": "k"})
     assert (refused.status_code, refused.headers["content-length"]) == (404, "56")
     assert httpx2.post(f"{url}/v1/chat/completions", json={}).status_code == 401
+
+
+@pytest.mark.parametrize("azure", [False, True])
+def test_responses_stream_through_the_sdk(serve: Serve, azure: bool) -> None:
+    simulation = Simulation()
+    simulation.say(parse_stub({"say": "Grüße 🙂", "call": {"f": {"x": 1}}, "when": {"prompt": "Hi"}}, "said#1"))
+    url = serve(simulation)
+    each: Any = (
+        openai.AzureOpenAI(azure_endpoint=url, api_key="k", api_version="2025-04-01-preview", max_retries=0)
+        if azure
+        else client(url)
+    )
+    events = list(each.responses.create(model="d", input="Hi", stream=True))
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == "Grüße 🙂"
+    assert events[-1].response.output[1].name == "f"
+    whole = each.responses.create(model="d", input=[{"role": "user", "content": "Hi"}])
+    assert whole.output_text == "Grüße 🙂"
+
+
+def test_embeddings_and_models_answer_the_sdk(serve: Serve) -> None:
+    url = serve(
+        Simulation(load_library([SHIPPED]), on_miss=OnMiss.GENERATE, deployments={"embed": "text-embedding-3-small"})
+    )
+    made = client(url).embeddings.create(model="text-embedding-3-small", input="x", dimensions=16)
+    assert len(made.data[0].embedding) == 16
+    assert [model.id for model in client(url).models.list()] == ["smollm2-135m-instruct", "embed"]
+    azure = openai.AzureOpenAI(azure_endpoint=url, api_key="k", api_version="2024-10-21", max_retries=0)
+    assert len(azure.embeddings.create(model="embed", input=["a", "b"]).data) == 2
+    with pytest.raises(openai.BadRequestError) as raised:
+        azure.chat.completions.create(model="embed", messages=[{"role": "user", "content": "x"}])
+    assert raised.value.code == "OperationNotSupported"
+
+
+def test_an_invalid_request_is_the_sdks_own_error(serve: Serve) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
+        client(serve(Simulation(on_miss=OnMiss.GENERATE))).chat.completions.create(model="m", messages=[])
+    error = raised.value
+    assert (error.type, error.param, error.code) == ("invalid_request_error", "messages", "empty_array")

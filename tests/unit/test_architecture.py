@@ -91,7 +91,7 @@ def test_every_module_has_its_place() -> None:
     assert {module for module, _ in modules("mockserver")} - {"__init__", "__main__"} == set(LEVEL)
 
 
-@pytest.mark.parametrize(("room", "limit"), [("mockserver", 5000), ("api", 700), ("contracts", 700)])
+@pytest.mark.parametrize(("room", "limit"), [("mockserver", 5000), ("api", 700), ("contracts", 800)])
 def test_rooms_stay_in_their_budgets(room: str, limit: int) -> None:
     assert sum(len(path.read_text().splitlines()) for _, path in modules(room)) <= limit
 

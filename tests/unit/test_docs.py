@@ -9,10 +9,12 @@ from pathlib import Path
 import click
 import pytest
 
+from contracts.operations import OPERATIONS
 from mockserver.apps import control
 from mockserver.cli import main
 from mockserver.faults import FAULTS
 from mockserver.pytest_plugin import pytest_addoption
+from mockserver.say import Filter
 from mockserver.simulation import Simulation
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +61,11 @@ def test_every_setting_the_api_reads_is_in_the_readme() -> None:
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_fault_is_in_the_readme(kind: str) -> None:
     assert f"fault: {kind}" in README
+
+
+def test_every_operation_and_every_filter_is_in_the_readme() -> None:
+    assert [each.name for each in OPERATIONS if f"`{each.name}`" not in README] == []
+    assert [each.value for each in Filter if f"`{each}`" not in README] == []
 
 
 def test_every_control_route_is_in_the_readme() -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
-from mockserver.exchange import Answer
-from mockserver.say import Call, Pace, Said, expand, pieces
+from contracts.operations import address_of
+from contracts.violations import answer_violations, event_violations
+from mockserver.exchange import Answer, Request
+from mockserver.say import Call, Filter, Pace, Said, expand, pieces
 from tests.unit.examples import chat
 
 TEXT = "Grüße 🙂 from **here**,\n\nand there.  \n"
@@ -20,7 +23,7 @@ def chunks(answer: Answer) -> list[dict[str, Any]]:
 
 
 def said(said: Said, backend: str, **body: Any) -> Answer:
-    return expand(said, chat(path=PATHS[backend], **body), seed="s", at_s=1000.7)
+    return expand(said, chat(path=PATHS[backend], **body), seed="s", model="gpt-4o-2024-08-06", at_s=1000.7)
 
 
 @pytest.mark.parametrize("backend", PATHS)
@@ -77,7 +80,7 @@ def test_the_pace_is_before_the_head_and_before_each_written_event() -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_gives_other_ids() -> None:
-    one, same, other = (expand(Said("a"), chat(), seed=seed, at_s=1) for seed in ("s", "s", "t"))
+    one, same, other = (expand(Said("a"), chat(), seed=seed, model="m", at_s=1) for seed in ("s", "s", "t"))
     assert one == same
     assert json.loads(one.body)["id"] != json.loads(other.body)["id"]
 
@@ -85,3 +88,131 @@ def test_the_same_seed_gives_the_same_bytes_and_another_gives_other_ids() -> Non
 @pytest.mark.parametrize("text", ["", " ", "a", " a  b\n\n", "日本 語", "\n\n```\nx\n```\n"])
 def test_pieces_joined_are_the_text(text: str) -> None:
     assert "".join(pieces(text)) == text
+
+
+@pytest.mark.parametrize("filter_", [each for each in Filter if not each.value.startswith("prompt")])
+def test_every_way_of_filtering_keeps_the_contract(filter_: Filter) -> None:
+    asked = {"stream": True, "stream_options": {"include_usage": True}}
+    answer = said(Said(TEXT, filter=filter_), "azure", **asked)
+    address = address_of("POST", PATHS["azure"], "")
+    assert [event_violations(address, chunk) for chunk in chunks(answer)] == [()] * (len(answer.events) - 1)
+    whole = json.loads(said(Said(TEXT, filter=filter_), "azure").body)
+    assert answer_violations(address, whole) == ()
+
+
+def test_the_asynchronous_filters_verdicts_follow_the_end_and_have_no_delta() -> None:
+    *_, stop, first, second, usage = chunks(
+        said(Said(TEXT, filter=Filter.ASYNCHRONOUS), "azure", stream=True, stream_options={"include_usage": True})
+    )
+    assert stop["choices"][0]["finish_reason"] == "stop"
+    assert "content_filter_results" not in stop["choices"][0]
+    for annotation in (first, second):
+        assert "delta" not in annotation["choices"][0]
+        assert annotation["choices"][0]["finish_reason"] is None
+        assert annotation["choices"][0]["content_filter_offsets"]["end_offset"] > len(TEXT)
+    assert usage["usage"]["completion_tokens"] > 0
+
+
+def test_a_blocklist_lets_the_text_through_and_says_so_afterwards() -> None:
+    *_, verdict, _protected = chunks(said(Said(TEXT, filter=Filter.ASYNCHRONOUS_BLOCKLIST), "azure", stream=True))
+    assert verdict["choices"][0]["content_filter_results"]["custom_blocklists"]["filtered"] is True
+    assert verdict["choices"][0]["finish_reason"] is None
+
+
+@pytest.mark.parametrize(("filter_", "has_delta"), [(Filter.STOPPED, True), (Filter.ASYNCHRONOUS_STOPPED, False)])
+def test_a_stop_in_the_middle_ends_the_stream_without_usage(filter_: Filter, has_delta: bool) -> None:
+    came = chunks(said(Said(TEXT, filter=filter_), "azure", stream=True, stream_options={"include_usage": True}))
+    assert came[-1]["choices"][0]["finish_reason"] == "content_filter"
+    assert ("delta" in came[-1]["choices"][0]) is has_delta
+    text = "".join((choice.get("delta") or {}).get("content") or "" for chunk in came for choice in chunk["choices"])
+    assert text
+    assert TEXT.startswith(text)
+    assert text != TEXT
+
+
+def test_without_a_filter_azure_sends_none_of_it() -> None:
+    answer = said(Said(TEXT, filter=Filter.NONE), "azure", stream=True)
+    assert b"filter" not in answer.body
+    assert chunks(answer)[0]["choices"][0]["delta"]["role"] == "assistant"
+
+
+def test_a_filtered_prompt_is_a_400_even_where_a_stream_was_asked_for() -> None:
+    full = said(Said("x", filter=Filter.PROMPT), "azure", stream=True)
+    error = json.loads(full.body)["error"]
+    assert (full.status, error["code"], error["status"]) == (400, "content_filter", 400)
+    assert error["innererror"]["content_filter_result"]["violence"]["filtered"] is True
+    assert "innererror" not in json.loads(said(Said("x", filter=Filter.PROMPT_WITHOUT_DETAILS), "azure").body)["error"]
+    responses = expand(Said("x", filter=Filter.PROMPT), chat(path="/openai/v1/responses"), seed="s", model="m", at_s=1)
+    assert "OpenAI\N{RIGHT SINGLE QUOTATION MARK}s" in responses.body.decode()
+
+
+@pytest.mark.parametrize("filter_", list(Filter))
+def test_openai_knows_nothing_of_filters(filter_: Filter) -> None:
+    assert b"filter" not in said(Said("text", filter=filter_), "openai", stream=True).body
+
+
+# --- responses ---
+
+
+def responded(said: Said, backend: str, **body: Any) -> Answer:
+    path = {"openai": "/v1/responses", "azure": "/openai/v1/responses"}[backend]
+    asked = Request("POST", path, body=json.dumps({"model": "d", "input": "Hi", **body}).encode())
+    return expand(said, asked, seed="s", model="gpt-4o-2024-08-06", at_s=1000)
+
+
+def typed(answer: Answer) -> list[dict[str, Any]]:
+    events = []
+    for event in answer.events:
+        first, second = event.data.decode().removesuffix("\n\n").split("\n")
+        payload = json.loads(second.removeprefix("data: "))
+        assert first == f"event: {payload['type']}"
+        events.append(payload)
+    return events
+
+
+@pytest.mark.parametrize("backend", PATHS)
+def test_a_response_streams_by_type_in_the_recorded_order_and_without_a_done(backend: str) -> None:
+    events = typed(responded(Said(TEXT), backend, stream=True))
+    kinds = [event["type"].removeprefix("response.") for event in events]
+    assert [kind for kind, _ in itertools.groupby(kinds)] == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta") == TEXT
+    whole = json.loads(responded(Said(TEXT), backend).body)
+    assert events[-1]["response"]["output"][0]["content"] == whole["output"][0]["content"]
+
+
+@pytest.mark.parametrize("backend", PATHS)
+@pytest.mark.parametrize(
+    "answer", [Said(TEXT), Said(None, (Call("f", {"x": 1}), Call("g", {}))), Said("Both", (Call("f", {"x": "ü"}),))]
+)
+def test_every_response_and_every_event_keeps_the_contract(backend: str, answer: Said) -> None:
+    address = address_of("POST", "/v1/responses", "")
+    for event in typed(responded(answer, backend, stream=True)):
+        assert event_violations(address, event) == ()
+    assert answer_violations(address, json.loads(responded(answer, backend).body)) == ()
+
+
+def test_a_responses_function_call_arrives_in_pieces() -> None:
+    events = typed(responded(Said(None, (Call("get_weather", {"city": "Oslo"}),)), "openai", stream=True))
+    deltas = [event["delta"] for event in events if event["type"] == "response.function_call_arguments.delta"]
+    assert json.loads("".join(deltas)) == {"city": "Oslo"}
+    assert events[-1]["response"]["output"][0]["name"] == "get_weather"
+
+
+@pytest.mark.parametrize("backend", PATHS)
+@pytest.mark.parametrize("answer", [Said(TEXT), Said(None, (Call("f", {"x": 1}),)), Said("Both", (Call("f", {}),))])
+def test_every_completion_and_every_chunk_keeps_the_contract(backend: str, answer: Said) -> None:
+    address = address_of("POST", PATHS[backend], "")
+    for chunk in chunks(said(answer, backend, stream=True, stream_options={"include_usage": True})):
+        assert event_violations(address, chunk) == ()
+    assert answer_violations(address, json.loads(said(answer, backend).body)) == ()

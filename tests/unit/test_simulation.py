@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from contracts.operations import address_of
+from contracts.violations import answer_violations
 from mockserver.exchange import End, Interaction, Request
 from mockserver.library import Library
 from mockserver.matching import Difference
@@ -130,6 +132,15 @@ def test_recording_leaves_the_answer_to_the_upstream(simulation: Callable[..., S
     assert simulation(on_miss=OnMiss.RECORD).answer(chat()).answer is None
 
 
+DATED = "/openai/deployments/gpt-4o/chat/completions"
+EMBED = "/openai/deployments/embed/embeddings?api-version=2024-10-21"
+
+
+def get(path: str) -> Request:
+    raw_path, _, query = path.partition("?")
+    return Request("GET", raw_path, query, (("authorization", "Bearer k"), ("api-key", "k")))
+
+
 @pytest.mark.parametrize(
     ("request_", "status", "text"),
     [
@@ -139,35 +150,108 @@ def test_recording_leaves_the_answer_to_the_upstream(simulation: Callable[..., S
             401,
             '{"error":{"code":"401","message":"Access denied due to invalid subscription key',
         ),
-        (Request("GET", "/v1/nowhere", headers=(("authorization", "Bearer k"),)), 404, "Invalid URL (GET /v1/nowhere)"),
+        (get("/v1/nowhere"), 404, "Invalid URL (GET /v1/nowhere)"),
+        (get("/openai/nowhere"), 404, '{"error":{"code":"404","message": "Resource not found"}}'),
+        (chat(path=DATED), 404, '"Resource not found"'),
+        (chat(path=f"{DATED}?api-version=latest"), 404, '"Resource not found"'),
+        (chat(path=f"{DATED}?api-version=2022-12-01"), 404, '"Resource not found"'),
+        (chat(path="/openai/chat/completions?api-version=2024-10-21"), 404, '"Resource not found"'),
         (
-            Request("GET", "/openai/nowhere", headers=(("api-key", "k"),)),
-            404,
-            '{"error":{"code":"404","message": "Resource not found"}}',
+            Request("POST", "/openai/responses", "api-version=2024-10-21", (("api-key", "k"),), b"{}"),
+            400,
+            "Azure OpenAI Responses API is enabled only for api-version 2025-03-01-preview and later",
         ),
         (
             Request("POST", "/v1/chat/completions", headers=(("authorization", "Bearer k"),), body=b"{"),
             400,
-            "could not parse the JSON body",
+            "We could not parse the JSON body of your request.",
         ),
+        (chat(path=AZURE.replace("gpt-4o", "embed")), 400, '"code":"OperationNotSupported"'),
+        (chat(model="text-embedding-3-small"), 404, "This is not a chat model"),
+        (chat(temperature=9), 400, '"code": "decimal_above_max_value"'),
+        (chat(foo=1), 400, '"message": "Unrecognized request argument supplied: foo"'),
+        (chat(stream_options={"include_usage": True}), 400, "only allowed when 'stream' is enabled"),
+        (get("/v1/models/nothing"), 404, "The model `nothing` does not exist"),
     ],
-    ids=["openai-no-key", "azure-no-key", "openai-path", "azure-path", "no-json"],
 )
 def test_refuses_what_the_backend_refuses_in_its_own_words(
     request_: Request, status: int, text: str, simulation: Callable[..., Simulation]
 ) -> None:
-    answer = simulation(on_miss=OnMiss.GENERATE).answer(request_).answer
+    told = simulation(on_miss=OnMiss.GENERATE, deployments={"embed": "text-embedding-3-small"})
+    answer = told.answer(request_).answer
     assert answer is not None
     assert answer.status == status
     assert text in answer.body.decode()
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/v1/chat/completions", 404, '"message": "The model `other` does not exist or you do not have access to it."'),
+        ("/openai/v1/chat/completions", 400, '{"error":{"code":"unknown_model","message":"Unknown model: other"'),
+        ("/openai/deployments/other/chat/completions?api-version=2024-10-21", 404, '"code": "DeploymentNotFound"'),
+    ],
+)
+def test_an_unknown_model_gets_the_backends_refusal_and_is_a_miss_all_the_same(
+    path: str, status: int, text: str, simulation: Callable[..., Simulation]
+) -> None:
+    told = simulation(("a.yaml#1", chat(), "x"), ("b.yaml#1", chat(path=AZURE), "x"))
+    entry = told.answer(chat(path=path, model="other"))
+    assert entry.answer is not None
+    assert (entry.answer.status, text in entry.answer.body.decode()) == (status, True)
+    assert entry.miss is not None
+    assert "model" in [each.field for each in entry.miss.differences]
+
+
+def test_what_was_recorded_goes_before_our_own_judgement(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(("a.yaml#1", chat(temperature=9), "the service said so"))
+    assert bodies(told, chat(temperature=9)) == ["the service said so"]
+    assert simulation(on_miss=OnMiss.RECORD).answer(chat(temperature=9)).answer is None
+
+
+def test_the_model_in_the_body_is_the_one_behind_the_deployment(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(deployments={"chat": "gpt-4o-2024-11-20"})
+    told.say(parse_stub({"say": "Hi"}, "said#1"))
+    answer = told.answer(chat(path=AZURE.replace("gpt-4o", "chat"))).answer
+    assert answer is not None
+    assert json.loads(answer.body)["model"] == "gpt-4o-2024-11-20"
+
+
+def test_lists_the_models_there_are(simulation: Callable[..., Simulation]) -> None:
+    told = simulation(("a.yaml#1", chat(), "x"), deployments={"chat": "gpt-4o-2024-11-20"})
+    listed, one = told.answer(get("/v1/models")).answer, told.answer(get("/v1/models/chat")).answer
+    assert listed is not None
+    assert one is not None
+    assert [each["id"] for each in json.loads(listed.body)["data"]] == ["gpt-4o", "chat"]
+    assert json.loads(one.body)["id"] == "chat"
+    for path, answer in (("/v1/models", listed), ("/v1/models/chat", one)):
+        assert answer_violations(address_of("GET", path, ""), json.loads(answer.body)) == ()
+
+
+@pytest.mark.parametrize("more", [{}, {"dimensions": 8}, {"encoding_format": "base64"}])
+def test_a_made_up_embedding_is_of_length_one_and_the_same_each_time(
+    more: dict[str, object], simulation: Callable[..., Simulation]
+) -> None:
+    body = {"model": "text-embedding-3-small", "input": ["a", "b", "a"], **more}
+    asked = Request("POST", "/v1/embeddings", headers=(("authorization", "Bearer k"),), body=json.dumps(body).encode())
+    answer = simulation(on_miss=OnMiss.GENERATE).answer(asked).answer
+    assert answer is not None
+    made = json.loads(answer.body)
+    assert answer_violations(address_of("POST", "/v1/embeddings", ""), made) == ()
+    first, second, again = (each["embedding"] for each in made["data"])
+    assert first == again != second
+    if not more.get("encoding_format"):
+        assert len(first) == more.get("dimensions", 1536)
+        assert abs(sum(each * each for each in first) - 1) < 1e-9
+
+
 def test_only_the_given_key_opens_where_one_is_given(simulation: Callable[..., Simulation]) -> None:
     told = simulation(("a.yaml#1", chat(), "x"), api_key="right")
     assert bodies(told, chat(key="right")) == ["x"]
-    refused = told.answer(chat(key="wrong")).answer
+    refused = told.answer(chat(key="secret-key-0123")).answer
     assert refused is not None
     assert (refused.status, refused.decided_by) == (401, "wrong key")
+    assert b"secret-key" not in refused.body
 
 
 def test_models_are_those_of_the_recordings_the_most_asked_first(simulation: Callable[..., Simulation]) -> None:

@@ -39,12 +39,17 @@ def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
     [
         (
             "- {sai: x}",
-            "demo.yaml#1: unknown key 'sai' in the entry; known are when, say, call, pace, fault, after, times",
+            "demo.yaml#1: unknown key 'sai' in the entry; known are when, say, call, pace, filter, fault, after, times",
         ),
         ("- {say: x, when: {promt: y}}", "demo.yaml#1: unknown key 'promt' in when; known are prompt"),
         ("- {say: 5}", "demo.yaml#1: say: 5 is a whole number, not a text"),
         ("- {fault: explode}", "demo.yaml#1: unknown fault 'explode'; there are: dropped"),
         ("- {fault: dropped, after: -1}", "demo.yaml#1: after: -1 is no number of events; 0 or more is"),
+        (
+            "- {say: x, filter: harsh}",
+            "demo.yaml#1: unknown filter 'harsh'; there are: default, none, stopped, asynchronous, "
+            "asynchronous_stopped, asynchronous_blocklist, prompt, prompt_without_details",
+        ),
         ("- {say: x, after: 1}", "demo.yaml#1: after: 1 says when a fault strikes, but there is no fault"),
         ("- {say: x, times: 0}", "demo.yaml#1: times: 0 never answers; 1 or more does"),
         ("- {say: x, times: true}", "demo.yaml#1: times: True is yes or no, not a whole number"),

