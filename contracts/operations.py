@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 from urllib.parse import parse_qs, unquote
 
 
@@ -25,7 +27,7 @@ class Operation:
 
     `request`, `answer` and `event` name schemas of OpenAI's specification, `azure_answer` and `azure_event` those of
     Azure's dated one where Azure differs; None where there is no such body. `event_union` stands for `event` where
-    events have a `type`. `in_deployment` says that Azure's dated address has the deployment in its path; `since` is
+    events have a `type`. `defaults` are what an absent key means. `in_deployment` says that Azure's dated address has the deployment in its path; `since` is
     the first dated api-version that has the operation.
     """
 
@@ -39,9 +41,13 @@ class Operation:
     azure_answer: str | None = None
     azure_event: str | None = None
     more_keys: frozenset[str] = frozenset()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     in_deployment: bool = False
     since: str = "2022-12-01"
 
+
+#: Source: `default` in the published schemas, without those that depend on the model.
+_DEFAULTS = {"parallel_tool_calls": True, "stream": False, "temperature": 1, "top_p": 1}
 
 OPERATIONS = (
     Operation(
@@ -54,6 +60,7 @@ OPERATIONS = (
         azure_answer="createChatCompletionResponse",
         azure_event="createChatCompletionStreamResponse",
         more_keys=frozenset({"data_sources"}),  # Azure's On Your Data
+        defaults={**_DEFAULTS, "frequency_penalty": 0, "logprobs": False, "n": 1, "presence_penalty": 0},
         in_deployment=True,
         since="2023-03-15",
     ),
@@ -64,6 +71,7 @@ OPERATIONS = (
         request="CreateResponse",
         answer="Response",
         event_union="ResponseStreamEvent",
+        defaults={**_DEFAULTS, "background": False, "truncation": "disabled"},
         since="2025-03-01",
     ),
     Operation(
@@ -72,6 +80,7 @@ OPERATIONS = (
         "embeddings",
         request="CreateEmbeddingRequest",
         answer="CreateEmbeddingResponse",
+        defaults={"encoding_format": "float"},
         in_deployment=True,
     ),
     Operation("listModels", "GET", "models", answer="ListModelsResponse"),

@@ -19,6 +19,7 @@ from mockserver.front import SiteFront, Visit
 from mockserver.functions.process import READY, StartError
 from mockserver.journal import Entry
 from mockserver.library import SHIPPED, ConflictError
+from mockserver.question import IgnoreError
 from mockserver.rehearsal import AppOptions, Model, ModelOptions, Rehearsal, SetUpError, state_folder
 from mockserver.server import PortTakenError, Servers, bind, url_of
 from mockserver.simulation import OnMiss
@@ -32,6 +33,7 @@ _EXPLAINED = (
     cassette.CassetteError,
     ConfigError,
     ConflictError,
+    IgnoreError,
     PersonaError,
     PortTakenError,
     SetUpError,
@@ -47,6 +49,12 @@ _PORT = click.IntRange(0, 65535)
 def _model_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of everything that answers as a model."""
     for option in (
+        click.option(
+            "--ignore",
+            multiple=True,
+            metavar="FIELD[=PATTERN]",
+            help="What does not count in a comparison, as messages[*].content=date; may be repeated.",
+        ),
         click.option(
             "--speed",
             type=click.FloatRange(min=0, min_open=True),
@@ -247,7 +255,14 @@ def _model(options: dict[str, Any], port: int, port_option: str, **more: Any) ->
     on_miss = OnMiss(options["on_miss"])
     folders = options["cassettes"] or (() if on_miss is OnMiss.RECORD else (SHIPPED,))
     return ModelOptions(
-        folders, on_miss, options["upstream"], port, speed=options["speed"], port_option=port_option, **more
+        folders,
+        on_miss,
+        options["upstream"],
+        port,
+        speed=options["speed"],
+        ignores=options["ignore"],
+        port_option=port_option,
+        **more,
     )
 
 

@@ -11,7 +11,7 @@ import struct
 from dataclasses import replace
 
 from mockserver.exchange import Answer, Request, json_answer
-from mockserver.matching import Question, last_prompt
+from mockserver.question import Question, last_prompt
 from mockserver.say import Pace, Said, expand, pieces
 
 #: About a hosted model's pace; a profile, not a measurement.

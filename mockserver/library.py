@@ -12,7 +12,7 @@ import yaml
 from contracts.operations import Backend
 from mockserver import cassette
 from mockserver.exchange import Interaction
-from mockserver.matching import Question, question_of
+from mockserver.question import Ignore, Question, parse_ignore, question_of
 from mockserver.stub import Stub, load_stubs
 
 #: The cassettes that come with this package.
@@ -33,8 +33,9 @@ class ConflictError(ValueError):
 
 @dataclass(slots=True)
 class Library:
-    """Recorded stubs by fingerprint, and scenario stubs in order."""
+    """Recorded stubs by fingerprint, and scenario stubs in order; `ignores` does not count in any comparison."""
 
+    ignores: tuple[Ignore, ...] = ()
     scenario: tuple[Stub, ...] = ()
     files: int = 0
     _recorded: dict[str, tuple[Stub, ...]] = field(default_factory=dict)
@@ -46,7 +47,7 @@ class Library:
         Raises:
             ConflictError: another cassette answers the same request differently.
         """
-        question = question_of(interaction.request)
+        question = question_of(interaction.request, self.ignores)
         stub = Stub(name, answer=interaction.answer)
         before = self._recorded.get(question.fingerprint, ())
         same_file = all(_file(each.name) == _file(name) for each in before)
@@ -77,14 +78,16 @@ class Library:
         return sum(map(len, self._recorded.values())) + len(self.scenario)
 
 
-def load_library(directories: Sequence[Path]) -> Library:
+def load_library(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Library:
     """The cassettes and scenarios in the directories. A YAML list is a scenario, a mapping is a cassette.
 
+    `ignores` is what does not count when requests are compared: `FIELD` or `FIELD=PATTERN`, as `parse_ignore` reads it.
+
     Raises:
-        CassetteError, StubError, ConflictError: what is wrong, and in which file.
+        CassetteError, StubError, ConflictError, IgnoreError: what is wrong, and in which file.
         FileNotFoundError: a directory is not there.
     """
-    library = Library()
+    library = Library(tuple(map(parse_ignore, ignores)))
     for name, path in cassette.files(directories):
         text = path.read_bytes()
         if _is_list(text):

@@ -1,21 +1,16 @@
-"""Which recording a request fits: hit when the model would see the same, otherwise the nearest one and its differences."""
+"""How two questions differ, and which recording is nearest to one that was missed."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.operations import Address, address_of
 from mockserver.exchange import Request
-
-#: Keys of a request body that change nothing in what the model sees.
-IGNORED_KEYS = frozenset(
-    {"metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store", "user"}
-)
+from mockserver.question import VOLATILE, Question, last_prompt
 
 _ABSENT = object()
 
@@ -30,67 +25,21 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What the model would see of a request; two requests with the same fingerprint get the same answer."""
-
-    fingerprint: str
-    content: dict[str, Any]
-
-    def __str__(self) -> str:
-        body = self.content["body"]
-        facts = [str(self.content["model"])]
-        if isinstance(messages := body.get("messages"), list):
-            facts.append(f"{len(messages)} message{'s' * (len(messages) != 1)}")
-        if body.get("stream"):
-            facts.append("stream")
-        return ", ".join(facts)
-
-
-@dataclass(frozen=True, slots=True)
 class Miss:
-    """A request no stub fits. `nearest` is the closest stub's name, None where nothing is loaded for its backend."""
+    """A request no stub fits. `nearest` is the closest stub's name, None where nothing is loaded for its backend;
+    `ignored` is what the project says does not count."""
 
     request: Request
     question: Question
     nearest: str | None
     differences: tuple[Difference, ...]
+    ignored: tuple[str, ...] = ()
 
-
-def question_of(request: Request) -> Question:
-    """The canonical form of a request.
-
-    Key order, white space, a text given as one text part, keys that are null and the three Azure address forms of one
-    deployment make no difference; OpenAI and Azure never meet.
-    """
-    address = address_of(request.method, request.raw_path, request.query)
-    body = request.json_object()
-    seen = {"text": request.body.decode("utf-8", "replace")} if body is None else _canonical_body(body)
-    content = {
-        "backend": address.backend.value,
-        "operation": address.operation.name if address.operation else f"{request.method} {request.raw_path}",
-        "model": model_of(address, body),
-        "body": seen,
-    }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return Question(hashlib.sha256(text.encode()).hexdigest(), content)
-
-
-def model_of(address: Address, body: dict[str, Any] | None) -> str:
-    """The deployment where the address has one, else the model the body names; empty where neither does."""
-    return address.deployment or address.model or str((body or {}).get("model", ""))
-
-
-def last_prompt(body: dict[str, Any] | None) -> str | None:
-    """The text of the last user message, None where there is none."""
-    given = (body or {}).get("input")  # of a response: a text, or messages
-    if isinstance(given, str):
-        return given
-    messages = (body or {}).get("messages", given)
-    for message in reversed(messages if isinstance(messages, list) else []):
-        if isinstance(message, dict) and message.get("role") == "user":
-            content = _canonical_content(message.get("content"))
-            return content if isinstance(content, str) else None
-    return None
+    @property
+    def would_help(self) -> tuple[str, ...]:
+        """What to ignore so that the nearest would have fitted; empty where that is not all that differs."""
+        found = [_volatile(each) for each in self.differences]
+        return tuple(each for each in found if each) if all(found) else ()
 
 
 def differences(wanted: Question, got: Question) -> tuple[Difference, ...]:
@@ -123,36 +72,30 @@ def _weight(difference: Difference) -> float:
         return 1.0 if difference.field.startswith("messages") else 0.3
     if not (wanted.startswith('"') and got.startswith('"')):
         return 0.3
-    return 1.0 - difflib.SequenceMatcher(None, wanted, got).ratio()
+    begin, end = _same_ends(wanted, got)
+    one, other = (text[begin : len(text) - end] for text in (wanted, got))
+    blocks = difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+    alike = begin + end + sum(block.size for block in blocks)
+    return 1.0 - 2 * alike / (len(wanted) + len(got))
 
 
-def _canonical_body(body: dict[str, Any]) -> dict[str, Any]:
-    kept = {
-        key: value for key, value in body.items() if key not in IGNORED_KEYS and key != "model" and value is not None
-    }
-    if kept.get("stream") is False:
-        del kept["stream"]
-    if isinstance(kept.get("messages"), list):
-        kept["messages"] = [_canonical_message(message) for message in kept["messages"]]
-    return kept
+def _same_ends(one: Sequence[Any], other: Sequence[Any]) -> tuple[int, int]:
+    """How many items two sequences share at their beginning, and then at their end."""
+    shorter = min(len(one), len(other))
+    begin = next((index for index in range(shorter) if one[index] != other[index]), shorter)
+    left = shorter - begin
+    end = next((index for index in range(left) if one[-1 - index] != other[-1 - index]), left)
+    return begin, end
 
 
-def _canonical_message(message: Any) -> Any:
-    if not isinstance(message, dict):
-        return message
-    return {
-        key: _canonical_content(value) if key == "content" else value
-        for key, value in message.items()
-        if value is not None
-    }
-
-
-def _canonical_content(content: Any) -> Any:
-    """A text that came as a list of text parts, as one text where it is exactly one part."""
-    match content:
-        case [{"type": "text", "text": str(text), **rest}] if not rest:
-            return text
-    return content
+def _volatile(difference: Difference) -> str:
+    """What to ignore in a field whose two texts differ in a date, a uuid or an id alone; else empty."""
+    for name, pattern in VOLATILE.items():
+        wanted, got = (re.sub(pattern, "[]", text) for text in (difference.wanted, difference.got))
+        if wanted == got:
+            field = re.sub(r"\[\d+\]", "[*]", difference.field)
+            return f"{field}={name}"
+    return ""
 
 
 def _readable(question: Question) -> dict[str, Any]:
@@ -163,21 +106,15 @@ def _differences(field: str, wanted: Any, got: Any) -> Iterator[Difference]:
     if isinstance(wanted, dict) and isinstance(got, dict):
         for key in [*wanted, *(key for key in got if key not in wanted)]:
             yield from _differences(f"{field}.{key}" if field else key, wanted.get(key, _ABSENT), got.get(key, _ABSENT))
-    elif (
-        field == "messages"
-        and isinstance(wanted, list)
-        and isinstance(got, list)
-        and _instructs(wanted) != _instructs(got)
-    ):
-        yield Difference(
-            "messages[0]",
-            _shown(_item(wanted, 0)) if _instructs(wanted) else "nothing",
-            _shown(got[0]) if _instructs(got) else "nothing",
-        )
-        yield from _differences(field, wanted[_instructs(wanted) :], got[_instructs(got) :])
     elif isinstance(wanted, list) and isinstance(got, list):
-        for index in range(max(len(wanted), len(got))):
-            yield from _differences(f"{field}[{index}]", _item(wanted, index), _item(got, index))
+        if field == "messages" and _instructs(wanted) != _instructs(got):
+            one, other = ((items[0] if _instructs(items) else _ABSENT) for items in (wanted, got))
+            yield Difference("messages[0]", _shown(one), _shown(other))
+            wanted, got = wanted[_instructs(wanted) :], got[_instructs(got) :]
+        begin, end = _same_ends(wanted, got) if len(wanted) != len(got) else (0, 0)
+        rests = [items[begin : len(items) - end] for items in (wanted, got)]
+        for index in range(max(map(len, rests))):
+            yield from _differences(f"{field}[{begin + index}]", _item(rests[0], index), _item(rests[1], index))
     elif wanted != got or isinstance(wanted, bool) != isinstance(got, bool):
         yield Difference(field, _shown(wanted), _shown(got))
 

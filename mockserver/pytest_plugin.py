@@ -1,7 +1,7 @@
 """pytest fixtures: `mock_server` answers as the model, `site` is the whole app before it, `page_as` signs a browser in.
 
 A request that no stub fits fails its test, even where the app swallowed the error; mark a test that wants one with
-`@pytest.mark.expects_miss`. Options in the ini file: `mockserver_cassettes`, `mockserver_webapp`, `mockserver_api`,
+`@pytest.mark.expects_miss`. Options in the ini file: `mockserver_cassettes`, `mockserver_ignore`, `mockserver_webapp`, `mockserver_api`,
 `mockserver_personas`, `mockserver_backend`.
 """
 
@@ -64,6 +64,7 @@ class MockServer:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ini options."""
     parser.addini("mockserver_cassettes", "folders of cassettes and scenarios; default: those that come along", "paths")
+    parser.addini("mockserver_ignore", "what does not count when requests are compared", "linelist")
     parser.addini("mockserver_webapp", "the built page of the `site` fixture", "string", "webapp/dist")
     parser.addini("mockserver_api", "the function app of the `site` fixture", "string", "api")
     parser.addini("mockserver_personas", "a personas file; default: alice, bob and carol", "string", "")
@@ -82,7 +83,8 @@ def mock_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     from mockserver.rehearsal import Model, ModelOptions
 
     folders = tuple(request.config.getini("mockserver_cassettes")) or (SHIPPED,)
-    with Model(ModelOptions(folders)) as model:
+    ignores = tuple(request.config.getini("mockserver_ignore"))
+    with Model(ModelOptions(folders, ignores=ignores)) as model:
         request.config.stash[_MODEL] = model
         yield model
         del request.config.stash[_MODEL]

@@ -46,6 +46,7 @@ class ModelOptions:
     speed: float = 1.0
     port_option: str = "--port"
     deployments: Mapping[str, str] = field(default_factory=dict)
+    ignores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def model_simulation(options: ModelOptions) -> tuple[Simulation, Recorder | None
         recorder = Recorder(options.upstream, options.cassettes[0], keys=keys)
     elif options.upstream is not None:
         raise SetUpError("--upstream is asked only while recording: add --on-miss record")
-    library = load_library(options.cassettes)
+    library = load_library(options.cassettes, options.ignores)
     simulation = Simulation(
         library,
         on_miss=options.on_miss,

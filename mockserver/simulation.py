@@ -19,7 +19,8 @@ from mockserver.exchange import Answer, Event, Request, json_answer
 from mockserver.generate import generate
 from mockserver.journal import Entry, Journal
 from mockserver.library import Library
-from mockserver.matching import Miss, Question, question_of
+from mockserver.matching import Miss
+from mockserver.question import Question, last_prompt, question_of
 from mockserver.say import Said, expand
 from mockserver.stub import Stub
 
@@ -61,7 +62,7 @@ class Simulation:
         """
         address = address_of(request.method, request.raw_path, request.query)
         at_s = self.clock.now()
-        question = question_of(request)
+        question = question_of(request, self.library.ignores)
         if refusal := self._refusal(request, address, question):
             miss = Miss(request, question, None, ()) if refusal.because == "unknown path" else None
             return self.journal.open(at_s, request, _answer(refusal), miss)
@@ -77,7 +78,7 @@ class Simulation:
             answer = generate(request, question, self._model(question.content["model"]), at_s=at_s)
         else:
             said = ((each.name, each.prompt) for each in self.stubs if each.prompt is not None)
-            miss = Miss(request, question, *matching.nearest(question, self.library.questions(), said))
+            miss = Miss(request, question, *matching.nearest(question, self.library.questions(), said), self.ignored)
             known, name = self.models(address.backend), question.content["model"]
             unknown = known and name not in known and not self.stubs
             missed = _answer(errors.unknown_model(address, name)) if unknown else self._missed(miss)
@@ -102,6 +103,11 @@ class Simulation:
             self._said = ()
             self._used.clear()
         self.journal.clear()
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """What does not count when requests are compared, as it was written."""
+        return tuple(each.text for each in self.library.ignores)
 
     @property
     def stubs(self) -> tuple[Stub, ...]:
@@ -229,9 +235,14 @@ def explain(miss: Miss, alike: int = 1) -> str:
         ]
         if len(miss.differences) > 5:
             lines.append(f"  and {len(miss.differences) - 5} more")
+    if miss.ignored:
+        lines.append(f"Not compared: {', '.join(miss.ignored)}")
+    if miss.would_help:
+        options = " ".join(f"--ignore '{each}'" for each in miss.would_help)
+        lines.append(f"It would have fitted with {options}")
     if alike > 1:
         lines.append(f"{alike} requests in this run miss for this one reason.")
-    prompt = _short(json.dumps(matching.last_prompt(miss.request.json_object()) or "…", ensure_ascii=False))
+    prompt = _short(json.dumps(last_prompt(miss.request.json_object()) or "…", ensure_ascii=False))
     lines += [
         f"  mock_server.say(…, to={prompt})   answers it in a test",
         f"  - {{when: {{prompt: {prompt}}}, say: …}}   does in a YAML file of --cassettes",

@@ -11,7 +11,7 @@ import yaml
 
 from mockserver.exchange import Answer, Request
 from mockserver.faults import Fault
-from mockserver.matching import last_prompt
+from mockserver.question import last_prompt
 from mockserver.say import Call, Filter, Pace, Said
 
 

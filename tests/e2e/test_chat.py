@@ -4,8 +4,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from mockserver.library import SHIPPED, load_library
-from mockserver.matching import last_prompt
 from mockserver.pytest_plugin import MockServer
+from mockserver.question import last_prompt
 from tests.e2e.chat_page import ChatPage
 
 SLOW = {"first_ms": 0, "each_ms": 80}

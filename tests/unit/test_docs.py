@@ -77,7 +77,7 @@ def test_every_control_route_is_in_the_readme() -> None:
 def test_every_ini_option_is_in_the_readme(pytestconfig: pytest.Config) -> None:
     source = Path(pytest_addoption.__code__.co_filename).read_text()
     options = re.findall(r'addini\("(\w+)"', source)
-    assert len(options) == 5
+    assert len(options) == 6
     assert [name for name in options if f"`{name}`" not in README] == []
 
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+import random
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from mockserver.exchange import Request
-from mockserver.matching import Difference, differences, last_prompt, nearest, question_of
+from mockserver.matching import Difference, Miss, differences, nearest
+from mockserver.question import IgnoreError, last_prompt, parse_ignore, question_of
 from tests.unit.examples import chat
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello!"}]
@@ -26,6 +31,8 @@ def relaid(request: Request) -> Request:
         (chat("Hi"), chat(messages=[{"role": "user", "content": [{"type": "text", "text": "Hi"}]}])),
         (chat(temperature=None), chat()),
         (chat(stream=False), chat()),
+        (chat(temperature=0.0), chat(temperature=0)),
+        (chat(n=1, temperature=1.0, top_p=1, logprobs=False, presence_penalty=0), chat()),
         (chat(user="u-1", metadata={"a": "b"}, store=True), chat()),
         (chat(path=AZURE), chat(path=AZURE.replace("2024-10-21", "2024-06-01"))),
         (chat(path=AZURE, model="whatever"), chat(path="/openai/v1/chat/completions")),
@@ -39,6 +46,8 @@ def relaid(request: Request) -> Request:
         "text-part",
         "null",
         "stream-false",
+        "number-spelling",
+        "defaults",
         "ignored-keys",
         "api-version",
         "azure-forms",
@@ -60,10 +69,22 @@ def test_hits_where_the_model_would_see_the_same(one: Request, other: Request) -
         (chat(), chat(stream=True)),
         (chat(stream=True), chat(stream=True, stream_options={"include_usage": True})),
         (chat(n=1), chat(n=True)),
+        (chat(n=1), chat(n=2)),
         (chat(), chat(path="/openai/v1/chat/completions")),
         (chat(messages=MESSAGES), chat(messages=MESSAGES[::-1])),
     ],
-    ids=["text", "trailing-space", "model", "temperature", "stream", "usage", "number-or-true", "backend", "order"],
+    ids=[
+        "text",
+        "trailing-space",
+        "model",
+        "temperature",
+        "stream",
+        "usage",
+        "number-or-true",
+        "n",
+        "backend",
+        "order",
+    ],
 )
 def test_misses_where_the_model_would_see_another(one: Request, other: Request) -> None:
     assert question_of(one).fingerprint != question_of(other).fingerprint
@@ -111,3 +132,132 @@ def test_the_last_prompt_is_the_last_user_message() -> None:
     assert last_prompt({"messages": later}) == "And?"
     assert last_prompt({"messages": "broken"}) is None
     assert last_prompt(None) is None
+
+
+# --- what does not count ---
+
+DATED = "Today is {}. Hello!"
+
+
+@pytest.mark.parametrize(
+    ("ignore", "one", "other"),
+    [
+        ("messages[*].content=date", DATED.format("2026-11-22"), DATED.format("2027-01-01")),
+        ("messages[0].content=date", DATED.format("2026-11-22T10:00:00Z"), DATED.format("2027-01-01")),
+        (
+            "messages[*].content=uuid",
+            "id 1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+            "id 6fa459ea-ee8a-3ca4-894e-db77e160355e",
+        ),
+        (r"messages[*].content=run \d+", "run 1 of it", "run 22 of it"),
+        ("messages[*].content", "one", "another"),
+    ],
+)
+def test_what_is_ignored_does_not_count(ignore: str, one: str, other: str) -> None:
+    assert question_of(chat(one)).fingerprint != question_of(chat(other)).fingerprint
+    ignores = [parse_ignore(ignore)]
+    assert question_of(chat(one), ignores).fingerprint == question_of(chat(other), ignores).fingerprint
+    assert question_of(chat(one, seed=1), ignores).fingerprint != question_of(chat(other), ignores).fingerprint
+
+
+@pytest.mark.parametrize("text", ["", "=date", "messages[].content=date", "messages[*].content=(", "a b=x"])
+def test_what_cannot_be_ignored_is_an_error(text: str) -> None:
+    with pytest.raises(IgnoreError, match=re.escape(repr(text))):
+        parse_ignore(text)
+
+
+def test_a_miss_says_what_to_ignore_where_that_is_all_that_differs() -> None:
+    recorded = question_of(chat(DATED.format("2026-11-22")))
+    for request, helps in (
+        (chat(DATED.format("2027-01-01")), ("messages[*].content=date",)),
+        (chat(DATED.format("2027-01-01"), seed=1), ()),
+    ):
+        got = question_of(request)
+        assert Miss(request, got, "a#1", differences(recorded, got)).would_help == helps
+
+
+# --- metamorphic: generated conversations ---
+
+
+def conversations() -> list[dict[str, Any]]:
+    """Requests of many kinds, the same ones each time."""
+    chance = random.Random(7)
+    words = ["Hello", "Grüße", "tell me", "日本", "2026-11-22", "a|b", "  spaced  ", "🙂", '"quoted"', "line\nbreak"]
+    made = []
+    for _ in range(60):
+        turns = []
+        for index in range(chance.randrange(1, 6)):
+            turns.append({"role": ["user", "assistant"][index % 2], "content": " ".join(chance.sample(words, 4))})
+        if chance.random() < 0.5:
+            turns.insert(0, {"role": "system", "content": chance.choice(words)})
+        options: dict[str, Any] = {
+            "temperature": chance.choice([0, 0.5, 2]),
+            "seed": chance.randrange(9),
+            "stop": chance.choice([None, ["x"], "y"]),
+        }
+        if chance.random() < 0.4:
+            options["tools"] = [
+                {"type": "function", "function": {"name": chance.choice("fgh"), "parameters": {"type": "object"}}}
+            ]
+            options["tool_choice"] = chance.choice(["auto", "required"])
+        if chance.random() < 0.3:
+            options["response_format"] = {"type": "json_object"}
+        made.append({"messages": turns, "stream": chance.random() < 0.5, **options})
+    return made
+
+
+def edits(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every request that differs from this one in one thing the model would see."""
+    for index, message in enumerate(body["messages"]):
+        turns = body["messages"]
+        yield {
+            **body,
+            "messages": [*turns[:index], {**message, "content": message["content"] + "."}, *turns[index + 1 :]],
+        }
+        yield {**body, "messages": [*turns[:index], {**message, "role": "developer"}, *turns[index + 1 :]]}
+        yield {**body, "messages": [*turns[:index], {**message, "name": "n"}, *turns[index + 1 :]]}
+        yield (
+            {**body, "messages": [*turns[:index], *turns[index + 1 :]]}
+            if len(turns) > 1
+            else {**body, "messages": turns * 2}
+        )
+    for key, value in (
+        ("temperature", 0.7),
+        ("seed", 99),
+        ("stop", ["other"]),
+        ("n", 2),
+        ("top_p", 0.3),
+        ("max_tokens", 7),
+        ("logit_bias", {"1": 2}),
+        ("model", "other"),
+    ):
+        yield {**body, key: value}
+    yield {**body, "stream": not body["stream"]}
+    yield {**body, "response_format": {"type": "text"}}
+    yield {**body, "tools": [{"type": "function", "function": {"name": "z"}}]}
+    if "tools" in body:
+        yield {**body, "tool_choice": "none"}
+
+
+@pytest.mark.parametrize("body", conversations(), ids=range(60))
+def test_every_single_edit_of_a_conversation_is_a_miss_and_every_relaying_a_hit(body: dict[str, Any]) -> None:
+    own = question_of(chat(**body)).fingerprint
+    assert question_of(relaid(chat(**body))).fingerprint == own
+    parts = [{**each, "content": [{"type": "text", "text": each["content"]}]} for each in body["messages"]]
+    assert question_of(chat(**{**body, "messages": parts, "user": "u", "n": 1, "top_p": 1.0})).fingerprint == own
+    for edited in edits(body):
+        assert question_of(chat(**edited)).fingerprint != own, edited
+
+
+def test_the_nearest_is_the_one_that_was_edited() -> None:
+    bodies = conversations()[:24]
+    recorded = [(f"c#{index}", question_of(chat(**body))) for index, body in enumerate(bodies)]
+    tried, wrong = 0, []
+    for index, body in enumerate(bodies):
+        for edited in edits(body):
+            name, found = nearest(question_of(chat(**edited)), recorded)
+            tried += 1
+            if name != f"c#{index}":
+                wrong.append((f"c#{index}", name, found))
+    assert tried > 500
+    assert wrong == []
