@@ -1,0 +1,282 @@
+"""The bug museum: clients with the mistakes people report, each failing as reported, and its mended twin passing.
+
+An exhibit is a pair of functions of the same name, `..._broken` and `..._mended`; docs/bug-museum.md describes them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from mockserver.pytest_plugin import MockServer
+
+MUSEUM = Path(__file__).parents[2] / "docs" / "bug-museum.md"
+TEXT = "Lighthouses are tall."
+ASKED = [{"role": "user", "content": "Tell me"}]
+
+
+class FilteredError(Exception):
+    """What the mended clients raise for an answer the content filter stopped."""
+
+
+def azure(server: MockServer) -> Any:
+    return openai.AzureOpenAI(
+        azure_endpoint=server.azure_endpoint, api_key="k", api_version="2024-10-21", max_retries=0
+    )
+
+
+def v1(server: MockServer) -> Any:
+    return openai.OpenAI(base_url=f"{server.azure_endpoint}/openai/v1", api_key="k", max_retries=0)
+
+
+def chunks(server: MockServer, **more: Any) -> Any:
+    return azure(server).chat.completions.create(model="chat", messages=ASKED, stream=True, **more)
+
+
+def lines(server: MockServer) -> list[str]:
+    url = f"{server.azure_endpoint}/openai/v1/chat/completions"
+    body = {"model": "chat", "messages": ASKED, "stream": True}
+    return httpx2.post(url, json=body, headers={"api-key": "k"}).text.splitlines()
+
+
+# --- the exhibits ---
+
+
+def first_choice_broken(server: MockServer) -> str:
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks(server))
+
+
+def first_choice_mended(server: MockServer) -> str:
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks(server) if chunk.choices)
+
+
+def delta_of_an_annotation_broken(server: MockServer) -> str:
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks(server) if chunk.choices)
+
+
+def delta_of_an_annotation_mended(server: MockServer) -> str:
+    deltas = [choice.delta for chunk in chunks(server) for choice in chunk.choices]
+    return "".join(delta.content or "" for delta in deltas if delta is not None)
+
+
+def adding_up_nothing_broken(server: MockServer) -> str:
+    text = ""
+    for chunk in chunks(server):
+        for choice in chunk.choices:
+            text += choice.delta.content
+    return text
+
+
+def adding_up_nothing_mended(server: MockServer) -> str:
+    text = ""
+    for chunk in chunks(server):
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+    return text
+
+
+def every_line_is_json_broken(server: MockServer) -> str:
+    events = [json.loads(line.removeprefix("data: ")) for line in lines(server) if line.startswith("data: ")]
+    return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
+
+
+def every_line_is_json_mended(server: MockServer) -> str:
+    datas = [line.removeprefix("data: ") for line in lines(server) if line.startswith("data: ")]
+    events = [json.loads(data) for data in datas if data != "[DONE]"]
+    return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
+
+
+def usage_comes_last_broken(server: MockServer) -> str:
+    *came, last = chunks(server, stream_options={"include_usage": True})
+    assert last.usage.total_tokens > 0
+    return "".join(choice.delta.content or "" for chunk in came for choice in chunk.choices)
+
+
+def usage_comes_last_mended(server: MockServer) -> str:
+    text, counted = "", 0
+    for chunk in chunks(server, stream_options={"include_usage": True}):
+        counted = chunk.usage.total_tokens if chunk.usage else counted
+        text += "".join(choice.delta.content or "" for choice in chunk.choices)
+    return text if counted else f"{text} (stopped, tokens unknown)"
+
+
+def content_of_a_blocked_answer_broken(server: MockServer) -> str:
+    answer = azure(server).chat.completions.create(model="chat", messages=ASKED)
+    return str(answer.choices[0].message.content.strip())
+
+
+def content_of_a_blocked_answer_mended(server: MockServer) -> str:
+    choice = azure(server).chat.completions.create(model="chat", messages=ASKED).choices[0]
+    if choice.finish_reason == "content_filter":
+        raise FilteredError
+    return str(choice.message.content.strip())
+
+
+def categories_of_a_filtered_prompt_broken(server: MockServer) -> str:
+    try:
+        return str(azure(server).chat.completions.create(model="chat", messages=ASKED))
+    except openai.BadRequestError as error:
+        body: Any = error.body
+        return ", ".join(body["innererror"]["content_filter_result"])
+
+
+def categories_of_a_filtered_prompt_mended(server: MockServer) -> str:
+    try:
+        return str(azure(server).chat.completions.create(model="chat", messages=ASKED))
+    except openai.BadRequestError as error:
+        body: Any = error.body
+        results = body.get("innererror", {}).get("content_filter_result", {})
+        return ", ".join(results) or "no category given"
+
+
+def done_ends_a_response_broken(server: MockServer) -> str:
+    body = {"model": "chat", "input": "Tell me", "stream": True}
+    text = httpx2.post(f"{server.azure_endpoint}/openai/v1/responses", json=body, headers={"api-key": "k"}).text
+    datas = re.findall(r"^data: (.*)$", text, re.MULTILINE)
+    if datas[-1] != "[DONE]":
+        raise ConnectionError("the stream ended early")
+    return "".join(json.loads(data).get("delta", "") for data in datas[:-1])
+
+
+def done_ends_a_response_mended(server: MockServer) -> str:
+    events = list(v1(server).responses.create(model="chat", input="Tell me", stream=True))
+    if events[-1].type != "response.completed":
+        raise ConnectionError("the stream ended early")
+    return "".join(event.delta for event in events if event.type == "response.output_text.delta")
+
+
+def status_of_an_error_in_the_stream_broken(server: MockServer) -> str:
+    try:
+        return str(list(v1(server).responses.create(model="chat", input="Tell me", stream=True)))
+    except openai.APIError as error:
+        return "try later" if error.status_code == 429 else "broken"  # type: ignore[attr-defined]  # the very mistake
+
+
+def status_of_an_error_in_the_stream_mended(server: MockServer) -> str:
+    try:
+        return str(list(v1(server).responses.create(model="chat", input="Tell me", stream=True)))
+    except openai.APIStatusError as error:
+        return "try later" if error.status_code == 429 else "broken"
+    except openai.APIError as error:
+        return "try later" if error.code == "rate_limit_exceeded" else "broken"
+
+
+def arguments_in_one_piece_broken(server: MockServer) -> str:
+    for chunk in chunks(server):
+        for choice in chunk.choices:
+            for call in choice.delta.tool_calls or ():
+                if call.function.arguments:
+                    return str(json.loads(call.function.arguments)["city"])
+    return ""
+
+
+def arguments_in_one_piece_mended(server: MockServer) -> str:
+    arguments = ""
+    for chunk in chunks(server):
+        for choice in chunk.choices:
+            for call in choice.delta.tool_calls or ():
+                arguments += call.function.arguments or ""
+    return str(json.loads(arguments)["city"])
+
+
+def the_end_is_the_whole_broken(server: MockServer) -> str:
+    text = "".join(choice.delta.content or "" for chunk in chunks(server) for choice in chunk.choices)
+    if text != TEXT:
+        raise ValueError(f"stored as the whole answer: {text!r}")
+    return text
+
+
+def the_end_is_the_whole_mended(server: MockServer) -> str:
+    text, finish = "", None
+    for chunk in chunks(server):
+        for choice in chunk.choices:
+            text += (choice.delta.content or "") if choice.delta else ""
+            finish = choice.finish_reason or finish
+    if finish != "stop":
+        raise FilteredError
+    return text
+
+
+EXHIBITS: list[
+    tuple[Callable[[MockServer], str], Callable[[MockServer], str], dict[str, Any], type[Exception], object]
+] = [
+    (first_choice_broken, first_choice_mended, {}, IndexError, TEXT),
+    (delta_of_an_annotation_broken, delta_of_an_annotation_mended, {"filter": "asynchronous"}, AttributeError, TEXT),
+    (adding_up_nothing_broken, adding_up_nothing_mended, {}, TypeError, TEXT),
+    (every_line_is_json_broken, every_line_is_json_mended, {}, json.JSONDecodeError, TEXT),
+    (
+        usage_comes_last_broken,
+        usage_comes_last_mended,
+        {"filter": "stopped"},
+        AttributeError,
+        "Lighthouses (stopped, tokens unknown)",
+    ),
+    (
+        content_of_a_blocked_answer_broken,
+        content_of_a_blocked_answer_mended,
+        {"filter": "stopped"},
+        AttributeError,
+        FilteredError,
+    ),
+    (
+        categories_of_a_filtered_prompt_broken,
+        categories_of_a_filtered_prompt_mended,
+        {"filter": "prompt_without_details"},
+        KeyError,
+        "no category given",
+    ),
+    (done_ends_a_response_broken, done_ends_a_response_mended, {}, ConnectionError, TEXT),
+    (
+        status_of_an_error_in_the_stream_broken,
+        status_of_an_error_in_the_stream_mended,
+        {"fault": "rate_limited_in_stream"},
+        AttributeError,
+        "try later",
+    ),
+    (
+        arguments_in_one_piece_broken,
+        arguments_in_one_piece_mended,
+        {"call": {"f": {"city": "Oslo"}}},
+        json.JSONDecodeError,
+        "Oslo",
+    ),
+    (
+        the_end_is_the_whole_broken,
+        the_end_is_the_whole_mended,
+        {"filter": "asynchronous_stopped"},
+        AttributeError,
+        FilteredError,
+    ),
+    (the_end_is_the_whole_broken, the_end_is_the_whole_mended, {"filter": "stopped"}, ValueError, FilteredError),
+]
+
+
+@pytest.mark.parametrize(("broken", "mended", "said", "exception", "outcome"), EXHIBITS)
+def test_the_mistake_fails_as_reported_and_its_twin_does_not(
+    broken: Callable[[MockServer], str],
+    mended: Callable[[MockServer], str],
+    said: dict[str, Any],
+    exception: type[Exception],
+    outcome: object,
+    mock_server: MockServer,
+) -> None:
+    mock_server.say(TEXT, **said)
+    with pytest.raises(exception):
+        broken(mock_server)
+    if isinstance(outcome, type):
+        with pytest.raises(outcome):
+            mended(mock_server)
+    else:
+        assert mended(mock_server) == outcome
+
+
+def test_every_exhibit_is_described() -> None:
+    described = set(re.findall(r"^## `(\w+)`", MUSEUM.read_text(encoding="utf-8"), re.MULTILINE))
+    assert described == {broken.__name__.removesuffix("_broken") for broken, *_ in EXHIBITS}
