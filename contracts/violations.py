@@ -30,6 +30,9 @@ class Violation:
     message: str
     code: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.rule}, {self.field}: {self.message}" if self.field else f"{self.rule}: {self.message}"
+
 
 def request_violations(address: Address, body: Mapping[str, Any]) -> tuple[Violation, ...]:
     """What the service would refuse in a request; its first complaint first, none where it is fine."""

@@ -130,6 +130,7 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
         app = AppOptions(webapp, api, load_personas(personas), backend, options["site_port"], options["functions_port"])
         rehearsal = Rehearsal(model, app, report=_report_visit)
         with model, rehearsal, _token_file(model) as token_file:
+            _say_findings(model)
             answers = model.simulation.library
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             _say(f"model      {model.url}/v1 and /openai   {len(answers)} answers; on a miss: {options['on_miss']}")
@@ -161,6 +162,7 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
         ) as endpoint,
         _token_file(endpoint) as token_file,
     ):
+        _say_findings(endpoint)
         _say(f"OPENAI_BASE_URL={endpoint.url}/v1   or azure_endpoint={endpoint.url}")
         _say(
             f"{len(endpoint.simulation.library)} answers; on a miss: {options['on_miss']}; control: {endpoint.url}/__admin, token in {token_file}"
@@ -315,6 +317,16 @@ def _wait(stopped: threading.Event, failed: Callable[[], bool]) -> None:
 def _stop_at_eof(stopped: threading.Event) -> None:
     sys.stdin.read()
     stopped.set()
+
+
+def _say_findings(model: Model) -> None:
+    """List the rules that recorded answers break, each with how often and where first."""
+    first: dict[str, tuple[str, int]] = {}
+    for name, violation in model.simulation.library.findings:
+        where, count = first.get(violation.rule, (f"{name}, {violation.field}: {violation.message}", 0))
+        first[violation.rule] = (where, count + 1)
+    for rule, (where, count) in first.items():
+        _say(f"contract   recorded answers break {rule} {count} time{'s' * (count != 1)}, first {where}")
 
 
 def _report_miss(entry: Entry) -> None:

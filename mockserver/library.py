@@ -10,8 +10,10 @@ from pathlib import Path
 import yaml
 
 from contracts.operations import Backend
+from contracts.violations import Violation
 from mockserver import cassette
 from mockserver.exchange import Interaction
+from mockserver.judge import violations
 from mockserver.question import Ignore, Question, parse_ignore, question_of
 from mockserver.stub import Stub, load_stubs
 
@@ -33,10 +35,13 @@ class ConflictError(ValueError):
 
 @dataclass(slots=True)
 class Library:
-    """Recorded stubs by fingerprint, and scenario stubs in order; `ignores` does not count in any comparison."""
+    """Recorded stubs by fingerprint, and scenario stubs in order; `ignores` does not count in any comparison.
+
+    `findings` are the contract's violations by recorded and imported answers, which play all the same."""
 
     ignores: tuple[Ignore, ...] = ()
     scenario: tuple[Stub, ...] = ()
+    findings: tuple[tuple[str, Violation], ...] = ()
     files: int = 0
     _recorded: dict[str, tuple[Stub, ...]] = field(default_factory=dict)
     _questions: dict[str, Question] = field(default_factory=dict)
@@ -93,7 +98,14 @@ def load_library(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Li
         if _is_list(text):
             library.scenario += load_stubs(path, text.decode())
         else:
-            for number, interaction in enumerate(cassette.parse(path, text).interactions, 1):
+            loaded = cassette.parse(path, text)
+            for number, interaction in enumerate(loaded.interactions, 1):
+                broken = violations(interaction.request, interaction.answer)
+                if broken and loaded.source is cassette.Source.AUTHORED:
+                    raise cassette.CassetteError(
+                        path, number, f"an authored answer keeps the contract; this one does not: {broken[0]}"
+                    )
+                library.findings += tuple((f"{name}#{number}", each) for each in broken)
                 library.add(f"{name}#{number}", interaction)
         library.files += 1
     return library

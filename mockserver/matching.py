@@ -27,13 +27,14 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Miss:
     """A request no stub fits. `nearest` is the closest stub's name, None where nothing is loaded for its backend;
-    `ignored` is what the project says does not count."""
+    `ignored` is what the project says does not count. `reason` is set where a stub fitted and could not be used."""
 
     request: Request
     question: Question
     nearest: str | None
     differences: tuple[Difference, ...]
     ignored: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def would_help(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from mockserver.clock import Clock, SystemClock
 from mockserver.exchange import Answer, Event, Request, json_answer
 from mockserver.generate import generate
 from mockserver.journal import Entry, Journal
+from mockserver.judge import violations
 from mockserver.library import Library
 from mockserver.matching import Miss
 from mockserver.question import Question, last_prompt, question_of
@@ -83,6 +84,11 @@ class Simulation:
             unknown = known and name not in known and not self.stubs
             missed = _answer(errors.unknown_model(address, name)) if unknown else self._missed(miss)
             return self.journal.open(at_s, request, missed, miss)
+        made = stub is None or isinstance(stub.answer, Said)
+        if answer is not None and made and (broken := violations(request, answer)):
+            reason = f"{answer.decided_by} does not answer this request as any model could: {broken[0]}"
+            miss = Miss(request, question, None, (), reason=reason)
+            return self.journal.open(at_s, request, _error("mockserver_violation", reason), miss)
         for strike in strikes if answer else ():
             assert answer is not None  # noqa: S101  for the type checker, as the next line
             assert strike.fault is not None  # noqa: S101
@@ -195,20 +201,13 @@ class Simulation:
         return replace(answer, decided_by=stub.name)
 
     def _missed(self, miss: Miss) -> Answer:
-        """The 404 that explains a miss; a 404, because clients send 409, 429 and 5xx again."""
+        """The 404 that explains a miss."""
         alike = 1 + sum(1 for entry in self.journal.misses() if entry.miss and same_reason(entry.miss, miss))
         details = {
             "nearest": miss.nearest,
             "differences": [{"field": each.field, "wanted": each.wanted, "got": each.got} for each in miss.differences],
         }
-        error = {
-            "message": explain(miss, alike),
-            "type": "mockserver_miss",
-            "param": None,
-            "code": "mockserver_miss",
-            **details,
-        }
-        return json_answer(404, {"error": error}, decided_by="miss")
+        return _error("mockserver_miss", explain(miss, alike), **details)
 
 
 def same_reason(one: Miss, other: Miss) -> bool:
@@ -219,6 +218,8 @@ def same_reason(one: Miss, other: Miss) -> bool:
 def explain(miss: Miss, alike: int = 1) -> str:
     """What was asked, why no recording fits, the nearest one field by field, and what to do; `alike` counts the misses
     of this run that have this one reason."""
+    if miss.reason:
+        return miss.reason
     asked = f"No recording fits {miss.request.method} {miss.request.raw_path} ({miss.question})."
     lines = [asked]
     if address_of(miss.request.method, miss.request.raw_path, miss.request.query).operation is None:
@@ -253,6 +254,12 @@ def explain(miss: Miss, alike: int = 1) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+
+
+def _error(kind: str, message: str, **details: object) -> Answer:
+    """An error of the mock's own, in the backends' envelope; a 404, because clients send 409, 429 and 5xx again."""
+    error = {"message": message, "type": kind, "param": None, "code": kind, **details}
+    return json_answer(404, {"error": error}, decided_by=kind.removeprefix("mockserver_"))
 
 
 def _answer(refusal: Refusal) -> Answer:

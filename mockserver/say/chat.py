@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mockserver.exchange import Answer, Event
+from mockserver.exchange import Answer, Event, split_events
 from mockserver.say import filters
 from mockserver.say.said import Filter, Ids, Said, pieces
 
@@ -18,7 +19,11 @@ def chat_completion(said: Said, asked: Mapping[str, Any], ids: Ids, *, model: st
     if asked.get("stream") is not True:
         head = ids.headers("application/json", azure=azure)
         return Answer(200, head, (Event(0, writing.whole()),), head_after_ms=said.pace.first_ms)
-    events = tuple(Event(said.pace.each_ms if paced else 0, data) for paced, data in writing.stream())
+    events = tuple(
+        Event(said.pace.each_ms if paced and first else 0, data)
+        for paced, joined in writing.stream()
+        for first, data in zip(itertools.chain([True], itertools.repeat(False)), split_events(joined), strict=False)
+    )
     head = ids.headers("text/event-stream" if azure else "text/event-stream; charset=utf-8", azure=azure)
     return Answer(200, head, events, head_after_ms=said.pace.first_ms)
 
@@ -41,6 +46,7 @@ class _Completion:
         }
         if not azure:
             self.shared["service_tier"] = "default"
+        self.count = asked.get("n") or 1  # every choice says the same
         self.call_ids = [f"call_{ids.letters(24)}" for _ in said.calls]
         options = asked.get("stream_options") or {}
         self.wants_usage = options.get("include_usage") is True
@@ -55,11 +61,12 @@ class _Completion:
         message |= {"refusal": None, "annotations": []}
         if self.filter is Filter.STOPPED:
             message = {"refusal": None, "role": "assistant"}  # no `content` at all, as recorded 2025-01-21
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
-        completion = {**self.shared, "object": "chat.completion", "choices": [choice], "usage": self.usage()}
+        choice = {"message": message, "logprobs": None, "finish_reason": self.finish_reason}
+        completion = {**self.shared, "object": "chat.completion", "usage": self.usage()}
         if self.azure and self.filter is not Filter.NONE:
             choice["content_filter_results"] = filters.CATEGORIES | filters.PROTECTED if self.said.text else {}
             completion["prompt_filter_results"] = filters.PROMPT_RESULTS
+        completion["choices"] = [{"index": index, **choice} for index in range(self.count)]
         return self.json(completion) + (b"\n" if self.azure else b"")
 
     def call(self, index: int) -> dict[str, Any]:
@@ -102,11 +109,12 @@ class _Completion:
         yield False, b"data: [DONE]\n\n"
 
     def chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice: dict[str, Any] = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        choice: dict[str, Any] = {"delta": delta, "logprobs": None, "finish_reason": finish_reason}
         if self.filter in (Filter.DEFAULT, Filter.STOPPED):
             choice["content_filter_results"] = filters.CATEGORIES if delta.get("content") else {}
         usage = {"usage": None} if self.wants_usage else {}
-        return self.event({**self.frame(), "choices": [choice], **usage})
+        frames = ({**self.frame(), "choices": [{"index": index, **choice}], **usage} for index in range(self.count))
+        return b"".join(map(self.event, frames))
 
     def verdicts(self) -> list[bytes]:
         """What the asynchronous filter says of the text, in offsets from the beginning of the prompt."""
@@ -132,7 +140,7 @@ class _Completion:
         """Token counts, taking a piece for a token: the right size, not the tokenizer's number."""
         prompt = len(pieces(json.dumps(self.asked.get("messages", []), ensure_ascii=False)))
         written = [self.said.text or "", *(json.dumps(call.arguments) for call in self.said.calls)]
-        completion = sum(len(pieces(text)) for text in written)
+        completion = self.count * sum(len(pieces(text)) for text in written)
         details = dict.fromkeys(
             ("accepted_prediction_tokens", "audio_tokens", "reasoning_tokens", "rejected_prediction_tokens"), 0
         )

@@ -36,6 +36,9 @@ def v1(server: MockServer) -> Any:
     return openai.OpenAI(base_url=f"{server.azure_endpoint}/openai/v1", api_key="k", max_retries=0)
 
 
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+
 def chunks(server: MockServer, **more: Any) -> Any:
     return azure(server).chat.completions.create(model="chat", messages=ASKED, stream=True, **more)
 
@@ -169,7 +172,7 @@ def status_of_an_error_in_the_stream_mended(server: MockServer) -> str:
 
 
 def arguments_in_one_piece_broken(server: MockServer) -> str:
-    for chunk in chunks(server):
+    for chunk in chunks(server, tools=[TOOL]):
         for choice in chunk.choices:
             for call in choice.delta.tool_calls or ():
                 if call.function.arguments:
@@ -179,7 +182,7 @@ def arguments_in_one_piece_broken(server: MockServer) -> str:
 
 def arguments_in_one_piece_mended(server: MockServer) -> str:
     arguments = ""
-    for chunk in chunks(server):
+    for chunk in chunks(server, tools=[TOOL]):
         for choice in chunk.choices:
             for call in choice.delta.tool_calls or ():
                 arguments += call.function.arguments or ""

@@ -62,13 +62,22 @@ def test_every_address_answers(serve: Serve, stream: bool) -> None:
 def test_a_tool_call_reaches_the_sdk(serve: Serve) -> None:
     simulation = Simulation()
     simulation.say(parse_stub({"call": {"get_weather": {"city": "Oslo"}}}, "said#1"))
-    answer = client(serve(simulation)).chat.completions.create(
-        model="m", messages=[{"role": "user", "content": "Weather?"}]
-    )
-    calls = answer.choices[0].message.tool_calls or []
-    assert [(call.function.name, call.function.arguments) for call in calls if call.type == "function"] == [
-        ("get_weather", '{"city": "Oslo"}')
-    ]
+    tool = {"type": "function", "function": {"name": "get_weather"}}
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}], "tools": [tool]}
+    answer = client(serve(simulation)).chat.completions.create(**asked)
+    calls = [(call.function.name, call.function.arguments) for call in answer.choices[0].message.tool_calls]
+    assert calls == [("get_weather", '{"city": "Oslo"}')]
+
+
+def test_an_answer_its_request_makes_impossible_is_refused_and_named(serve: Serve) -> None:
+    simulation = Simulation()
+    simulation.say(parse_stub({"call": {"get_weather": {"city": "Oslo"}}}, "said#1"))
+    with pytest.raises(openai.NotFoundError) as raised:
+        client(serve(simulation)).chat.completions.create(model="m", messages=[{"role": "user", "content": "Weather?"}])
+    assert raised.value.code == "mockserver_violation"
+    assert "said#1 does not answer this request as any model could: tool-not-offered" in str(raised.value)
+    assert "calls 'get_weather'; the request offers none" in str(raised.value)
+    assert len(simulation.journal.misses()) == 1
 
 
 def test_a_dropped_stream_is_an_error_after_what_came(serve: Serve) -> None:
@@ -115,10 +124,11 @@ def test_responses_stream_through_the_sdk(serve: Serve, azure: bool) -> None:
         if azure
         else client(url)
     )
-    events = list(each.responses.create(model="d", input="Hi", stream=True))
+    tools = [{"type": "function", "name": "f", "parameters": {}, "strict": False}]
+    events = list(each.responses.create(model="d", input="Hi", tools=tools, stream=True))
     assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == "Grüße 🙂"
     assert events[-1].response.output[1].name == "f"
-    whole = each.responses.create(model="d", input=[{"role": "user", "content": "Hi"}])
+    whole = each.responses.create(model="d", input=[{"role": "user", "content": "Hi"}], tools=tools)
     assert whole.output_text == "Grüße 🙂"
 
 
