@@ -129,6 +129,34 @@ def wrong_operation(address: Address, model: str) -> Refusal | None:
     return Refusal(404, _UTF8, _pretty(text, "model"), "operation not supported")
 
 
+def firewall() -> Refusal:
+    """Azure's 403 for an address its network rules leave out. Source: pasted whole, azure-sql-db-chatbot#3 (2025-04-23):
+    90 bytes, a space after `"message":`."""
+    headers = (*_JSON, ("policy-id", "ThrowExceptionDueToTrafficDenied"), ("x-content-type-options", "nosniff"))
+    body = b'{"error":{"code":"403","message": "Access denied due to Virtual Network/Firewall rules."}}'
+    return Refusal(403, headers, body, "firewall")
+
+
+def role_missing() -> Refusal:
+    """Azure's 401, not 403, for an identity without the role. Source: pasted, AzureAgentToM365#3 (2025-07-21)."""
+    text = (
+        "The principal `00000000-0000-0000-0000-000000000000` lacks the required data action "
+        "`Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action` to perform "
+        "`POST /openai/deployments/{deployment-id}/chat/completions` operation."
+    )
+    return Refusal(401, _JSON, _compact({"error": {"code": "PermissionDenied", "message": text}}), "role missing")
+
+
+def token_expired() -> Refusal:
+    """Azure's 401 for an Entra token that is bad or old: without the `error` around it. Source: pasted,
+    llama_index#12484 (2024-04-02), azure-search-openai-demo#2219 (2024-12-10)."""
+    text = (
+        "Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), "
+        "or have expired."
+    )
+    return Refusal(401, _JSON, _compact({"statusCode": 401, "message": text}), "token expired")
+
+
 def no_json() -> Refusal:
     """A body that is no JSON object; wording from reports."""
     return Refusal(400, _JSON, _pretty("We could not parse the JSON body of your request."), "no JSON object")

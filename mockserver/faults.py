@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from contracts import errors
+from contracts.errors import Refusal
 from mockserver.exchange import Answer, End, Event
 
 
@@ -60,6 +62,12 @@ def _rate_limited_in_stream(fault: Fault, answer: Answer) -> Answer:
     return replace(answer, headers=headers, events=(*kept, *(Event(0, event.encode()) for event in events)))
 
 
+def _refused(refusal: Refusal) -> Callable[[Fault, Answer], Answer]:
+    """A fault that puts one of Azure's refusals in the answer's place."""
+    answer = Answer(refusal.status, refusal.headers, (Event(0, refusal.body),))
+    return lambda _fault, _answer: answer
+
+
 def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
@@ -67,4 +75,7 @@ def _compact(value: Any) -> str:
 FAULTS: dict[str, Callable[[Fault, Answer], Answer]] = {
     "dropped": _dropped,
     "rate_limited_in_stream": _rate_limited_in_stream,
+    "firewall": _refused(errors.firewall()),
+    "role_missing": _refused(errors.role_missing()),
+    "token_expired": _refused(errors.token_expired()),
 }

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+import re
 
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, Request, expect
+
+from contracts.chat_api import problems
 from mockserver.library import SHIPPED, load_library
 from mockserver.pytest_plugin import MockServer
 from mockserver.question import last_prompt
@@ -79,6 +82,17 @@ def test_a_conversation_of_three_turns_plays_from_its_recording(chat_page: ChatP
         "capitals.yaml#2",
         "capitals.yaml#3",
     ]
+
+
+def test_what_the_page_asks_keeps_the_apis_contract(chat_page: ChatPage, mock_server: MockServer) -> None:
+    mock_server.say("Hi")
+    asked: list[Request] = []
+    chat_page.page.on("request", lambda request: asked.append(request) if "/api/" in request.url else None)
+    for question in ("One?", "Two?"):
+        chat_page.ask(question)
+        expect(chat_page.answer).to_have_attribute("data-state", "done")
+    assert [problems("Request", request.post_data_json) for request in asked] == [[], []]
+    assert re.fullmatch(r"[\w.-]{1,64}", asked[0].headers["x-request-id"])
 
 
 def test_markdown_is_drawn_and_nothing_in_it_runs(chat_page: ChatPage, mock_server: MockServer) -> None:

@@ -206,7 +206,12 @@ def test_planted_mistakes_in_an_answer_are_caught_but_for_the_named_ones() -> No
     interaction = cassette.load(SHIPPED / "days-of-the-week.yaml").interactions[0]
     body = json.loads(interaction.answer.body)
     del body["timings"]
-    optional = ["system_fingerprint", "usage", "usage.prompt_tokens_details", "usage.prompt_tokens_details.cached_tokens"]
+    optional = [
+        "system_fingerprint",
+        "usage",
+        "usage.prompt_tokens_details",
+        "usage.prompt_tokens_details.cached_tokens",
+    ]
     unseen = {(kind, key) for key in optional for kind in ("drop", "rename")}
     unseen |= {("extra", key) for key in ("", "choices.0", "choices.0.message", "usage", "usage.prompt_tokens_details")}
     unseen |= {("range", key) for key in ("created", "choices.0.index", "usage.prompt_tokens_details.cached_tokens")}

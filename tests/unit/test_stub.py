@@ -43,7 +43,10 @@ def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
         ),
         ("- {say: x, when: {promt: y}}", "demo.yaml#1: unknown key 'promt' in when; known are prompt"),
         ("- {say: 5}", "demo.yaml#1: say: 5 is a whole number, not a text"),
-        ("- {fault: explode}", "demo.yaml#1: unknown fault 'explode'; there are: dropped, rate_limited_in_stream"),
+        (
+            "- {fault: explode}",
+            "demo.yaml#1: unknown fault 'explode'; there are: dropped, rate_limited_in_stream, firewall, role_missing, token_expired",
+        ),
         ("- {fault: dropped, after: -1}", "demo.yaml#1: after: -1 is no number of events; 0 or more is"),
         (
             "- {say: x, filter: harsh}",

@@ -1,0 +1,113 @@
+"""The chat API held to its OpenAPI document: whatever it answers, in every case it has."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from contracts.chat_api import document, problems
+from mockserver.pytest_plugin import MockServer
+from mockserver.rehearsal import Rehearsal
+
+API = Path(__file__).parents[2] / "api" / "chat_api"
+ASK = {"messages": [{"role": "user", "content": "Hello!"}]}
+
+
+def post(site: Rehearsal, body: Any, persona: str = "alice") -> httpx2.Response:
+    principal = site.site.personas[persona].principal("aad").header()
+    return httpx2.post(f"{site.api_url}/api/chat/completions", json=body, headers={"x-ms-client-principal": principal})
+
+
+def events(answer: httpx2.Response) -> list[Any]:
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    datas = re.findall(r"^data: (.*)$", answer.text, re.MULTILINE)
+    assert datas.pop() == "[DONE]"
+    return [json.loads(data) for data in datas]
+
+
+@pytest.mark.parametrize("filter_", ["default", "none", "stopped", "asynchronous", "asynchronous_stopped"])
+def test_every_stream_keeps_the_contract(azure_site: Rehearsal, mock_server: MockServer, filter_: str) -> None:
+    mock_server.say("One two three", filter=filter_)
+    came = events(post(azure_site, {**ASK, "stream": True, "stream_options": {"include_usage": True}}))
+    assert [problems("Event", event) for event in came] == [[]] * len(came)
+    assert not any("error" in event for event in came)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("dropped", "upstream_unavailable"), ("rate_limited_in_stream", "rate_limit_exceeded")]
+)
+def test_an_error_in_the_stream_keeps_the_contract(
+    site: Rehearsal, mock_server: MockServer, fault: str, code: str
+) -> None:
+    mock_server.say("One two three", fault=fault, after=2)
+    came = events(post(site, {**ASK, "stream": True}))
+    assert [problems("Event", event) for event in came] == [[]] * len(came)
+    assert came[-1]["error"]["code"] == code
+
+
+def test_a_whole_answer_keeps_the_contract(site: Rehearsal, mock_server: MockServer) -> None:
+    mock_server.say("One two three")
+    assert problems("Completion", post(site, ASK).json()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "persona", "said", "status", "code"),
+    [
+        ({}, "alice", {}, 400, "bad_request"),
+        ({"messages": [{"role": "user", "content": "x"}] * 201}, "alice", {}, 400, "context_length_exceeded"),
+        (ASK, "bob", {}, 403, "forbidden"),
+        (ASK, "alice", {"filter": "prompt"}, 400, "content_filter"),
+        (ASK, "alice", {"filter": "prompt_without_details"}, 400, "content_filter"),
+        (ASK, "alice", {"fault": "firewall"}, 502, "upstream_unavailable"),
+        (ASK, "alice", {"fault": "role_missing"}, 502, "upstream_unavailable"),
+        (ASK, "alice", {"fault": "token_expired"}, 502, "upstream_unavailable"),
+    ],
+)
+def test_every_refusal_keeps_the_contract(
+    azure_site: Rehearsal,
+    mock_server: MockServer,
+    body: Any,
+    persona: str,
+    said: dict[str, Any],
+    status: int,
+    code: str,
+) -> None:
+    mock_server.say("x", **said)
+    answer = post(azure_site, body, persona)
+    assert problems("Error", answer.json()) == []
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_health_keeps_the_contract(site: Rehearsal) -> None:
+    assert problems("Health", httpx2.get(f"{site.api_url}/api/health").json()) == []
+
+
+def test_every_code_the_api_knows_is_in_the_contract_and_no_other() -> None:
+    source = "".join(path.read_text() for path in API.glob("*.py"))
+    raised = set(re.findall(r'ApiError\(\s*\d+,\s*"(\w+)"', source)) | set(
+        re.findall(r'"(model_not_found)" if', source)
+    )
+    raised |= {"upstream_unavailable"}
+    assert (
+        set(document()["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]) == raised
+    )
+
+
+def test_the_contract_bites() -> None:
+    assert problems("Request", {"messages": []}) != []
+    assert problems("Completion", {"object": "chat.completion"}) != []
+    assert (
+        problems("Event", {"error": {"message": "x", "type": "server_error", "param": None, "code": "invented"}}) != []
+    )
+    assert (
+        problems(
+            "Error",
+            {"error": {"message": "x", "type": "server_error", "param": None, "code": "forbidden", "host": "h"}},
+        )
+        != []
+    )
