@@ -21,6 +21,7 @@ from mockserver import __version__
 from mockserver.exchange import Answer, End, Event, Headers, Interaction, Request, is_event_stream, split_events
 
 FORMAT = 1
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 SUFFIXES = (".yaml", ".yml")
 
 
@@ -83,6 +84,8 @@ def parse(path: Path, text: bytes, *, mend: bool = False) -> Cassette:
     metadata = _fields(
         fields.get("metadata") or {}, ("format", "source", "upstream", "date", "tool"), path, None, "metadata"
     )
+    if fields.get("version", 1) != 1:
+        raise CassetteError(path, None, f"version {fields['version']} is not vcrpy's format 1")
     if metadata.get("format", FORMAT) != FORMAT:
         raise CassetteError(path, None, f"format {metadata['format']} is newer than this version reads ({FORMAT})")
     source = metadata.get("source", Source.IMPORTED.value)
@@ -106,7 +109,7 @@ def parse_yaml(path: Path, text: bytes) -> object:
         return yaml.load(text.decode(), Loader=yaml.CSafeLoader)
     except UnicodeDecodeError as error:
         raise CassetteError(path, None, f"no UTF-8 at byte {error.start}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise CassetteError(path, None, f"no YAML: {' '.join(str(error).split())}") from error
 
 
@@ -152,9 +155,12 @@ def append(path: Path, interaction: Interaction, *, upstream: str) -> int:
     if old.source is not Source.RECORDED:
         raise CassetteError(path, None, f"holds {old.source} answers; a recording needs a file of its own")
     grown = replace(old, interactions=(*old.interactions, interaction))
-    last_key = [line for line in text.splitlines() if line[:1].isalpha()][-1]
-    appendable = last_key.startswith("interactions:") and text.endswith("\n")
-    write(path, text + _yaml([_entry(interaction)]) if appendable else dump(grown))
+    extended = text + _yaml([_entry(interaction)])
+    try:
+        whole = parse(path, extended.encode()).interactions == grown.interactions
+    except CassetteError:  # another layout than ours, where the end of the file is not the end of the list
+        whole = False
+    write(path, extended if whole else dump(grown))
     return len(grown.interactions)
 
 
@@ -189,7 +195,12 @@ def _interaction(entry: object, path: Path, number: int, mend: bool) -> Interact
     for key in ("method", "uri"):
         if not isinstance(request.get(key), str):
             raise CassetteError(path, number, f"request.{key} is missing")
-    uri = urlsplit(request["uri"])
+    try:
+        uri = urlsplit(request["uri"])
+    except ValueError as error:
+        raise CassetteError(path, number, f"request.uri: {error}") from error
+    if not isinstance(request.get("body"), str | bytes | None):
+        raise CassetteError(path, number, "request.body is no text")
     headers = _headers(response.get("headers") or {}, path, number)
     data = split_events(_bytes(body)) if is_event_stream(headers) else tuple(filter(None, (_bytes(body),)))
     timing = _fields(response.get("timing") or {}, ("head_ms", "after_ms", "end"), path, number, "response.timing")
@@ -253,7 +264,7 @@ def _entry(interaction: Interaction) -> dict[str, Any]:
             "body": _text(request.body),
         },
         "response": {
-            "status": {"code": answer.status, "message": HTTPStatus(answer.status).phrase},
+            "status": {"code": answer.status, "message": _PHRASES.get(answer.status, "")},
             "headers": _listed(answer.headers),
             "body": {"string": _text(answer.body)},
             "timing": _OneLine(
@@ -298,7 +309,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    # YAML reads these as line ends too, and would give them back as newlines.
+    block = "\n" in text and not {"\x85", "\u2028", "\u2029"} & set(text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if block else '"' if "\n" in text else None)
 
 
 _Dumper.add_representer(str, _string)

@@ -128,7 +128,7 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
     with _explained() as stopped:
         model = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
         app = AppOptions(webapp, api, load_personas(personas), backend, options["site_port"], options["functions_port"])
-        rehearsal = Rehearsal(model, app, report=_report_visit)
+        rehearsal = Rehearsal(model, app, report=_report_visit, stopped=stopped)
         with model, rehearsal, _token_file(model) as token_file:
             _say_findings(model)
             answers = model.simulation.library

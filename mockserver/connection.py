@@ -34,12 +34,17 @@ class WireProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {_EXTENSION: {_TRANSPORT: self.transport}}
 
 
+class _GoneError(Exception):
+    """The client left before its request was whole."""
+
+
 class Connection:
     """One HTTP exchange as an ASGI server hands it over."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._gone: asyncio.Task[None] | None = None
+        self.started = False
         self._headers: Headers = tuple(
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
         )
@@ -52,11 +57,15 @@ class Connection:
         return name if colon and port.isdigit() else value
 
     async def accept(self, limit_bytes: int) -> Request | None:
-        """The whole request; None where it was refused: for another host, or with a body beyond the limit."""
+        """The whole request; None where it was refused, for another host or with a body beyond
+        the limit, and where the client left in the middle of it."""
         if self.host not in LOOPBACK_NAMES:
             await self.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
             return None
-        body = await self._body(limit_bytes)
+        try:
+            body = await self._body(limit_bytes)
+        except _GoneError:
+            return None
         if body is None:
             await self.answer(413, f"The request is larger than {limit_bytes >> 20} MB.\n")
             return None
@@ -64,17 +73,23 @@ class Connection:
         return Request(self._scope["method"], path, query, self._headers, body)
 
     async def _body(self, limit_bytes: int) -> bytes | None:
-        """The body, as far as it came; None where it is longer than the limit."""
+        """The body; None where it is longer than the limit.
+
+        Raises:
+            _GoneError: the client left in the middle of it.
+        """
         chunks: list[bytes] = []
         size = 0
-        while (message := await self._receive())["type"] != "http.disconnect":
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise _GoneError
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             if size > limit_bytes:
                 return None
             if not message.get("more_body"):
-                break
-        return b"".join(chunks)
+                return b"".join(chunks)
 
     async def until_gone(self, work: Coroutine[Any, Any, None]) -> bool:
         """Run the work, cancelling it the moment the client leaves; whether it ran to its end.
@@ -95,6 +110,7 @@ class Connection:
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of the answer; with the date, where it has none."""
+        self.started = True
         dated = headers if any(name == "date" for name, _ in headers) else (*headers, ("date", formatdate(usegmt=True)))
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in dated]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from mockserver.connection import Connection, Receive, Scope, Send
 from mockserver.exchange import Answer, End, Headers, Request, json_answer
 from mockserver.journal import Entry
 from mockserver.play import play
-from mockserver.relay import LAST_WORD, LiveAnswer, Recorder, Tape, Upstream, UpstreamError
+from mockserver.relay import HOP_BY_HOP, LAST_WORD, LiveAnswer, Recorder, Tape, Upstream, UpstreamError
 from mockserver.simulation import Simulation
 from mockserver.swa.rules import Action, Decision
 from mockserver.swa.site import Site
@@ -21,6 +22,8 @@ from mockserver.swa.site import Site
 #: Source: Static Web Apps quotas, "Maximum request size" (static-web-apps#467, #1721).
 REQUEST_LIMIT_BYTES = 30 << 20
 _REMEMBERED = 1000
+
+log = logging.getLogger("mockserver")
 
 
 class Front:
@@ -41,6 +44,14 @@ class Front:
         if scope["type"] != "http":
             return
         connection = Connection(scope, receive, send)
+        try:
+            await self._answer(connection, scope, send)
+        except Exception:
+            log.exception("the mock server failed on %s %s", scope["method"], scope["path"])
+            if not connection.started:
+                await connection.answer(500, "The mock server failed; its console says why.\n")
+
+    async def _answer(self, connection: Connection, scope: Scope, send: Send) -> None:
         request = await connection.accept(REQUEST_LIMIT_BYTES)
         if request is not None and not await self.carry(connection, request):
             await self._flask(scope, connection.again(request.body), send)  # type: ignore[arg-type]  # its ASGI types are stricter
@@ -90,12 +101,22 @@ class ModelFront(Front):
             await clock.until(entry.at_s + answer.head_after_ms / 1000)
             await connection.start(answer.status, _sized(answer))
             async for data in play(answer, since_s=entry.at_s, clock=clock):
-                await connection.write(data)
                 sent += 1
+                if sent == len(answer.events):
+                    ended(answer.end)
+                await connection.write(data)
+            ended(answer.end)
             await connection.end(answer.end)
 
-        finished = await connection.until_gone(events()) or sent == len(answer.events)
-        return self._close(entry, answer.end if finished else "client left", sent, answer)
+        def ended(end: str) -> None:
+            """Close the entry; before its last bytes leave, so that whoever has them finds it closed."""
+            nonlocal entry
+            if entry.end == "open":
+                entry = self._close(entry, end, sent, answer)
+
+        await connection.until_gone(events())
+        ended("client left")
+        return entry
 
     async def _relay(self, connection: Connection, entry: Entry) -> Entry:
         if self._recorder is None:
@@ -117,10 +138,13 @@ class ModelFront(Front):
             return self._close(entry, "client left", 0, Answer(0, decided_by="not recorded: the client left"))
         answer = tape.answer()
         name = "not kept"
-        if interaction := await recorder.keep(entry.request, answer):
-            name, kept = interaction
-            self._simulation.library.add(name, kept)
-            name = f"recorded as {name}"
+        try:
+            if interaction := await recorder.keep(entry.request, answer):
+                name, kept = interaction
+                self._simulation.library.add(name, kept)
+                name = f"recorded as {name}"
+        except (OSError, ValueError) as error:
+            name = f"not kept: {error}"
         await connection.finish()
         return self._close(entry, End.EOF, len(answer.events), replace(answer, decided_by=name))
 
@@ -145,9 +169,9 @@ def _fault_of_ours(status: int, what: str, why: str) -> Answer:
 
 def _sized(answer: Answer) -> Headers:
     """The answer's headers; with its length where it is one body, whole."""
+    kept = tuple((name, value) for name, value in answer.headers if name not in HOP_BY_HOP | {"content-length"})
     if answer.streams or answer.end is not End.EOF:
-        return answer.headers
-    kept = tuple((name, value) for name, value in answer.headers if name != "content-length")
+        return kept
     return (*kept, ("content-length", str(len(answer.body))))
 
 

@@ -93,10 +93,12 @@ def load_library(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Li
         FileNotFoundError: a directory is not there.
     """
     library = Library(tuple(map(parse_ignore, ignores)))
-    for name, path in cassette.files(directories):
+    names: dict[str, Path] = {}
+    for short, path in cassette.files(directories):
+        name = short if names.setdefault(short, path) == path else str(path)
         text = path.read_bytes()
         if _is_list(text):
-            library.scenario += load_stubs(path, text.decode())
+            library.scenario += load_stubs(path, text.decode(), name)
         else:
             loaded = cassette.parse(path, text)
             for number, interaction in enumerate(loaded.interactions, 1):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from mockserver.exchange import Event, Headers, Interaction
 
 _REQUEST_HEADERS = frozenset({"accept", "content-type"})
-_ANSWER_HEADERS = frozenset({"content-type", "retry-after", "retry-after-ms", "server"})
+_ANSWER_HEADERS = frozenset({"content-encoding", "content-type", "retry-after", "retry-after-ms", "server"})
 _ANSWER_PREFIXES = ("x-ratelimit-", "x-ms-region", "x-ms-rai-", "openai-processing-ms", "openai-version")
+_KEY_IN_QUERY = re.compile(r"((?:^|&)(?:api-key|subscription-key|code|sig|token)=)[^&]*", re.IGNORECASE)
 _GONE = b"REDACTED"
+_SHORTEST = 8
 
 
 def redacted(interaction: Interaction, secrets: Iterable[str]) -> Interaction:
@@ -18,7 +21,8 @@ def redacted(interaction: Interaction, secrets: Iterable[str]) -> Interaction:
 
     An event keeps its time; a secret that two events share is not found here.
     """
-    known = [secret.encode() for secret in secrets if secret]
+    # A shorter one is a placeholder, and would be found everywhere.
+    known = [secret.encode() for secret in secrets if len(secret) >= _SHORTEST]
     request, answer = interaction.request, interaction.answer
 
     def clean(data: bytes) -> bytes:
@@ -27,7 +31,12 @@ def redacted(interaction: Interaction, secrets: Iterable[str]) -> Interaction:
         return data
 
     return Interaction(
-        replace(request, headers=_kept(request.headers, _REQUEST_HEADERS), body=clean(request.body)),
+        replace(
+            request,
+            query=_KEY_IN_QUERY.sub(r"\1REDACTED", request.query),
+            headers=_kept(request.headers, _REQUEST_HEADERS),
+            body=clean(request.body),
+        ),
         replace(
             answer,
             headers=_kept(answer.headers, _ANSWER_HEADERS, _ANSWER_PREFIXES),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,12 +111,20 @@ class Model:
 
 
 class Rehearsal:
-    """The app around a model endpoint: ports found when made, answering inside `with`."""
+    """The app around a model endpoint: ports found when made, answering inside `with`.
+
+    A start that takes long is given up once `stopped` is set.
+    """
 
     def __init__(
-        self, model: Model, options: AppOptions, *, report: Callable[[Visit, Sequence[Entry]], None] = lambda *_: None
+        self,
+        model: Model,
+        options: AppOptions,
+        *,
+        report: Callable[[Visit, Sequence[Entry]], None] = lambda *_: None,
+        stopped: threading.Event | None = None,
     ) -> None:
-        self.model, self.options = model, options
+        self.model, self.options, self._stopped = model, options, stopped
         socket = bind(options.site_port, "the site", "--site-port")
         self.url = url_of(socket)
         # Bound once, to find a free port and to say early that one is taken; then left to the host's own process.
@@ -149,7 +158,7 @@ class Rehearsal:
         self._functions = FunctionsProcess(self.options.api, port=self._functions_port, environment=environment)
         self._servers.start()
         try:
-            self._functions.wait_until_ready()
+            self._functions.wait_until_ready(self._stopped)
         except BaseException:
             self.__exit__()
             raise

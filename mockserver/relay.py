@@ -66,25 +66,12 @@ class Upstream:
 
     @asynccontextmanager
     async def ask(self, request: Request, target: str) -> AsyncIterator[LiveAnswer]:
-        """The upstream's answer to the request, at `target` (path and query) below the base URL.
-
-        Hop-by-hop headers and Host are the connection's own; everything else goes through as it is.
+        """The upstream's answer to the request, passed on to `target` below the base URL.
 
         Raises:
             UpstreamError: no connection, no answer, or it broke off while it was read.
         """
-        headers = [(name, value) for name, value in request.headers if name not in HOP_BY_HOP and name != "host"]
-        url = httpx2.URL(self.base_url)
-        asked = httpx2.Request(
-            request.method,
-            url,
-            headers=[("host", url.netloc.decode()), *headers],
-            content=request.body,
-            extensions={
-                "target": (url.raw_path.rstrip(b"/").decode() + target).encode("latin-1"),
-                "timeout": self._timeout.as_dict(),
-            },
-        )
+        asked = passed_on(request, self.base_url, target, self._timeout)
         try:
             answer = await self._client.send(asked, stream=True)
             try:
@@ -97,6 +84,19 @@ class Upstream:
     async def close(self) -> None:
         """Close the idle connections."""
         await self._client.aclose()
+
+
+def passed_on(request: Request, base_url: str, target: str, timeout: httpx2.Timeout) -> httpx2.Request:
+    """The request as it goes to an upstream, at `target` (path and query, sent as they are) below the base URL.
+
+    Hop-by-hop headers and Host are the connection's own; everything else goes through as it is.
+    """
+    url = httpx2.URL(base_url)
+    kept = [(name, value) for name, value in request.headers if name not in HOP_BY_HOP and name != "host"]
+    headers = [(b"host", url.netloc), *((name.encode("latin-1"), value.encode("latin-1")) for name, value in kept)]
+    path = url.raw_path.rstrip(b"/") + target.encode("latin-1")
+    extensions = {"target": path, "timeout": timeout.as_dict()}
+    return httpx2.Request(request.method, url, headers=headers, content=request.body, extensions=extensions)
 
 
 class Tape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,19 +39,19 @@ class Stub:
         return self.prompt is None or last_prompt(request.json_object()) == self.prompt
 
 
-def load_stubs(path: Path, text: str) -> tuple[Stub, ...]:
-    """The stubs of a scenario file, in order; each is named after the file and its place in it, from 1.
+def load_stubs(path: Path, text: str, name: str = "") -> tuple[Stub, ...]:
+    """The stubs of a scenario file, in order; each is named after `name`, else the file, and its place in it, from 1.
 
     Raises:
         StubError: the file is no list of stubs, or an entry has an unknown key or a wrong value.
     """
     try:
         entries = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise StubError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(entries, list):
         raise StubError(f"{path}: a list of stubs is needed (`- when: …`), this is {_kind(entries)}")
-    return tuple(parse_stub(entry, f"{path.name}#{number}") for number, entry in enumerate(entries, 1))
+    return tuple(parse_stub(entry, f"{name or path.name}#{number}") for number, entry in enumerate(entries, 1))
 
 
 def parse_stub(entry: object, name: str) -> Stub:
@@ -82,6 +83,10 @@ def parse_stub(entry: object, name: str) -> Stub:
             raise StubError(
                 f"{name}: call.{tool}: the arguments are a mapping (`{{city: Oslo}}`), not {_kind(arguments)}"
             )
+        try:
+            json.dumps(arguments)
+        except (TypeError, ValueError) as error:
+            raise StubError(f"{name}: call.{tool}: {error}; put a date into quotes") from error
     filter_ = _optional(fields, "filter", str, name) or Filter.DEFAULT.value
     if filter_ not in list(Filter):
         raise StubError(f"{name}: unknown filter {filter_!r}; there are: {', '.join(Filter)}")

@@ -97,7 +97,7 @@ def environment(port: int) -> str:
     """Shell lines with which the recorder, or any client, finds the server."""
     return (
         f"export UPSTREAM=http://127.0.0.1:{port}/v1 OPENAI_MODEL={MODEL} OPENAI_API_KEY=$(cat {HOME / 'key'})\n"
-        f'Record from it: make mock ARGS="--on-miss record --upstream $UPSTREAM --cassettes DIR"'
+        f'# Record from it: make mock ARGS="--on-miss record --upstream $UPSTREAM --cassettes DIR"'
     )
 
 

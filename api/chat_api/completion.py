@@ -9,7 +9,7 @@ from typing import Any
 
 import openai
 from openai import AsyncStream
-from openai.types.chat import ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from chat_api import errors
 from chat_api.errors import ApiError
@@ -56,14 +56,12 @@ def upstream_request(body: object, settings: Settings) -> dict[str, Any]:
     if len(messages) > _MAX_MESSAGES:
         raise ApiError(400, "context_length_exceeded", "This conversation is too long for the model.")
     for index, message in enumerate(messages):
-        if (
-            not isinstance(message, dict)
-            or message.get("role") not in _ROLES
-            or not isinstance(message.get("content"), str)
-        ):
+        if not _is_message(message):
             raise _bad(f"messages[{index}] must have a role (user or assistant) and a text as content.")
     if not isinstance(body.get("stream", False), bool):
         raise _bad("stream must be true or false.")
+    if not isinstance(body.get("stream_options") or {}, dict):
+        raise _bad("stream_options must be an object.")
     asked = [{"role": each["role"], "content": each["content"]} for each in messages if each["role"] != "system"]
     system = [{"role": "system", "content": settings.system_prompt}] if settings.system_prompt else []
     request: dict[str, Any] = {"model": settings.model, "messages": [*system, *asked]}
@@ -79,7 +77,9 @@ async def complete(client: openai.AsyncOpenAI, request: Mapping[str, Any], reque
         ApiError: what the model's refusal means to the client.
     """
     answer = await _ask(client, request, request_id)
-    return answer.model_dump(mode="json", exclude_unset=True)  # type: ignore[no-any-return]  # the SDK's union of overloads
+    if not isinstance(answer, ChatCompletion):  # a 200 that is no completion: a proxy's page, most likely
+        raise errors.unavailable()
+    return answer.model_dump(mode="json", exclude_unset=True)
 
 
 async def open_stream(
@@ -114,6 +114,9 @@ async def events(
     except openai.OpenAIError as error:
         log.warning("the stream of %s broke off: %s", request_id, type(error).__name__)
         yield _event(errors.from_model(error).body())
+    except ValueError:
+        log.warning("the stream of %s broke off: an event is no JSON", request_id)
+        yield _event(errors.unavailable().body())
     if usage is not None:
         log.info("%s: %d tokens in, %d out", request_id, usage.prompt_tokens, usage.completion_tokens)
     yield _DONE
@@ -122,9 +125,28 @@ async def events(
 async def _ask(client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str) -> Any:
     try:
         return await client.chat.completions.create(**request, extra_headers={"x-request-id": request_id})
+    except ValueError as error:
+        log.warning("the answer to %s is no JSON", request_id)
+        raise errors.unavailable() from error
     except openai.OpenAIError as error:
         log.warning("the model refused %s: %s", request_id, type(error).__name__)
         raise errors.from_model(error) from error
+
+
+def _is_message(message: object) -> bool:
+    """Whether it has a role we know and a text that can be sent; half a surrogate pair cannot."""
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str) or message["role"] not in _ROLES:
+        return False
+    content = message.get("content")
+    return isinstance(content, str) and _is_unicode(content)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _event(payload: Mapping[str, Any]) -> bytes:

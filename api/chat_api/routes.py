@@ -67,7 +67,7 @@ async def health(req: Request) -> Response:
 async def _json(req: Request) -> Any:
     try:
         return await req.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ApiError(400, "bad_request", "The body is no JSON.") from error
 
 

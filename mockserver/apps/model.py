@@ -33,15 +33,24 @@ def create_app(simulation: Simulation) -> Flask:
 
 
 def _events(simulation: Simulation, entry: Entry, answer: Answer) -> Iterator[bytes]:
-    sent, end = 0, "client left"
+    sent, closed = 0, False
+
+    def ended(end: str) -> None:
+        """Close the entry; before its last bytes leave, so that whoever has them finds it closed."""
+        nonlocal closed
+        if not closed:
+            took_s = simulation.clock.now() - entry.at_s
+            simulation.journal.close(entry, end=end, events_sent=sent, took_s=took_s, answer=answer)
+        closed = True
+
     try:
         for data in play_blocking(answer, since_s=entry.at_s, clock=simulation.clock):
-            yield data
             sent += 1
-        end = str(answer.end)
+            if sent == len(answer.events):
+                ended(str(answer.end))
+            yield data
+        ended(str(answer.end))
         if answer.end is not End.EOF:
             raise ConnectionResetError(f"{answer.end} by {answer.decided_by}")
     finally:
-        simulation.journal.close(
-            entry, end=end, events_sent=sent, took_s=simulation.clock.now() - entry.at_s, answer=answer
-        )
+        ended("client left")

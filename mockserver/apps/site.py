@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound
 
 from mockserver.apps import asked
 from mockserver.exchange import Request
-from mockserver.relay import HOP_BY_HOP
+from mockserver.relay import HOP_BY_HOP, passed_on
 from mockserver.swa.personas import EIGHT_HOURS_S, PersonaError, find_persona
 from mockserver.swa.principal import COOKIE, EVERYBODY, Principal
 from mockserver.swa.rules import Action, Decision
@@ -92,14 +93,12 @@ def _api(site: Site, question: Request, principal: Principal | None, decision: D
     """The API's answer, passed on as it comes."""
     if site.api_url is None:
         raise NotFound("This site has no API.")
-    headers = [
-        (name, value)
-        for name, value in site.api_headers(question, principal)
-        if name not in HOP_BY_HOP and name != "host"
-    ]
-    client = httpx2.Client(trust_env=False, timeout=None)
-    asked_of_api = client.build_request(
-        question.method, site.api_url + site.api_target(question, decision), headers=headers, content=question.body
+    client = httpx2.Client(trust_env=False)
+    asked_of_api = passed_on(
+        replace(question, headers=site.api_headers(question, principal)),
+        site.api_url,
+        site.api_target(question, decision),
+        httpx2.Timeout(None),  # a stream may pause as long as it likes
     )
     try:
         answer = client.send(asked_of_api, stream=True)
@@ -107,10 +106,12 @@ def _api(site: Site, question: Request, principal: Principal | None, decision: D
         return Response("The API does not answer.\n", 502, content_type="text/plain; charset=utf-8")
 
     def chunks() -> Iterator[bytes]:
-        with client, contextlib.closing(answer):
+        with contextlib.closing(client), contextlib.closing(answer):
             yield from answer.iter_raw()
 
-    kept = [(name, value) for name, value in answer.headers.multi_items() if name not in HOP_BY_HOP]
+    kept = [
+        (name, value) for name, value in answer.headers.multi_items() if name not in HOP_BY_HOP | {"date", "server"}
+    ]
     return Response(chunks(), answer.status_code, kept)
 
 
@@ -186,7 +187,10 @@ def _home(target: str | None) -> str:
     """The target where it stays on this site, else the start page."""
     if not target:
         return "/"
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "/"
     own = parts.netloc == request.host and parts.scheme in ("http", "https")
     path = target.partition(parts.netloc)[2] if own else target
     if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():

@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,19 +37,23 @@ class FunctionsProcess:
         self._process = subprocess.Popen(
             command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        self._url: str | None = None
+        self._told = threading.Event()  # its URL, or that it has ended
+        self._reader = threading.Thread(target=self._pass_on, daemon=True)
+        self._reader.start()
 
-    def wait_until_ready(self) -> str:
+    def wait_until_ready(self, stopped: threading.Event | None = None) -> str:
         """The URL the host answers at.
 
         Raises:
-            StartError: it ended instead; its error output went to ours.
+            StartError: it ended instead, its error output went to ours; or `stopped` was set meanwhile.
         """
-        assert self._process.stdout is not None  # noqa: S101  for the type checker
-        line = self._process.stdout.readline()
-        if not line.startswith(READY):
-            self.stop()
+        while not self._told.wait(0.1):
+            if stopped is not None and stopped.is_set():
+                raise StartError("Stopped while the Functions host was starting.")
+        if self._url is None:
             raise StartError("The Functions host did not start; the reason stands above.")
-        return line.removeprefix(READY).strip()
+        return self._url
 
     @property
     def exit_status(self) -> int | None:
@@ -65,5 +70,17 @@ class FunctionsProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def _pass_on(self) -> None:
+        """Read what the host prints until it ends: its URL for us, all else, the app's own prints, for the console."""
+        for line in self._process.stdout or ():
+            if self._url is None and line.startswith(READY):
+                self._url = line.removeprefix(READY).strip()
+                self._told.set()
+            else:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+        self._told.set()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,11 +82,13 @@ def session_key(folder: Path) -> str:
     """The key sessions are signed with: made once, kept for this user alone, so that sessions survive a restart."""
     path = folder / "session-key"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii")
-    key = secrets.token_hex(32)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(key)
-    return key
+    if not path.exists() or not path.read_text(encoding="ascii"):
+        # Written aside, then put in place whole: of several that start at once one wins, and all read the same.
+        handle, name = tempfile.mkstemp(dir=folder)  # mode 0600
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+        with contextlib.suppress(FileExistsError):
+            path.unlink() if path.exists() and not path.stat().st_size else None
+            os.link(name, path)
+        Path(name).unlink()
+    return path.read_text(encoding="ascii")

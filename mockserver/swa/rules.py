@@ -63,6 +63,7 @@ def decide(config: Config, method: str, raw_path: str, principal: Principal | No
     path = normalised(raw_path)
     if path is None:
         return _Gate(config, method, raw_path, None, is_file).error(400, "path cannot be decoded")
+    path = path.rstrip("/") if path.startswith("/.auth/") else path
     rule = next((rule for rule in config.rules if _fits(rule, method, path)), None)
     gate = _Gate(config, method, raw_path, rule, is_file)
     if path.startswith("/.auth/"):
@@ -152,14 +153,15 @@ class _Gate:
 
 
 def normalised(raw_path: str) -> str | None:
-    """The decoded path with single slashes; None where it cannot be decoded or climbs out with `..`."""
-    if _BAD_ESCAPE.search(raw_path):
+    """The decoded path with single slashes; None of one that cannot be decoded, is none, or has segments `.` or `..`:
+    a file system would read those, and find what another rule guards."""
+    if _BAD_ESCAPE.search(raw_path) or not raw_path.startswith("/"):
         return None
     try:
         path = unquote_to_bytes(raw_path).decode()
     except UnicodeDecodeError:
         return None
-    if "\0" in path or "\\" in path or ".." in path.split("/"):
+    if "\0" in path or "\\" in path or {".", ".."} & set(path.split("/")):
         return None
     return re.sub("/{2,}", "/", path)
 

@@ -40,8 +40,11 @@ class Site:
 
     def is_file(self, path: str) -> bool:
         """Whether the app has a file at `path`, which begins with a slash; links that lead out of the app do not count."""
-        target = (self.folder / path.lstrip("/")).resolve()
-        return target.is_file() and target.is_relative_to(self.folder)
+        try:
+            target = (self.folder / path.lstrip("/")).resolve()
+            return target.is_file() and target.is_relative_to(self.folder)
+        except OSError:  # a name longer than the file system knows
+            return False
 
     def api_headers(self, request: Request, principal: Principal | None) -> Headers:
         """The request's headers as the API sees them: the platform's own are dropped and built anew, and a request

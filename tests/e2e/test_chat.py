@@ -97,13 +97,14 @@ def test_what_the_page_asks_keeps_the_apis_contract(chat_page: ChatPage, mock_se
 
 def test_markdown_is_drawn_and_nothing_in_it_runs(chat_page: ChatPage, mock_server: MockServer) -> None:
     mock_server.say(
-        "# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint('x')\n```\n\n"
+        "# Title\r\n\r\nSaid once, with `&lt;`.\r\n\r\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint('x')\n```\n\n"
         "<img src=x onerror=\"document.title='run'\"> [bad](javascript:document.title='run') ![pic](https://example.com/p.png)\n"
     )
     chat_page.ask("Show me")
     answer = chat_page.answer
     expect(answer).to_have_attribute("data-state", "done")
     expect(answer.get_by_role("table")).to_be_visible()
+    expect(answer.get_by_text("Said once, with &lt;.")).to_have_count(1)
     expect(answer.get_by_role("heading", name="Title", level=3)).to_be_visible()
     expect(answer.get_by_role("button", name="Copy code")).to_be_visible()
     expect(answer.get_by_role("link", name="pic")).to_have_attribute("href", "https://example.com/p.png")
@@ -118,7 +119,9 @@ def test_an_expired_session_is_noticed_and_the_question_kept(chat_page: ChatPage
     chat_page.ask("Hello!")
     expect(chat_page.answer).to_have_attribute("data-state", "failed")
     expect(chat_page.alert).to_contain_text("You have been signed out.")
-    expect(chat_page.alert.get_by_role("link", name="Sign in")).to_be_visible()
+    chat_page.alert.get_by_role("link", name="Sign in").click()
+    chat_page.page.get_by_role("button", name="Continue as Alice Invited").click()
+    expect(chat_page.page.get_by_role("textbox", name="Message")).to_have_value("Hello!")
 
 
 def test_enter_sends_but_not_while_an_input_method_composes(chat_page: ChatPage, mock_server: MockServer) -> None:

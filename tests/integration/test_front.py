@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from mockserver.exchange import Answer, Event, Interaction, Request
 from mockserver.front import REQUEST_LIMIT_BYTES
+from mockserver.journal import Entry
+from mockserver.library import Library
+from mockserver.server import bind
 from mockserver.simulation import Simulation
 from mockserver.stub import parse_stub
-from tests.integration.conftest import Serve
+from tests.integration.conftest import Serve, served_by_front
 
 BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}).encode()
 
@@ -67,11 +71,63 @@ def test_a_client_that_leaves_before_the_head_is_noticed_too(simulation: Simulat
     assert simulation.journal[-1].events_sent == 0
 
 
-def test_stopping_the_server_does_not_wait_for_a_slow_answer(simulation: Simulation, serve_front: Serve) -> None:
+def test_stopping_the_server_breaks_off_a_slow_answer() -> None:
+    simulation = Simulation()
     simulation.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}}, "said#1"))
-    connection = connected(serve_front(simulation))
-    assert b"200" in connection.recv(65536)
-    connection.close()  # the fixture stops the server; the test's own time limit would catch a wait
+    with served_by_front(simulation) as url:
+        connection = connected(url)
+        assert b"200" in connection.recv(65536)
+    with connection:  # stopped: the rest never comes, and this test's own time limit would catch a wait
+        assert b"[DONE]" not in b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_nothing_listens_beyond_this_machine() -> None:
+    with bind(0, "the test") as listening:
+        assert listening.getsockname()[0] == "127.0.0.1"
+
+
+def test_a_request_that_is_never_whole_uses_no_stub(simulation: Simulation, serve_front: Serve) -> None:
+    simulation.say(parse_stub({"say": "one"}, "said#1"))
+    url = serve_front(simulation)
+    host, port = urlsplit(url).netloc.split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as half:
+        half.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\ncontent-length: 999\r\n\r\n{"
+        )
+    assert httpx2.get(f"{url}/__admin/journal").json() == []
+
+
+def test_a_fault_of_ours_is_said_to_the_client_and_on_the_console(
+    serve_front: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Simulation):
+        def answer(self, request: Request) -> Entry:
+            raise RuntimeError(f"a bug of ours at {request.raw_path}")
+
+    answer = httpx2.post(f"{serve_front(Broken())}/v1/chat/completions", content=BODY)
+    assert (answer.status_code, answer.text) == (500, "The mock server failed; its console says why.\n")
+    assert "a bug of ours" in caplog.text
+
+
+def test_an_answer_is_in_the_journal_as_ended_before_its_last_bytes_are_out(
+    simulation: Simulation, serve_front: Serve
+) -> None:
+    simulation.say(parse_stub({"say": "one"}, "said#1"))
+    url = serve_front(simulation)
+    for _ in range(100):
+        httpx2.post(f"{url}/v1/chat/completions", content=BODY, headers={"authorization": "Bearer k"})
+        assert simulation.journal[-1].end == "eof"
+
+
+def test_headers_of_a_foreign_cassette_do_not_frame_our_answer(serve_front: Serve) -> None:
+    headers = (("content-type", "application/json"), ("transfer-encoding", "chunked"), ("content-length", "5"))
+    library = Library()
+    asked = Request("POST", "/v1/chat/completions", body=BODY)
+    library.add("a.yaml#1", Interaction(asked, Answer(200, headers, (Event(0, b'{"a": "longer"}'),))))
+    answer = httpx2.post(
+        f"{serve_front(Simulation(library))}/v1/chat/completions", content=BODY, headers={"authorization": "Bearer k"}
+    )
+    assert (answer.headers.get("content-length"), "transfer-encoding" in answer.headers) == ("15", False)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil:80", "[::2]"])

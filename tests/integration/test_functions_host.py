@@ -125,3 +125,16 @@ def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mockserver", "functions", "--app", str(tmp_path / "x"), "--port", "0"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
     assert (ended.returncode, "there is no function_app.py" in ended.stderr) == (1, True)
+
+
+def test_what_an_app_prints_goes_to_the_console_and_never_stops_it(
+    start: Callable[..., str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = (
+        "import azure.functions as func\nprint('loading')\napp = func.FunctionApp()\n\n\n"
+        "@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n    print('asked ' + 'x' * 2000)\n    return 'ok'\n"
+    )
+    url = start(source)
+    with httpx2.Client() as client:
+        assert [client.get(f"{url}/api/x").text for _ in range(100)] == ["ok"] * 100
+    assert "loading" in capfd.readouterr().out

@@ -112,6 +112,8 @@ def test_refusals_come_with_their_length_and_no_body_for_head(serve: Serve) -> N
     refused = httpx2.get(f"{url}/openai/nowhere", headers={"api-key": "k"})
     assert (refused.status_code, refused.headers["content-length"]) == (404, "56")
     assert httpx2.post(f"{url}/v1/chat/completions", json={}).status_code == 401
+    head = httpx2.head(f"{url}/openai/nowhere", headers={"api-key": "k"})
+    assert (head.status_code, head.content) == (404, b"")
 
 
 @pytest.mark.parametrize("azure", [False, True])

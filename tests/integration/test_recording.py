@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
 from collections.abc import Iterator
@@ -184,3 +185,51 @@ def test_a_client_that_leaves_in_the_middle_leaves_no_half_recording(
 def test_options_that_do_not_go_together_are_refused(options: ModelOptions, complaint: str) -> None:
     with pytest.raises(SetUpError, match=complaint):
         Model(options)
+
+
+def test_a_recording_that_cannot_be_written_is_said_and_the_client_has_its_answer(
+    recording: Model, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    (tmp_path / "größe-sag-s-mir.yaml").write_text("- say: a scenario of the same name\n")
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": []})
+    answer = httpx2.post(
+        f"{recording.url}/v1/chat/completions",
+        json={"model": "m", "messages": MESSAGES},
+        headers={"authorization": "Bearer k"},
+    )
+    assert answer.json() == {"choices": []}
+    wait_until_kept(recording)
+    assert recording.simulation.journal[-1].decided_by.startswith("not kept: ")
+
+
+def test_what_came_compressed_all_the_same_plays_compressed(
+    recording: Model, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    packed = gzip.compress(b'{"choices": []}')
+    httpserver.expect_request("/v1/chat/completions").respond_with_data(
+        packed, headers={"content-encoding": "gzip"}, content_type="application/json"
+    )
+    for _ in range(2):
+        answer = httpx2.post(
+            f"{recording.url}/v1/chat/completions",
+            json={"model": "m", "messages": MESSAGES},
+            headers={"authorization": "Bearer k"},
+        )
+        assert answer.json() == {"choices": []}
+        wait_until_kept(recording)
+    assert len(httpserver.log) == 1
+
+
+def test_the_upstreams_key_in_an_answer_is_not_written_down(
+    recording: Model, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": [], "echo": KEY})
+    httpx2.post(
+        f"{recording.url}/v1/chat/completions",
+        json={"model": "m", "messages": MESSAGES},
+        headers={"authorization": "Bearer k"},
+    )
+    wait_until_kept(recording)
+    (path,) = tmp_path.iterdir()
+    assert KEY not in path.read_text()
+    assert "REDACTED" in path.read_text()

@@ -57,6 +57,11 @@ def test_one_client_for_every_backend(settings: Settings, url: str) -> None:
     assert str(completion.client_for(settings).base_url) == url
 
 
+def test_one_retry_and_an_answer_within_the_gates_45_seconds() -> None:
+    client = completion.client_for(SETTINGS)
+    assert (client.max_retries, client.timeout) == (1, 40)
+
+
 def test_the_model_and_the_system_prompt_are_the_apps() -> None:
     body = {
         "model": "expensive",
@@ -80,6 +85,9 @@ def test_the_model_and_the_system_prompt_are_the_apps() -> None:
         ({"messages": ["hi"]}, "bad_request"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "bad_request"),
         ({"messages": [{"role": "user", "content": 5}]}, "bad_request"),
+        ({"messages": [{"role": [], "content": "x"}]}, "bad_request"),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, "bad_request"),
+        ({"messages": [{"role": "user", "content": "x"}], "stream_options": "x"}, "bad_request"),
         ({"messages": [{"role": "user", "content": "x"}], "stream": "yes"}, "bad_request"),
         ({"messages": [{"role": "user", "content": "x"}] * 201}, "context_length_exceeded"),
     ],

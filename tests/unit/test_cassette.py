@@ -34,8 +34,10 @@ RECORDED = Cassette(Source.RECORDED, (Interaction(chat(), STREAM),), "llama.cpp"
             (Event(1, b"data: 1\r\n\r\n"), Event(2, b"data: trailing \t\n")),
             End.RESET,
         ),
+        Answer(200, (("content-type", "text/plain"),), (Event(1, "a\x85b\u2028c\n\u2029d".encode()),)),
+        Answer(499, (), (Event(1, b"closed"),)),
     ],
-    ids=["stream", "json", "empty", "binary", "crlf-and-reset"],
+    ids=["stream", "json", "empty", "binary", "crlf-and-reset", "other-line-ends", "unknown-status"],
 )
 def test_what_is_written_is_read_back_to_the_byte(answer: Answer, tmp_path: Path) -> None:
     written = Cassette(Source.RECORDED, (Interaction(chat("Grüße 🙂"), answer),))
@@ -81,6 +83,9 @@ def test_the_address_is_the_backends_own_whoever_was_asked() -> None:
         ),
         ("[170, 0, 11]", "[170, -1, 11]", "interaction 1: response.timing.after_ms is no list of milliseconds"),
         ("    method: POST\n", "", "interaction 1: request.method is missing"),
+        ("version: 1", "version: 99", "version 99 is not vcrpy's format 1"),
+        ("date: '2026-11-22'", "date: 2026-13-45", "no YAML: month must be in 1..12"),
+        ("uri: https://", "uri: http://[", "interaction 1: request.uri: Invalid IPv6 URL"),
     ],
 )
 def test_a_broken_cassette_says_where_and_what(old: str, new: str, complaint: str, tmp_path: Path) -> None:
@@ -133,6 +138,33 @@ def test_appending_to_a_file_that_vcrpy_saved_again_keeps_both(tmp_path: Path) -
     path.write_text(yaml.safe_dump(yaml.safe_load(cassette.dump(RECORDED)), sort_keys=True))
     cassette.append(path, Interaction(chat("Again"), answered("x")), upstream="")
     assert [len(each.answer.events) for each in cassette.load(path).interactions] == [3, 1]
+
+
+@pytest.mark.parametrize("change", ["indented", "ended", "flow"])
+def test_appending_to_another_layout_loses_nothing(change: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    text = cassette.dump(RECORDED)
+    head, _, items = text.partition("interactions:\n")
+    layouts = {
+        "indented": head
+        + "interactions:\n"
+        + "".join(f"  {line}\n" if line else "\n" for line in items.split("\n")[:-1]),
+        "ended": text + "...\n",
+        "flow": yaml.safe_dump(yaml.safe_load(text), default_flow_style=True),
+    }
+    path.write_text(layouts[change])
+    cassette.append(path, Interaction(chat("Again"), answered("x")), upstream="")
+    assert [len(each.answer.events) for each in cassette.load(path).interactions] == [3, 1]
+
+
+def test_cassettes_of_the_same_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    for folder, text in (("one", "first"), ("two", "second")):
+        cassette.write(
+            tmp_path / folder / "a.yaml",
+            cassette.dump(Cassette(Source.RECORDED, (Interaction(chat(), answered(text)),))),
+        )
+    with pytest.raises(ConflictError):
+        load_library([tmp_path / "one", tmp_path / "two"])
 
 
 def test_a_recording_never_goes_into_an_authored_file(tmp_path: Path) -> None:

@@ -63,12 +63,13 @@ def test_only_harmless_headers_and_no_known_key_are_kept() -> None:
         "POST",
         "/v1/chat/completions",
         headers=(
-            ("authorization", "Bearer sk-1"),
-            ("api-key", "sk-1"),
+            ("authorization", "Bearer sk-12345"),
+            ("api-key", "sk-12345"),
             ("cookie", "a=b"),
             ("content-type", "application/json"),
         ),
-        body=b'{"messages": ["my key is sk-1"]}',
+        body=b'{"messages": ["my key is sk-12345"]}',
+        query="api-version=1&api-key=secret&x=1",
     )
     answer = Answer(
         200,
@@ -78,11 +79,12 @@ def test_only_harmless_headers_and_no_known_key_are_kept() -> None:
             ("openai-organization", "acme"),
             ("x-ratelimit-limit-requests", "5"),
         ),
-        (Event(3, b"you said sk-1"),),
+        (Event(3, b"you said sk-12345"),),
     )
-    kept = redacted(Interaction(request, answer), ["sk-1", ""])
+    kept = redacted(Interaction(request, answer), ["sk-12345", "", "e"])
     assert kept.request.headers == (("content-type", "application/json"),)
     assert kept.answer.headers == (("content-type", "application/json"), ("x-ratelimit-limit-requests", "5"))
+    assert kept.request.query == "api-version=1&api-key=REDACTED&x=1"
     assert (kept.request.body, kept.answer.events) == (
         b'{"messages": ["my key is REDACTED"]}',
         (Event(3, b"you said REDACTED"),),

@@ -103,6 +103,7 @@ def test_a_session_ends_on_its_own_on_logout_and_when_the_cookie_is_touched(
         "javascript:alert(1)",
         "http://localhost@evil.example/",
         "/a\r\nset-cookie: x=y",
+        "http://[",
     ],
 )
 def test_signing_in_never_leads_off_this_site(client: FlaskClient, target: str) -> None:
@@ -184,6 +185,18 @@ def test_the_api_is_asked_for_the_path_that_was_decided_on(site: Site, raw_path:
     assert site.api_target(request, decision) == target
 
 
+def test_a_name_longer_than_the_file_system_knows_is_no_file(site: Site) -> None:
+    assert not site.is_file("/" + "x" * 300)
+
+
+def test_the_session_cookie_is_out_of_reach_of_script_and_of_other_sites(client: FlaskClient) -> None:
+    signed_in = client.get("/.auth/login/aad?persona=alice")
+    cookie = signed_in.headers["set-cookie"]
+    assert "; HttpOnly" in cookie
+    assert "; SameSite=Lax" in cookie
+    assert signed_in.headers["cache-control"] == client.get("/.auth/me").headers["cache-control"] == "no-store"
+
+
 def test_a_link_out_of_the_folder_is_no_file(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside") / "secret.txt"
     outside.write_text("secret")
@@ -196,6 +209,12 @@ def test_the_session_key_is_kept_for_this_user_alone(tmp_path: Path) -> None:
     key = session_key(folder)
     assert session_key(folder) == key
     assert (folder / "session-key").stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in folder.iterdir()] == ["session-key"]
+
+
+def test_an_empty_session_key_is_never_used(tmp_path: Path) -> None:
+    (tmp_path / "session-key").touch()
+    assert len(session_key(tmp_path)) == 64
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,10 @@ def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
         ("- {say: x, times: true}", "demo.yaml#1: times: True is yes or no, not a whole number"),
         ("- {say: x, pace: {each_ms: fast}}", "demo.yaml#1: pace.each_ms: 'fast' is no number of milliseconds"),
         ("- {call: {f: 1}}", "demo.yaml#1: call.f: the arguments are a mapping (`{city: Oslo}`), not a whole number"),
+        (
+            "- {call: {f: {day: 2026-11-22}}}",
+            "demo.yaml#1: call.f: Object of type date is not JSON serializable; put a date into quotes",
+        ),
         ("- {when: {prompt: x}}", "demo.yaml#1: nothing to do: give it `say`, `call` or `fault`"),
         ("- 7", "demo.yaml#1: the entry is a whole number, not a mapping"),
         ("say: x", "demo.yaml: a list of stubs is needed (`- when: …`), this is a mapping"),

@@ -9,7 +9,7 @@ import { currentUser, LOG_OUT, SIGN_IN, type User } from './user';
 export function App() {
   const [turns, dispatch] = useReducer(reduce, []);
   const [user, setUser] = useState<User | null>(null);
-  const [draft, setDraft] = useState('');
+  const [draft, setDraft] = useState(keptDraft);
   const running = useRef<AbortController | null>(null);
   const message = useRef<HTMLTextAreaElement>(null);
   const last = turns.at(-1);
@@ -46,8 +46,10 @@ export function App() {
       settle({ type: 'end', state: 'done' });
     } catch (error) {
       if (isAbort(error)) settle({ type: 'end', state: 'stopped' });
-      else if (error instanceof Problem) settle({ type: 'end', state: text ? 'interrupted' : 'failed', problem: error });
-      else throw error;
+      else if (error instanceof Problem) {
+        if (error.code === 'signed_out') sessionStorage.setItem(DRAFT, asked.at(-1)!.question);
+        settle({ type: 'end', state: text ? 'interrupted' : 'failed', problem: error });
+      } else throw error;
     }
   }
 
@@ -96,6 +98,15 @@ export function App() {
       <Composer draft={draft} busy={busy} field={message} onDraft={setDraft} onAsk={ask} onStop={() => running.current?.abort()} />
     </>
   );
+}
+
+const DRAFT = 'draft';
+
+/** What was asked when the session had ended, once, after signing in again. */
+function keptDraft(): string {
+  const kept = sessionStorage.getItem(DRAFT) ?? '';
+  sessionStorage.removeItem(DRAFT);
+  return kept;
 }
 
 function Account({ user }: { user: User }) {

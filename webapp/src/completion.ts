@@ -25,7 +25,8 @@ export async function* complete(messages: Message[], signal: AbortSignal): Async
   const requestId = crypto.randomUUID();
   const response = await post(messages, requestId, signal);
   if (isJson(response)) {
-    const choice = (await response.json()).choices[0];
+    const choice = (await json(response))?.choices?.[0];
+    if (!choice?.message) throw new Problem('interrupted', requestId);
     yield { text: choice.message.content ?? '' };
     yield { finish: choice.finish_reason };
     return;
@@ -56,9 +57,11 @@ async function post(messages: Message[], requestId: string, signal: AbortSignal)
   }
   if (response.type === 'opaqueredirect' || response.status === 401) throw new Problem('signed_out', requestId);
   if (response.ok) return response;
-  const error = isJson(response) ? (await response.json()).error : null;
+  const error = isJson(response) ? (await json(response))?.error : null;
   const retryAfter = Number(response.headers.get('retry-after'));
-  throw new Problem(error?.code ?? `http_${response.status}`, requestId, retryAfter > 0 ? retryAfter : null);
+  // The gate's own 403 is a page; the API's is JSON.
+  const code = error?.code ?? (response.status === 403 ? 'forbidden' : `http_${response.status}`);
+  throw new Problem(code, requestId, retryAfter > 0 ? retryAfter : null);
 }
 
 async function* parsed(body: ReadableStream<Uint8Array>, requestId: string): AsyncGenerator<Progress> {
@@ -93,6 +96,16 @@ async function* parsed(body: ReadableStream<Uint8Array>, requestId: string): Asy
 
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError';
+}
+
+/** The body where it is JSON, else null: an answer may break off anywhere. */
+async function json(response: Response): Promise<any> {
+  try {
+    return await response.json();
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    return null;
+  }
 }
 
 function isJson(response: Response): boolean {

@@ -11,7 +11,7 @@ const marked = new Marked({ gfm: true });
 /** The text, block by block; while it grows, only its last blocks are read and drawn again. */
 export function Markdown({ text }: { text: string }) {
   const last = useRef<Blocks>({ text: '', raws: [], settled: 0 });
-  last.current = grown(last.current, text);
+  last.current = grown(last.current, text.replace(/\r\n?/g, '\n')); // the lexer reads them so, and offsets must agree
   return (
     <>
       {last.current.raws.map((raw, index) => (
@@ -62,7 +62,7 @@ function one(token: Tokens.Generic): ComponentChildren {
     case 'del':
       return <del>{many(token.tokens)}</del>;
     case 'codespan':
-      return <code>{unescaped(token.text)}</code>;
+      return <code>{token.text}</code>;
     case 'br':
       return <br />;
     case 'hr':
