@@ -4,7 +4,7 @@ SETUP := @$(if $(SYSTEM_PYTHON),,$(error Python 3.11 or newer is needed and ther
 RUN := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e lint fmt local-model clean
+.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model clean
 
 help:              ## this list
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -28,6 +28,9 @@ test-integration: setup  ## real processes on loopback
 
 test-e2e: setup    ## a browser, through the real API; finds or installs one
 	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e $(ARGS)
+
+conformance: setup ## the official SDK's own tests, against the mock
+	@$(RUN:-m=) tools/conformance.py
 
 lint: setup        ## style and types, of Python and of the page
 	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && npm --prefix webapp run --silent check

@@ -64,8 +64,7 @@ def _completion(asked: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator
             yield from _offered(
                 (call.get("function") or {}).get("name"), offered, f"choices[{index}].message.tool_calls"
             )
-        demanded = asked.get("tool_choice") == "required" or isinstance(asked.get("tool_choice"), dict)
-        if demanded and not calls and choice.get("finish_reason") == "stop":
+        if _demands_call(asked.get("tool_choice")) and not calls and choice.get("finish_reason") == "stop":
             yield Violation(
                 f"choices[{index}].message.tool_calls", "no-call", "a text alone where tool_choice demands a call"
             )
@@ -73,6 +72,12 @@ def _completion(asked: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator
             yield from _schema(
                 asked.get("response_format"), message.get("content"), f"choices[{index}].message.content"
             )
+
+
+def _demands_call(choice: Any) -> bool:
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        return bool((choice.get("allowed_tools") or {}).get("mode") == "required")
+    return choice == "required" or isinstance(choice, dict)
 
 
 def _response(asked: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[Violation]:

@@ -66,7 +66,7 @@ def bad_api_version(address: Address) -> Refusal | None:
     version = address.api_version or ""
     dated = version.removesuffix("-preview")
     if len(dated) == 10 and dated[4] == dated[7] == "-" and dated.replace("-", "").isdigit():
-        if dated >= address.operation.since:
+        if dated >= (address.operation.since or ""):
             return None
         if address.operation.name == "createResponse":
             text = f"Azure OpenAI Responses API is enabled only for api-version {address.operation.since}-preview and later"

@@ -27,8 +27,9 @@ class Operation:
 
     `request`, `answer` and `event` name schemas of OpenAI's specification, `azure_answer` and `azure_event` those of
     Azure's dated one where Azure differs; None where there is no such body. `event_union` stands for `event` where
-    events have a `type`. `defaults` are what an absent key means. `in_deployment` says that Azure's dated address has the deployment in its path; `since` is
-    the first dated api-version that has the operation.
+    events have a `type`. `{model}` or `{id}` in the path names the one thing that is meant. `defaults` are what an absent
+    key means. `in_deployment` says that Azure's dated address has the deployment in its path; `since` is the first
+    dated api-version that has the operation, None where none has.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Operation:
     more_keys: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     in_deployment: bool = False
-    since: str = "2022-12-01"
+    since: str | None = "2022-12-01"
 
 
 #: Source: `default` in the published schemas, without those that depend on the model.
@@ -85,6 +86,52 @@ OPERATIONS = (
     ),
     Operation("listModels", "GET", "models", answer="ListModelsResponse"),
     Operation("retrieveModel", "GET", "models/{model}", answer="Model"),
+    Operation("deleteModel", "DELETE", "models/{model}", answer="DeleteModelResponse", since=None),
+    Operation("listChatCompletions", "GET", "chat/completions", answer="ChatCompletionList", since=None),
+    Operation("getChatCompletion", "GET", "chat/completions/{id}", answer="CreateChatCompletionResponse", since=None),
+    Operation(
+        "updateChatCompletion",
+        "POST",
+        "chat/completions/{id}",
+        request="UpdateChatCompletionRequest",
+        answer="CreateChatCompletionResponse",
+        since=None,
+    ),
+    Operation("deleteChatCompletion", "DELETE", "chat/completions/{id}", answer="ChatCompletionDeleted", since=None),
+    Operation(
+        "getChatCompletionMessages",
+        "GET",
+        "chat/completions/{id}/messages",
+        answer="ChatCompletionMessageList",
+        since=None,
+    ),
+    Operation(
+        "getResponse",
+        "GET",
+        "responses/{id}",
+        answer="Response",
+        event_union="ResponseStreamEvent",
+        since="2025-03-01",
+    ),
+    Operation("deleteResponse", "DELETE", "responses/{id}", since="2025-03-01"),
+    Operation("cancelResponse", "POST", "responses/{id}/cancel", answer="Response", since="2025-03-01"),
+    Operation("listInputItems", "GET", "responses/{id}/input_items", answer="ResponseItemList", since="2025-03-01"),
+    Operation(
+        "compactResponse",
+        "POST",
+        "responses/compact",
+        request="CompactResponseMethodPublicBody",
+        answer="CompactResource",
+        since=None,
+    ),
+    Operation(
+        "countInputTokens",
+        "POST",
+        "responses/input_tokens",
+        request="TokenCountsBody",
+        answer="TokenCountsResource",
+        since=None,
+    ),
 )
 
 
@@ -99,12 +146,12 @@ class Form(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a request goes. `operation` is None for a path or method the form does not know; `deployment` is the one in
-    the path, `model` the model in it, `api_version` the query's; None where there is none."""
+    the path, `resource` the model or the id in it, `api_version` the query's; None where there is none."""
 
     form: Form
     operation: Operation | None = None
     deployment: str | None = None
-    model: str | None = None
+    resource: str | None = None
     api_version: str | None = None
 
     @property
@@ -119,7 +166,7 @@ _PREFIXES = (
     (Form.AZURE_V1, re.compile(r"/openai/v1/(?P<path>.+)")),
     (Form.AZURE_DATED, re.compile(r"/openai/(?:deployments/(?P<deployment>[^/]+)/)?(?P<path>.+)")),
 )
-_PATTERNS = {each.name: re.compile(each.path.replace("{model}", "(?P<model>[^/]+)")) for each in OPERATIONS}
+_PATTERNS = {each.name: re.compile(re.sub(r"\{\w+\}", "(?P<resource>[^/]+)", each.path)) for each in OPERATIONS}
 
 
 def address_of(method: str, raw_path: str, query: str) -> Address:
@@ -129,12 +176,14 @@ def address_of(method: str, raw_path: str, query: str) -> Address:
         if found := prefix.fullmatch(raw_path):
             deployment = found.groupdict().get("deployment")
             for operation in OPERATIONS:
+                if form is Form.AZURE_DATED and operation.since is None:
+                    continue
                 inside = operation.in_deployment and form is Form.AZURE_DATED
                 path = _PATTERNS[operation.name].fullmatch(found["path"])
                 if path and method == operation.method and inside == (deployment is not None):
-                    model = path.groupdict().get("model")
+                    resource = path.groupdict().get("resource")
                     return Address(
-                        form, operation, deployment and unquote(deployment), model and unquote(model), version
+                        form, operation, deployment and unquote(deployment), resource and unquote(resource), version
                     )
             return Address(form, None, deployment and unquote(deployment), None, version)
     return Address(Form.AZURE_DATED if raw_path.startswith("/openai/") else Form.OPENAI, api_version=version)

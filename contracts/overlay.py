@@ -29,6 +29,9 @@ def amended(specification: str, definitions: Definitions) -> Definitions:
         LookupError: the place an amendment names is not there (any more).
     """
     for amendment in amendments()[specification]:
+        if amendment["change"] == "keys":
+            definitions[amendment["in"]].setdefault("properties", {}).update({key: {} for key in amendment["keys"]})
+            continue
         *way, last = amendment["in"].split(".")
         holders = list(_holders(definitions, way, last))
         if not holders:

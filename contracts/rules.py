@@ -17,7 +17,7 @@ class Rule:
     """
 
     name: str
-    operation: str
+    operations: tuple[str, ...]
     field: str
     broken: Callable[[Body], bool]
     message: str
@@ -25,7 +25,8 @@ class Rule:
     source: str
 
 
-_CHAT = "createChatCompletion"
+_CHAT = ("createChatCompletion",)
+_CONVERSING = ("createResponse", "countInputTokens")
 
 
 def _list(body: Body, key: str) -> list[Any]:
@@ -60,8 +61,17 @@ def _call_without_tool(body: Body) -> bool:
 
 RULES = (
     Rule(
+        "mutually-exclusive",
+        _CONVERSING,
+        "",
+        lambda body: body.get("conversation") is not None and body.get("previous_response_id") is not None,
+        "Mutually exclusive parameters. Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
+        "mutually_exclusive_parameters",
+        "API reference: cannot be used in conjunction with conversation; wording as four servers that copy the service have it",
+    ),
+    Rule(
         "stream-options",
-        _CHAT,
+        (*_CHAT, "createResponse"),
         "stream_options",
         lambda body: body.get("stream_options") is not None and body.get("stream") is not True,
         "The 'stream_options' parameter is only allowed when 'stream' is enabled.",

@@ -45,7 +45,7 @@ def request_violations(address: Address, body: Mapping[str, Any]) -> tuple[Viola
     found += [
         Violation(rule.field, rule.name, rule.message, rule.code)
         for rule in RULES
-        if rule.operation == operation.name and rule.broken(body)
+        if operation.name in rule.operations and rule.broken(body)
     ]
     return tuple(dict.fromkeys(found))
 
@@ -120,7 +120,7 @@ def _unknown_keys(operation: Operation, body: Mapping[str, Any]) -> Iterable[Vio
     known = known_keys(operation.request or "") | operation.more_keys
     for key in body:
         if key not in known:
-            if operation.name == "createResponse":
+            if operation.path.startswith("responses"):
                 yield Violation(key, "unknown-key", f"Unknown parameter: '{key}'.", "unknown_parameter")
             else:
                 yield Violation("", "unknown-key", f"Unrecognized request argument supplied: {key}")

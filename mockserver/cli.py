@@ -18,6 +18,7 @@ from mockserver import __version__, cassette, console
 from mockserver.front import SiteFront, Visit
 from mockserver.functions.process import READY, StartError
 from mockserver.journal import Entry
+from mockserver.latency import LatencyError
 from mockserver.library import SHIPPED, ConflictError
 from mockserver.question import IgnoreError
 from mockserver.rehearsal import AppOptions, Model, ModelOptions, Rehearsal, SetUpError, state_folder
@@ -34,6 +35,7 @@ _EXPLAINED = (
     ConfigError,
     ConflictError,
     IgnoreError,
+    LatencyError,
     PersonaError,
     PortTakenError,
     SetUpError,
@@ -61,6 +63,12 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
             default=1.0,
             metavar="X",
             help="Play answers X times as fast.",
+        ),
+        click.option(
+            "--latency",
+            default="",
+            metavar="PROFILE",
+            help="The pace of made-up answers: first=600ms,p95=2s,rate=45tok/s,seed=1, or `fitted` to the cassettes.",
         ),
         click.option(
             "--upstream",
@@ -263,6 +271,7 @@ def _model(options: dict[str, Any], port: int, port_option: str, **more: Any) ->
         port,
         speed=options["speed"],
         ignores=options["ignore"],
+        latency=options["latency"],
         port_option=port_option,
         **more,
     )

@@ -12,7 +12,7 @@ import yaml
 from contracts.operations import Backend
 from contracts.violations import Violation
 from mockserver import cassette
-from mockserver.exchange import Interaction
+from mockserver.exchange import Answer, Interaction
 from mockserver.judge import violations
 from mockserver.question import Ignore, Question, parse_ignore, question_of
 from mockserver.stub import Stub, load_stubs
@@ -71,6 +71,11 @@ class Library:
         """Every question with the name of the first interaction that answers it."""
         for fingerprint, question in self._questions.items():
             yield self._recorded[fingerprint][0].name, question
+
+    def answers(self) -> Iterator[Answer]:
+        """Every recorded answer."""
+        for stubs in self._recorded.values():
+            yield from (each.answer for each in stubs if isinstance(each.answer, Answer))
 
     def models(self, backend: Backend) -> tuple[str, ...]:
         """The models or deployments the recordings of a backend ask, the most asked first."""

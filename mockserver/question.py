@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from contracts.operations import Address, address_of
 from mockserver.exchange import Request
@@ -82,7 +83,7 @@ def question_of(request: Request, ignores: Iterable[Ignore] = ()) -> Question:
     address = address_of(request.method, request.raw_path, request.query)
     body = request.json_object()
     if body is None:
-        seen: Any = {"text": request.body.decode("utf-8", "replace")}
+        seen: Any = {"text": request.body.decode("utf-8", "replace")} if request.body else {}
     else:
         defaults = address.operation.defaults if address.operation else {}
         seen = _without(_canonical(_counted(body, defaults)), tuple(ignores))
@@ -90,7 +91,7 @@ def question_of(request: Request, ignores: Iterable[Ignore] = ()) -> Question:
         "backend": address.backend.value,
         "operation": address.operation.name if address.operation else f"{request.method} {request.raw_path}",
         "model": model_of(address, body),
-        "body": seen,
+        "body": seen | _asked_by_address(address, request.query),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return Question(hashlib.sha256(text.encode()).hexdigest(), content)
@@ -98,7 +99,8 @@ def question_of(request: Request, ignores: Iterable[Ignore] = ()) -> Question:
 
 def model_of(address: Address, body: Mapping[str, Any] | None) -> str:
     """The deployment or model the address has, else the model the body names; empty where neither does."""
-    return address.deployment or address.model or str((body or {}).get("model", ""))
+    named = address.resource if address.operation and "{model}" in address.operation.path else None
+    return address.deployment or named or str((body or {}).get("model", ""))
 
 
 def last_prompt(body: Mapping[str, Any] | None) -> str | None:
@@ -112,6 +114,13 @@ def last_prompt(body: Mapping[str, Any] | None) -> str | None:
             content = _canonical(message).get("content")
             return content if isinstance(content, str) else None
     return None
+
+
+def _asked_by_address(address: Address, query: str) -> dict[str, Any]:
+    """The id in the path and what the query asks for, but for Azure's api-version."""
+    asked = {key: values for key, values in parse_qs(query).items() if key != "api-version"}
+    named = address.operation is not None and "{id}" in address.operation.path
+    return ({"id": address.resource} if named else {}) | ({"query": asked} if asked else {})
 
 
 def _counted(body: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Self
 
 from contracts.operations import Backend
+from mockserver import tokens
 from mockserver.apps import control
 from mockserver.apps import site as site_app
 from mockserver.clock import SystemClock
 from mockserver.front import ModelFront, SiteFront, Visit
 from mockserver.functions.process import FunctionsProcess
 from mockserver.journal import Entry
-from mockserver.library import load_library
+from mockserver.latency import Latency, fitted, parse_latency
+from mockserver.library import Library, load_library
 from mockserver.relay import Recorder
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss, Simulation
@@ -37,7 +39,8 @@ class SetUpError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """How the model endpoint answers. `upstream` and the first folder of `cassettes` are where recording asks and writes."""
+    """How the model endpoint answers. `upstream` and the first folder of `cassettes` are where recording asks and writes;
+    `latency` is a profile for what is made up, `fitted` for one like the recordings, empty for the default."""
 
     cassettes: tuple[Path, ...] = ()
     on_miss: OnMiss = OnMiss.ERROR
@@ -48,6 +51,7 @@ class ModelOptions:
     port_option: str = "--port"
     deployments: Mapping[str, str] = field(default_factory=dict)
     ignores: tuple[str, ...] = ()
+    latency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def model_simulation(options: ModelOptions) -> tuple[Simulation, Recorder | None
     Raises:
         SetUpError: recording without an upstream or a folder.
         CassetteError, StubError, ConflictError, FileNotFoundError: from the cassettes.
+        LatencyError: a profile that cannot be read, or nothing to fit one to.
     """
     recorder = None
     if options.on_miss is OnMiss.RECORD:
@@ -84,9 +89,14 @@ def model_simulation(options: ModelOptions) -> tuple[Simulation, Recorder | None
         on_miss=options.on_miss,
         api_key=options.api_key,
         deployments=options.deployments,
+        latency=_latency(options.latency, library),
         clock=SystemClock(options.speed),
     )
     return simulation, recorder
+
+
+def _latency(text: str, library: Library) -> Latency:
+    return fitted(library.answers()) if text == "fitted" else parse_latency(text) if text else Latency()
 
 
 class Model:
@@ -104,6 +114,8 @@ class Model:
 
     def __enter__(self) -> Self:
         self._servers.start()
+        if self.simulation.on_miss is OnMiss.GENERATE:  # half a second of work, done before the first question
+            threading.Thread(target=tokens.count, args=("", ""), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

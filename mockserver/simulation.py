@@ -19,10 +19,11 @@ from mockserver.exchange import Answer, Event, Request, json_answer
 from mockserver.generate import generate
 from mockserver.journal import Entry, Journal
 from mockserver.judge import violations
+from mockserver.latency import Latency
 from mockserver.library import Library
 from mockserver.matching import Miss
 from mockserver.question import Question, last_prompt, question_of
-from mockserver.say import Said, expand
+from mockserver.say import SAYABLE, Said, expand
 from mockserver.stub import Stub
 
 
@@ -44,11 +45,13 @@ class Simulation:
         on_miss: OnMiss = OnMiss.ERROR,
         api_key: str | None = None,
         deployments: Mapping[str, str] | None = None,
+        latency: Latency | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.library = library or Library()
         self.deployments = dict(deployments or {})
         self.on_miss = on_miss
+        self.latency = latency or Latency()
         self.clock = clock or SystemClock()
         self.journal = Journal()
         self._api_key = api_key
@@ -73,15 +76,16 @@ class Simulation:
             answer: Answer | None = self._expanded(stub, request, question)
         elif self.on_miss is OnMiss.RECORD:
             answer = None
-        elif address.operation is not None and address.operation.name in ("listModels", "retrieveModel"):
-            answer = self._models(address)
+        elif models := self._models(address):
+            answer = models
         elif self.on_miss is OnMiss.GENERATE:
-            answer = generate(request, question, self._model(question.content["model"]), at_s=at_s)
+            model = self._model(question.content["model"])
+            answer = generate(request, question, model, at_s=at_s, latency=self.latency)
         else:
             said = ((each.name, each.prompt) for each in self.stubs if each.prompt is not None)
             miss = Miss(request, question, *matching.nearest(question, self.library.questions(), said), self.ignored)
             known, name = self.models(address.backend), question.content["model"]
-            unknown = known and name not in known and not self.stubs
+            unknown = name and known and name not in known and not self.stubs
             missed = _answer(errors.unknown_model(address, name)) if unknown else self._missed(miss)
             return self.journal.open(at_s, request, missed, miss)
         made = stub is None or isinstance(stub.answer, Said)
@@ -161,7 +165,10 @@ class Simulation:
         """The stub that answers, None at a miss, and those that add a fault on the way; all counted as used."""
         fitting = [each for each in self.stubs if self._is_left(each) and each.fits(request)]
         strikes = [each for each in fitting if each.answer is None]
-        answering = [each for each in fitting if each.answer is not None]
+        sayable = question.content["operation"] in SAYABLE
+        answering = [
+            each for each in fitting if each.answer is not None and (sayable or isinstance(each.answer, Answer))
+        ]
         # What waits for this very prompt goes before what answers anything.
         stub = next((each for each in answering if each.prompt is not None), next(iter(answering), None))
         if stub is not None and stub.fault is not None:
@@ -180,16 +187,22 @@ class Simulation:
     def _is_left(self, stub: Stub) -> bool:
         return stub.times is None or self._used[stub.name] < stub.times
 
-    def _models(self, address: Address) -> Answer:
-        """The models there are, as OpenAI lists them; Azure's own extra fields are not known well enough to send."""
-        made = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "mock"} for name in self.models(address.backend)
-        ]
-        if address.model is None:
-            return json_answer(200, {"object": "list", "data": made}, decided_by="models")
-        one = next((each for each in made if each["id"] == address.model), None)
-        unknown = errors.unknown_model(address, address.model)
-        return json_answer(200, one, decided_by="models") if one else _answer(unknown)
+    def _models(self, address: Address) -> Answer | None:
+        """The models there are, or one of them, as OpenAI lists them; Azure's own extra fields are not known well enough
+        to send. None for any other operation, and for a model that is to be made up."""
+        operation = address.operation.name if address.operation else ""
+        made = {
+            name: {"id": name, "object": "model", "created": 0, "owned_by": "mock"}
+            for name in self.models(address.backend)
+        }
+        if operation == "listModels":
+            return json_answer(200, {"object": "list", "data": list(made.values())}, decided_by="models")
+        if operation != "retrieveModel" or address.resource is None:
+            return None
+        if address.resource in made:
+            return json_answer(200, made[address.resource], decided_by="models")
+        generates = self.on_miss is OnMiss.GENERATE
+        return None if generates else _answer(errors.unknown_model(address, address.resource))
 
     def _expanded(self, stub: Stub, request: Request, question: Question) -> Answer:
         if isinstance(stub.answer, Said):

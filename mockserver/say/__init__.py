@@ -7,9 +7,12 @@ from mockserver.exchange import Answer, Request
 from mockserver.say.chat import chat_completion
 from mockserver.say.filters import filtered_prompt
 from mockserver.say.responses import response
-from mockserver.say.said import Call, Filter, Ids, Pace, Said, pieces
+from mockserver.say.said import Asked, Call, Filter, Ids, Pace, Said
 
-__all__ = ["Call", "Filter", "Pace", "Said", "expand", "pieces"]
+__all__ = ["SAYABLE", "Call", "Filter", "Pace", "Said", "expand"]
+
+#: The operations that answer with a text or with calls.
+SAYABLE = {"createChatCompletion": chat_completion, "createResponse": response}
 
 
 def expand(said: Said, request: Request, *, seed: str, model: str, at_s: float) -> Answer:
@@ -21,7 +24,5 @@ def expand(said: Said, request: Request, *, seed: str, model: str, at_s: float) 
     azure = address.backend is Backend.AZURE
     if azure and said.filter in (Filter.PROMPT, Filter.PROMPT_WITHOUT_DETAILS):
         return filtered_prompt(said, address)
-    asked, ids = request.json_object() or {}, Ids(seed)
-    if address.operation is not None and address.operation.name == "createResponse":
-        return response(said, asked, ids, model=model, at_s=at_s, azure=azure)
-    return chat_completion(said, asked, ids, model=model, at_s=at_s, azure=azure)
+    asked = Asked(request.json_object() or {}, azure, model, at_s, Ids(seed))
+    return SAYABLE[address.operation.name if address.operation else "createChatCompletion"](said, asked)

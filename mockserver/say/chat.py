@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mockserver import tokens
 from mockserver.exchange import Answer, Event, split_events
 from mockserver.say import filters
-from mockserver.say.said import Filter, Ids, Said, pieces
+from mockserver.say.said import Asked, Filter, Said, bits, logprobs
 
 
-def chat_completion(said: Said, asked: Mapping[str, Any], ids: Ids, *, model: str, at_s: float, azure: bool) -> Answer:
-    """The answer to a chat completion request `asked`."""
-    writing = _Completion(said, asked, ids, model, at_s, azure)
-    if asked.get("stream") is not True:
-        head = ids.headers("application/json", azure=azure)
+def chat_completion(said: Said, asked: Asked) -> Answer:
+    """The answer to a chat completion request."""
+    writing = _Completion(said, asked)
+    if asked.body.get("stream") is not True:
+        head = asked.ids.headers("application/json", azure=asked.azure)
         return Answer(200, head, (Event(0, writing.whole()),), head_after_ms=said.pace.first_ms)
     events = tuple(
         Event(said.pace.each_ms if paced and first else 0, data)
         for paced, joined in writing.stream()
         for first, data in zip(itertools.chain([True], itertools.repeat(False)), split_events(joined), strict=False)
     )
-    head = ids.headers("text/event-stream" if azure else "text/event-stream; charset=utf-8", azure=azure)
-    return Answer(200, head, events, head_after_ms=said.pace.first_ms)
+    content_type = "text/event-stream" if asked.azure else "text/event-stream; charset=utf-8"
+    return Answer(200, asked.ids.headers(content_type, azure=asked.azure), events, head_after_ms=said.pace.first_ms)
 
 
 class _Completion:
@@ -35,20 +35,21 @@ class _Completion:
     sorts keys, sends its prompt filter first, with empty `choices`, and ends JSON with a newline.
     """
 
-    def __init__(self, said: Said, asked: Mapping[str, Any], ids: Ids, model: str, at_s: float, azure: bool) -> None:  # noqa: PLR0917  private
-        self.said, self.asked, self.ids, self.azure = said, asked, ids, azure
-        self.filter = said.filter if azure else Filter.NONE
+    def __init__(self, said: Said, asked: Asked) -> None:
+        self.said, self.asked = said, asked
+        self.body, self.ids, self.azure = asked.body, asked.ids, asked.azure
+        self.filter = said.filter if asked.azure else Filter.NONE
         self.shared: dict[str, Any] = {
-            "id": f"chatcmpl-{ids.letters(29)}",
-            "created": int(at_s),
-            "model": model,
-            "system_fingerprint": f"fp_{ids.hex(10)}",
+            "id": f"chatcmpl-{self.ids.letters(29)}",
+            "created": int(asked.at_s),
+            "model": asked.model,
+            "system_fingerprint": f"fp_{self.ids.hex(10)}",
         }
-        if not azure:
+        if not self.azure:
             self.shared["service_tier"] = "default"
-        self.count = asked.get("n") or 1  # every choice says the same
-        self.call_ids = [f"call_{ids.letters(24)}" for _ in said.calls]
-        options = asked.get("stream_options") or {}
+        self.count = self.body.get("n") or 1  # every choice says the same
+        self.call_ids = [f"call_{self.ids.letters(24)}" for _ in said.calls]
+        options = self.body.get("stream_options") or {}
         self.wants_usage = options.get("include_usage") is True
         self.obfuscates = options.get("include_obfuscation") is not False
 
@@ -61,7 +62,11 @@ class _Completion:
         message |= {"refusal": None, "annotations": []}
         if self.filter is Filter.STOPPED:
             message = {"refusal": None, "role": "assistant"}  # no `content` at all, as recorded 2025-01-21
-        choice = {"message": message, "logprobs": None, "finish_reason": self.finish_reason}
+        choice = {
+            "message": message,
+            "logprobs": self.logprobs(self.said.pieces),
+            "finish_reason": self.finish_reason,
+        }
         completion = {**self.shared, "object": "chat.completion", "usage": self.usage()}
         if self.azure and self.filter is not Filter.NONE:
             choice["content_filter_results"] = filters.CATEGORIES | filters.PROTECTED if self.said.text else {}
@@ -71,11 +76,8 @@ class _Completion:
 
     def call(self, index: int) -> dict[str, Any]:
         call = self.said.calls[index]
-        return {
-            "id": self.call_ids[index],
-            "type": "function",
-            "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
-        }
+        function = {"name": call.name, "arguments": call.arguments_json}
+        return {"id": self.call_ids[index], "type": "function", "function": function}
 
     # --- a stream ---
 
@@ -86,9 +88,9 @@ class _Completion:
             yield False, self.event({**nothing, "prompt_filter_results": filters.PROMPT_RESULTS})
         opening = {"role": "assistant", "content": None if self.said.text is None else "", "refusal": None}
         yield False, self.chunk(opening)
-        words = pieces(self.said.text or "")
+        written = self.said.pieces
         stops = self.filter in (Filter.STOPPED, Filter.ASYNCHRONOUS_STOPPED)
-        for piece in words[: len(words) // 2] if stops else words:
+        for piece in written[: len(written) // 2] if stops else written:
             yield True, self.chunk({"content": piece})
         if stops:
             last = self.verdicts() if self.filter.asynchronous else [self.chunk({}, "content_filter")]
@@ -99,7 +101,7 @@ class _Completion:
             arguments = call["function"]["arguments"]
             call["function"]["arguments"] = ""
             yield True, self.chunk({"tool_calls": [{"index": index, **call}]})
-            for piece in re.findall(r"\W+|\w+", arguments):
+            for piece in bits(arguments):
                 yield True, self.chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
         yield False, self.chunk({}, self.finish_reason)
         if self.filter.asynchronous:
@@ -109,16 +111,17 @@ class _Completion:
         yield False, b"data: [DONE]\n\n"
 
     def chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice: dict[str, Any] = {"delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        written = [delta["content"]] if delta.get("content") else []
+        choice: dict[str, Any] = {"delta": delta, "logprobs": self.logprobs(written), "finish_reason": finish_reason}
         if self.filter in (Filter.DEFAULT, Filter.STOPPED):
-            choice["content_filter_results"] = filters.CATEGORIES if delta.get("content") else {}
+            choice["content_filter_results"] = filters.CATEGORIES if written else {}
         usage = {"usage": None} if self.wants_usage else {}
         frames = ({**self.frame(), "choices": [{"index": index, **choice}], **usage} for index in range(self.count))
         return b"".join(map(self.event, frames))
 
     def verdicts(self) -> list[bytes]:
         """What the asynchronous filter says of the text, in offsets from the beginning of the prompt."""
-        start = sum(len(str(message.get("content"))) for message in self.asked.get("messages", ()))
+        start = sum(len(str(message.get("content"))) for message in self.body.get("messages", ()))
         return [self.event(each) for each in filters.verdicts(self.filter, start, start + len(self.said.text or ""))]
 
     def frame(self) -> dict[str, Any]:
@@ -134,13 +137,18 @@ class _Completion:
     def finish_reason(self) -> str:
         if self.filter is Filter.STOPPED:
             return "content_filter"
-        return "tool_calls" if self.said.calls else "stop"
+        if self.said.calls:
+            return "tool_calls"
+        return "length" if self.said.cut else "stop"
+
+    def logprobs(self, pieces: Iterable[str]) -> dict[str, Any] | None:
+        if not self.body.get("logprobs") or not (found := logprobs(pieces, self.body.get("top_logprobs") or 0)):
+            return None
+        return {"content": found, "refusal": None}
 
     def usage(self) -> dict[str, Any]:
-        """Token counts, taking a piece for a token: the right size, not the tokenizer's number."""
-        prompt = len(pieces(json.dumps(self.asked.get("messages", []), ensure_ascii=False)))
-        written = [self.said.text or "", *(json.dumps(call.arguments) for call in self.said.calls)]
-        completion = self.count * sum(len(pieces(text)) for text in written)
+        prompt = tokens.count_messages(self.body.get("messages", ()), self.asked.model)
+        completion = self.count * self.said.count_tokens(self.asked.model)
         details = dict.fromkeys(
             ("accepted_prediction_tokens", "audio_tokens", "reasoning_tokens", "rejected_prediction_tokens"), 0
         )

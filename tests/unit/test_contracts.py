@@ -18,7 +18,14 @@ from contracts.answers import impossible
 from contracts.operations import OPERATIONS, Form, address_of
 from contracts.overlay import amendments
 from contracts.rules import RULES
-from contracts.violations import Violation, answer_violations, definitions, event_violations, request_violations
+from contracts.violations import (
+    Violation,
+    answer_violations,
+    definitions,
+    event_violations,
+    known_keys,
+    request_violations,
+)
 from mockserver import cassette
 from mockserver.exchange import split_events
 from mockserver.library import SHIPPED
@@ -43,7 +50,11 @@ CALL = {
         ("GET", "/openai/models", "listModels", Form.AZURE_DATED, None),
         ("GET", "/v1/models/gpt-4o", "retrieveModel", Form.OPENAI, None),
         ("POST", "/openai/deployments/d/responses", None, Form.AZURE_DATED, "d"),
-        ("GET", "/v1/chat/completions", None, Form.OPENAI, None),
+        ("GET", "/v1/chat/completions", "listChatCompletions", Form.OPENAI, None),
+        ("GET", "/v1/responses/resp_1/input_items", "listInputItems", Form.OPENAI, None),
+        ("POST", "/openai/responses/resp_1/cancel", "cancelResponse", Form.AZURE_DATED, None),
+        ("POST", "/openai/responses/compact", None, Form.AZURE_DATED, None),
+        ("PUT", "/v1/chat/completions", None, Form.OPENAI, None),
         ("POST", "/", None, Form.OPENAI, None),
     ],
 )
@@ -108,6 +119,27 @@ def test_what_is_missing_is_named_and_azures_path_names_the_model() -> None:
 def test_every_rule_between_fields_bites(rule: str, change: dict[str, Any]) -> None:
     assert rule in {each.name for each in RULES}
     assert [each.rule for each in request_violations(CHAT, {**BASE, **change})] == [rule]
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/responses/input_tokens"])
+def test_a_response_goes_on_from_one_thing_only(path: str) -> None:
+    body = {"model": "m", "conversation": "conv_1", "previous_response_id": "resp_1"}
+    assert [each.rule for each in request_violations(address_of("POST", path, ""), body)] == ["mutually-exclusive"]
+
+
+def test_the_keys_of_the_sdks_requests_are_known() -> None:
+    from openai.types import embedding_create_params
+    from openai.types.chat import completion_create_params
+    from openai.types.responses import input_token_count_params, response_compact_params, response_create_params
+
+    for schema, asked in {
+        "CreateChatCompletionRequest": completion_create_params.CompletionCreateParamsBase,
+        "CreateResponse": response_create_params.ResponseCreateParamsBase,
+        "CreateEmbeddingRequest": embedding_create_params.EmbeddingCreateParams,
+        "TokenCountsBody": input_token_count_params.InputTokenCountParams,
+        "CompactResponseMethodPublicBody": response_compact_params.ResponseCompactParams,
+    }.items():
+        assert set(asked.__annotations__) - known_keys(schema) == set()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 from contracts.operations import address_of
 from contracts.violations import answer_violations, event_violations
 from mockserver.exchange import Answer, Request
-from mockserver.say import Call, Filter, Pace, Said, expand, pieces
+from mockserver.say import Call, Filter, Pace, Said, expand
+from mockserver.tokens import words
 from tests.unit.examples import chat
 
 TEXT = "Grüße 🙂 from **here**,\n\nand there.  \n"
@@ -87,7 +88,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_gives_other_ids() -> Non
 
 @pytest.mark.parametrize("text", ["", " ", "a", " a  b\n\n", "日本 語", "\n\n```\nx\n```\n"])
 def test_pieces_joined_are_the_text(text: str) -> None:
-    assert "".join(pieces(text)) == text
+    assert "".join(words(text)) == text
 
 
 @pytest.mark.parametrize("filter_", [each for each in Filter if not each.value.startswith("prompt")])

@@ -124,7 +124,7 @@ def test_a_made_up_answer_says_that_it_is(simulation: Callable[..., Simulation])
     assert entry.answer is not None
     assert entry.answer == again.answer
     assert ("x-mockserver-answer", "made up") in entry.answer.headers
-    assert "**made up by the mock**" in json.loads(entry.answer.body)["choices"][0]["message"]["content"]
+    assert "*Made up by the mock: " in json.loads(entry.answer.body)["choices"][0]["message"]["content"]
     assert entry.miss is None
 
 
@@ -171,7 +171,6 @@ def get(path: str) -> Request:
         (chat(temperature=9), 400, '"code": "decimal_above_max_value"'),
         (chat(foo=1), 400, '"message": "Unrecognized request argument supplied: foo"'),
         (chat(stream_options={"include_usage": True}), 400, "only allowed when 'stream' is enabled"),
-        (get("/v1/models/nothing"), 404, "The model `nothing` does not exist"),
     ],
 )
 def test_refuses_what_the_backend_refuses_in_its_own_words(
@@ -182,6 +181,18 @@ def test_refuses_what_the_backend_refuses_in_its_own_words(
     assert answer is not None
     assert answer.status == status
     assert text in answer.body.decode()
+
+
+def test_a_model_that_is_not_there_is_refused_unless_answers_are_made_up(
+    simulation: Callable[..., Simulation],
+) -> None:
+    asked, known = get("/v1/models/nothing"), {"embed": "text-embedding-3-small"}
+    refused = simulation(deployments=known).answer(asked).answer
+    assert refused is not None
+    assert (refused.status, "The model `nothing` does not exist" in refused.body.decode()) == (404, True)
+    made = simulation(on_miss=OnMiss.GENERATE, deployments=known).answer(asked).answer
+    assert made is not None
+    assert json.loads(made.body)["id"] == "nothing"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""The judge of `make conformance`: nothing goes unaccounted."""
+
+from __future__ import annotations
+
+import conformance
+import pytest
+
+from contracts.rules import RULES
+
+TEST = "chat/test_completions.py::T::test_x"
+MESSAGE = next(rule.message for rule in RULES if rule.name == "two-token-limits")
+
+
+def outcome(kind: str, message: str = "") -> list[dict[str, str]]:
+    return [{"test": f"tests/api_resources/{TEST}[loose]", "outcome": kind, "message": message}]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "allowed", "wrong"),
+    [
+        (outcome("passed"), {}, 0),
+        (outcome("refused", f"Error code: 400 - {{'message': \"{MESSAGE}\"}}"), {TEST: "two-token-limits"}, 0),
+        (outcome("refused", MESSAGE), {}, 1),
+        (outcome("refused", MESSAGE), {TEST: "stream-options"}, 1),
+        (outcome("failed", "TypeError()"), {TEST: "two-token-limits"}, 1),
+        (outcome("not taken", "Did not match any variants"), {TEST: "sdk-compaction"}, 0),
+        (outcome("not taken", "Did not match any variants"), {TEST: "sdk-base64"}, 1),
+        (outcome("passed"), {TEST: "two-token-limits"}, 1),
+        ([], {TEST: "two-token-limits"}, 1),
+    ],
+)
+def test_every_outcome_is_accounted_for(outcomes: list[dict[str, str]], allowed: dict[str, str], wrong: int) -> None:
+    assert len(list(conformance.unaccounted(outcomes, allowed))) == wrong
+
+
+def test_every_refusal_names_a_rule_there_is() -> None:
+    listed = dict(conformance.refusals(conformance.REFUSED.read_text()))
+    assert len(listed) == 18
+    assert set(listed.values()) <= {rule.name for rule in RULES} | set(conformance.NOT_TAKEN)
