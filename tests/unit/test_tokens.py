@@ -34,6 +34,7 @@ def test_messages_count_as_published(model: str, count: int) -> None:
         ("お誕生日おめでとう", "gpt-4o", 8),
         ("<|endoftext|>", "gpt-4o", 7),
         ("", "gpt-4o", 0),
+        pytest.param("x" * 30_000_000, "gpt-4o", 7_500_000, id="too long to read"),
     ],
 )
 def test_texts_count_as_published(text: str, model: str, count: int) -> None:
