@@ -23,6 +23,8 @@ from mockserver.exchange import Answer, End, Event, Headers, Interaction, Reques
 FORMAT = 1
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 SUFFIXES = (".yaml", ".yml")
+_NOTES = ("upstream", "date", "tool", "timing")
+_METADATA = ("format", "source", *_NOTES)
 
 
 class CassetteError(ValueError):
@@ -49,7 +51,8 @@ class Source(StrEnum):
 class Cassette:
     """One file: where its answers come from, and its interactions in order.
 
-    `upstream`, `date` and `tool` are for the reader; empty where the file does not say.
+    `upstream`, `date` and `tool` are for the reader, `timing` says `modelled` where the waits were not measured; empty
+    where the file does not say.
     """
 
     source: Source
@@ -57,6 +60,7 @@ class Cassette:
     upstream: str = ""
     date: str = ""
     tool: str = ""
+    timing: str = ""
 
 
 def load(path: Path) -> Cassette:
@@ -81,9 +85,7 @@ def parse(path: Path, text: bytes, *, mend: bool = False) -> Cassette:
     if isinstance(document, dict) and {"when", "say", "call", "fault"} & set(document):
         raise CassetteError(path, None, "is one stub; a scenario is a list of them, each begins with `- `")
     fields = _fields(document, ("version", "interactions", "metadata"), path, None, "the file")
-    metadata = _fields(
-        fields.get("metadata") or {}, ("format", "source", "upstream", "date", "tool"), path, None, "metadata"
-    )
+    metadata = _fields(fields.get("metadata") or {}, _METADATA, path, None, "metadata")
     if fields.get("version", 1) != 1:
         raise CassetteError(path, None, f"version {fields['version']} is not vcrpy's format 1")
     if metadata.get("format", FORMAT) != FORMAT:
@@ -95,7 +97,7 @@ def parse(path: Path, text: bytes, *, mend: bool = False) -> Cassette:
     if not isinstance(entries, list) or not entries:
         raise CassetteError(path, None, "no interactions: a cassette has a list of at least one")
     interactions = tuple(_interaction(entry, path, number, mend) for number, entry in enumerate(entries, 1))
-    notes = {key: str(metadata.get(key) or "") for key in ("upstream", "date", "tool")}
+    notes = {key: str(metadata.get(key) or "") for key in _NOTES}
     return Cassette(Source(source), interactions, **notes)
 
 
@@ -116,7 +118,7 @@ def parse_yaml(path: Path, text: bytes) -> object:
 def dump(cassette: Cassette) -> str:
     """The file for a cassette, in the one form we write: interactions last, bodies as readable blocks."""
     metadata = {"format": FORMAT, "source": cassette.source.value}
-    metadata |= {key: value for key in ("upstream", "date", "tool") if (value := getattr(cassette, key))}
+    metadata |= {key: value for key in _NOTES if (value := getattr(cassette, key))}
     head = _yaml({"version": 1, "metadata": metadata})
     return head + "interactions:\n" + "".join(_yaml([_entry(each)]) for each in cassette.interactions)
 

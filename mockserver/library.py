@@ -102,7 +102,7 @@ def load_library(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Li
     for short, path in cassette.files(directories):
         name = short if names.setdefault(short, path) == path else str(path)
         text = path.read_bytes()
-        if _is_list(text):
+        if is_scenario(text):
             library.scenario += load_stubs(path, text.decode(), name)
         else:
             loaded = cassette.parse(path, text)
@@ -118,8 +118,8 @@ def load_library(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Li
     return library
 
 
-def _is_list(text: bytes) -> bool:
-    """Whether the YAML's top level is a list; broken YAML is left to whoever reads it next."""
+def is_scenario(text: bytes) -> bool:
+    """Whether the YAML's top level is a list, so that it is no cassette; broken YAML is left to whoever reads it next."""
     try:
         events = yaml.parse(text, Loader=yaml.CSafeLoader)
         return any(isinstance(event, yaml.SequenceStartEvent) for _, event in zip(range(3), events, strict=False))

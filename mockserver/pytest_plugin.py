@@ -22,7 +22,10 @@ if TYPE_CHECKING:  # the product is imported when a fixture is asked for, not wi
 
 _MODEL: pytest.StashKey[Model] = pytest.StashKey()
 _SINCE: pytest.StashKey[int] = pytest.StashKey()
+_USED = pytest.StashKey[set[str]]()
 _MARK = "expects_miss"
+#: Where pytest's cache keeps the names of the stubs that answered in the last run, for `cassette check --unused`.
+USED_IN_CACHE = "mockserver/used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.addinivalue_line("markers", f"{_MARK}: the test wants a request that no stub fits")
+    config.stash[_USED] = set()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep which stubs answered in this run; a worker of pytest-xdist hands them to the one who started it."""
+    names = session.config.stash[_USED]
+    used = sorted(names)
+    if (handed_over := getattr(session.config, "workeroutput", None)) is not None:
+        handed_over[USED_IN_CACHE] = used
+    elif used and session.config.cache is not None:
+        session.config.cache.set(USED_IN_CACHE, used)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker of pytest-xdist hands over."""
+    node.config.stash[_USED].update(getattr(node, "workeroutput", {}).get(USED_IN_CACHE, ()))
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +108,7 @@ def mock_model(request: pytest.FixtureRequest) -> Iterator[Model]:
         request.config.stash[_MODEL] = model
         yield model
         del request.config.stash[_MODEL]
+        request.config.stash[_USED].update(model.simulation.used)
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ class Simulation:
         self.journal = Journal()
         self._api_key = api_key
         self._said: tuple[Stub, ...] = ()
+        self.used: set[str] = set()  # names of the stubs that have answered; `reset` does not forget them
         self._used: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -72,6 +73,7 @@ class Simulation:
             return self.journal.open(at_s, request, _answer(refusal), miss)
         with self._lock:
             stub, strikes = self._take(request, question)
+            self.used |= {each.name for each in (*strikes, *([stub] if stub else []))}
         if stub is not None:
             answer: Answer | None = self._expanded(stub, request, question)
         elif self.on_miss is OnMiss.RECORD:

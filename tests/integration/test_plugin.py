@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
+
+from mockserver.library import SHIPPED
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -106,3 +109,25 @@ def test_the_tests_in_the_readme_pass(pytester: pytest.Pytester) -> None:
         pytester.makepyfile(**{f"test_readme_{number}": block})
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=len(re.findall("def test_", "".join(blocks))))
+
+
+def test_what_answered_in_a_run_is_kept_for_the_check_of_what_did_not(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import openai
+
+        HELLO = [{"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": "Hello!"}]
+
+        def test_it(mock_server):
+            client = openai.OpenAI(base_url=mock_server.base_url, api_key="any", max_retries=0)
+            asked = {"model": "smollm2-135m-instruct", "messages": HELLO}
+            list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
+        """
+    )
+    suite.runpytest_subprocess().assert_outcomes(passed=1)
+    check = [sys.executable, "-m", "mockserver", "cassette", "check", str(SHIPPED), "--unused"]
+    result = suite.run(*check)
+    assert result.ret == 1
+    lines = result.outlines
+    assert "hello.yaml#1: unused: answered nothing in the last run" not in lines
+    assert "fruits.yaml#1: unused: answered nothing in the last run" in lines

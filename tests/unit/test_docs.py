@@ -35,14 +35,15 @@ def test_every_command_is_in_the_readme(command: str) -> None:
 
 def test_every_command_in_the_readme_exists() -> None:
     assert {
-        f"dress-rehearsal {name}" for name in re.findall(r"^\$ dress-rehearsal (\w+(?: fmt)?)", README, re.MULTILINE)
+        f"dress-rehearsal {name}"
+        for name in re.findall(r"^\$ dress-rehearsal ((?:cassette )?\w+)", README, re.MULTILINE)
     } <= set(commands(main))
 
 
 def test_every_option_in_the_readme_exists() -> None:
-    known = {
-        option for command in (*main.commands.values(),) for parameter in command.params for option in parameter.opts
-    }
+    groups = [each.commands for each in main.commands.values() if isinstance(each, click.Group)]
+    every = [*main.commands.values(), *(command for group in groups for command in group.values())]
+    known = {option for command in every for parameter in command.params for option in parameter.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--help"} <= known
 
 

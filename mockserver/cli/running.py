@@ -1,9 +1,7 @@
-"""The command line."""
+"""The commands that start something and run until they are stopped."""
 
 from __future__ import annotations
 
-import logging
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,37 +12,18 @@ from typing import Any
 import click
 
 from contracts.operations import Backend
-from mockserver import __version__, cassette, console
+from mockserver import console
+from mockserver.cli.explained import PATH, explained
 from mockserver.front import SiteFront, Visit
 from mockserver.functions.process import READY, StartError
 from mockserver.journal import Entry
-from mockserver.latency import LatencyError
-from mockserver.library import SHIPPED, ConflictError
-from mockserver.question import IgnoreError
+from mockserver.library import SHIPPED
 from mockserver.rehearsal import AppOptions, Model, ModelOptions, Rehearsal, SetUpError, state_folder
-from mockserver.server import PortTakenError, Servers, bind, url_of
+from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss
-from mockserver.stub import StubError
-from mockserver.swa.config import ConfigError
 from mockserver.swa.personas import SHIPPED as SHIPPED_PERSONAS
-from mockserver.swa.personas import PersonaError, load_personas
+from mockserver.swa.personas import load_personas
 
-#: What people can mend: each of these says what, where and how in its message.
-_EXPLAINED = (
-    cassette.CassetteError,
-    ConfigError,
-    ConflictError,
-    IgnoreError,
-    LatencyError,
-    PersonaError,
-    PortTakenError,
-    SetUpError,
-    StartError,
-    StubError,
-    OSError,
-)
-
-_PATH = click.Path(path_type=Path)
 _PORT = click.IntRange(0, 65535)
 
 
@@ -84,7 +63,7 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--cassettes",
-            type=_PATH,
+            type=PATH,
             multiple=True,
             metavar="DIR",
             help="Cassettes and scenarios; may be repeated. Default: those that come along.",
@@ -94,14 +73,7 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="dress-rehearsal")
-def main() -> None:
-    """Your whole Azure chat app on this machine: sign-in, roles, the real API, streamed model answers."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-
-
-@main.command()
+@click.command()
 @_model_options
 @click.option(
     "--backend",
@@ -112,14 +84,14 @@ def main() -> None:
 )
 @click.option(
     "--webapp",
-    type=_PATH,
+    type=PATH,
     default="webapp/dist",
     show_default=True,
     metavar="DIR",
     help="The built page, with its staticwebapp.config.json.",
 )
-@click.option("--api", type=_PATH, default="api", show_default=True, metavar="DIR", help="The function app.")
-@click.option("--personas", type=_PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
+@click.option("--api", type=PATH, default="api", show_default=True, metavar="DIR", help="The function app.")
+@click.option("--personas", type=PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
 @click.option("--site-port", type=_PORT, default=4280, show_default=True)
 @click.option("--model-port", type=_PORT, default=4281, show_default=True)
 @click.option("--functions-port", type=_PORT, default=7071, show_default=True)
@@ -133,7 +105,7 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
         if rehearsal is None or not rehearsal.asked_for(entry.request.header("x-request-id")):
             _say(console.model_line(entry))
 
-    with _explained() as stopped:
+    with explained() as stopped:
         model = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
         app = AppOptions(webapp, api, load_personas(personas), backend, options["site_port"], options["functions_port"])
         rehearsal = Rehearsal(model, app, report=_report_visit, stopped=stopped)
@@ -149,7 +121,7 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
             _wait(stopped, lambda: rehearsal.failed)
 
 
-@main.command()
+@click.command()
 @_model_options
 @click.option("--port", type=_PORT, default=4281, show_default=True)
 @click.option("--api-key", metavar="KEY", help="The only key to accept. Default: any that is not empty.")
@@ -164,7 +136,7 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
         _say(console.model_line(entry))
 
     with (
-        _explained() as stopped,
+        explained() as stopped,
         Model(
             _model(options, port, "--port", api_key=api_key, deployments=_named(deployments)), report=report
         ) as endpoint,
@@ -179,12 +151,12 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
         stopped.wait()
 
 
-@main.command()
+@click.command()
 @click.option(
-    "--app", type=_PATH, required=True, metavar="DIR", help="The built page, with its staticwebapp.config.json."
+    "--app", type=PATH, required=True, metavar="DIR", help="The built page, with its staticwebapp.config.json."
 )
 @click.option("--api", "api_url", metavar="URL", help="Where its API answers.")
-@click.option("--personas", type=_PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
+@click.option("--personas", type=PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
 @click.option("--port", type=_PORT, default=4280, show_default=True)
 def site(app: Path, api_url: str | None, personas: Path, port: int) -> None:
     """Start a site alone: gate, sign-in, files and the proxy to its API."""
@@ -193,7 +165,7 @@ def site(app: Path, api_url: str | None, personas: Path, port: int) -> None:
     from mockserver.swa.principal import Sessions, session_key
     from mockserver.swa.site import load_site
 
-    with _explained() as stopped:
+    with explained() as stopped:
         clock = SystemClock()
         sessions = Sessions(session_key(state_folder()), clock)
         folder = load_site(
@@ -214,15 +186,15 @@ def site(app: Path, api_url: str | None, personas: Path, port: int) -> None:
             servers.stop()
 
 
-@main.command()
-@click.option("--app", type=_PATH, required=True, metavar="DIR", help="The folder of function_app.py.")
+@click.command()
+@click.option("--app", type=PATH, required=True, metavar="DIR", help="The folder of function_app.py.")
 @click.option("--port", type=_PORT, default=7071, show_default=True)
 @click.option("--stop-on-eof", is_flag=True, hidden=True, help="End when standard input does.")
 def functions(app: Path, port: int, stop_on_eof: bool) -> None:
     """Start a function app alone."""
     from mockserver.functions.inprocess import InProcessHost, LoadError, load_functions
 
-    with _explained() as stopped:
+    with explained() as stopped:
         socket = bind(port, "the Functions host")
         try:
             loaded = load_functions(app)
@@ -238,24 +210,6 @@ def functions(app: Path, port: int, stop_on_eof: bool) -> None:
             stopped.wait()
         finally:
             servers.stop()
-
-
-@main.group("cassette")
-def cassette_group() -> None:
-    """Work on cassettes."""
-
-
-@cassette_group.command("fmt")
-@click.argument("paths", nargs=-1, required=True, type=_PATH)
-def cassette_fmt(paths: tuple[Path, ...]) -> None:
-    """Write cassettes in their one form, with waits that fit the events again after an edit by hand."""
-    with _explained():
-        for name, path in cassette.files(paths):
-            text = path.read_bytes()
-            formatted = cassette.dump(cassette.parse(path, text, mend=True))
-            if formatted.encode() != text:
-                cassette.write(path, formatted)
-                click.echo(f"{name}: written anew")
 
 
 # --- shared by the commands ------------------------------------------------------------------------------------------
@@ -283,18 +237,6 @@ def _named(deployments: tuple[str, ...]) -> dict[str, str]:
     if broken is not None:
         raise SetUpError(f"--deployment {broken}: NAME=MODEL is needed, as in chat=gpt-4o-2024-11-20")
     return {name: model for name, _, model in (each.partition("=") for each in deployments)}
-
-
-@contextmanager
-def _explained() -> Iterator[threading.Event]:
-    """Turns what people can mend into one message and exit status 1; the event is set by Ctrl-C or SIGTERM."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    try:
-        yield stopped
-    except _EXPLAINED as error:
-        raise click.ClickException(str(error)) from error
 
 
 @contextmanager

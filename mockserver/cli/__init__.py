@@ -1,0 +1,22 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from mockserver import __version__
+from mockserver.cli.cassettes import cassette_group
+from mockserver.cli.running import functions, model, site, up
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="dress-rehearsal")
+def main() -> None:
+    """Your whole Azure chat app on this machine: sign-in, roles, the real API, streamed model answers."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+
+
+for _command in (up, model, site, functions, cassette_group):
+    main.add_command(_command)

@@ -1,0 +1,51 @@
+"""What every command shares: paths as arguments, and errors in one sentence instead of a traceback."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from mockserver.cassette import CassetteError
+from mockserver.functions.process import StartError
+from mockserver.latency import LatencyError
+from mockserver.library import ConflictError
+from mockserver.question import IgnoreError
+from mockserver.rehearsal import SetUpError
+from mockserver.server import PortTakenError
+from mockserver.stub import StubError
+from mockserver.swa.config import ConfigError
+from mockserver.swa.personas import PersonaError
+
+PATH = click.Path(path_type=Path)
+
+#: What people can mend: each of these says what, where and how in its message.
+_EXPLAINED = (
+    CassetteError,
+    ConfigError,
+    ConflictError,
+    IgnoreError,
+    LatencyError,
+    PersonaError,
+    PortTakenError,
+    SetUpError,
+    StartError,
+    StubError,
+    OSError,
+)
+
+
+@contextmanager
+def explained() -> Iterator[threading.Event]:
+    """Turns what people can mend into one message and exit status 1; the event is set by Ctrl-C or SIGTERM."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        yield stopped
+    except _EXPLAINED as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,235 @@
+"""Recordings of other tools, each format in its smallest form: what comes out, what is refused, what is taken out."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from contracts.operations import Backend
+from mockserver import cassette, importers
+from mockserver.cli import main
+from mockserver.exchange import Interaction
+
+ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Grüße?"}]}
+ANSWER = '{"id":"chatcmpl-1","choices":[]}'
+STREAM = 'data: {"choices":[]}\n\ndata: {"choices":[1]}\n\ndata: [DONE]\n\n'
+URI = "https://api.openai.com/v1/chat/completions"
+JSON = {"content-type": ["application/json"]}
+
+
+def exchange(
+    *, uri: str = URI, body: Any = None, answer: Any = ANSWER, status: Any = None, headers: Any = None
+) -> dict[str, Any]:
+    request = {"method": "POST", "uri": uri, "headers": JSON, "body": json.dumps(ASKED) if body is None else body}
+    response = {"status": status or {"code": 200, "message": "OK"}, "headers": headers or JSON, "body": answer}
+    return {"request": request, "response": response}
+
+
+def vcr(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"version": 1, "interactions": list(entries)}
+
+
+def written(folder: Path, document: Any, name: str = "a.yaml") -> Path:
+    path = folder / name
+    text = json.dumps(document).encode() if ".json" in name else yaml.safe_dump(document).encode()
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    return path
+
+
+def only(path: Path, backend: Backend | None = None) -> Interaction:
+    reading = importers.read(path, backend)
+    assert reading.refused == ()
+    (interaction,) = reading.interactions
+    return interaction
+
+
+def ruby(entry: dict[str, Any]) -> dict[str, Any]:
+    entry["request"] |= {"method": "post", "body": {"encoding": "UTF-8", "string": json.dumps(ASKED)}}
+    entry["response"]["body"] = {"encoding": "ASCII-8BIT", "base64_string": base64.b64encode(ANSWER.encode()).decode()}
+    return {"http_interactions": [entry], "recorded_with": "VCR 6.4.0"}
+
+
+def parsed_body(entry: dict[str, Any]) -> dict[str, Any]:
+    entry["request"] = {"method": "POST", "uri": URI, "headers": JSON, "parsed_body": ASKED}
+    entry["response"] |= {"parsed_body": json.loads(ANSWER), "body": None}
+    return vcr(entry)
+
+
+def httpx_content(entry: dict[str, Any]) -> dict[str, Any]:
+    entry["response"] = {"status_code": 200, "headers": {"content-type": "application/json"}, "content": ANSWER}
+    return vcr(entry)
+
+
+@pytest.mark.parametrize(
+    ("document", "name"),
+    [
+        (vcr(exchange(answer={"string": ANSWER})), "a.yaml"),
+        (vcr(exchange(answer={"string": ANSWER.encode()})), "a.yml"),
+        (vcr(exchange(answer={"string": gzip.compress(ANSWER.encode())})), "a.yaml"),
+        (vcr(exchange(body=gzip.compress(json.dumps(ASKED).encode()))), "a.yaml"),
+        (vcr(exchange(headers={"Content-Encoding": "gzip", **JSON})), "a.yaml"),
+        (httpx_content(exchange()), "a.yaml"),
+        (parsed_body(exchange()), "a.yaml"),
+        (ruby(exchange()), "a.yml"),
+        ({"requests": [exchange()["request"]], "responses": [exchange()["response"]]}, "a.yaml.gz"),
+        (exchange(), "a.json"),
+    ],
+    ids=["text", "bytes", "gzip", "gzip asked", "said to be gzip", "httpx", "parsed", "ruby", "langchain", "testagent"],
+)
+def test_every_format_says_the_same(tmp_path: Path, document: dict[str, Any], name: str) -> None:
+    interaction = only(written(tmp_path, document, name))
+    assert (interaction.request.method, interaction.request.raw_path) == ("POST", "/v1/chat/completions")
+    assert interaction.request.json_object() == ASKED
+    assert (interaction.answer.status, json.loads(interaction.answer.body)) == (200, json.loads(ANSWER))
+    assert interaction.answer.headers == (("content-type", "application/json"),)
+
+
+@pytest.mark.parametrize("kind", ["text/event-stream; charset=utf-8", "application/json", "**REDACTED**"])
+def test_a_stream_is_cut_into_events_at_a_modelled_pace(tmp_path: Path, kind: str) -> None:
+    path = written(tmp_path, vcr(exchange(answer={"string": STREAM}, headers={"content-type": kind})))
+    answer = only(path).answer
+    assert [event.data for event in answer.events] == [part.encode() + b"\n\n" for part in STREAM.split("\n\n")[:-1]]
+    assert answer.streams
+    assert answer.head_after_ms > 0
+    assert [event.after_ms for event in answer.events] == [0, 22.2, 22.2]
+    made = importers.as_cassette(importers.read(path), path)
+    assert (made.source, made.timing) == (cassette.Source.IMPORTED, "modelled")
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("https://eu.api.openai.com/v1/chat/completions", "/v1/chat/completions"),
+        ("https://x.openai.azure.com//openai/deployments/d/chat/completions?api-version=2024-10-21", "/openai/deployments/d/chat/completions"),
+        ("https://x.services.ai.azure.com/openai/v1/chat/completions", "/openai/v1/chat/completions"),
+    ],
+)  # fmt: skip
+def test_an_address_keeps_its_form_and_loses_its_resource(tmp_path: Path, uri: str, path: str) -> None:
+    found = written(tmp_path, vcr(exchange(uri=uri)))
+    assert only(found).request.raw_path == path
+    assert "x.openai" not in cassette.dump(importers.as_cassette(importers.read(found), Path("a.yaml")))
+
+
+@pytest.mark.parametrize(
+    ("asked", "backend", "path"),
+    [
+        (ASKED, Backend.OPENAI, "/v1/chat/completions"),
+        (ASKED, Backend.AZURE, "/openai/v1/chat/completions"),
+        ({"model": "gpt-4o", "input": "x"}, Backend.OPENAI, "/v1/responses"),
+        ({"model": "text-embedding-3-small", "input": "x"}, Backend.OPENAI, "/v1/embeddings"),
+    ],
+)
+def test_where_the_address_was_not_kept_the_body_tells(
+    tmp_path: Path, asked: dict[str, Any], backend: Backend, path: str
+) -> None:
+    found = written(tmp_path, vcr(exchange(uri="**REDACTED**", body=json.dumps(asked))))
+    assert only(found, backend).request.raw_path == path
+    assert importers.read(found).refused[0].reason.startswith("whose traffic **REDACTED** is cannot be told")
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (vcr(exchange(uri="https://api.openai.com/v1/completions")), "POST /v1/completions is no operation that is answered here"),
+        (vcr(exchange(uri="https://example.com/v1/chat/completions")), "whose traffic https://example.com/v1/chat/completions is"),
+        (vcr(exchange(uri="https://api.groq.com/openai/v1/chat/completions")), "whose traffic https://api.groq.com"),
+        (vcr(exchange(status="fine")), "its answer has no status"),
+        (vcr(exchange(answer={"string": b"\x1f\x8bbroken"})), "its body is packed, and broken"),
+        (vcr(exchange(answer={"string": b"\x0b\x02"}, headers={"content-encoding": "br"})), "packed with br"),
+        (vcr(exchange(answer={"base64_string": "a"})), "its body is no base64"),
+        (vcr(exchange(answer=7)), "its body is int, which says nothing"),
+        (vcr({"request": {}}), "its answer is missing"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_imported_is_named_by_entry_and_the_rest_is_kept(
+    tmp_path: Path, document: dict[str, Any], reason: str
+) -> None:
+    document["interactions"].append(exchange())
+    reading = importers.read(written(tmp_path, document))
+    assert [each.entry for each in reading.refused] == [1]
+    assert reason in reading.refused[0].reason
+    assert len(reading.interactions) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.yaml", b"a: [", "neither YAML nor JSON: while parsing"),
+        ("a.json", b"{", "neither YAML nor JSON: Expecting"),
+        ("a.yaml", b"\xff", "no UTF-8 at byte 0"),
+        ("a.yaml.gz", b"\x1f\x8b\x08broken", "is no whole gzip file"),
+        ("a.yaml", b"a: !!python/object/apply:os.system [ls]", "holds a Python object (object/apply:os.system)"),
+        ("a.json", b"[1]", "no recording of a known tool"),
+        ("a.yaml", b"", "no recording of a known tool"),
+    ],
+)
+def test_what_is_no_recording_is_refused_as_a_whole(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    (refused,) = importers.read(tmp_path / name).refused
+    assert refused.entry is None
+    assert reason in refused.reason
+
+
+def test_tags_that_are_plain_data_are_read(tmp_path: Path) -> None:
+    text = yaml.safe_dump(vcr(exchange())).replace("method: POST", "method: !!python/unicode POST")
+    body = base64.b64encode(ANSWER.encode()).decode()
+    text = text.replace(f"body: '{ANSWER}'", f"body: !binary {body}")
+    (tmp_path / "a.yaml").write_text(text)
+    assert only(tmp_path / "a.yaml").answer.body == ANSWER.encode()
+
+
+def test_secrets_are_taken_out_and_counted_by_kind(tmp_path: Path) -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+    key = "sk-proj-" + "a1" * 20
+    asked = {"model": "m", "messages": [{"role": "user", "content": f"{key} and {token}"}]}
+    entry = exchange(
+        body=json.dumps(asked), headers={**JSON, "set-cookie": "x", "date": "Fri, 17 Oct 2025 18:00:13 GMT"}
+    )
+    entry["request"]["headers"] = {"authorization": f"Bearer {key}"}
+    reading = importers.read(written(tmp_path, vcr(entry)))
+    text = cassette.dump(importers.as_cassette(reading, Path("a.yaml")))
+    assert key not in text
+    assert token.rpartition(".")[2] not in text
+    assert "set-cookie" not in text
+    assert dict(reading.secrets) == {"OpenAI key": 2, "JSON Web Token": 1}
+    assert reading.date == "2025-10-17"
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["cassette", "import", *arguments])
+    return result.exit_code, result.output
+
+
+def test_the_command_writes_cassettes_and_says_what_it_left_out(tmp_path: Path) -> None:
+    (tmp_path / "from" / "deep").mkdir(parents=True)
+    written(tmp_path / "from", vcr(exchange(), exchange(uri="https://api.openai.com/v1/completions")), "grüße.yaml")
+    written(tmp_path / "from" / "deep", exchange(), "b.json")
+    status, text = run(str(tmp_path / "from"), "--to", str(tmp_path / "to"))
+    assert status == 1
+    assert "grüße#2: not imported: POST /v1/completions is no operation" in text
+    assert "2 interactions in 2 cassettes; 1 not imported" in text
+    assert len(cassette.load(tmp_path / "to" / "grüße.yaml").interactions) == 1
+    assert run(str(tmp_path / "from" / "deep"), "--to", str(tmp_path / "again"))[0] == 0
+
+
+def test_a_cassette_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    source = written(tmp_path, vcr(exchange()), "a.yaml")
+    assert run(str(source), "--to", str(tmp_path / "to"))[0] == 0
+    assert run(str(source), "--to", str(tmp_path / "to"))[0] == 0
+    target = tmp_path / "to" / "a.yaml"
+    target.write_text(target.read_text() + "# mine\n")
+    status, text = run(str(source), "--to", str(tmp_path / "to"))
+    assert (status, "is there already, and another one" in text) == (1, True)
+    assert target.read_text().endswith("# mine\n")
+
+
+def test_a_wrong_path_is_said(tmp_path: Path) -> None:
+    status, text = run(str(tmp_path / "nowhere"), "--to", str(tmp_path))
+    assert (status, "nothing to import at" in text) == (1, True)
