@@ -71,8 +71,8 @@ def words(text: str) -> list[str]:
 def count_messages(messages: Iterable[Any], model: str) -> int:
     """How many tokens a chat's messages are: 3 for each, 1 more for a name, 3 for the beginning of the answer.
 
-    Exact for texts of gpt-4o and its like. Source: "How to count tokens with tiktoken", OpenAI's cookbook (2024-07).
-    Images count nothing, tool calls as their JSON would.
+    Exact for texts of gpt-4o and its like; gpt-5 counts one less, as a whole. Images count nothing, tool calls as their
+    JSON would. Source: "How to count tokens with tiktoken", OpenAI's cookbook (2024-07); 27 recorded chats, 2023 to 2026.
     """
     total = 3
     for message in messages:
