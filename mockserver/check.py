@@ -12,7 +12,7 @@ from mockserver.cassette import Cassette, CassetteError, Source
 from mockserver.judge import violations
 from mockserver.library import ConflictError, Library, is_scenario
 from mockserver.question import parse_ignore
-from mockserver.redact import secret_kinds
+from mockserver.redact import Redaction
 from mockserver.stub import StubError, load_stubs
 
 
@@ -70,7 +70,7 @@ def findings(
 def _about(loaded: Cassette, name: str, library: Library) -> Iterator[Finding]:
     for number, interaction in enumerate(loaded.interactions, 1):
         where = f"{name}#{number}"
-        for kind, count in secret_kinds(interaction).items():
+        for kind, count in Redaction().kinds(interaction).items():
             yield Finding(where, "secret", f"{kind}, {count} time{'s' * (count != 1)}")
         for violation in violations(interaction.request, interaction.answer):
             yield Finding(where, "contract", str(violation), problem=loaded.source is Source.AUTHORED)

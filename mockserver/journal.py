@@ -10,6 +10,7 @@ from typing import overload
 
 from mockserver.exchange import Answer, Request
 from mockserver.matching import Miss
+from mockserver.redact import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,14 @@ class Journal(Sequence[Entry]):
         self._count = 0
 
     def open(self, at_s: float, request: Request, answer: Answer | None, miss: Miss | None = None) -> Entry:
-        """The new entry for an exchange that has begun; numbers count from 1 and never repeat."""
+        """The new entry for an exchange that has begun; numbers count from 1 and never repeat.
+
+        It has the request as it came; what the journal keeps has no credentials in its headers.
+        """
         with self._lock:
             self._count += 1
             entry = Entry(self._count, at_s, request, answer, miss)
-            self._entries[entry.number] = entry
+            self._entries[entry.number] = replace(entry, request=shown(request))
             self._bytes += _size(entry)
             self._trim()
         return entry
@@ -63,7 +67,7 @@ class Journal(Sequence[Entry]):
         closed = replace(entry, end=end, events_sent=events_sent, took_s=took_s, answer=answer or entry.answer)
         with self._lock:
             if entry.number in self._entries:
-                self._entries[entry.number] = closed
+                self._entries[entry.number] = replace(closed, request=shown(closed.request))
                 self._bytes += _size(closed) - _size(entry)
                 self._trim()
         return closed

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 from contracts.operations import Address, address_of
 from mockserver.exchange import Request
+from mockserver.redact import clean
 
 #: Keys of a request body that change nothing in what the model sees.
 IGNORED_KEYS = frozenset(
@@ -78,7 +79,7 @@ def question_of(request: Request, ignores: Iterable[Ignore] = ()) -> Question:
 
     Key order, white space, the spelling of numbers, a text given as one text part, keys that are null or have the
     service's own default, and the three Azure address forms of one deployment make no difference; OpenAI and Azure
-    never meet.
+    never meet. Secrets and names are as a recording has them: taken out.
     """
     address = address_of(request.method, request.raw_path, request.query)
     body = request.json_object()
@@ -86,7 +87,7 @@ def question_of(request: Request, ignores: Iterable[Ignore] = ()) -> Question:
         seen: Any = {"text": request.body.decode("utf-8", "replace")} if request.body else {}
     else:
         defaults = address.operation.defaults if address.operation else {}
-        seen = _without(_canonical(_counted(body, defaults)), tuple(ignores))
+        seen = _without(clean(_canonical(_counted(body, defaults))), tuple(ignores))
     content = {
         "backend": address.backend.value,
         "operation": address.operation.name if address.operation else f"{request.method} {request.raw_path}",

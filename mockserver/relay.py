@@ -19,7 +19,7 @@ from contracts.operations import Backend, address_of
 from mockserver import cassette
 from mockserver.clock import Clock
 from mockserver.exchange import Answer, End, Event, Headers, Interaction, Request, first, is_event_stream, split_events
-from mockserver.redact import redacted
+from mockserver.redact import Redaction
 
 #: Headers of one connection, never passed on. Source: RFC 9110, section 7.6.1.
 HOP_BY_HOP = frozenset(
@@ -168,7 +168,7 @@ class Recorder:
             return None
         sent = [value.removeprefix("Bearer").strip() for name, value in request.headers if name in _KEY_HEADERS]
         secrets = [*(key for key in self._keys.values() if key), *sent]
-        interaction = redacted(Interaction(_readable(request), answer), secrets)
+        interaction = Redaction.of(secrets).interaction(Interaction(_readable(request), answer))
         kind = f"OpenAI-compatible ({first(answer.headers, 'server') or 'unnamed'})"
         async with self._lock:
             path = await asyncio.to_thread(_file_for, self._folder, interaction)

@@ -23,6 +23,7 @@ from mockserver.latency import Latency
 from mockserver.library import Library
 from mockserver.matching import Miss
 from mockserver.question import Question, last_prompt, question_of
+from mockserver.redact import clean
 from mockserver.say import SAYABLE, Said, expand
 from mockserver.stub import Stub
 
@@ -218,10 +219,14 @@ class Simulation:
     def _missed(self, miss: Miss) -> Answer:
         """The 404 that explains a miss."""
         alike = 1 + sum(1 for entry in self.journal.misses() if entry.miss and same_reason(entry.miss, miss))
-        details = {
-            "nearest": miss.nearest,
-            "differences": [{"field": each.field, "wanted": each.wanted, "got": each.got} for each in miss.differences],
-        }
+        details = clean(
+            {
+                "nearest": miss.nearest,
+                "differences": [
+                    {"field": each.field, "wanted": each.wanted, "got": each.got} for each in miss.differences
+                ],
+            }
+        )
         return _error("mockserver_miss", explain(miss, alike), **details)
 
 
@@ -231,8 +236,12 @@ def same_reason(one: Miss, other: Miss) -> bool:
 
 
 def explain(miss: Miss, alike: int = 1) -> str:
-    """What was asked, why no recording fits, the nearest one field by field, and what to do; `alike` counts the misses
-    of this run that have this one reason."""
+    """What was asked, why no recording fits, the nearest one field by field, and what to do, without secrets; `alike`
+    counts the misses of this run that have this one reason."""
+    return str(clean(_explained(miss, alike)))
+
+
+def _explained(miss: Miss, alike: int) -> str:
     if miss.reason:
         return miss.reason
     asked = f"No recording fits {miss.request.method} {miss.request.raw_path} ({miss.question})."

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from mockserver.journal import Entry
+from mockserver.redact import clean
 from mockserver.simulation import Simulation
 from mockserver.stub import StubError, parse_stub
 
@@ -61,8 +62,8 @@ def _shown(entry: Entry) -> dict[str, Any]:
     return {
         "number": entry.number,
         "method": entry.request.method,
-        "target": entry.request.target,
-        "body": entry.request.json_object() or body,
+        "target": clean(entry.request.target),
+        "body": clean(entry.request.json_object() or body),
         "status": entry.answer.status if entry.answer else None,
         "decided_by": entry.decided_by,
         "end": entry.end,

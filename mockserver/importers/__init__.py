@@ -22,7 +22,7 @@ from mockserver.exchange import Answer, Event, Interaction, Request, first, is_e
 from mockserver.importers import langchain, ruby_vcr, testagent, vcr
 from mockserver.importers.raw import Raw, RawError
 from mockserver.latency import Latency
-from mockserver.redact import redacted, secret_kinds
+from mockserver.redact import Redaction
 
 SUFFIXES = (".yaml.gz", ".yml.gz", ".json.gz", ".yaml", ".yml", ".json")
 _FORMATS: tuple[Callable[[Any], list[Callable[[], Raw]] | None], ...] = (
@@ -83,8 +83,8 @@ def read(path: Path, backend: Backend | None = None) -> Reading:
         except RawError as error:
             refused.append(Refused(number, str(error)))
             continue
-        secrets += secret_kinds(interaction)
-        interactions.append(redacted(interaction))
+        secrets += Redaction().kinds(interaction)
+        interactions.append(Redaction().interaction(interaction))
         dates.append(_day(first(raw.headers, "date")))
     return Reading(tuple(interactions), tuple(refused), next(filter(None, dates), ""), secrets)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mockserver.exchange import Answer, Event, Headers, Interaction, Request
-from mockserver.redact import redacted
+from mockserver.redact import Redaction
 from mockserver.relay import Tape
 from tests.unit.examples import FakeClock
 
@@ -81,7 +81,7 @@ def test_only_harmless_headers_and_no_known_key_are_kept() -> None:
         ),
         (Event(3, b"you said sk-12345"),),
     )
-    kept = redacted(Interaction(request, answer), ["sk-12345", "", "e"])
+    kept = Redaction.of(["sk-12345", "", "e"]).interaction(Interaction(request, answer))
     assert kept.request.headers == (("content-type", "application/json"),)
     assert kept.answer.headers == (("content-type", "application/json"), ("x-ratelimit-limit-requests", "5"))
     assert kept.request.query == "api-version=1&api-key=REDACTED&x=1"

@@ -1,0 +1,144 @@
+"""Secrets and names: found by their form, wherever they stand, and nothing else touched."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from mockserver.exchange import Answer, Event, Interaction
+from mockserver.question import question_of
+from mockserver.redact import Redaction, clean, shown
+from tests.unit.canaries import CANARIES, NOT_SECRET
+from tests.unit.examples import chat
+
+SSE = (("content-type", "text/event-stream"),)
+
+
+def delta(text: str, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, **more}
+    return b"data: " + json.dumps({"id": "chatcmpl-1", "choices": [choice]}, ensure_ascii=False).encode() + b"\n\n"
+
+
+def streamed(*pieces: str, **more: Any) -> Interaction:
+    return Interaction(chat(), Answer(200, SSE, tuple(Event(7, delta(each, **more)) for each in pieces)))
+
+
+def said(interaction: Interaction) -> str:
+    events = [json.loads(event.data.removeprefix(b"data: ")) for event in interaction.answer.events]
+    return "".join(event["choices"][0]["delta"]["content"] for event in events)
+
+
+@pytest.mark.parametrize("kind", CANARIES)
+def test_a_secret_in_a_prompt_and_in_an_answer_is_taken_out(kind: str) -> None:
+    secret = CANARIES[kind]
+    body = json.dumps({"said": f"Use {secret}, please"}).encode()
+    interaction = Interaction(chat(f"It is {secret}."), Answer(200, (), (Event(0, body),)))
+    kept = Redaction().interaction(interaction)
+    for text in (kept.request.body, kept.answer.body):
+        assert secret.encode() not in text
+        assert json.dumps(secret)[1:-1].encode() not in text
+        json.loads(text)
+    assert Redaction().kinds(interaction)[kind] == 2
+    assert not Redaction().kinds(kept)
+
+
+@pytest.mark.parametrize("kind", CANARIES)
+def test_a_secret_that_events_share_is_taken_out_wherever_it_is_cut(kind: str) -> None:
+    secret = CANARIES[kind]
+    text = f"It is {secret}, Grüße"
+    whole = Redaction().text(text)
+    for cut in range(7, 6 + len(secret)):
+        interaction = streamed(text[:cut], text[cut:])
+        kept = Redaction().interaction(interaction)
+        assert said(kept) == whole
+        assert [event.after_ms for event in kept.answer.events] == [7, 7]
+    letters = Redaction().interaction(streamed(*text))
+    assert (said(letters), len(letters.answer.events)) == (whole, len(text))
+    assert Redaction().kinds(streamed(*text))[kind] == 1
+
+
+@pytest.mark.parametrize("text", NOT_SECRET)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert Redaction().text(text) == text
+    assert Redaction().interaction(streamed(*text)).answer == streamed(*text).answer
+
+
+def test_known_keys_are_taken_out_whatever_their_form_and_across_events() -> None:
+    redaction = Redaction.of(["hunter2-hunter2", "", "short"])
+    kept = redaction.interaction(streamed("my hunter2", "-hun", "ter2 and short"))
+    assert said(kept) == "my REDACTED and short"
+
+
+def test_arguments_of_two_calls_are_never_mixed() -> None:
+    key = CANARIES["AWS access key"]
+
+    def call(index: int, piece: str) -> bytes:
+        function = {"arguments": piece}
+        choice = {"index": 0, "delta": {"tool_calls": [{"index": index, "function": function}]}}
+        return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+    events = [call(0, key[:9]), call(1, "AKIA"), call(0, key[9:]), call(1, "none")]
+    kept = Redaction().interaction(Interaction(chat(), Answer(200, SSE, tuple(Event(0, each) for each in events))))
+    assert [event.data for event in kept.answer.events] == [
+        call(0, "REDACTED"),
+        call(1, "AKIA"),
+        call(0, ""),
+        call(1, "none"),
+    ]
+
+
+def test_tokens_do_not_spell_out_what_was_taken_out() -> None:
+    key = CANARIES["AWS access key"]
+    entry = {"token": key[:9], "logprob": -0.1, "bytes": list(key[:9].encode()), "top_logprobs": []}
+    kept = Redaction().interaction(streamed(key[:9], key[9:], logprobs={"content": [entry], "refusal": None}))
+    assert key[:9].encode() not in kept.answer.body
+    assert said(kept) == "REDACTED"
+
+
+def test_a_person_has_the_same_name_every_time_and_another_one_another() -> None:
+    one, same, other = (Redaction().text(each) for each in ("Ada@Corp.com", "ada@corp.com", "bob@corp.com"))
+    assert one == same != other
+    assert one.endswith("@example.com")
+    assert Redaction().text(one) == one
+
+
+def test_a_request_with_a_secret_finds_its_recording() -> None:
+    asked = chat(f"Mail ada@corp.com with {CANARIES['GitHub token']}")
+    kept = Redaction().interaction(Interaction(asked, Answer(200)))
+    assert kept.request.body != asked.body
+    assert question_of(asked).fingerprint == question_of(kept.request).fingerprint
+    other = chat(f"Mail bob@corp.com with {CANARIES['GitHub token']}")
+    assert question_of(asked).fingerprint != question_of(other).fingerprint
+
+
+def test_what_is_shown_has_no_credentials_but_says_that_they_were_there() -> None:
+    request = chat(key="sk-1")
+    assert shown(request).header("authorization") == "REDACTED"
+    assert shown(request).header("content-type") == "application/json"
+    assert clean({"a": [CANARIES["AWS access key"], 1]}) == {"a": ["REDACTED", 1]}
+
+
+def test_ids_vectors_and_what_is_encrypted_stay() -> None:
+    vector = base64.b64encode(bytes(range(256)) * 24).decode()
+    body = {
+        "id": "resp_0ca3f598125653cf01693c1f21bf8c819596a078608d16a52d",
+        "encrypted_content": "gAAAAABpzorVRpbnZOYp5LlfC6IRb_i2RYcRxPEms2SExjVmxPtxbthqfMDz8OJhbUo2JM-R7yPthPmV8bU",
+        "obfuscation": "sk3xAKIAxyz",
+        "embedding": vector,
+        "call_id": "call_abcDEF123456",
+    }
+    interaction = Interaction(chat(), Answer(200, (), (Event(0, json.dumps(body).encode()),)))
+    assert Redaction().interaction(interaction).answer == interaction.answer
+
+
+def test_a_large_body_without_secrets_costs_no_search() -> None:
+    import time
+
+    text = "a word and another, nothing else at all; " * 750_000
+    started = time.process_time()
+    assert Redaction().text(text) == text
+    assert len(text) > 30_000_000
+    assert time.process_time() - started < 60  # a bound for a search gone quadratic, no measure
