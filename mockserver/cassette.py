@@ -115,6 +115,15 @@ def parse_yaml(path: Path, text: bytes) -> object:
         raise CassetteError(path, None, f"no YAML: {' '.join(str(error).split())}") from error
 
 
+def is_scenario(text: bytes) -> bool:
+    """Whether the YAML's top level is a list, so that it is no cassette; broken YAML is left to whoever reads it next."""
+    try:
+        events = yaml.parse(text, Loader=yaml.CSafeLoader)
+        return any(isinstance(event, yaml.SequenceStartEvent) for _, event in zip(range(3), events, strict=False))
+    except yaml.YAMLError:
+        return False
+
+
 def dump(cassette: Cassette) -> str:
     """The file for a cassette, in the one form we write: interactions last, bodies as readable blocks."""
     metadata = {"format": FORMAT, "source": cassette.source.value}
@@ -139,6 +148,12 @@ def write(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def recorded(interactions: Sequence[Interaction], *, upstream: str) -> Cassette:
+    """A cassette of what was recorded today."""
+    today = datetime.now(UTC).date().isoformat()
+    return Cassette(Source.RECORDED, tuple(interactions), upstream, today, f"dress-rehearsal {__version__}")
+
+
 def append(path: Path, interaction: Interaction, *, upstream: str) -> int:
     """Add a recorded interaction to a file, new or not, and say which of the file's it is, from 1.
 
@@ -148,9 +163,7 @@ def append(path: Path, interaction: Interaction, *, upstream: str) -> int:
         CassetteError: the file is there but is no cassette, or holds something else than recordings.
     """
     if not path.exists():
-        today = datetime.now(UTC).date().isoformat()
-        new = Cassette(Source.RECORDED, (interaction,), upstream, today, f"dress-rehearsal {__version__}")
-        write(path, dump(new))
+        write(path, dump(recorded((interaction,), upstream=upstream)))
         return 1
     text = path.read_text(encoding="utf-8")
     old = parse(path, text.encode())

@@ -10,9 +10,9 @@ from pathlib import Path
 from mockserver import cassette
 from mockserver.cassette import Cassette, CassetteError, Source
 from mockserver.judge import violations
-from mockserver.library import ConflictError, Library, is_scenario
+from mockserver.library import ConflictError, Library
 from mockserver.question import parse_ignore
-from mockserver.redact import Redaction
+from mockserver.redact import Redaction, personal_headers
 from mockserver.stub import StubError, load_stubs
 
 
@@ -53,7 +53,7 @@ def findings(
     for name, path in cassette.files(paths):
         text = path.read_bytes()
         try:
-            if is_scenario(text):
+            if cassette.is_scenario(text):
                 names = [each.name for each in load_stubs(path, text.decode(), name)]
                 yield from _unused(names, used)
                 continue
@@ -72,6 +72,8 @@ def _about(loaded: Cassette, name: str, library: Library) -> Iterator[Finding]:
         where = f"{name}#{number}"
         for kind, count in Redaction().kinds(interaction).items():
             yield Finding(where, "secret", f"{kind}, {count} time{'s' * (count != 1)}")
+        for header in personal_headers((*interaction.request.headers, *interaction.answer.headers)):
+            yield Finding(where, "secret", f"header {header}")
         for violation in violations(interaction.request, interaction.answer):
             yield Finding(where, "contract", str(violation), problem=loaded.source is Source.AUTHORED)
         try:

@@ -14,7 +14,8 @@ from mockserver.connection import Connection, Receive, Scope, Send
 from mockserver.exchange import Answer, End, Headers, Request, json_answer
 from mockserver.journal import Entry
 from mockserver.play import play
-from mockserver.relay import HOP_BY_HOP, LAST_WORD, LiveAnswer, Recorder, Tape, Upstream, UpstreamError
+from mockserver.recorder import Recorder
+from mockserver.relay import HOP_BY_HOP, LAST_WORD, LiveAnswer, Tape, Upstream, UpstreamError
 from mockserver.simulation import Simulation
 from mockserver.swa.rules import Action, Decision
 from mockserver.swa.site import Site
@@ -125,7 +126,7 @@ class ModelFront(Front):
 
         async def hand_on() -> None:
             nonlocal tape
-            async with recorder.ask(entry.request) as live:
+            async with recorder.endpoint.ask(entry.request) as live:
                 tape = Tape(live.status, live.headers, asked_s=entry.at_s, clock=self._simulation.clock)
                 await _hand_on(connection, live, tape.add)
                 tape.end()
@@ -133,28 +134,33 @@ class ModelFront(Front):
         try:
             await connection.until_gone(hand_on())
         except UpstreamError as error:
-            return await self._broke_off(connection, entry, str(error), tape)
+            if tape is None:
+                fault = _fault_of_ours(502, "the upstream could not be asked", str(error))
+                return await self._play(connection, entry, fault)
+            # It broke off: the client learns it as from the upstream itself.
+            answer = replace(tape.answer(), end=End.RESET)
+            answer = replace(answer, decided_by=await self._kept(recorder, entry.request, answer, str(error)))
+            await connection.end(End.RESET)
+            return self._close(entry, End.RESET, len(answer.events), answer)
         if tape is None or not tape.whole:
-            return self._close(entry, "client left", 0, Answer(0, decided_by="not recorded: the client left"))
+            came = len(tape.answer().events) if tape else 0
+            left = f"not recorded: the client left after {came} event{'s' * (came != 1)}, and so did we"
+            return self._close(entry, "client left", came, Answer(tape.status if tape else 0, decided_by=left))
         answer = tape.answer()
-        name = "not kept"
-        try:
-            if interaction := await recorder.keep(entry.request, answer):
-                name, kept = interaction
-                self._simulation.library.add(name, kept)
-                name = f"recorded as {name}"
-        except (OSError, ValueError) as error:
-            name = f"not kept: {error}"
+        name = await self._kept(recorder, entry.request, answer, f"a {answer.status} may pass")
         await connection.finish()
         return self._close(entry, End.EOF, len(answer.events), replace(answer, decided_by=name))
 
-    async def _broke_off(self, connection: Connection, entry: Entry, reason: str, tape: Tape | None) -> Entry:
-        """Nothing came, or not all: the client learns it as from the upstream itself, and nothing is kept."""
-        if tape is None:
-            return await self._play(connection, entry, _fault_of_ours(502, "the upstream could not be asked", reason))
-        answer = replace(tape.answer(), end=End.RESET, decided_by=f"not recorded: {reason}")
-        await connection.end(End.RESET)
-        return self._close(entry, End.RESET, len(answer.events), answer)
+    async def _kept(self, recorder: Recorder, request: Request, answer: Answer, why_not: str) -> str:
+        """Write an answer down, unless it is passing trouble, and answer with it from now on; what became of it."""
+        if not recorder.keeps(answer):
+            return f"not kept: {why_not} (--keep-errors keeps it)"
+        try:
+            kept = await recorder.keep(request, answer)
+            self._simulation.library.add(kept.name, kept.interaction)
+        except (OSError, ValueError) as error:
+            return f"not kept: {error}"
+        return str(kept)
 
     def _close(self, entry: Entry, end: str, sent: int, answer: Answer | None = None) -> Entry:
         took_s = self._simulation.clock.now() - entry.at_s

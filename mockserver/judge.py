@@ -23,7 +23,7 @@ def violations(request: Request, answer: Answer) -> tuple[Violation, ...]:
         except ValueError:
             return (Violation("", "no-json", "the body is no JSON"),)
         return (*answer_violations(address, body), *impossible(operation, asked, body))
-    events = [parsed for event in answer.events if (parsed := _payload(event.data)) is not None]
+    events = [parsed for event in answer.events if (parsed := payload(event.data)) is not None]
     found = [violation for event in events for violation in event_violations(address, event)]
     if operation.event_union:
         whole: dict[str, Any] = next(
@@ -34,7 +34,7 @@ def violations(request: Request, answer: Answer) -> tuple[Violation, ...]:
     return (*found, *impossible(operation, asked, whole))
 
 
-def _payload(event: bytes) -> dict[str, Any] | None:
+def payload(event: bytes) -> dict[str, Any] | None:
     """The JSON object of a server-sent event; None of a comment, of `[DONE]`, and of anything else."""
     lines = [line.removeprefix(b"data:").strip() for line in event.splitlines() if line.startswith(b"data:")]
     try:

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from contracts.operations import Backend
 from contracts.violations import Violation
 from mockserver import cassette
@@ -102,7 +100,7 @@ def load_library(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Li
     for short, path in cassette.files(directories):
         name = short if names.setdefault(short, path) == path else str(path)
         text = path.read_bytes()
-        if is_scenario(text):
+        if cassette.is_scenario(text):
             library.scenario += load_stubs(path, text.decode(), name)
         else:
             loaded = cassette.parse(path, text)
@@ -116,15 +114,6 @@ def load_library(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Li
                 library.add(f"{name}#{number}", interaction)
         library.files += 1
     return library
-
-
-def is_scenario(text: bytes) -> bool:
-    """Whether the YAML's top level is a list, so that it is no cassette; broken YAML is left to whoever reads it next."""
-    try:
-        events = yaml.parse(text, Loader=yaml.CSafeLoader)
-        return any(isinstance(event, yaml.SequenceStartEvent) for _, event in zip(range(3), events, strict=False))
-    except yaml.YAMLError:
-        return False
 
 
 def _file(name: str) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mockserver.last_run import MISSED, USED
+
 if TYPE_CHECKING:  # the product is imported when a fixture is asked for, not with every pytest run
     from playwright.sync_api import BrowserContext, Page
 
@@ -22,10 +24,10 @@ if TYPE_CHECKING:  # the product is imported when a fixture is asked for, not wi
 
 _MODEL: pytest.StashKey[Model] = pytest.StashKey()
 _SINCE: pytest.StashKey[int] = pytest.StashKey()
-_USED = pytest.StashKey[set[str]]()
+#: What this run leaves behind, by its key in pytest's cache.
+_LEFT = pytest.StashKey[dict[str, list[Any]]]()
+_RAN = pytest.StashKey[bool]()
 _MARK = "expects_miss"
-#: Where pytest's cache keeps the names of the stubs that answered in the last run, for `cassette check --unused`.
-USED_IN_CACHE = "mockserver/used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +79,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.addinivalue_line("markers", f"{_MARK}: the test wants a request that no stub fits")
-    config.stash[_USED] = set()
+    config.stash[_LEFT] = {USED: [], MISSED: []}
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep which stubs answered in this run; a worker of pytest-xdist hands them to the one who started it."""
-    names = session.config.stash[_USED]
-    used = sorted(names)
+    """Keep which stubs answered in this run, and what none answered, for the commands that work on cassettes; a worker
+    of pytest-xdist hands it to the one who started it."""
+    left = session.config.stash[_LEFT]
     if (handed_over := getattr(session.config, "workeroutput", None)) is not None:
-        handed_over[USED_IN_CACHE] = used
-    elif used and session.config.cache is not None:
-        session.config.cache.set(USED_IN_CACHE, used)
+        handed_over |= left
+    elif session.config.stash.get(_RAN, False) and session.config.cache is not None:
+        for key, value in left.items():
+            session.config.cache.set(key, value)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take what a worker of pytest-xdist hands over."""
-    node.config.stash[_USED].update(getattr(node, "workeroutput", {}).get(USED_IN_CACHE, ()))
+    node.config.stash[_RAN] = True
+    for key, value in node.config.stash[_LEFT].items():
+        value.extend(each for each in getattr(node, "workeroutput", {}).get(key, ()) if each not in value)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +113,8 @@ def mock_model(request: pytest.FixtureRequest) -> Iterator[Model]:
         request.config.stash[_MODEL] = model
         yield model
         del request.config.stash[_MODEL]
-        request.config.stash[_USED].update(model.simulation.used)
+        request.config.stash[_LEFT][USED].extend(sorted(model.simulation.used))
+        request.config.stash[_RAN] = True
 
 
 @pytest.fixture
@@ -178,10 +184,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         result = yield
     except Exception as error:
         if text := _misses(item):
+            _keep_misses(item)
             error.add_note(text)
         raise
     text, wanted = _misses(item), item.get_closest_marker(_MARK) is not None
     if text and not wanted:
+        _keep_misses(item)
         pytest.fail(text, pytrace=False)
     if wanted and not text:
         pytest.fail(f"marked {_MARK}, but every request was answered", pytrace=False)
@@ -203,6 +211,16 @@ def _misses(item: pytest.Item) -> str:
         else:
             alike.append(entry)
     return "\n\n".join(explain(_miss(each[0]), len(each)) for each in reasons)
+
+
+def _keep_misses(item: pytest.Item) -> None:
+    """For `cassette accept` and `record --missing`."""
+    from mockserver.carry import as_json
+
+    model, left = item.config.stash[_MODEL], item.config.stash[_LEFT][MISSED]
+    for entry in model.simulation.journal.misses(item.stash[_SINCE]):
+        kept = as_json(_miss(entry))
+        left += [] if kept in left else [kept]
 
 
 def _miss(entry: Entry) -> Any:

@@ -168,16 +168,20 @@ class Redaction:
         )
 
     def kinds(self, interaction: Interaction) -> Counter[str]:
-        """What is to be taken out of an interaction, by kind; never by value."""
+        """What is to be taken out of an interaction's address and bodies, by kind; never by value."""
         request, answer = interaction.request, interaction.answer
-        headers = " ".join(value for _, value in (*request.headers, *answer.headers))
-        texts = [request.target, headers, request.body.decode("latin-1"), answer.body.decode("latin-1")]
+        texts = [request.target, request.body.decode("latin-1"), answer.body.decode("latin-1")]
         texts += ["".join(channel) for channel in _channels(answer)] if answer.streams else []
         counted = [Counter(form.kind for form, _ in self.found(text)) for text in texts]
-        whole = sum(counted[:4], Counter[str]())
-        for joined in counted[4:]:  # what only shows where events are put together
+        whole = sum(counted[:3], Counter[str]())
+        for joined in counted[3:]:  # what only shows where events are put together
             whole |= joined
         return whole
+
+
+def personal_headers(headers: Headers) -> tuple[str, ...]:
+    """The names of the headers that say who somebody is, or open something."""
+    return tuple(name for name, value in headers if name in _PERSONAL_HEADERS and value != _GONE)
 
 
 def shown(request: Request) -> Request:

@@ -21,7 +21,7 @@ from mockserver.functions.process import FunctionsProcess
 from mockserver.journal import Entry
 from mockserver.latency import Latency, fitted, parse_latency
 from mockserver.library import Library, load_library
-from mockserver.relay import Recorder
+from mockserver.recorder import Credentials, Endpoint, Recorder
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss, Simulation
 from mockserver.swa.personas import Persona, find_persona
@@ -30,7 +30,12 @@ from mockserver.swa.site import load_site
 
 #: What the API asks for where no cassette names a model.
 _DEFAULT_MODEL = "gpt-4o-mini"
-_KEY_VARIABLES = {Backend.OPENAI: "OPENAI_API_KEY", Backend.AZURE: "AZURE_OPENAI_API_KEY"}
+#: Where the key of the real endpoint comes from, beside a prompt; never the command line.
+KEY_VARIABLES = {
+    "openai_key": "OPENAI_API_KEY",
+    "azure_key": "AZURE_OPENAI_API_KEY",
+    "azure_token": "AZURE_OPENAI_AD_TOKEN",
+}
 
 
 class SetUpError(ValueError):
@@ -40,7 +45,8 @@ class SetUpError(ValueError):
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """How the model endpoint answers. `upstream` and the first folder of `cassettes` are where recording asks and writes;
-    `latency` is a profile for what is made up, `fitted` for one like the recordings, empty for the default."""
+    `latency` is a profile for what is made up, `fitted` for one like the recordings, empty for the default;
+    `credentials` open the upstream, None for what the environment has."""
 
     cassettes: tuple[Path, ...] = ()
     on_miss: OnMiss = OnMiss.ERROR
@@ -52,6 +58,8 @@ class ModelOptions:
     deployments: Mapping[str, str] = field(default_factory=dict)
     ignores: tuple[str, ...] = ()
     latency: str = ""
+    credentials: Credentials | None = None
+    keep_errors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +74,37 @@ class AppOptions:
     functions_port: int = 0
 
 
-def model_simulation(options: ModelOptions) -> tuple[Simulation, Recorder | None]:
+def credentials_of(environment: Mapping[str, str]) -> Credentials:
+    """What opens the real endpoint, from the variables that the official SDK reads too."""
+    return Credentials(**{name: environment.get(variable, "") for name, variable in KEY_VARIABLES.items()})
+
+
+def model_simulation(options: ModelOptions, token: str = "") -> tuple[Simulation, Recorder | None]:
     """The simulation for the options, and the recorder where recording was asked for.
+
+    While recording, `token` is the only key accepted: no web page shall spend the real one.
 
     Raises:
         SetUpError: recording without an upstream or a folder.
+        RecordingError: another recorder has the folder, or this is CI.
         CassetteError, StubError, ConflictError, FileNotFoundError: from the cassettes.
         LatencyError: a profile that cannot be read, or nothing to fit one to.
     """
-    recorder = None
+    recorder, api_key = None, options.api_key
     if options.on_miss is OnMiss.RECORD:
         if options.upstream is None or not options.cassettes:
             raise SetUpError("--on-miss record needs --upstream URL to ask and --cassettes DIR to write to")
-        options.cassettes[0].mkdir(parents=True, exist_ok=True)
-        keys = {backend: os.environ.get(name) for backend, name in _KEY_VARIABLES.items()}
-        recorder = Recorder(options.upstream, options.cassettes[0], keys=keys)
+        api_key = api_key or token
+        endpoint = Endpoint(options.upstream, options.credentials or credentials_of(os.environ))
+        secret = (api_key,) if api_key else ()
+        recorder = Recorder(endpoint, options.cassettes[0], keep_errors=options.keep_errors, secrets=secret)
     elif options.upstream is not None:
         raise SetUpError("--upstream is asked only while recording: add --on-miss record")
     library = load_library(options.cassettes, options.ignores)
     simulation = Simulation(
         library,
         on_miss=options.on_miss,
-        api_key=options.api_key,
+        api_key=api_key,
         deployments=options.deployments,
         latency=_latency(options.latency, library),
         clock=SystemClock(options.speed),
@@ -103,14 +120,16 @@ class Model:
     """A model endpoint: bound when made, answering inside `with`."""
 
     def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
-        self.simulation, recorder = model_simulation(options)
         self.token = secrets.token_urlsafe(24)
+        self.simulation, recorder = model_simulation(options, self.token)
+        #: What a client sends as its key.
+        self.api_key = options.api_key or (self.token if recorder else "mock")
         socket = bind(options.port, "the model endpoint", options.port_option)
         self.url = url_of(socket)
         front = ModelFront(
             control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
         )
-        self._servers = Servers((front, socket), at_end=recorder.upstream.close if recorder else None)
+        self._servers = Servers((front, socket), at_end=recorder.close if recorder else None)
 
     def __enter__(self) -> Self:
         self._servers.start()
@@ -214,11 +233,11 @@ def api_environment(model: Model, backend: Backend) -> dict[str, str]:
     return {
         **without_proxy(),
         "AZURE_OPENAI_ENDPOINT": model.url if azure else "",
-        "AZURE_OPENAI_API_KEY": "mock" if azure else "",
+        "AZURE_OPENAI_API_KEY": model.api_key if azure else "",
         "AZURE_OPENAI_DEPLOYMENT": name if azure else "",
         "AZURE_OPENAI_API_VERSION": "",
         "OPENAI_BASE_URL": "" if azure else f"{model.url}/v1",
-        "OPENAI_API_KEY": "" if azure else "mock",
+        "OPENAI_API_KEY": "" if azure else model.api_key,
         "OPENAI_MODEL": "" if azure else name,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import threading
 from collections import Counter
@@ -13,7 +14,8 @@ from contracts import errors
 from contracts.errors import Refusal
 from contracts.operations import Address, Backend, address_of
 from contracts.violations import request_violations
-from mockserver import faults, matching
+from mockserver import faults, matching, tokens
+from mockserver.carry import can_be_carried
 from mockserver.clock import Clock, SystemClock
 from mockserver.exchange import Answer, Event, Request, json_answer
 from mockserver.generate import generate
@@ -26,6 +28,15 @@ from mockserver.question import Question, last_prompt, question_of
 from mockserver.redact import clean
 from mockserver.say import SAYABLE, Said, expand
 from mockserver.stub import Stub
+
+#: Said while recording to whoever does not know this run's token.
+_NOT_YOURS = Refusal(
+    401,
+    (("content-type", "application/json"),),
+    b'{"error":{"message":"This port records from a real endpoint, with a real key. Send this run\'s token as your API '
+    b'key; it is in the file that was named at the start.","type":"mockserver_token","param":null,"code":"mockserver_token"}}',
+    "not this run's token",
+)
 
 
 class OnMiss(StrEnum):
@@ -158,7 +169,9 @@ class Simulation:
         keys = [key for key in ((request.header("api-key") or "").strip() if azure else "", bearer) if key]
         if not keys:
             return errors.missing_key(address)
-        return errors.wrong_key(address, keys[0]) if self._api_key is not None and self._api_key not in keys else None
+        if self._api_key is None or any(hmac.compare_digest(self._api_key.encode(), key.encode()) for key in keys):
+            return None
+        return _NOT_YOURS if self.on_miss is OnMiss.RECORD else errors.wrong_key(address, keys[0])
 
     def _model(self, name: str) -> str:
         """The model behind a deployment's name, where that was said; else the name."""
@@ -268,12 +281,27 @@ def _explained(miss: Miss, alike: int) -> str:
     if alike > 1:
         lines.append(f"{alike} requests in this run miss for this one reason.")
     prompt = _short(json.dumps(last_prompt(miss.request.json_object()) or "…", ensure_ascii=False))
-    lines += [
-        f"  mock_server.say(…, to={prompt})   answers it in a test",
-        f"  - {{when: {{prompt: {prompt}}}, say: …}}   does in a YAML file of --cassettes",
-        "  dress-rehearsal model --on-miss record --upstream URL --cassettes DIR   keeps the real model's answer",
+    ways = [
+        (f"mock_server.say(…, to={prompt})", "answers it in a test"),
+        (f"- {{when: {{prompt: {prompt}}}, say: …}}", "does in a YAML file of --cassettes"),
+        ("dress-rehearsal record --missing …", f"asks the real model ({_tokens(miss) * alike:,} tokens or so to read)"),
     ]
-    return "\n".join(lines)
+    if can_be_carried(miss):
+        file = (miss.nearest or "").rpartition("#")[0]
+        ways.insert(
+            0,
+            (
+                f"dress-rehearsal cassette accept {file}",
+                "keeps the old answer for the new prompt, marked as carried over",
+            ),
+        )
+    return "\n".join([*lines, *(f"  {way}   {what}" for way, what in ways)])
+
+
+def _tokens(miss: Miss) -> int:
+    body = miss.request.json_object() or {}
+    model = str(miss.question.content["model"])
+    return tokens.count_messages(body["messages"], model) if body.get("messages") else tokens.count_input(body, model)
 
 
 def _short(text: str) -> str:

@@ -8,6 +8,7 @@ import click
 
 from mockserver import __version__
 from mockserver.cli.cassettes import cassette_group
+from mockserver.cli.recording import drifted, record
 from mockserver.cli.running import functions, model, site, up
 
 
@@ -18,5 +19,5 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
 
 
-for _command in (up, model, site, functions, cassette_group):
+for _command in (up, model, site, functions, record, cassette_group, drifted):
     main.add_command(_command)

@@ -9,9 +9,13 @@ from pathlib import Path
 import click
 
 from contracts.operations import Backend
-from mockserver import cassette, check, importers
+from mockserver import cassette, check, diff, edit, importers
+from mockserver.carry import CarryError, carried, missed
 from mockserver.cli.explained import PATH, explained
-from mockserver.rehearsal import SetUpError
+from mockserver.exchange import Interaction
+from mockserver.last_run import MISSED, USED, last_run
+from mockserver.question import question_of
+from mockserver.transcript import transcript
 
 
 @click.group("cassette")
@@ -77,7 +81,7 @@ def cassette_check(
 ) -> None:
     """Look for broken form, secrets, conflicts and violations of the contract; exit status 1 if something is to be mended."""
     with explained():
-        used = _used_in_tests() if unused else None
+        used = last_run(USED) if unused else None
         found = list(check.findings(paths, ignores=ignore, used=used, max_age_days=max_age))
     problems = sum(each.problem for each in found)
     if as_json:
@@ -90,16 +94,94 @@ def cassette_check(
         raise SystemExit(1)
 
 
-def _used_in_tests() -> list[str]:
-    """The names of the stubs that answered in pytest's last run here.
+@cassette_group.command("show")
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+def cassette_show(paths: tuple[Path, ...]) -> None:
+    """Print cassettes as conversations; git can do so too, see the README."""
+    with explained():
+        for name, path in _named(paths):
+            if cassette.is_scenario(path.read_bytes()):
+                click.echo(f"{name}   a scenario\n{path.read_text(encoding='utf-8')}")
+                continue
+            loaded = cassette.load(path)
+            notes = [loaded.date, loaded.upstream, loaded.tool, f"timing {loaded.timing}" if loaded.timing else ""]
+            click.echo("   ".join(filter(None, [name, str(loaded.source), *notes])))
+            for number, interaction in enumerate(loaded.interactions, 1):
+                words = transcript(interaction)
+                click.echo(f"\n#{number}  {words.title}")
+                click.echo("\n".join(words.lines()))
+            click.echo()
 
-    Raises:
-        SetUpError: there was none.
-    """
-    path = Path(".pytest_cache", "v", "mockserver", "used")
-    if not path.is_file():
-        raise SetUpError(
-            f"--unused looks at pytest's last run, and there is no {path}; run the tests first, from this folder"
-        )
-    used: list[str] = json.loads(path.read_text(encoding="utf-8"))
-    return used
+
+@cassette_group.command("diff")
+@click.argument("before", type=PATH)
+@click.argument("after", type=PATH)
+@click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+def cassette_diff(before: Path, after: Path, markdown: bool) -> None:
+    """Compare two versions of a cassette or of a folder; exit status 1 if something changed."""
+    with explained():
+        old, new = (_interactions(each) for each in (before, after))
+        if before.is_file() and after.is_file():
+            old, new = ({after.name: next(iter(each.values()), ())} for each in (old, new))
+        found = diff.changed(old, new)
+    if not found:
+        click.echo("Nothing changed.")
+        return
+    click.echo(diff.as_markdown(found) if markdown else diff.as_text(found))
+    raise SystemExit(1)
+
+
+@cassette_group.command("edit")
+@click.argument("path", type=PATH)
+@click.argument("number", type=click.IntRange(1))
+@click.option("--answer", type=PATH, required=True, metavar="FILE", help="The new answer, as text or markdown.")
+def cassette_edit(path: Path, number: int, answer: Path) -> None:
+    """Give interaction NUMBER another answer, cut into events and timed as before; the cassette is authored from then on."""
+    with explained():
+        edited = edit.with_answer(cassette.load(path), number, answer.read_text(encoding="utf-8"), path=path)
+        cassette.write(path, cassette.dump(edited))
+        click.echo(f"{path.name}#{number}: written anew; the cassette is `authored` now, as no model said all of it")
+
+
+@cassette_group.command("accept")
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+def cassette_accept(paths: tuple[Path, ...]) -> None:
+    """Keep old answers for prompts that pytest's last run missed: marked as carried, never for another user message."""
+    with explained():
+        files, done, left = dict(_named(paths)), 0, 0
+        for miss in missed(last_run(MISSED)):
+            name, _, number = miss.nearest.rpartition("#")
+            if name not in files or cassette.is_scenario(files[name].read_bytes()):
+                continue
+            loaded = cassette.load(files[name])
+            if any(
+                question_of(each.request).fingerprint == question_of(miss.request).fingerprint
+                for each in loaded.interactions
+            ):
+                continue  # carried over together with another one
+            try:
+                cassette.write(files[name], cassette.dump(carried(loaded, int(number), miss)))
+            except CarryError as error:
+                click.echo(f"not carried over: {error}", err=True)
+                left += 1
+                continue
+            done += 1
+            click.echo(
+                f"{miss.nearest}: answers the new {', '.join(each.field for each in miss.differences)}; carried over"
+            )
+        click.echo(f"{done} carried over, {left} left")
+        if left or not done:
+            raise SystemExit(1)
+
+
+def _named(paths: tuple[Path, ...]) -> list[tuple[str, Path]]:
+    return list(cassette.files(paths))
+
+
+def _interactions(path: Path) -> dict[str, tuple[Interaction, ...]]:
+    """The interactions of each cassette below a path, by its name."""
+    return {
+        name: cassette.load(each).interactions
+        for name, each in _named((path,))
+        if not cassette.is_scenario(each.read_bytes())
+    }

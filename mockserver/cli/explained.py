@@ -10,11 +10,14 @@ from pathlib import Path
 
 import click
 
+from mockserver.carry import CarryError
 from mockserver.cassette import CassetteError
 from mockserver.functions.process import StartError
+from mockserver.last_run import NoRunError
 from mockserver.latency import LatencyError
 from mockserver.library import ConflictError
 from mockserver.question import IgnoreError
+from mockserver.recorder import RecordingError
 from mockserver.rehearsal import SetUpError
 from mockserver.server import PortTakenError
 from mockserver.stub import StubError
@@ -25,13 +28,16 @@ PATH = click.Path(path_type=Path)
 
 #: What people can mend: each of these says what, where and how in its message.
 _EXPLAINED = (
+    CarryError,
     CassetteError,
     ConfigError,
     ConflictError,
     IgnoreError,
     LatencyError,
+    NoRunError,
     PersonaError,
     PortTakenError,
+    RecordingError,
     SetUpError,
     StartError,
     StubError,

@@ -14,6 +14,7 @@ import click
 from contracts.operations import Backend
 from mockserver import console
 from mockserver.cli.explained import PATH, explained
+from mockserver.cli.recording import credentials_for
 from mockserver.front import SiteFront, Visit
 from mockserver.functions.process import READY, StartError
 from mockserver.journal import Entry
@@ -54,6 +55,7 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="URL",
             help="The real endpoint to record from. Its key: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.",
         ),
+        click.option("--keep-errors", is_flag=True, help="Record a 429, a 5xx and what broke off, too."),
         click.option(
             "--on-miss",
             type=click.Choice([each.value for each in OnMiss]),
@@ -144,6 +146,8 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
     ):
         _say_findings(endpoint)
         _say(f"OPENAI_BASE_URL={endpoint.url}/v1   or azure_endpoint={endpoint.url}")
+        if options["on_miss"] == OnMiss.RECORD:
+            _say(f'OPENAI_API_KEY="$(cat {token_file})"   while recording, no other key is accepted')
         _say(
             f"{len(endpoint.simulation.library)} answers; on a miss: {options['on_miss']}; control: {endpoint.url}/__admin, token in {token_file}"
         )
@@ -226,6 +230,8 @@ def _model(options: dict[str, Any], port: int, port_option: str, **more: Any) ->
         speed=options["speed"],
         ignores=options["ignore"],
         latency=options["latency"],
+        keep_errors=options["keep_errors"],
+        credentials=credentials_for(options["upstream"]) if on_miss is OnMiss.RECORD and options["upstream"] else None,
         port_option=port_option,
         **more,
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -15,10 +18,12 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from mockserver import cassette
+from mockserver import cassette, console
 from mockserver.exchange import End
+from mockserver.recorder import RecordingError
 from mockserver.rehearsal import Model, ModelOptions, SetUpError
 from mockserver.simulation import OnMiss
+from tests.unit.canaries import CANARIES
 
 KEY = "sk-upstream-0123456789"
 EVENTS = [b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % word for word in (b"one", b"two")]
@@ -28,6 +33,7 @@ MESSAGES = [{"role": "user", "content": "Größe? Sag's mir!"}]
 
 @pytest.fixture
 def recording(httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"))
     with Model(options) as model:
@@ -35,7 +41,7 @@ def recording(httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def ask(model: Model) -> Any:
-    client: Any = openai.OpenAI(base_url=f"{model.url}/v1", api_key="the-clients-own", max_retries=0)
+    client: Any = openai.OpenAI(base_url=f"{model.url}/v1", api_key=model.api_key, max_retries=0)
     return client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
 
 
@@ -79,7 +85,7 @@ def test_hands_every_event_on_as_it_comes_and_keeps_the_whole(
     assert seen[0].headers["authorization"] == f"Bearer {KEY}"
     text = path.read_text()
     assert KEY not in text
-    assert "the-clients-own" not in text
+    assert recording.api_key not in text
 
     assert [chunk.choices[0].delta.content for chunk in ask(recording)] == ["one", "two"]
     assert len(seen) == 1
@@ -88,7 +94,7 @@ def test_hands_every_event_on_as_it_comes_and_keeps_the_whole(
 
 def test_the_turns_of_a_conversation_go_into_one_file(recording: Model, httpserver: HTTPServer, tmp_path: Path) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": []})
-    client: Any = openai.OpenAI(base_url=f"{recording.url}/v1", api_key="k")
+    client: Any = openai.OpenAI(base_url=f"{recording.url}/v1", api_key=recording.api_key)
     first = [{"role": "user", "content": "First?"}]
     for messages in (
         first,
@@ -113,7 +119,7 @@ def test_refusals_reach_the_client_and_passing_trouble_is_not_kept(
     answer = httpx2.post(
         f"{recording.url}/v1/chat/completions",
         json={"model": "m", "messages": MESSAGES},
-        headers={"authorization": "Bearer k"},
+        headers={"authorization": f"Bearer {recording.api_key}"},
     )
     assert (answer.status_code, answer.text, answer.headers["retry-after"]) == (
         status,
@@ -142,7 +148,8 @@ def test_an_upstream_that_breaks_off_breaks_off_for_the_client_and_nothing_is_ke
     httpserver.clear()
 
 
-def test_an_upstream_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_an_upstream_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
     with Model(ModelOptions((tmp_path,), OnMiss.RECORD, "http://127.0.0.1:9/v1")) as model:
         with pytest.raises(
             openai.InternalServerError, match=r"The upstream could not be asked: http://127\.0\.0\.1:9/v1"
@@ -195,7 +202,7 @@ def test_a_recording_that_cannot_be_written_is_said_and_the_client_has_its_answe
     answer = httpx2.post(
         f"{recording.url}/v1/chat/completions",
         json={"model": "m", "messages": MESSAGES},
-        headers={"authorization": "Bearer k"},
+        headers={"authorization": f"Bearer {recording.api_key}"},
     )
     assert answer.json() == {"choices": []}
     wait_until_kept(recording)
@@ -213,7 +220,7 @@ def test_what_came_compressed_all_the_same_plays_compressed(
         answer = httpx2.post(
             f"{recording.url}/v1/chat/completions",
             json={"model": "m", "messages": MESSAGES},
-            headers={"authorization": "Bearer k"},
+            headers={"authorization": f"Bearer {recording.api_key}"},
         )
         assert answer.json() == {"choices": []}
         wait_until_kept(recording)
@@ -227,9 +234,162 @@ def test_the_upstreams_key_in_an_answer_is_not_written_down(
     httpx2.post(
         f"{recording.url}/v1/chat/completions",
         json={"model": "m", "messages": MESSAGES},
-        headers={"authorization": "Bearer k"},
+        headers={"authorization": f"Bearer {recording.api_key}"},
     )
     wait_until_kept(recording)
     (path,) = tmp_path.iterdir()
     assert KEY not in path.read_text()
     assert "REDACTED" in path.read_text()
+
+
+def test_only_who_knows_this_runs_token_spends_the_real_key(recording: Model, httpserver: HTTPServer) -> None:
+    client: Any = openai.OpenAI(base_url=f"{recording.url}/v1", api_key="any", max_retries=0)
+    with pytest.raises(openai.AuthenticationError, match="Send this run's token as your API key"):
+        client.chat.completions.create(model="m", messages=MESSAGES)
+    assert httpserver.log == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "path", "header", "value"),
+    [
+        ({"AZURE_OPENAI_API_KEY": "azure-key-0123"}, "/openai/v1/chat/completions", "api-key", "azure-key-0123"),
+        ({"AZURE_OPENAI_AD_TOKEN": "entra-0123"}, "/openai/v1/chat/completions", "authorization", "Bearer entra-0123"),
+        ({"OPENAI_API_KEY": "openai-key-0123"}, "/v1/chat/completions", "authorization", "Bearer openai-key-0123"),
+        ({}, "/v1/chat/completions", "authorization", None),
+    ],
+)
+def test_the_upstream_sees_its_own_credentials_and_never_the_clients(
+    variables: dict[str, str],
+    path: str,
+    header: str,
+    value: str | None,
+    httpserver: HTTPServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("CI", "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, each in variables.items():
+        monkeypatch.setenv(name, each)
+    base = "/v1" if path.startswith("/v1") else ""
+    httpserver.expect_request(path).respond_with_json({"choices": []})
+    with Model(ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for(base))) as model:
+        asked = {"json": {"model": "m", "messages": MESSAGES}, "headers": {"authorization": f"Bearer {model.api_key}"}}
+        assert httpx2.post(f"{model.url}{path}", **asked).status_code == 200  # type: ignore[arg-type]  # keywords
+        wait_until_kept(model)
+    (request, _) = httpserver.log[0]
+    assert request.headers.get(header) == value
+    assert model.api_key not in str(request.headers)
+    assert not any(each in next(tmp_path.iterdir()).read_text() for each in variables.values())
+
+
+def test_ci_never_records_and_two_never_write_to_one_folder(
+    recording: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ModelOptions((tmp_path,), OnMiss.RECORD, "http://127.0.0.1:9/v1")
+    with pytest.raises(RecordingError, match="Another recorder writes to"):
+        Model(options)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(RecordingError, match="CI never records"):
+        Model(options)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_passing_trouble_is_announced_and_kept_on_request(
+    status: int, httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    httpserver.expect_request("/v1/chat/completions").respond_with_data("{}", status=status)
+    for keep in (False, True):
+        options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"), keep_errors=keep)
+        with Model(options) as model:
+            headers = {"authorization": f"Bearer {model.api_key}"}
+            asked = {"model": "m", "messages": MESSAGES}
+            httpx2.post(f"{model.url}/v1/chat/completions", json=asked, headers=headers)
+            wait_until_kept(model)
+            said = model.simulation.journal[-1].decided_by
+        assert said == (
+            "recorded as größe-sag-s-mir.yaml#1" if keep else f"not kept: a {status} may pass (--keep-errors keeps it)"
+        )
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_who_waits_to_be_told_to_go_on_is_told(recording: Model, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": []})
+    body = json.dumps({"model": "m", "messages": MESSAGES}).encode()
+    url = urlsplit(recording.url)
+    with socket.create_connection((url.hostname or "", url.port or 0), timeout=10) as sock:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {recording.api_key}\r\n"
+        sock.sendall(f"{head}content-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n".encode())
+        assert sock.recv(1000).startswith(b"HTTP/1.1 100 Continue")
+        sock.sendall(body)
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200")
+    wait_until_kept(recording)
+    assert httpserver.log[0][0].headers.get("expect") is None
+
+
+STREAM = 'data: {"choices":[{"delta":{"content":"Grüße 🙂"}}]}\n\n: ping\r\n\r\ndata: é\n\ndata: [DONE]\n\n'.encode()
+
+
+def test_what_was_sent_came_and_is_played_byte_for_byte_wherever_it_was_cut(
+    recording: Model, httpserver: HTTPServer
+) -> None:
+    cuts = iter(range(1, len(STREAM)))
+
+    def answer(_: Request) -> Response:
+        cut = next(cuts)
+        return Response(iter([STREAM[:cut], STREAM[cut:]]), content_type="text/event-stream")
+
+    httpserver.expect_request("/v1/chat/completions").respond_with_handler(answer)
+    with httpx2.Client(headers={"authorization": f"Bearer {recording.api_key}"}) as client:
+        for number in range(1, len(STREAM)):
+            asked = {"model": "m", "messages": [{"role": "user", "content": str(number)}]}
+            for _ in ("recorded", "replayed"):
+                assert client.post(f"{recording.url}/v1/chat/completions", json=asked).content == STREAM
+                wait_until_kept(recording)
+    assert len(httpserver.log) == len(STREAM) - 1
+    assert recording.simulation.journal[-1].decided_by.endswith(".yaml#1")
+
+
+@pytest.mark.parametrize("kind", CANARIES)
+def test_no_planted_secret_is_anywhere_afterwards(
+    kind: str,
+    httpserver: HTTPServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    secret = CANARIES[kind]
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    spelled = [
+        f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': each}}]})}\n\n" for each in f"a {secret} b"
+    ]
+    httpserver.expect_request("/v1/chat/completions").respond_with_data(
+        "".join([*spelled, "data: [DONE]\n\n"]),
+        content_type="text/event-stream",
+        headers={"set-cookie": secret.split("\n")[0]},
+    )
+    told: list[str] = []
+    options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"))
+    with Model(options, report=lambda entry: told.append(console.model_line(entry))) as model:
+        client: Any = openai.OpenAI(base_url=f"{model.url}/v1", api_key=model.api_key, max_retries=0)
+        asked = [{"role": "user", "content": f"My {secret} here"}]
+        said = "".join(
+            chunk.choices[0].delta.content
+            for chunk in client.chat.completions.create(model="m", messages=asked, stream=True)
+        )
+        assert said == f"a {secret} b"
+        wait_until_kept(model)
+        again = list(client.chat.completions.create(model="m", messages=asked, stream=True))
+        assert len(again) == len(spelled)
+        journal = httpx2.get(f"{model.url}/__admin/journal").text
+        shown = repr(list(model.simulation.journal)[-1].answer)
+    written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    everywhere = "\n".join(
+        [written, *(path.name for path in tmp_path.rglob("*")), journal, shown, *told, *capfd.readouterr()]
+    )
+    assert model.api_key not in everywhere
+    for form in (secret, json.dumps(secret)[1:-1], KEY):
+        assert form not in everywhere
+    assert any(kind in line for line in told)

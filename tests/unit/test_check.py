@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -26,7 +27,9 @@ GOOD = (
 def put(
     folder: Path, name: str, text: str, *, prompt: str = "x", source: str = "recorded", day: str = "2026-01-01"
 ) -> None:
-    interaction = Interaction(chat(prompt), answered(text))
+    request = chat(prompt)
+    asked = request if "sk-" in prompt else replace(request, headers=())
+    interaction = Interaction(asked, answered(text))
     made = cassette.Cassette(cassette.Source(source), (interaction,), date=day)
     (folder / name).write_text(cassette.dump(made))
 
@@ -58,7 +61,10 @@ def test_broken_form_is_found_in_every_file(folder: Path) -> None:
 def test_a_secret_is_named_by_its_kind_and_never_shown(folder: Path) -> None:
     key = "sk-proj-" + "a1" * 20
     put(folder, "a.yaml", GOOD.replace("TEXT", key), prompt=key)
-    assert said(folder) == ["a.yaml#1: secret: OpenAI key, 2 times"]
+    assert said(folder) == [
+        "a.yaml#1: secret: OpenAI key, 2 times",
+        "a.yaml#1: secret: header authorization",
+    ]
 
 
 def test_two_cassettes_that_answer_differently_are_a_conflict(folder: Path) -> None:

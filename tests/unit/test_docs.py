@@ -19,6 +19,7 @@ from mockserver.simulation import Simulation
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RECORDING = (ROOT / "docs" / "recording.md").read_text(encoding="utf-8")
 
 
 def commands(group: click.Group, prefix: str = "dress-rehearsal") -> list[str]:
@@ -44,7 +45,14 @@ def test_every_option_in_the_readme_exists() -> None:
     groups = [each.commands for each in main.commands.values() if isinstance(each, click.Group)]
     every = [*main.commands.values(), *(command for group in groups for command in group.values())]
     known = {option for command in every for parameter in command.params for option in parameter.opts}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--help"} <= known
+    written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    written |= {
+        each
+        for line in RECORDING.splitlines()
+        if "dress-rehearsal" in line
+        for each in re.findall(r" (--[a-z-]+)", line)
+    }
+    assert written - {"--help"} <= known
 
 
 def test_every_setting_the_api_reads_is_in_the_readme() -> None:

@@ -1,0 +1,219 @@
+"""A prompt changed on purpose: carried over, asked again, or refused; and whether recordings have drifted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from pytest_httpserver import HTTPServer
+
+from mockserver import cassette
+from mockserver.cli import main
+from mockserver.exchange import Answer, Event, Interaction
+from tests.unit.examples import chat
+
+SYSTEM, USER = "You are brief.", "Where is Oslo?"
+ANSWER = {
+    "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "system_fingerprint": "fp_1",
+    "choices": [{"index": 0, "finish_reason": "stop", "logprobs": None, "message": {"role": "assistant", "content": "In Norway.", "refusal": None}}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}  # fmt: skip
+
+SUITE = """
+import openai
+
+def ask(server, *turns):
+    client = openai.OpenAI(base_url=server.base_url, api_key="any", max_retries=0)
+    roles = ["user", "assistant"] * 3
+    messages = [{"role": "system", "content": "SYSTEM"}, *({"role": r, "content": t} for r, t in zip(roles, turns))]
+    return client.chat.completions.create(model="m", messages=messages).choices[0].message.content
+
+def test_one(mock_server):
+    assert ask(mock_server, "USER") == "In Norway."
+
+def test_two(mock_server):
+    assert ask(mock_server, "USER", "In Norway.", "Really?") == "In Norway."
+"""
+
+
+@pytest.fixture
+def upstream(httpserver: HTTPServer) -> HTTPServer:
+    httpserver.expect_request("/v1/chat/completions").respond_with_json(ANSWER)
+    return httpserver
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, upstream: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project whose two tests were recorded in one conversation."""
+    monkeypatch.delenv("CI", raising=False)
+    pytester.makeini("[pytest]\nmockserver_cassettes = cassettes\n")
+    script = pytester.makepyfile(asking=RECORDING.replace("SYSTEM", SYSTEM).replace("USER", USER))
+    recorded = command(
+        pytester,
+        "record",
+        "--upstream",
+        upstream.url_for("/v1"),
+        "--cassettes",
+        "cassettes",
+        "--",
+        sys.executable,
+        str(script),
+    )
+    assert recorded.ret == 0
+    recorded.stdout.fnmatch_lines(["2 recorded"])
+    written(pytester, SYSTEM, USER).assert_outcomes(passed=2)
+    return pytester
+
+
+RECORDING = """
+import openai
+
+client = openai.OpenAI(max_retries=0)
+first = [{"role": "system", "content": "SYSTEM"}, {"role": "user", "content": "USER"}]
+more = [{"role": "assistant", "content": "In Norway."}, {"role": "user", "content": "Really?"}]
+for messages in (first, first + more):
+    client.chat.completions.create(model="m", messages=messages)
+"""
+
+
+def command(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return project.run(sys.executable, "-m", "mockserver", *arguments)
+
+
+def written(project: pytest.Pytester, system: str, user: str) -> pytest.RunResult:
+    project.makepyfile(test_it=SUITE.replace("SYSTEM", system).replace("USER", user))
+    return project.runpytest_subprocess()
+
+
+def the_cassette(project: pytest.Pytester) -> Path:
+    (path,) = (project.path / "cassettes").iterdir()
+    return path
+
+
+def test_old_answers_are_carried_over_to_a_new_system_prompt_and_marked(project: pytest.Pytester) -> None:
+    written(project, "You are very brief.", USER).assert_outcomes(failed=2)
+    accepted = command(project, "cassette", "accept", "cassettes")
+    accepted.stdout.fnmatch_lines(["where-is-oslo.yaml#1: answers the new messages?0?.content; carried over"])
+    assert accepted.ret == 0
+    loaded = cassette.load(the_cassette(project))
+    assert (loaded.source, len(loaded.interactions)) == (cassette.Source.CARRIED, 2)
+    assert {json.loads(each.request.body)["messages"][0]["content"] for each in loaded.interactions} == {
+        "You are very brief."
+    }
+    project.runpytest_subprocess().assert_outcomes(passed=2)
+    aged = command(project, "cassette", "check", "cassettes", "--max-age", "0", "--unused")
+    assert aged.ret == 0
+
+
+def test_another_user_message_is_never_carried_over(project: pytest.Pytester) -> None:
+    before = the_cassette(project).read_bytes()
+    written(project, SYSTEM, "Where is Bergen?").assert_outcomes(failed=2)
+    refused = command(project, "cassette", "accept", "cassettes")
+    assert refused.ret == 1
+    refused.stderr.fnmatch_lines(["not carried over: *a message of the user asks something else*record --missing"])
+    assert the_cassette(project).read_bytes() == before
+
+
+def test_what_is_missing_is_asked_of_the_model_after_saying_how_much(
+    project: pytest.Pytester, upstream: HTTPServer
+) -> None:
+    written(project, SYSTEM, "Where is Bergen?").assert_outcomes(failed=2)
+    asked = ("record", "--upstream", upstream.url_for("/v1"), "--cassettes", "cassettes", "--missing")
+    stopped = command(project, *asked)
+    stopped.stderr.fnmatch_lines(["2 requests, about * tokens to read, to http://localhost:*/v1"])
+    assert (stopped.ret, len(upstream.log)) == (1, 2)
+    recorded = command(project, *asked, "--yes")
+    recorded.stdout.fnmatch_lines(["recorded as where-is-bergen.yaml#1"])
+    assert (recorded.ret, len(upstream.log)) == (0, 4)
+    project.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+# --- without a run of tests before ---
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two recordings of one conversation."""
+    for name in ("CI", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    answer = Answer(200, (("content-type", "application/json"),), (Event(0, json.dumps(ANSWER).encode()),))
+    asked = [Interaction(replace(chat(each), headers=()), answer) for each in ("Where is Oslo?", "And Bergen?")]
+    (tmp_path / "cassettes").mkdir()
+    made = cassette.dump(cassette.recorded(asked, upstream="a test"))
+    (tmp_path / "cassettes" / "where-is-oslo.yaml").write_text(made)
+    return tmp_path / "cassettes"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+def test_everything_can_be_asked_anew(folder: Path, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({**ANSWER, "model": "m-2"})
+    asked = ("record", "--upstream", httpserver.url_for("/v1"), "--cassettes", folder, "--refresh", "--yes")
+    assert "where-is-oslo.yaml: 2 recorded anew" in run(*asked).output
+    path = folder / "where-is-oslo.yaml"
+    assert {json.loads(each.answer.body)["model"] for each in cassette.load(path).interactions} == {"m-2"}
+    before = path.read_bytes()
+    httpserver.clear()
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({}, status=500)
+    failed = run(*asked)
+    assert "where-is-oslo.yaml: left as it was: it answered 500" in failed.output
+    assert (failed.exit_code, path.read_bytes()) == (1, before)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "verdict", "said"),
+    [
+        (ANSWER, 200, 0, "# Drift: 2 ok, 0 drifted, 0 not checked"),
+        ({**ANSWER, "created": "1"}, 200, 1, "| retyped | `created` | number | string |"),
+        ({**ANSWER, "new": 1}, 200, 1, "| added | `new` | absent | number |"),
+        ({}, 404, 1, "| status | `status` | 200 | 404 |"),
+        ({}, 429, 3, "- where-is-oslo.yaml#1: the upstream answered 429"),
+    ],
+)
+def test_drift_is_of_shape_and_what_was_not_checked_is_not_ok(
+    folder: Path, httpserver: HTTPServer, answer: dict[str, object], status: int, verdict: int, said: str
+) -> None:
+    httpserver.expect_request("/v1/chat/completions").respond_with_json(answer, status=status)
+    asked = ("drift", "--upstream", httpserver.url_for("/v1"), "--yes", folder)
+    result = run(*asked)
+    assert result.exit_code == verdict
+    assert said in result.output.splitlines()
+    assert len(json.loads(run(*asked, "--json").stdout)) == 2
+
+
+def test_what_cannot_be_asked_is_not_checked(folder: Path) -> None:
+    result = run("drift", "--upstream", "http://127.0.0.1:9/v1", "--yes", folder)
+    assert (result.exit_code, "0 ok, 0 drifted, 2 not checked" in result.output) == (3, True)
+
+
+def test_what_cannot_be_recorded_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to = ("--cassettes", folder)
+    local = ("record", "--upstream", "http://127.0.0.1:9/v1", *to)
+    assert "Say what to record: -- COMMAND, --missing or --refresh." in run(*local).output
+    assert (
+        "wants a key, and OPENAI_API_KEY is not set"
+        in run("record", "--upstream", "https://api.openai.com/v1", *to, "--", "true").output
+    )
+    azure = "https://x.openai.azure.com"
+    assert (
+        "AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN is not set"
+        in run("record", "--upstream", azure, *to, "--", "true").output
+    )
+    assert run(*local, "--", sys.executable, "-c", "raise SystemExit(7)").exit_code == 7
+    monkeypatch.setenv("CI", "1")
+    assert "CI never records" in run(*local, "--", "true").output
+
+
+def test_passing_trouble_is_counted(folder: Path, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({"error": {"message": "busy"}}, status=503)
+    script = folder.parent / "asking.py"
+    script.write_text(RECORDING)
+    result = run("record", "--upstream", httpserver.url_for("/v1"), "--cassettes", folder, "--", sys.executable, script)
+    assert "not kept: a 503 may pass (--keep-errors keeps it)" in result.output
+    assert (result.exit_code, result.stdout) == (1, "1 not kept\n")
