@@ -53,8 +53,9 @@ class Upstream:
         self._timeout = httpx2.Timeout(timeout_s, connect=10)
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32)
         loopback = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
-        # A client reads HTTP_PROXY and the machine's CAs; a loopback address never goes through a proxy.
-        self._client = httpx2.AsyncClient(limits=limits, trust_env=not loopback)
+        # The machine's proxy and its certificates count, SSL_CERT_FILE too; a loopback address never goes through a proxy.
+        trust = httpx2.create_ssl_context(trust_env=True) if base_url.startswith("https:") else True
+        self._client = httpx2.AsyncClient(limits=limits, trust_env=not loopback, verify=trust)
 
     @asynccontextmanager
     async def ask(self, request: Request, target: str) -> AsyncIterator[LiveAnswer]:

@@ -126,7 +126,9 @@ def _outcome(entry: Entry) -> str:
     said = entry.decided_by
     if said.startswith("recorded as"):
         return "recorded"
-    return "not kept" if said.startswith("not ") or entry.end != "eof" else "answered from cassettes"
+    if said.startswith("not "):
+        return "not kept"
+    return "failed" if entry.answer is None or entry.answer.status >= 400 else "answered from cassettes"
 
 
 async def _asked(recorder: Recorder, requests: Sequence[Request]) -> bool:
