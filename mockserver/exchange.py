@@ -62,7 +62,7 @@ class Event:
 class Answer:
     """What the client gets: the head `head_after_ms` milliseconds after the request, then the events.
 
-    A JSON body is one event. `decided_by` names the stub or the rule that made the answer.
+    A JSON body is one event. Status 0 has no head: the connection ends before. `decided_by` names the stub or the rule that made the answer.
     """
 
     status: int

@@ -110,8 +110,9 @@ class Simulation:
         for strike in strikes if answer else ():
             assert answer is not None  # noqa: S101  for the type checker, as the next line
             assert strike.fault is not None  # noqa: S101
+            about = faults.Circumstance(address, self._model(question.content["model"]), at_s)
             answer = replace(
-                faults.apply(strike.fault, answer),
+                faults.apply(strike.fault, answer, about),
                 decided_by=f"{answer.decided_by}, {strike.fault.kind} by {strike.name}",
             )
         return self.journal.open(at_s, request, answer)

@@ -39,6 +39,11 @@ class Stub:
         return self.prompt is None or last_prompt(request.json_object()) == self.prompt
 
 
+_KEYS = ("when", "say", "call", "pace", "filter", "fault", "after", "wait_ms", "retry_after", "times")
+#: Keys that say how a fault strikes, and the kind of value each has.
+_OF_FAULT: dict[str, type] = {"after": int, "wait_ms": int, "retry_after": str}
+
+
 def load_stubs(path: Path, text: str, name: str = "") -> tuple[Stub, ...]:
     """The stubs of a scenario file, in order; each is named after `name`, else the file, and its place in it, from 1.
 
@@ -55,12 +60,13 @@ def load_stubs(path: Path, text: str, name: str = "") -> tuple[Stub, ...]:
 
 
 def parse_stub(entry: object, name: str) -> Stub:
-    """The stub an entry of a scenario describes: `when`, `say`, `call`, `pace`, `filter`, `fault`, `after`, `times`.
+    """The stub an entry of a scenario describes: `when`, `say`, `call`, `pace`, `filter`, `fault` with
+    `after`, `wait_ms` and `retry_after`, `times`.
 
     Raises:
         StubError: an unknown key, a wrong value, or nothing to do.
     """
-    fields = _mapping(entry, name, "the entry", ("when", "say", "call", "pace", "filter", "fault", "after", "times"))
+    fields = _mapping(entry, name, "the entry", _KEYS)
     when = _mapping(fields.get("when", {}), name, "when", ("prompt",))
     pace = _mapping(fields.get("pace", {}), name, "pace", ("first_ms", "each_ms"))
     called = fields.get("call", {})
@@ -94,11 +100,14 @@ def parse_stub(entry: object, name: str) -> Stub:
     if text is not None or calls:
         said = Said(text, tuple(Call(*each) for each in calls), Pace(**waits), Filter(filter_))
     kind = _optional(fields, "fault", str, name)
-    after = _optional(fields, "after", int, name)
-    if kind is None and after is not None:
-        raise StubError(f"{name}: after: {after} says when a fault strikes, but there is no fault")
+    if isinstance(fields.get("retry_after"), int | float) and not isinstance(fields["retry_after"], bool):
+        fields = {**fields, "retry_after": f"{fields['retry_after']}s"}
+    details = {key: _optional(fields, key, kind_, name) for key, kind_ in _OF_FAULT.items()}
+    given = next((key for key, value in details.items() if value is not None), None)
+    if kind is None and given is not None:
+        raise StubError(f"{name}: {given}: {details[given]} says how a fault strikes, but there is no fault")
     try:
-        fault = Fault(kind, after) if kind is not None else None
+        fault = Fault(kind, **details) if kind is not None else None
     except ValueError as error:
         raise StubError(f"{name}: {error}") from error
     if said is None and fault is None:

@@ -24,6 +24,9 @@ def create_app(simulation: Simulation) -> Flask:
             501, {"error": {"message": "Recording needs `dress-rehearsal model`.", "type": "mockserver_error"}}
         )
         simulation.clock.block_until(entry.at_s + answer.head_after_ms / 1000)
+        if not answer.status:
+            simulation.journal.close(entry, end=str(answer.end), events_sent=0, took_s=0)
+            raise ConnectionResetError(f"refused by {answer.decided_by}")
         response = Response(_events(simulation, entry, answer), answer.status, list(answer.headers))
         if not answer.streams and answer.end is End.EOF:
             response.content_length = len(answer.body)

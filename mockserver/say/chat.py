@@ -137,8 +137,9 @@ class _Completion:
     def finish_reason(self) -> str:
         if self.filter is Filter.STOPPED:
             return "content_filter"
-        if self.said.calls:
-            return "tool_calls"
+        if self.said.calls:  # of a function that `tool_choice` names it is "stop"; recorded of Azure, 2024-12-05
+            choice = self.body.get("tool_choice")
+            return "stop" if isinstance(choice, dict) and "function" in choice else "tool_calls"
         return "length" if self.said.cut else "stop"
 
     def logprobs(self, pieces: Iterable[str]) -> dict[str, Any] | None:

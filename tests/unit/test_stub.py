@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.faults import Fault
+from mockserver.faults import FAULTS, Fault
 from mockserver.library import load_library
 from mockserver.say import Call, Pace, Said
 from mockserver.stub import Stub, StubError, load_stubs
@@ -39,13 +39,13 @@ def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
     [
         (
             "- {sai: x}",
-            "demo.yaml#1: unknown key 'sai' in the entry; known are when, say, call, pace, filter, fault, after, times",
+            "demo.yaml#1: unknown key 'sai' in the entry; known are when, say, call, pace, filter, fault, after, wait_ms, retry_after, times",
         ),
         ("- {say: x, when: {promt: y}}", "demo.yaml#1: unknown key 'promt' in when; known are prompt"),
         ("- {say: 5}", "demo.yaml#1: say: 5 is a whole number, not a text"),
         (
             "- {fault: explode}",
-            "demo.yaml#1: unknown fault 'explode'; there are: dropped, rate_limited_in_stream, firewall, role_missing, token_expired",
+            "demo.yaml#1: unknown fault 'explode'; there are: " + ", ".join(FAULTS),
         ),
         ("- {fault: dropped, after: -1}", "demo.yaml#1: after: -1 is no number of events; 0 or more is"),
         (
@@ -53,7 +53,16 @@ def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
             "demo.yaml#1: unknown filter 'harsh'; there are: default, none, stopped, asynchronous, "
             "asynchronous_stopped, asynchronous_blocklist, prompt, prompt_without_details",
         ),
-        ("- {say: x, after: 1}", "demo.yaml#1: after: 1 says when a fault strikes, but there is no fault"),
+        ("- {say: x, after: 1}", "demo.yaml#1: after: 1 says how a fault strikes, but there is no fault"),
+        (
+            "- {fault: drop}",
+            "demo.yaml#1: unknown fault 'drop' (did you mean dropped?); there are: " + ", ".join(FAULTS),
+        ),
+        (
+            "- {fault: stall, retry_after: soon}",
+            "demo.yaml#1: retry_after: 'soon' is not understood; write 3s, 250ms, 3s as a date, or never",
+        ),
+        ("- {fault: stall, wait_ms: -1}", "demo.yaml#1: wait_ms: -1 is no number of milliseconds"),
         ("- {say: x, times: 0}", "demo.yaml#1: times: 0 never answers; 1 or more does"),
         ("- {say: x, times: true}", "demo.yaml#1: times: True is yes or no, not a whole number"),
         ("- {say: x, pace: {each_ms: fast}}", "demo.yaml#1: pace.each_ms: 'fast' is no number of milliseconds"),

@@ -1,0 +1,114 @@
+"""Every fault, as the official SDK meets it: docs/faults.md says the same."""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from mockserver.clock import SystemClock
+from mockserver.faults import FAULTS
+from mockserver.simulation import Simulation
+from mockserver.stub import parse_stub
+from tests.integration.conftest import Serve
+
+DOCS = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
+
+#: What the SDK does with each in a stream, and how often it has asked by then, two retries allowed.
+MET: dict[str, tuple[str, int]] = {
+    "rate_limited": ("RateLimitError 429", 3),
+    "rate_limited_2024": ("RateLimitError 429", 3),
+    "rate_limited_in_stream": ("APIError", 1),
+    "quota_exceeded": ("RateLimitError 429", 3),
+    "server_error": ("InternalServerError 500", 3),
+    "overloaded": ("InternalServerError 503", 3),
+    "bad_gateway": ("InternalServerError 502", 3),
+    "refused": ("APIConnectionError", 3),
+    "key_expired": ("AuthenticationError 401", 1),
+    "deployment_gone": ("NotFoundError 404", 1),
+    "firewall": ("PermissionDeniedError 403", 1),
+    "role_missing": ("AuthenticationError 401", 1),
+    "token_expired": ("AuthenticationError 401", 1),
+    "slow_first_token": ("the whole answer", 1),
+    "slow_events": ("the whole answer", 1),
+    "stall": ("APITimeoutError", 1),
+    "dropped": ("APIConnectionError", 1),
+    "cut_short": ("the whole answer", 1),
+    "truncated_event": ("half an answer, nothing said", 1),
+    "malformed_event": ("JSONDecodeError", 1),
+    "split_events": ("the whole answer", 1),
+    "merged_events": ("the whole answer", 1),
+    "empty": ("nothing, nothing said", 1),
+    "wrong_content_type": ("the whole answer", 1),
+}
+TEXT = "one two three four"
+
+
+def test_the_page_of_faults_lists_them_all_with_what_they_do_and_what_the_sdk_does() -> None:
+    rows = [
+        f"| `{kind}` | {re.sub(r' +', ' ', (function.__doc__ or '').partition(chr(10) * 2)[0].replace(chr(10), ' ')).strip()} | {MET[kind][0]} | {MET[kind][1]} |"
+        for kind, function in FAULTS.items()
+    ]
+    assert [line for line in DOCS.splitlines() if line.startswith("| `")] == rows
+
+
+def met(url: str) -> str:
+    """What a user of the SDK sees."""
+    client: Any = openai.OpenAI(base_url=f"{url}/v1", api_key="any", timeout=httpx2.Timeout(1.0), max_retries=2)
+    asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    text, last = "", ""
+    try:
+        for chunk in client.chat.completions.create(**asked):
+            text += chunk.choices[0].delta.content or ""
+            last = chunk.choices[0].finish_reason or last
+    except openai.APIStatusError as error:
+        return f"{type(error).__name__} {error.status_code}"
+    except httpx2.ReadTimeout:  # in the middle of a stream, the SDK hands on what its transport raises
+        return "APITimeoutError"
+    except httpx2.HTTPError:
+        return "APIConnectionError"
+    except Exception as error:  # noqa: BLE001  whatever it is, is what is met
+        return type(error).__name__
+    if text != TEXT or not last:
+        return "half an answer, nothing said" if text else "nothing, nothing said"
+    return "the whole answer"
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_the_sdk_meets_a_fault_as_the_page_says(kind: str, serve_front: Serve) -> None:
+    simulation = Simulation(clock=SystemClock(speed=50))
+    waits = {"wait_ms": 100} if kind.startswith("slow") else {}
+    again = {"retry_after": "1ms"} if kind.startswith("rate_limited") and kind != "rate_limited_in_stream" else {}
+    simulation.say(parse_stub({"say": TEXT, "fault": kind, **waits, **again}, "said#1"))
+    outcome, asked = MET[kind]
+    assert met(serve_front(simulation)) == outcome
+    assert len(simulation.journal) == asked
+
+
+@pytest.mark.parametrize(
+    ("given", "header", "value"),
+    [
+        (7, "retry-after", "7"),
+        ("250ms", "retry-after-ms", "250"),
+        ("300s", "retry-after", "300"),
+        ("5s as a date", "retry-after", None),
+        ("never", "retry-after", "absent"),
+    ],
+)
+def test_when_to_come_back_is_said_in_every_way(given: Any, header: str, value: str | None, serve: Serve) -> None:
+    simulation = Simulation()
+    simulation.say(parse_stub({"say": "x", "fault": "rate_limited", "retry_after": given}, "said#1"))
+    asked = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    url = serve(simulation)
+    answer = httpx2.post(f"{url}/v1/chat/completions", json=asked, headers={"authorization": "Bearer k"})
+    assert answer.status_code == 429
+    got = answer.headers.get(header, "absent")
+    if value is None:
+        assert 0 < parsedate_to_datetime(got).timestamp() - simulation.clock.now() <= 5
+    else:
+        assert got == value
