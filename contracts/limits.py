@@ -4,6 +4,7 @@ authored from bodies and headers that people pasted, each with its source."""
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 
 from contracts.errors import Refusal
@@ -31,7 +32,7 @@ def rate_limited(address: Address, model: str, exceeded: Exceeded) -> Refusal:
     the limit of calls was not found, and follows that of tokens. OpenAI's, pasted 2024-11 to 2025-04 (climb#1,
     openai-dotnet#404), organization made up.
     """
-    seconds = max(1, round(exceeded.wait_s))
+    seconds = max(1, math.ceil(exceeded.wait_s))
     if address.backend is Backend.AZURE:
         kind = "token" if exceeded.what == "tokens" else "call"
         text = (
@@ -55,7 +56,7 @@ def rate_limited_2024(address: Address, model: str, exceeded: Exceeded) -> Refus
     if address.backend is Backend.OPENAI:
         return rate_limited(address, model, exceeded)
     kind = "token" if exceeded.what == "tokens" else "call"
-    seconds = max(1, round(exceeded.wait_s))
+    seconds = max(1, math.ceil(exceeded.wait_s))
     text = (
         f"Requests to the {_operation(address)} Operation under {_api(address)} have exceeded {kind} rate limit of your current "
         f"OpenAI S0 pricing tier. Please retry after {seconds} second{'s' * (seconds != 1)}. Please go here: {_QUOTA} if you "

@@ -46,6 +46,11 @@ class Operation:
     in_deployment: bool = False
     since: str | None = "2022-12-01"
 
+    @property
+    def costs_tokens(self) -> bool:
+        """Whether a model reads or writes something for it."""
+        return self.name in ("createChatCompletion", "createResponse", "createEmbedding")
+
 
 #: Source: `default` in the published schemas, without those that depend on the model.
 _DEFAULTS = {"parallel_tool_calls": True, "stream": False, "temperature": 1, "top_p": 1}

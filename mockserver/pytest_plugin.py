@@ -19,6 +19,7 @@ from mockserver.last_run import MISSED, USED
 if TYPE_CHECKING:  # the product is imported when a fixture is asked for, not with every pytest run
     from playwright.sync_api import BrowserContext, Page
 
+    from mockserver.clock import SystemClock
     from mockserver.journal import Entry, Journal
     from mockserver.rehearsal import Model, Rehearsal
 
@@ -50,6 +51,21 @@ class MockServer:
     def journal(self) -> Journal:
         """The test's exchanges, oldest first."""
         return self.model.simulation.journal
+
+    @property
+    def clock(self) -> SystemClock:
+        """The clock everything goes by: `freeze()`, `advance(seconds)`, `resume()`."""
+        return self.model.clock
+
+    def limit(self, name: str, limit: str) -> None:
+        """Let a model or deployment do no more in a minute than `6rpm,1000tpm` says; `*` is every name.
+
+        Raises:
+            LimitError: a limit that cannot be read.
+        """
+        from mockserver.limits import parse_limits
+
+        self.model.simulation.limits |= parse_limits((f"{name}={limit}",))
 
     def say(self, text: str | None = None, *, to: str | None = None, **more: Any) -> None:
         """Answer with a text when the last user message is `to`, or whatever is asked where that is None.
@@ -123,6 +139,7 @@ def mock_server(mock_model: Model) -> Iterator[MockServer]:
     mock_model.simulation.reset()
     yield MockServer(mock_model)
     mock_model.simulation.reset()
+    mock_model.clock.resume()
 
 
 @pytest.fixture(scope="session")

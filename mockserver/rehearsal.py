@@ -15,12 +15,13 @@ from contracts.operations import Backend
 from mockserver import tokens
 from mockserver.apps import control
 from mockserver.apps import site as site_app
-from mockserver.clock import SystemClock
+from mockserver.clock import Clock, SystemClock
 from mockserver.front import ModelFront, SiteFront, Visit
 from mockserver.functions.process import FunctionsProcess
 from mockserver.journal import Entry
 from mockserver.latency import Latency, fitted, parse_latency
 from mockserver.library import Library, load_library
+from mockserver.limits import parse_limits
 from mockserver.recorder import Credentials, Endpoint, Recorder
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss, Simulation
@@ -46,7 +47,7 @@ class SetUpError(ValueError):
 class ModelOptions:
     """How the model endpoint answers. `upstream` and the first folder of `cassettes` are where recording asks and writes;
     `latency` is a profile for what is made up, `fitted` for one like the recordings, empty for the default;
-    `credentials` open the upstream, None for what the environment has."""
+    `limits` are `NAME=6rpm,1000tpm`; `credentials` open the upstream, None for what the environment has."""
 
     cassettes: tuple[Path, ...] = ()
     on_miss: OnMiss = OnMiss.ERROR
@@ -58,6 +59,7 @@ class ModelOptions:
     deployments: Mapping[str, str] = field(default_factory=dict)
     ignores: tuple[str, ...] = ()
     latency: str = ""
+    limits: tuple[str, ...] = ()
     credentials: Credentials | None = None
     keep_errors: bool = False
 
@@ -79,7 +81,7 @@ def credentials_of(environment: Mapping[str, str]) -> Credentials:
     return Credentials(**{name: environment.get(variable, "") for name, variable in KEY_VARIABLES.items()})
 
 
-def model_simulation(options: ModelOptions, token: str = "") -> tuple[Simulation, Recorder | None]:
+def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") -> tuple[Simulation, Recorder | None]:
     """The simulation for the options, and the recorder where recording was asked for.
 
     While recording, `token` is the only key accepted: no web page shall spend the real one.
@@ -88,7 +90,7 @@ def model_simulation(options: ModelOptions, token: str = "") -> tuple[Simulation
         SetUpError: recording without an upstream or a folder.
         RecordingError: another recorder has the folder, or this is CI.
         CassetteError, StubError, ConflictError, FileNotFoundError: from the cassettes.
-        LatencyError: a profile that cannot be read, or nothing to fit one to.
+        LatencyError, LimitError: a profile or a limit that cannot be read, or nothing to fit one to.
     """
     recorder, api_key = None, options.api_key
     if options.on_miss is OnMiss.RECORD:
@@ -107,7 +109,8 @@ def model_simulation(options: ModelOptions, token: str = "") -> tuple[Simulation
         api_key=api_key,
         deployments=options.deployments,
         latency=_latency(options.latency, library),
-        clock=SystemClock(options.speed),
+        limits=parse_limits(options.limits),
+        clock=clock,
     )
     return simulation, recorder
 
@@ -121,7 +124,8 @@ class Model:
 
     def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
         self.token = secrets.token_urlsafe(24)
-        self.simulation, recorder = model_simulation(options, self.token)
+        self.clock = SystemClock(options.speed)
+        self.simulation, recorder = model_simulation(options, self.clock, token=self.token)
         #: What a client sends as its key.
         self.api_key = options.api_key or (self.token if recorder else "mock")
         socket = bind(options.port, "the model endpoint", options.port_option)

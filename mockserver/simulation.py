@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import math
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from enum import StrEnum
 
 from contracts import errors
 from contracts.errors import Refusal
+from contracts.limits import rate_limited
 from contracts.operations import Address, Backend, address_of
 from contracts.violations import request_violations
 from mockserver import faults, matching, tokens
@@ -23,6 +25,7 @@ from mockserver.journal import Entry, Journal
 from mockserver.judge import violations
 from mockserver.latency import Latency
 from mockserver.library import Library
+from mockserver.limits import Admission, Limit, Window
 from mockserver.matching import Miss
 from mockserver.question import Question, last_prompt, question_of
 from mockserver.redact import clean
@@ -58,6 +61,7 @@ class Simulation:
         api_key: str | None = None,
         deployments: Mapping[str, str] | None = None,
         latency: Latency | None = None,
+        limits: Mapping[str, Limit] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.library = library or Library()
@@ -67,6 +71,9 @@ class Simulation:
         self.clock = clock or SystemClock()
         self.journal = Journal()
         self._api_key = api_key
+        self._usual_limits = dict(limits or {})
+        self.limits = dict(self._usual_limits)
+        self._windows: dict[str, Window] = {}
         self._said: tuple[Stub, ...] = ()
         self.used: set[str] = set()  # names of the stubs that have answered; `reset` does not forget them
         self._used: Counter[str] = Counter()
@@ -83,6 +90,10 @@ class Simulation:
         if refusal := self._refusal(request, address, question):
             miss = Miss(request, question, None, ()) if refusal.because == "unknown path" else None
             return self.journal.open(at_s, request, _answer(refusal), miss)
+        with self._lock:
+            admission = self._admit(address, request, question, at_s)
+        if admission is not None and admission.exceeded is not None:
+            return self.journal.open(at_s, request, self._limited(address, question, admission))
         with self._lock:
             stub, strikes = self._take(request, question)
             self.used |= {each.name for each in (*strikes, *([stub] if stub else []))}
@@ -102,6 +113,9 @@ class Simulation:
             unknown = name and known and name not in known and not self.stubs
             missed = _answer(errors.unknown_model(address, name)) if unknown else self._missed(miss)
             return self.journal.open(at_s, request, missed, miss)
+        if answer is not None and admission is not None:
+            kept = tuple(each for each in answer.headers if not each[0].startswith("x-ratelimit-"))
+            answer = replace(answer, headers=(*kept, *admission.headers))
         made = stub is None or isinstance(stub.answer, Said)
         if answer is not None and made and (broken := violations(request, answer)):
             reason = f"{answer.decided_by} does not answer this request as any model could: {broken[0]}"
@@ -123,10 +137,12 @@ class Simulation:
             self._said += stubs
 
     def reset(self) -> None:
-        """Forget what was said, how often stubs answered, and the journal."""
+        """Forget what was said, how often stubs answered, what counts towards limits, and the journal."""
         with self._lock:
             self._said = ()
             self._used.clear()
+            self.limits = dict(self._usual_limits)
+            self._windows.clear()
         self.journal.clear()
 
     @property
@@ -173,6 +189,31 @@ class Simulation:
         if self._api_key is None or any(hmac.compare_digest(self._api_key.encode(), key.encode()) for key in keys):
             return None
         return _NOT_YOURS if self.on_miss is OnMiss.RECORD else errors.wrong_key(address, keys[0])
+
+    def _admit(self, address: Address, request: Request, question: Question, at_s: float) -> Admission | None:
+        """What the limits make of a request; None where its model or deployment has none."""
+        name = str(question.content["model"])
+        limit = self.limits.get(name, self.limits.get("*"))
+        if limit is None or address.operation is None or not address.operation.costs_tokens:
+            return None
+        window = replace(self._windows.get(name, Window(limit)), limit=limit)
+        body = request.json_object() or {}
+        asked = (
+            tokens.count_messages(body["messages"], self._model(name))
+            if body.get("messages")
+            else tokens.count_input(body, self._model(name))
+        )
+        longest = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens") or 0
+        admission = window.admit(at_s, asked + longest * (body.get("n") or 1), address.backend)
+        self._windows[name] = admission.window
+        return admission
+
+    def _limited(self, address: Address, question: Question, admission: Admission) -> Answer:
+        assert admission.exceeded is not None  # noqa: S101  for the type checker
+        exceeded = admission.exceeded
+        refused = _answer(rate_limited(address, self._model(str(question.content["model"])), exceeded))
+        again = (("retry-after", str(max(1, math.ceil(exceeded.wait_s)))), *admission.headers)
+        return replace(refused, headers=(*refused.headers, *again), decided_by=f"limit of {exceeded.what}")
 
     def _model(self, name: str) -> str:
         """The model behind a deployment's name, where that was said; else the name."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
+from mockserver.clock import SystemClock
 from mockserver.journal import Entry
 from mockserver.redact import clean
 from mockserver.simulation import Simulation
@@ -49,12 +50,33 @@ def create_app(simulation: Simulation, token: str) -> Flask:
         simulation.say(*stubs)
         return jsonify(stubs=[stub.name for stub in stubs]), 201
 
+    @app.post("/__admin/clock")
+    def move() -> tuple[Response, int] | Response:
+        asked = request.get_json(force=True, silent=True)
+        clock = simulation.clock
+        if not isinstance(asked, dict) or not isinstance(clock, SystemClock) or not _moved(clock, asked):
+            return jsonify(error='say {"frozen": true}, {"frozen": false} or {"advance_s": 60}'), 400
+        return jsonify(now_s=clock.now(), frozen=clock.frozen)
+
     @app.post("/__admin/reset")
     def reset() -> tuple[str, int]:
         simulation.reset()
         return "", 204
 
     return app
+
+
+def _moved(clock: SystemClock, asked: dict[str, Any]) -> bool:
+    """Do to the clock what is asked, in that order: stop it or let it go on, move it on; whether that was understood."""
+    ahead_s, frozen = asked.get("advance_s", 0), asked.get("frozen")
+    if asked.keys() - {"advance_s", "frozen"} or not asked or frozen not in (None, True, False):
+        return False
+    if isinstance(ahead_s, bool) or not isinstance(ahead_s, int | float) or ahead_s < 0:
+        return False
+    if frozen is not None:
+        clock.freeze() if frozen else clock.resume()
+    clock.advance(ahead_s)
+    return True
 
 
 def _shown(entry: Entry) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mockserver.functions.process import StartError
 from mockserver.last_run import NoRunError
 from mockserver.latency import LatencyError
 from mockserver.library import ConflictError
+from mockserver.limits import LimitError
 from mockserver.question import IgnoreError
 from mockserver.recorder import RecordingError
 from mockserver.rehearsal import SetUpError
@@ -34,6 +35,7 @@ _EXPLAINED = (
     ConflictError,
     IgnoreError,
     LatencyError,
+    LimitError,
     NoRunError,
     PersonaError,
     PortTakenError,

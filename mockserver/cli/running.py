@@ -55,6 +55,13 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="URL",
             help="The real endpoint to record from. Its key: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.",
         ),
+        click.option(
+            "--limit",
+            "limits",
+            multiple=True,
+            metavar="NAME=6rpm,1000tpm",
+            help="Requests and tokens a minute of a model or deployment, * for every one; may be repeated.",
+        ),
         click.option("--keep-errors", is_flag=True, help="Record a 429, a 5xx and what broke off, too."),
         click.option(
             "--on-miss",
@@ -230,6 +237,7 @@ def _model(options: dict[str, Any], port: int, port_option: str, **more: Any) ->
         speed=options["speed"],
         ignores=options["ignore"],
         latency=options["latency"],
+        limits=options["limits"],
         keep_errors=options["keep_errors"],
         credentials=credentials_for(options["upstream"]) if on_miss is OnMiss.RECORD and options["upstream"] else None,
         port_option=port_option,

@@ -1,0 +1,62 @@
+"""The clock: stopped, moved on, and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from mockserver.clock import SystemClock
+
+
+def test_a_stopped_clock_stands_still_and_goes_on_where_it_was() -> None:
+    clock = SystemClock()
+    clock.freeze()
+    assert clock.frozen
+    at = clock.now()
+    assert clock.now() == at
+    clock.advance(3600)
+    assert clock.now() == at + 3600
+    clock.resume()
+    assert clock.now() >= at + 3600
+
+
+def test_who_waits_on_a_stopped_clock_is_woken_when_it_is_moved_on() -> None:
+    clock = SystemClock()
+    clock.freeze()
+    moment = clock.now() + 60
+
+    async def wait() -> float:
+        waiting = asyncio.create_task(clock.until(moment))
+        await asyncio.sleep(0)
+        clock.advance(59)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        threading.Thread(target=clock.advance, args=(1,)).start()
+        await asyncio.wait_for(waiting, 10)
+        return clock.now()
+
+    assert asyncio.run(wait()) == moment
+
+
+def test_a_thread_that_waits_is_woken_too() -> None:
+    clock = SystemClock()
+    clock.freeze()
+    thread = threading.Thread(target=clock.block_until, args=(clock.now() + 60,))
+    thread.start()
+    clock.advance(60)
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_moment_that_has_come_is_not_waited_for() -> None:
+    clock = SystemClock()
+    clock.freeze()
+    clock.block_until(clock.now())
+    asyncio.run(clock.until(clock.now() - 1))
+
+
+def test_a_clock_never_goes_back() -> None:
+    with pytest.raises(ValueError, match="never goes back"):
+        SystemClock().advance(-1)
