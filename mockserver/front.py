@@ -205,9 +205,17 @@ class Visit:
 class SiteFront(Front):
     """The gate, and the proxy to the API behind it; files and sign-in are Flask's."""
 
-    def __init__(self, flask: Any, site: Site, *, report: Callable[[Visit], None] = lambda _visit: None) -> None:
+    def __init__(
+        self,
+        flask: Any,
+        site: Site,
+        *,
+        report: Callable[[Visit], None] = lambda _visit: None,
+        asking: Callable[[str, str], None] = lambda _persona, _request_id: None,
+    ) -> None:
+        """`asking` hears who asks the API, by e-mail address, and with which request id, before it is asked."""
         super().__init__(flask)
-        self._site, self._report = site, report
+        self._site, self._report, self._asking = site, report, asking
         self._api = Upstream(site.api_url) if site.api_url else None
         self._passed_on: dict[str, None] = {}  # request ids, the oldest first
 
@@ -223,6 +231,8 @@ class SiteFront(Front):
             asked = replace(request, headers=self._site.api_headers(request, principal))
             request_id = asked.header("x-request-id") or ""
             self._remember(request_id)
+            if principal is not None:
+                self._asking(principal.user_details, request_id)
             status, end = await self._proxy(connection, asked, self._site.api_target(request, decision))
         persona = principal.user_details.partition("@")[0] if principal else None
         self._report(Visit(request, decision, persona, status, end, time.monotonic() - started_s, request_id))

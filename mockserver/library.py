@@ -13,7 +13,8 @@ from mockserver import cassette
 from mockserver.exchange import Answer, Interaction
 from mockserver.judge import violations
 from mockserver.question import Ignore, Question, parse_ignore, question_of
-from mockserver.stub import Stub, load_stubs
+from mockserver.scenarios import Scenarios
+from mockserver.stub import Stub
 
 #: The cassettes that come with this package.
 SHIPPED = Path(__file__).parent / "cassettes"
@@ -33,12 +34,12 @@ class ConflictError(ValueError):
 
 @dataclass(slots=True)
 class Library:
-    """Recorded stubs by fingerprint, and scenario stubs in order; `ignores` does not count in any comparison.
+    """Recorded stubs by fingerprint, and scenarios; `ignores` does not count in any comparison.
 
     `findings` are the contract's violations by recorded and imported answers, which play all the same."""
 
     ignores: tuple[Ignore, ...] = ()
-    scenario: tuple[Stub, ...] = ()
+    scenarios: Scenarios = field(default_factory=Scenarios)
     findings: tuple[tuple[str, Violation], ...] = ()
     files: int = 0
     _recorded: dict[str, tuple[Stub, ...]] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class Library:
         return tuple(name for name, _ in asked.most_common())
 
     def __len__(self) -> int:
-        return sum(map(len, self._recorded.values())) + len(self.scenario)
+        return sum(map(len, self._recorded.values())) + len(self.scenarios.always)
 
 
 def load_library(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Library:
@@ -101,7 +102,7 @@ def load_library(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Li
         name = short if names.setdefault(short, path) == path else str(path)
         text = path.read_bytes()
         if cassette.is_scenario(text):
-            library.scenario += load_stubs(path, text.decode(), name)
+            library.scenarios.add(name, path, text.decode())
         else:
             loaded = cassette.parse(path, text)
             for number, interaction in enumerate(loaded.interactions, 1):

@@ -57,6 +57,14 @@ class MockServer:
         """The clock everything goes by: `freeze()`, `advance(seconds)`, `resume()`."""
         return self.model.clock
 
+    def scenario(self, name: str | None) -> None:
+        """Lay a scenario over the cassettes for this test, as `@pytest.mark.scenario(name)` does; None lays none.
+
+        Raises:
+            ScenarioError: there is none of that name.
+        """
+        self.model.simulation.choose(name)
+
     def limit(self, name: str, limit: str) -> None:
         """Let a model or deployment do no more in a minute than `6rpm,1000tpm` says; `*` is every name.
 
@@ -94,6 +102,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
+    config.addinivalue_line("markers", "scenario(name): the scenario that is laid over the cassettes for this test")
     config.addinivalue_line("markers", f"{_MARK}: the test wants a request that no stub fits")
     config.stash[_LEFT] = {USED: [], MISSED: []}
 
@@ -134,9 +143,11 @@ def mock_model(request: pytest.FixtureRequest) -> Iterator[Model]:
 
 
 @pytest.fixture
-def mock_server(mock_model: Model) -> Iterator[MockServer]:
+def mock_server(mock_model: Model, request: pytest.FixtureRequest) -> Iterator[MockServer]:
     """The model endpoint, fresh for this test."""
     mock_model.simulation.reset()
+    if (mark := request.node.get_closest_marker("scenario")) is not None:
+        mock_model.simulation.choose(*mark.args)
     yield MockServer(mock_model)
     mock_model.simulation.reset()
     mock_model.clock.resume()

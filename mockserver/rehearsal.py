@@ -47,7 +47,7 @@ class SetUpError(ValueError):
 class ModelOptions:
     """How the model endpoint answers. `upstream` and the first folder of `cassettes` are where recording asks and writes;
     `latency` is a profile for what is made up, `fitted` for one like the recordings, empty for the default;
-    `limits` are `NAME=6rpm,1000tpm`; `credentials` open the upstream, None for what the environment has."""
+    `limits` are `NAME=6rpm,1000tpm`; `scenario` is laid over the cassettes; `credentials` open the upstream, None for what the environment has."""
 
     cassettes: tuple[Path, ...] = ()
     on_miss: OnMiss = OnMiss.ERROR
@@ -60,6 +60,7 @@ class ModelOptions:
     ignores: tuple[str, ...] = ()
     latency: str = ""
     limits: tuple[str, ...] = ()
+    scenario: str | None = None
     credentials: Credentials | None = None
     keep_errors: bool = False
 
@@ -90,6 +91,7 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
         SetUpError: recording without an upstream or a folder.
         RecordingError: another recorder has the folder, or this is CI.
         CassetteError, StubError, ConflictError, FileNotFoundError: from the cassettes.
+        ScenarioError: no scenario of that name.
         LatencyError, LimitError: a profile or a limit that cannot be read, or nothing to fit one to.
     """
     recorder, api_key = None, options.api_key
@@ -110,6 +112,7 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
         deployments=options.deployments,
         latency=_latency(options.latency, library),
         limits=parse_limits(options.limits),
+        scenario=options.scenario,
         clock=clock,
     )
     return simulation, recorder
@@ -179,7 +182,15 @@ class Rehearsal:
             else:
                 report(visit, asked)
 
-        self._front = SiteFront(site_app.create_app(self.site), self.site, report=visited)
+        scenarios = {each.email: each.scenario for each in options.personas.values() if each.scenario}
+        for name in scenarios.values():
+            model.simulation.library.scenarios.chosen(name)
+
+        def asking(persona: str, request_id: str) -> None:
+            if persona in scenarios:
+                model.simulation.scope(request_id, scenarios[persona])
+
+        self._front = SiteFront(site_app.create_app(self.site), self.site, report=visited, asking=asking)
         self._servers = Servers((self._front, socket), at_end=self._front.close)
         self._functions: FunctionsProcess | None = None
 

@@ -6,7 +6,7 @@ import hmac
 import json
 import math
 import threading
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
@@ -42,6 +42,9 @@ _NOT_YOURS = Refusal(
 )
 
 
+_REMEMBERED = 1000
+
+
 class OnMiss(StrEnum):
     """What to do with a request no stub fits."""
 
@@ -62,6 +65,7 @@ class Simulation:
         deployments: Mapping[str, str] | None = None,
         latency: Latency | None = None,
         limits: Mapping[str, Limit] | None = None,
+        scenario: str | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.library = library or Library()
@@ -75,6 +79,9 @@ class Simulation:
         self.limits = dict(self._usual_limits)
         self._windows: dict[str, Window] = {}
         self._said: tuple[Stub, ...] = ()
+        self._usual_scenario = scenario
+        self.choose(scenario)
+        self._scopes: OrderedDict[str, str] = OrderedDict()
         self.used: set[str] = set()  # names of the stubs that have answered; `reset` does not forget them
         self._used: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -131,6 +138,23 @@ class Simulation:
             )
         return self.journal.open(at_s, request, answer)
 
+    def choose(self, scenario: str | None) -> None:
+        """Lay a scenario over everything but what was said, in place of the one before; None lays none.
+
+        Raises:
+            ScenarioError: there is none of that name.
+        """
+        if scenario is not None:
+            self.library.scenarios.chosen(scenario)
+        self.scenario = scenario
+
+    def scope(self, request_id: str, scenario: str) -> None:
+        """Answer the requests that carry this id in `x-request-id` by a scenario of their own."""
+        with self._lock:
+            self._scopes[request_id] = scenario
+            while len(self._scopes) > _REMEMBERED:
+                self._scopes.popitem(last=False)
+
     def say(self, *stubs: Stub) -> None:
         """Lay stubs over everything loaded: they are asked first, in the order they were said."""
         with self._lock:
@@ -141,6 +165,8 @@ class Simulation:
         with self._lock:
             self._said = ()
             self._used.clear()
+            self._scopes.clear()
+            self.scenario = self._usual_scenario
             self.limits = dict(self._usual_limits)
             self._windows.clear()
         self.journal.clear()
@@ -153,7 +179,11 @@ class Simulation:
     @property
     def stubs(self) -> tuple[Stub, ...]:
         """The stubs laid over the cassettes, in the order they are asked."""
-        return (*self._said, *self.library.scenario)
+        return self._stubs(self.scenario)
+
+    def _stubs(self, scenario: str | None) -> tuple[Stub, ...]:
+        chosen = self.library.scenarios.chosen(scenario) if scenario is not None else ()
+        return (*self._said, *chosen, *self.library.scenarios.always)
 
     def models(self, backend: Backend) -> tuple[str, ...]:
         """The models or deployments there are: those the recordings ask, the most asked first, and those that were named."""
@@ -221,7 +251,11 @@ class Simulation:
 
     def _take(self, request: Request, question: Question) -> tuple[Stub | None, list[Stub]]:
         """The stub that answers, None at a miss, and those that add a fault on the way; all counted as used."""
-        fitting = [each for each in self.stubs if self._is_left(each) and each.fits(request)]
+        for name in self.library.scenarios.refresh():
+            for used in [each for each in self._used if each.startswith(f"{name}#")]:
+                del self._used[used]
+        scenario = self._scopes.get(request.header("x-request-id") or "", self.scenario)
+        fitting = [each for each in self._stubs(scenario) if self._is_left(each) and each.fits(request)]
         strikes = [each for each in fitting if each.answer is None]
         sayable = question.content["operation"] in SAYABLE
         answering = [

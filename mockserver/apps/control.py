@@ -10,6 +10,7 @@ from flask import Flask, Response, jsonify, request
 from mockserver.clock import SystemClock
 from mockserver.journal import Entry
 from mockserver.redact import clean
+from mockserver.scenarios import ScenarioError
 from mockserver.simulation import Simulation
 from mockserver.stub import StubError, parse_stub
 
@@ -49,6 +50,21 @@ def create_app(simulation: Simulation, token: str) -> Flask:
             return jsonify(error=str(error)), 400
         simulation.say(*stubs)
         return jsonify(stubs=[stub.name for stub in stubs]), 201
+
+    @app.get("/__admin/scenarios")
+    def scenarios() -> Response:
+        return jsonify(chosen=simulation.scenario, names=simulation.library.scenarios.names)
+
+    @app.post("/__admin/scenarios")
+    def choose() -> tuple[Response, int] | Response:
+        asked = request.get_json(force=True, silent=True)
+        if not isinstance(asked, dict) or not isinstance(name := asked.get("chosen", 0), str | None):
+            return jsonify(error='say {"chosen": "NAME"}, or null for none'), 400
+        try:
+            simulation.choose(name)
+        except ScenarioError as error:
+            return jsonify(error=str(error)), 404
+        return jsonify(chosen=name)
 
     @app.post("/__admin/clock")
     def move() -> tuple[Response, int] | Response:

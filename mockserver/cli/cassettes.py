@@ -30,6 +30,8 @@ def cassette_fmt(paths: tuple[Path, ...]) -> None:
     with explained():
         for name, path in cassette.files(paths):
             text = path.read_bytes()
+            if cassette.is_scenario(text):
+                continue
             formatted = cassette.dump(cassette.parse(path, text, mend=True))
             if formatted.encode() != text:
                 cassette.write(path, formatted)

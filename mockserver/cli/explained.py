@@ -20,6 +20,7 @@ from mockserver.limits import LimitError
 from mockserver.question import IgnoreError
 from mockserver.recorder import RecordingError
 from mockserver.rehearsal import SetUpError
+from mockserver.scenarios import ScenarioError
 from mockserver.server import PortTakenError
 from mockserver.stub import StubError
 from mockserver.swa.config import ConfigError
@@ -40,6 +41,7 @@ _EXPLAINED = (
     PersonaError,
     PortTakenError,
     RecordingError,
+    ScenarioError,
     SetUpError,
     StartError,
     StubError,

@@ -62,6 +62,9 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="NAME=6rpm,1000tpm",
             help="Requests and tokens a minute of a model or deployment, * for every one; may be repeated.",
         ),
+        click.option(
+            "--scenario", metavar="NAME", help="A scenario of a `scenarios` folder to lay over the cassettes."
+        ),
         click.option("--keep-errors", is_flag=True, help="Record a 429, a 5xx and what broke off, too."),
         click.option(
             "--on-miss",
@@ -238,6 +241,7 @@ def _model(options: dict[str, Any], port: int, port_option: str, **more: Any) ->
         ignores=options["ignore"],
         latency=options["latency"],
         limits=options["limits"],
+        scenario=options["scenario"],
         keep_errors=options["keep_errors"],
         credentials=credentials_for(options["upstream"]) if on_miss is OnMiss.RECORD and options["upstream"] else None,
         port_option=port_option,

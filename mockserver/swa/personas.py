@@ -15,7 +15,7 @@ SHIPPED = Path(__file__).with_name("personas.yaml")
 #: Static Web Apps' own session length (static-web-apps#761).
 EIGHT_HOURS_S = 8 * 3600.0
 _ROLE = re.compile(r"[A-Za-z0-9_]+")
-_KEYS = ("name", "email", "roles", "expires_in_s")
+_KEYS = ("name", "email", "roles", "expires_in_s", "scenario")
 
 
 class PersonaError(ValueError):
@@ -24,13 +24,15 @@ class PersonaError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """Somebody to sign in as; the session ends `expires_in_s` seconds after that."""
+    """Somebody to sign in as; the session ends `expires_in_s` seconds after that. What the API asks of the model for this
+    one is answered by `scenario`; None is like everybody else."""
 
     key: str
     name: str
     email: str
     roles: tuple[str, ...] = ()
     expires_in_s: float = EIGHT_HOURS_S
+    scenario: str | None = None
 
     def principal(self, provider: str) -> Principal:
         """The principal this persona has after signing in with a provider; the same each time."""
@@ -77,5 +79,8 @@ def _persona(key: str, value: object, path: Path) -> Persona:
         raise PersonaError(f"{path}: {key}: roles is no list of role names (letters, digits and _)")
     if isinstance(expires_in_s, bool) or not isinstance(expires_in_s, int | float) or expires_in_s <= 0:
         raise PersonaError(f"{path}: {key}: expires_in_s: {expires_in_s!r} is no number of seconds")
-    name = str(value.get("name", key.title()))
-    return Persona(key, name, str(value.get("email", f"{key}@example.com")), tuple(roles), expires_in_s)
+    scenario = value.get("scenario")
+    if scenario is not None and not isinstance(scenario, str):
+        raise PersonaError(f"{path}: {key}: scenario: {scenario!r} is no name")
+    name, email = str(value.get("name", key.title())), str(value.get("email", f"{key}@example.com"))
+    return Persona(key, name, email, tuple(roles), expires_in_s, scenario)

@@ -18,6 +18,7 @@ LAYERS = (
     ("transcript", "shape"),
     ("diff", "edit", "carry", "last_run"),
     ("stub", "latency", "generate", "journal"),
+    ("scenarios",),
     ("library", "relay", "importers", "swa"),
     ("recorder",),
     ("drift",),

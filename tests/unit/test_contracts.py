@@ -269,7 +269,7 @@ def test_an_event_of_no_known_type_is_a_violation() -> None:
 # --- shipped answers ---
 
 
-@pytest.mark.parametrize("path", [path for _, path in cassette.files([SHIPPED])], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
 def test_authored_answers_keep_the_contract_and_recorded_ones_break_it_only_where_it_is_known(path: Path) -> None:
     found = set()
     loaded = cassette.load(path)

@@ -31,7 +31,11 @@ def test_reads_a_scenario_in_order() -> None:
 
 def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
     (tmp_path / "demo.yaml").write_text("# said by hand\n---\n" + SCENARIO)
-    assert [stub.name for stub in load_library([tmp_path]).scenario] == ["demo.yaml#1", "demo.yaml#2", "demo.yaml#3"]
+    assert [stub.name for stub in load_library([tmp_path]).scenarios.always] == [
+        "demo.yaml#1",
+        "demo.yaml#2",
+        "demo.yaml#3",
+    ]
 
 
 @pytest.mark.parametrize(
