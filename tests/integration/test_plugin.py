@@ -94,7 +94,9 @@ def test_a_wrong_word_in_say_is_an_error_at_once(suite: pytest.Pytester) -> None
     result = suite.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*unknown key 'fualt' in the entry; known are when, say, call, pace, filter, fault, after, times*"]
+        [
+            "*unknown key 'fualt' in the entry; known are when, say, call, pace, filter, fault, after, wait_ms, retry_after, times*"
+        ]
     )
 
 
