@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mockserver.explain import explain
 from mockserver.front import Visit
 from mockserver.journal import Entry
-from mockserver.simulation import explain
 from mockserver.swa.rules import Action
 
 

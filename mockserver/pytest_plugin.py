@@ -229,7 +229,7 @@ def _misses(item: pytest.Item) -> str:
     model = item.config.stash.get(_MODEL, None)
     if model is None:
         return ""
-    from mockserver.simulation import explain, same_reason
+    from mockserver.explain import explain, same_reason
 
     reasons: list[list[Entry]] = []
     for entry in model.simulation.journal.misses(item.stash[_SINCE]):

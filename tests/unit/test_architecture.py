@@ -17,6 +17,7 @@ LAYERS = (
     ("say", "matching", "judge"),
     ("transcript", "shape"),
     ("diff", "edit", "carry", "last_run"),
+    ("explain",),
     ("stub", "latency", "generate", "journal"),
     ("scenarios",),
     ("library", "relay", "importers", "swa"),

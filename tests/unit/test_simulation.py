@@ -8,9 +8,10 @@ import pytest
 from contracts.operations import address_of
 from contracts.violations import answer_violations
 from mockserver.exchange import End, Interaction, Request
+from mockserver.explain import explain
 from mockserver.library import Library
 from mockserver.matching import Difference
-from mockserver.simulation import OnMiss, Simulation, explain
+from mockserver.simulation import OnMiss, Simulation
 from mockserver.stub import parse_stub
 from tests.unit.examples import FakeClock, answered, chat
 
