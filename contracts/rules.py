@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jsonschema_rs
+
 Body = Mapping[str, Any]
 
 
@@ -59,7 +61,31 @@ def _call_without_tool(body: Body) -> bool:
     return bool(waiting)
 
 
+def _no_schema(body: Body) -> bool:
+    """A JSON schema for the answer that is none."""
+    for holder in (
+        body.get("response_format"),
+        (body.get("text") or {}).get("format") if isinstance(body.get("text"), dict) else None,
+    ):
+        if isinstance(holder, dict) and holder.get("type") == "json_schema":
+            described = holder.get("json_schema") if isinstance(holder.get("json_schema"), dict) else holder
+            try:
+                jsonschema_rs.validator_for((described or {}).get("schema") or {})
+            except (ValueError, jsonschema_rs.ReferencingError):
+                return True
+    return False
+
+
 RULES = (
+    Rule(
+        "no-schema",
+        (*_CHAT, "createResponse"),
+        "response_format",
+        _no_schema,
+        "Invalid schema for response_format.",
+        None,
+        "beginning of the wording from reports; what follows there depends on the schema",
+    ),
     Rule(
         "mutually-exclusive",
         _CONVERSING,

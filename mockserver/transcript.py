@@ -53,7 +53,9 @@ def _turns(asked: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if asked.get("instructions"):
         yield "instructions", str(asked["instructions"])
     given = asked.get("messages") or asked.get("input") or ()
-    messages: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else list(given)
+    messages: list[Any] = (
+        [{"role": "user", "content": given}] if isinstance(given, str) else given if isinstance(given, list) else []
+    )
     for message in messages:
         if isinstance(message, dict):
             calls = "".join(f"\n{_call(each)}" for each in message.get("tool_calls") or ())

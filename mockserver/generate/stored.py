@@ -55,7 +55,7 @@ def _response(request: Request, model: str, at_s: float) -> Answer:
     body = {"stream": streams, "stream_options": options}
     answer = response(written({"input": ""}, model, seed=name), _asked(address, body, model, at_s, name))
     made_id = json.loads(answer.body)["id"] if not streams else _first_event(answer)["response"]["id"]
-    skipped = int(query["starting_after"][0]) + 1 if streams and "starting_after" in query else 0
+    skipped = _number(query, "starting_after", -1) + 1 if streams else 0
     events = (Event(each.after_ms, each.data.replace(made_id.encode(), name.encode())) for each in answer.events)
     return replace(answer, events=tuple(events)[skipped:])
 
@@ -136,7 +136,12 @@ def _asked(address: Address, body: dict[str, Any], model: str, at_s: float, seed
 
 
 def _limit(query: dict[str, list[str]]) -> int:
-    return int(query.get("limit", ["20"])[0])
+    return _number(query, "limit", 20)
+
+
+def _number(query: dict[str, list[str]], name: str, usual: int) -> int:
+    value = query.get(name, [""])[0]
+    return int(value) if value.isdecimal() else usual
 
 
 def _list(data: list[dict[str, Any]]) -> Answer:

@@ -51,7 +51,7 @@ def written(body: Mapping[str, Any], model: str, *, seed: str) -> Said:
         text = json.dumps(instance(wanted.schema, seed), ensure_ascii=False)
     else:
         text = demo(wanted.prompt, seed)
-    for stop in wanted.stop:
+    for stop in filter(None, wanted.stop):
         text = text.partition(stop)[0]
     parts = tokens.split(text, model)
     cut = wanted.limit is not None and len(parts) > wanted.limit

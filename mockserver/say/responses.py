@@ -103,7 +103,7 @@ class _Response:
 
     def state(self, status: str) -> dict[str, Any]:
         """The response as a whole, with nothing written yet."""
-        asked = self.asked.body
+        asked = {key: value for key, value in self.asked.body.items() if value is not None}
         return {
             "id": self.id,
             "object": "response",

@@ -362,3 +362,50 @@ def test_a_planted_mistake_in_an_answer_is_seen(name: str) -> None:
     address = address_of(request.method, request.raw_path, "")
     del body[next(key for key in ("object", "created", "data", "id") if key in body)]
     assert answer_violations(address, body) != ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"stop": ""}, {"stop": ["", "x"]}, {"stop": []}, {"n": None}, {"tools": [], "tool_choice": "auto"},
+        {"messages": [{"role": "system", "content": "only"}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+        {"functions": [{"name": "f", "parameters": {}}], "function_call": "auto"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_odd_request_is_answered_all_the_same(body: dict[str, Any], stream: bool) -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": stream, **body}
+    headers = (("authorization", "Bearer k"),)
+    request = Request("POST", "/v1/chat/completions", "", headers, json.dumps(asked).encode())
+    answer = Simulation(on_miss=OnMiss.GENERATE, clock=FakeClock()).answer(request).answer
+    assert answer is not None
+    assert answer.status == 200
+
+
+NULLS = ("parallel_tool_calls", "temperature", "store", "truncation", "metadata", "include", "instructions")
+
+
+@pytest.mark.parametrize("key", NULLS)
+def test_null_is_as_good_as_nothing(key: str) -> None:
+    nothing: dict[str, Any] = {key: None}
+    request = responses(input="x", **nothing)
+    assert Simulation(on_miss=OnMiss.GENERATE, clock=FakeClock()).answer(request).answer.status == 200  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("query", ["limit=abc", "limit=", "stream=true&starting_after=abc"])
+def test_a_number_that_is_none_counts_as_not_given(query: str) -> None:
+    for name in ("listChatCompletions", "getResponse"):
+        assert call(by_name(name), query=query)[1].status == 200
+
+
+@pytest.mark.parametrize("schema", [{"type": "objekt"}, {"$ref": "#/$defs/nope"}, {"pattern": "("}])
+def test_a_schema_that_is_none_is_refused(schema: dict[str, Any]) -> None:
+    described = {"name": "x", "schema": schema, "strict": True}
+    for request in (
+        chat(response_format={"type": "json_schema", "json_schema": described}),
+        responses(input="x", text={"format": {"type": "json_schema", **described}}),
+    ):
+        entry = Simulation(on_miss=OnMiss.GENERATE, clock=FakeClock()).answer(request)
+        assert entry.decided_by == "invalid request, no-schema response_format"
