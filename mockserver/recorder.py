@@ -68,6 +68,15 @@ class Endpoint:
     """A real endpoint, and what opens it. Use it on one event loop."""
 
     def __init__(self, url: str, credentials: Credentials) -> None:
+        """Name it.
+
+        Raises:
+            RecordingError: the URL is none.
+        """
+        if not re.match(r"https?://[^/]", url):
+            raise RecordingError(
+                f"--upstream {url}: a URL is needed, as https://api.openai.com/v1 or https://NAME.openai.azure.com"
+            )
         self.upstream, self.credentials = Upstream(url), credentials
 
     @asynccontextmanager
@@ -111,7 +120,7 @@ class Endpoint:
 class Recorder:
     """Keeps an endpoint's answers in a folder, which is its own while it lives.
 
-    A 429 or 5xx, and an answer that broke off, is kept only with `keep_errors`. `secrets` are taken out besides the
+    A 401, 403, 429 or 5xx, and an answer that broke off, is kept only with `keep_errors`. `secrets` are taken out besides the
     credentials.
     """
 
@@ -128,12 +137,15 @@ class Recorder:
         self.endpoint, self.folder, self.keep_errors = endpoint, folder, keep_errors
         self._redaction = Redaction.of((*endpoint.credentials.secrets, *secrets))
         self._lock = asyncio.Lock()
+        if folder.exists() and not folder.is_dir():
+            raise RecordingError(f"{folder} is a file; cassettes are written into a folder")
         folder.mkdir(parents=True, exist_ok=True)
         self._hold = _held(folder)
 
     def keeps(self, answer: Answer) -> bool:
-        """Whether an answer is no passing trouble."""
-        return self.keep_errors or (answer.status != 429 and answer.status < 500 and answer.end is End.EOF)
+        """Whether an answer is no passing trouble, nor the refusal of our own credentials."""
+        trouble = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF
+        return self.keep_errors or not trouble
 
     async def keep(self, request: Request, answer: Answer) -> Kept:
         """Write the interaction down, without secrets.

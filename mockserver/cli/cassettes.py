@@ -134,7 +134,7 @@ def cassette_diff(before: Path, after: Path, markdown: bool) -> None:
 
 
 @cassette_group.command("edit")
-@click.argument("path", type=PATH)
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("number", type=click.IntRange(1))
 @click.option("--answer", type=PATH, required=True, metavar="FILE", help="The new answer, as text or markdown.")
 def cassette_edit(path: Path, number: int, answer: Path) -> None:

@@ -50,12 +50,21 @@ _EXPLAINED = (
 
 
 @contextmanager
-def explained() -> Iterator[threading.Event]:
-    """Turns what people can mend into one message and exit status 1; the event is set by Ctrl-C or SIGTERM."""
+def explained() -> Iterator[None]:
+    """Turns what people can mend into one message and exit status 1."""
+    try:
+        yield
+    except _EXPLAINED as error:
+        text = str(error)
+        if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+            text = f"{error.filename}: {error.strerror}"
+        raise click.ClickException(text) from error
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, for what runs until then."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    try:
-        yield stopped
-    except _EXPLAINED as error:
-        raise click.ClickException(str(error)) from error
+    yield stopped

@@ -60,7 +60,7 @@ def credentials_for(upstream: str) -> Credentials:
 )
 @click.option("--missing", is_flag=True, help="Ask what pytest's last run in this folder found no recording for.")
 @click.option("--refresh", is_flag=True, help="Ask everything again that the cassettes hold.")
-@click.option("--keep-errors", is_flag=True, help="Keep a 429, a 5xx and what broke off, too.")
+@click.option("--keep-errors", is_flag=True, help="Keep a 401, 403, 429, 5xx and what broke off, too.")
 @click.option("--yes", is_flag=True, help="Do not ask before asking the model.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record(folder: Path, command: Sequence[str], **options: Any) -> None:
@@ -156,7 +156,8 @@ async def _refreshed(recorder: Recorder, files: dict[Path, Cassette]) -> bool:
         try:
             for each in loaded.interactions:
                 answer = await recorder.endpoint.asked(each.request, SystemClock())
-                if not recorder.keeps(answer):
+                refused = answer.status >= 400 and answer.status != each.answer.status
+                if refused or not recorder.keeps(answer):
                     raise UpstreamError(f"it answered {answer.status}")
                 fresh.append(recorder.redacted(Interaction(readable(each.request), answer)))
         except UpstreamError as error:

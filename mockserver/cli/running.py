@@ -13,7 +13,7 @@ import click
 
 from contracts.operations import Backend
 from mockserver import console
-from mockserver.cli.explained import PATH, explained
+from mockserver.cli.explained import PATH, explained, stoppable
 from mockserver.cli.recording import credentials_for
 from mockserver.front import SiteFront, Visit
 from mockserver.functions.process import READY, StartError
@@ -65,7 +65,7 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--scenario", metavar="NAME", help="A scenario of a `scenarios` folder to lay over the cassettes."
         ),
-        click.option("--keep-errors", is_flag=True, help="Record a 429, a 5xx and what broke off, too."),
+        click.option("--keep-errors", is_flag=True, help="Record a 401, 403, 429, 5xx and what broke off, too."),
         click.option(
             "--on-miss",
             type=click.Choice([each.value for each in OnMiss]),
@@ -117,7 +117,7 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
         if rehearsal is None or not rehearsal.asked_for(entry.request.header("x-request-id")):
             _say(console.model_line(entry))
 
-    with explained() as stopped:
+    with explained(), stoppable() as stopped:
         model = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
         app = AppOptions(webapp, api, load_personas(personas), backend, options["site_port"], options["functions_port"])
         rehearsal = Rehearsal(model, app, report=_report_visit, stopped=stopped)
@@ -148,7 +148,8 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
         _say(console.model_line(entry))
 
     with (
-        explained() as stopped,
+        explained(),
+        stoppable() as stopped,
         Model(
             _model(options, port, "--port", api_key=api_key, deployments=_named(deployments)), report=report
         ) as endpoint,
@@ -179,7 +180,7 @@ def site(app: Path, api_url: str | None, personas: Path, port: int) -> None:
     from mockserver.swa.principal import Sessions, session_key
     from mockserver.swa.site import load_site
 
-    with explained() as stopped:
+    with explained(), stoppable() as stopped:
         clock = SystemClock()
         sessions = Sessions(session_key(state_folder()), clock)
         folder = load_site(
@@ -208,7 +209,7 @@ def functions(app: Path, port: int, stop_on_eof: bool) -> None:
     """Start a function app alone."""
     from mockserver.functions.inprocess import InProcessHost, LoadError, load_functions
 
-    with explained() as stopped:
+    with explained(), stoppable() as stopped:
         socket = bind(port, "the Functions host")
         try:
             loaded = load_functions(app)

@@ -159,11 +159,12 @@ def test_everything_can_be_asked_anew(folder: Path, httpserver: HTTPServer) -> N
     path = folder / "where-is-oslo.yaml"
     assert {json.loads(each.answer.body)["model"] for each in cassette.load(path).interactions} == {"m-2"}
     before = path.read_bytes()
-    httpserver.clear()
-    httpserver.expect_request("/v1/chat/completions").respond_with_json({}, status=500)
-    failed = run(*asked)
-    assert "where-is-oslo.yaml: left as it was: it answered 500" in failed.output
-    assert (failed.exit_code, path.read_bytes()) == (1, before)
+    for status in (500, 401, 404):
+        httpserver.clear()
+        httpserver.expect_request("/v1/chat/completions").respond_with_json({}, status=status)
+        failed = run(*asked)
+        assert f"where-is-oslo.yaml: left as it was: it answered {status}" in failed.output
+        assert (failed.exit_code, path.read_bytes()) == (1, before)
 
 
 @pytest.mark.parametrize(

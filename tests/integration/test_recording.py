@@ -109,7 +109,9 @@ def test_the_turns_of_a_conversation_go_into_one_file(recording: Model, httpserv
     }
 
 
-@pytest.mark.parametrize(("status", "kept"), [(400, True), (401, True), (429, False), (500, False), (503, False)])
+@pytest.mark.parametrize(
+    ("status", "kept"), [(400, True), (404, True), (401, False), (403, False), (429, False), (500, False), (503, False)]
+)
 def test_refusals_reach_the_client_and_passing_trouble_is_not_kept(
     status: int, kept: bool, recording: Model, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
