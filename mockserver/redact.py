@@ -75,7 +75,7 @@ FORMS = (
     _form("Azure AI key", "JQQJ9", r"(?<![A-Za-z0-9])[A-Za-z0-9]{40,56}JQQJ9[A-Za-z0-9]{20,30}(?![A-Za-z0-9])"),
     _form("Azure storage key", "AccountKey=", r"(?<=AccountKey=)[A-Za-z0-9+/]{86}=="),
     _form("Azure shared access signature", "sig=", r"(?<=[?&]sig=)[A-Za-z0-9%+/]{40,}={0,2}"),
-    _form("JSON Web Token", "eyJ", r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}"),
+    _form("JSON Web Token", "eyJ", r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}"),
     _form(
         "client principal",
         "eyJ",
@@ -87,7 +87,11 @@ FORMS = (
     _form("Google API key", "AIza", r"AIza[\w-]{35}"),
     _form("Slack token", "xox", r"xox[abeprs]-[A-Za-z0-9-]{10,}"),
     _form("Stripe key", "k_live_", r"[rs]k_live_[A-Za-z0-9]{20,}"),
-    _form("private key", "-----BEGIN", r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)-----END [A-Z ]*PRIVATE KEY-----"),
+    _form(
+        "private key",
+        "-----BEGIN",
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.{0,10000}?)-----END [A-Z ]*PRIVATE KEY-----",
+    ),
     _form(
         "e-mail address",
         "@",
