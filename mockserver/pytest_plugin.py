@@ -113,9 +113,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     left = session.config.stash[_LEFT]
     if (handed_over := getattr(session.config, "workeroutput", None)) is not None:
         handed_over |= left
-    elif session.config.stash.get(_RAN, False) and session.config.cache is not None:
+    elif session.config.stash.get(_RAN, False) and (cache := getattr(session.config, "cache", None)) is not None:
         for key, value in left.items():
-            session.config.cache.set(key, value)
+            cache.set(key, value)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -133,3 +133,10 @@ def test_what_answered_in_a_run_is_kept_for_the_check_of_what_did_not(suite: pyt
     lines = result.outlines
     assert "hello.yaml#1: unused: answered nothing in the last run" not in lines
     assert "fruits.yaml#1: unused: answered nothing in the last run" in lines
+
+
+def test_a_run_without_a_cache_leaves_nothing_and_passes(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        "from app import ask\n\ndef test_it(mock_server):\n    mock_server.say('x')\n    ask(mock_server)\n"
+    )
+    suite.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
