@@ -64,6 +64,17 @@ class Kept:
         return f"recorded as {self.name}{f', taken out: {kinds}' * bool(kinds)}"
 
 
+def require_url(text: str) -> None:
+    """Nothing, if it is the URL of a server.
+
+    Raises:
+        RecordingError: it is not.
+    """
+    if not re.match(r"https?://[^/]", text):
+        wanted = "https://api.openai.com/v1 or https://NAME.openai.azure.com"
+        raise RecordingError(f"--upstream {text}: a URL is needed, as {wanted}")
+
+
 class Endpoint:
     """A real endpoint, and what opens it. Use it on one event loop."""
 
@@ -73,10 +84,7 @@ class Endpoint:
         Raises:
             RecordingError: the URL is none.
         """
-        if not re.match(r"https?://[^/]", url):
-            raise RecordingError(
-                f"--upstream {url}: a URL is needed, as https://api.openai.com/v1 or https://NAME.openai.azure.com"
-            )
+        require_url(url)
         self.upstream, self.credentials = Upstream(url), credentials
 
     @asynccontextmanager

@@ -27,7 +27,7 @@ from mockserver.exchange import Interaction, Request
 from mockserver.journal import Entry
 from mockserver.last_run import MISSED, last_run
 from mockserver.question import model_of
-from mockserver.recorder import Credentials, Endpoint, Recorder, readable
+from mockserver.recorder import Credentials, Endpoint, Recorder, readable, require_url
 from mockserver.rehearsal import Model, ModelOptions, SetUpError, credentials_of, without_proxy
 from mockserver.relay import UpstreamError
 from mockserver.simulation import OnMiss
@@ -39,8 +39,10 @@ def credentials_for(upstream: str) -> Credentials:
     """What opens an upstream: from the environment, else asked for at a terminal; nothing for a server on this machine.
 
     Raises:
+        RecordingError: it is no URL.
         SetUpError: there is nothing, and nobody to ask.
     """
+    require_url(upstream)
     found = credentials_of(os.environ)
     host = urlsplit(upstream).hostname or ""
     azure = host.endswith((".azure.com", ".azure.us"))

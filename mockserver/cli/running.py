@@ -125,7 +125,9 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
             _say_findings(model)
             answers = model.simulation.library
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
-            _say(f"model      {model.url}/v1 and /openai   {len(answers)} answers; on a miss: {options['on_miss']}")
+            _say(
+                f"model      {model.url}/v1 and /openai   {len(answers)} answers; on a miss: {options['on_miss']}{_laid_over(model)}"
+            )
             _say(f"control    {model.url}/__admin   token in {token_file}")
             _say(f"functions  {rehearsal.api_url}   {api} in this Python {version}, set up for {backend}")
             _say(f"site       {webapp}   sign in as {', '.join(rehearsal.site.personas)}")
@@ -297,6 +299,11 @@ def _say_findings(model: Model) -> None:
         first[violation.rule] = (where, count + 1)
     for rule, (where, count) in first.items():
         _say(f"contract   recorded answers break {rule} {count} time{'s' * (count != 1)}, first {where}")
+
+
+def _laid_over(model: Model) -> str:
+    chosen = model.simulation.scenario
+    return f"; scenario: {chosen}" if chosen else ""
 
 
 def _report_miss(entry: Entry) -> None:

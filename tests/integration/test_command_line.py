@@ -32,7 +32,7 @@ class Running:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mockserver", *arguments],
             cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "XDG_STATE_HOME": str(STATE), **environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "XDG_STATE_HOME": str(STATE), "CI": "", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -189,6 +189,20 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
         (["model", "--port", "0", "--on-miss", "guess"], "'guess' is not one of 'error', 'generate', 'record'"),
         (["model", "--port", "0", "--deployment", "chat"], "Error: --deployment chat: NAME=MODEL is needed"),
         (["cassette", "fmt", "nowhere"], "Error: no folder of cassettes at nowhere"),
+        (["cassette", "edit", "tests", "1", "--answer", "x"], "File 'tests' is a directory"),
+        (["model", "--port", "0", "--latency", "soon"], "--latency soon: 'soon' is not understood; write first=600ms"),
+        (["model", "--port", "0", "--limit", "much"], "--limit much: write NAME=6rpm,1000tpm"),
+        (
+            ["model", "--port", "0", "--scenario", "over-loaded"],
+            "There is no scenario 'over-loaded' (did you mean overloaded?)",
+        ),
+        (["record", "--upstream", "localhost:1", "--cassettes", "x", "--yes", "--refresh"], "a URL is needed"),
+        (
+            ["record", "--upstream", "http://127.0.0.1:9", "--cassettes", "README.md", "--", "true"],
+            "README.md is a file",
+        ),
+        (["record", "--upstream", "http://127.0.0.1:9", "--cassettes", "x"], "Say what to record"),
+        (["drift", "--upstream", "http://127.0.0.1:9", "nowhere"], "Error: no folder of cassettes at nowhere"),
     ],
 )
 def test_a_mistake_is_one_plain_message(run: Callable[..., Running], arguments: list[str], complaint: str) -> None:
@@ -249,3 +263,18 @@ def test_fmt_mends_a_cassette_that_was_edited_by_hand(run: Callable[..., Running
     assert fmt.ended() == 0
     assert fmt.lines == ["hello.yaml: written anew"]
     assert len(cassette.load(path).interactions[0].answer.events) == 29
+
+
+def test_a_scenario_that_was_chosen_stands_in_the_first_line(run: Callable[..., Running]) -> None:
+    started = run("up", *FREE_PORTS, "--scenario", "overloaded")
+    started.read_until(r"on a miss: error; scenario: overloaded$")
+
+
+def test_ctrl_c_ends_a_recording_and_the_command_it_runs(run: Callable[..., Running], tmp_path: Path) -> None:
+    waiting = "print('waiting', flush=True); import time; time.sleep(60)"
+    command = ["--upstream", "http://127.0.0.1:9/v1", "--cassettes", str(tmp_path), "--", sys.executable, "-c", waiting]
+    recording = run("record", *command)
+    recording.read_until("waiting")
+    os.killpg(recording.process.pid, signal.SIGINT)
+    assert recording.ended() == 1
+    assert recording.group_is_empty()
