@@ -2,6 +2,7 @@
 SYSTEM_PYTHON := $(shell command -v python3 || command -v python)
 SETUP := @$(if $(SYSTEM_PYTHON),,$(error Python 3.11 or newer is needed and there is none on PATH)) $(SYSTEM_PYTHON) tools/setup_environment.py $(if $(PYTHON),--python $(PYTHON))
 RUN := .venv/bin/python -m
+SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 2,$(subst /, ,$(SHARD))))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model clean
@@ -15,19 +16,19 @@ setup:             ## everything for developing and testing, in .venv and webapp
 setup-mock:
 	$(SETUP) --requirements mock
 
-mock: setup-mock   ## the whole app on http://127.0.0.1:4280; more options: make mock ARGS="--speed 4"
-	@exec $(RUN) mockserver up --on-miss generate $(ARGS)
+mock: setup-mock   ## the whole app on http://127.0.0.1:4280; elsewhere: PORT=5280; more: ARGS="--speed 4"
+	@exec $(RUN) mockserver up --on-miss generate $(if $(PORT),--site-port $(PORT) --model-port $$(($(PORT)+1)) --functions-port $$(($(PORT)+2))) $(ARGS)
 
 test: lint test-unit test-integration test-e2e  ## all of it
 
 test-unit: setup   ## no socket, no sleep
-	@$(RUN) pytest tests/unit $(ARGS)
+	@$(RUN) pytest tests/unit --junitxml=test-results/unit.xml $(ARGS)
 
-test-integration: setup  ## real processes on loopback
-	@$(RUN) pytest tests/integration $(ARGS)
+test-integration: setup  ## real processes on loopback; a part of them: SHARD=1/4
+	@$(RUN) pytest tests/integration -n auto --junitxml=test-results/integration.xml $(SHARDED) $(ARGS)
 
 test-e2e: setup    ## a browser, through the real API; finds or installs one
-	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e $(ARGS)
+	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e --junitxml=test-results/e2e.xml --tracing=retain-on-failure $(SHARDED) $(ARGS)
 
 conformance: setup ## the official SDK's own tests, against the mock
 	@$(RUN:-m=) tools/conformance.py

@@ -21,14 +21,16 @@ class CarryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A request of a past run that no stub fitted, the name of what came nearest, and how that differs."""
+    """A request of a past run that no stub fitted, the name of what came nearest, and how that differs. `cassette` is the
+    file it belongs into, empty where that does not matter."""
 
     request: Request
     nearest: str
     differences: tuple[Difference, ...]
+    cassette: str = ""
 
 
-def as_json(miss: Miss) -> dict[str, Any]:
+def as_json(miss: Miss, *, cassette: str = "") -> dict[str, Any]:
     """A miss as it is kept between two runs: without secrets."""
     request = shown(miss.request)
     return {
@@ -37,6 +39,7 @@ def as_json(miss: Miss) -> dict[str, Any]:
         "body": Redaction().data(request.body).decode("utf-8", "replace"),
         "nearest": miss.nearest or "",
         "differences": [[each.field, each.wanted, each.got] for each in miss.differences],
+        "cassette": cassette,
     }
 
 
@@ -47,7 +50,8 @@ def missed(kept: Iterable[Mapping[str, Any]]) -> tuple[Missed, ...]:
         path, _, query = each["target"].partition("?")
         headers = (("content-type", "application/json"),)
         request = Request(each["method"], path, query, headers, each["body"].encode())
-        found.append(Missed(request, each["nearest"], tuple(Difference(*row) for row in each["differences"])))
+        differences = tuple(Difference(*row) for row in each["differences"])
+        found.append(Missed(request, each["nearest"], differences, each["cassette"]))
     return tuple(found)
 
 

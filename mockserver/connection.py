@@ -91,22 +91,35 @@ class Connection:
             if not message.get("more_body"):
                 return b"".join(chunks)
 
-    async def until_gone(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Run the work, cancelling it the moment the client leaves; whether it ran to its end.
+    async def until_gone(
+        self, work: Coroutine[Any, Any, None], *, over: Coroutine[Any, Any, None] | None = None
+    ) -> bool:
+        """Run the work, cancelling it the moment the client leaves, or `over` has returned; whether it ran to its end.
 
         Call it after `accept`: what the client sends next is its leaving.
         """
         if self._gone is None:
             self._gone = asyncio.create_task(self._left())
         task = asyncio.create_task(work)
-        await asyncio.wait({task, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+        limit = asyncio.create_task(over) if over is not None else None
+        await asyncio.wait({task, self._gone, *([limit] if limit else [])}, return_when=asyncio.FIRST_COMPLETED)
         finished = task.done()
-        if not finished:
-            task.cancel()
-            await asyncio.wait({task})
+        for each in (task, limit):
+            if each is not None and not each.done():
+                each.cancel()
+                await asyncio.wait({each})
         if not task.cancelled():
             task.result()
         return finished
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self._gone is not None and self._gone.done()
+
+    def drop(self, name: str) -> None:
+        """Take the header `name` out of the request, for whoever it is left to."""
+        self._scope["headers"] = [each for each in self._scope["headers"] if each[0].lower() != name.encode()]
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of the answer; with the date, where it has none."""

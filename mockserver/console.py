@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mockserver.exchange import first
 from mockserver.explain import explain
-from mockserver.front import Visit
 from mockserver.journal import Entry
 from mockserver.swa.rules import Action
 
@@ -16,20 +16,21 @@ def model_line(entry: Entry) -> str:
     return _line(f"{request.method} {request.raw_path}", *_model_part(entry))
 
 
-def visit_line(visit: Visit, asked: Sequence[Entry]) -> str | None:
+def visit_line(visit: Entry, asked: Sequence[Entry]) -> str | None:
     """`alice  POST /api/chat/completions  rule 3 (invited)  greeting.yaml#1  200  14 events  1.9 s`.
 
     `asked` are the model exchanges the visit led to. None for a file that was simply served.
     """
-    if visit.decision.action in (Action.FILE, Action.AUTH) and visit.status < 400:
+    status = visit.status or 0
+    if visit.decided_by in (Action.FILE, Action.AUTH) and status < 400:
         return None
-    persona = visit.persona or "nobody"
-    parts = [f"{persona:<6}", f"{visit.request.method} {visit.request.raw_path}", visit.decision.because]
+    parts = [f"{visit.persona or 'nobody':<6}", f"{visit.request.method} {visit.request.raw_path}", visit.rule]
     if asked:
         last = asked[-1]
-        parts += [last.decided_by or "upstream", str(visit.status), _events(last.events_sent)]
+        parts += [last.decided_by or "upstream", str(status), _events(last.events_sent)]
     else:
-        parts.append(f"{visit.status}{f' -> {visit.decision.target}' * (visit.decision.action is Action.REDIRECT)}")
+        leads = first(visit.answer.headers, "location") if visit.answer else None
+        parts.append(f"{status}{f' -> {leads}' if leads else ''}")
     end = "" if visit.end == "eof" else visit.end
     if asked and asked[-1].end not in ("eof", "open"):
         end = asked[-1].end

@@ -13,7 +13,9 @@ from mockserver.redact import clean
 
 
 def same_reason(one: Miss, other: Miss) -> bool:
-    """Whether two misses have the same single difference, whatever else they asked."""
+    """Whether two misses asked the same, or have the same single difference, whatever else they asked."""
+    if one.question.fingerprint == other.question.fingerprint:
+        return one.reason == other.reason
     return len(one.differences) == 1 and one.differences == other.differences
 
 

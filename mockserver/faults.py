@@ -1,4 +1,4 @@
-"""What can go wrong with an answer: a closed table of pure functions from answer to answer."""
+"""What can go wrong: a closed table of pure functions from answer to answer at the model, and one of mishaps before it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class Fault:
     retry_after: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in FAULTS:
-            near = "".join(f" (did you mean {each}?)" for each in get_close_matches(self.kind, FAULTS, 1))
-            raise ValueError(f"unknown fault {self.kind!r}{near}; there are: {', '.join(FAULTS)}")
+        known = (*FAULTS, *SITE_FAULTS)
+        if self.kind not in known:
+            near = "".join(f" (did you mean {each}?)" for each in get_close_matches(self.kind, known, 1))
+            raise ValueError(f"unknown fault {self.kind!r}{near}; there are: {', '.join(known)}")
         if self.after is not None and self.after < 0:
             raise ValueError(f"after: {self.after} is no number of events; 0 or more is")
         if self.wait_ms is not None and self.wait_ms < 0:
@@ -51,6 +52,36 @@ class Circumstance:
     address: Address
     model: str
     at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """What goes wrong before the model is asked.
+
+    The API is asked `wait_ms` milliseconds later, or not at all where there is an answer `instead`; its own breaks off
+    behind `cut_after` events, None lets it through. `signed_out` makes the request nobody's.
+    """
+
+    instead: Answer | None = None
+    wait_ms: int = 0
+    cut_after: int | None = None
+    signed_out: bool = False
+
+
+#: No mishap.
+NOTHING = Mishap()
+
+
+def mishap(fault: Fault | None) -> Mishap:
+    """What a fault of the gate or the host does; nothing where there is none."""
+    return SITE_FAULTS[fault.kind](fault) if fault else NOTHING
+
+
+def api_timed_out() -> Answer:
+    """What Static Web Apps sends where the API has not begun to answer in 45 seconds.
+
+    Source: a 500 with these words, as reported (static-web-apps#801, #1607)."""
+    return _plain(500, "Backend call failure")
 
 
 def apply(fault: Fault, answer: Answer, circumstance: Circumstance) -> Answer:
@@ -265,5 +296,57 @@ FAULTS: dict[str, Callable[[Fault, Answer, Circumstance], Answer]] = {
         *(_slow_first_token, _slow_events, _stall),
         *(_dropped, _cut_short, _truncated_event, _malformed_event, _split_events, _merged_events),
         *(_empty, _wrong_content_type),
+    )
+}
+
+
+# --- before the model ------------------------------------------------------------------------------------------------
+
+
+def _session_expired(_fault: Fault) -> Mishap:
+    """At the gate: the request counts as nobody's, as after eight hours."""
+    return Mishap(signed_out=True)
+
+
+def _api_timeout(fault: Fault) -> Mishap:
+    """At the gate: the 45 seconds are over. A 500, or, where `after` is given, the answer breaks off behind so many events."""
+    return Mishap(api_timed_out()) if fault.after is None else Mishap(cut_after=fault.after)
+
+
+def _api_unreachable(_fault: Fault) -> Mishap:
+    """At the gate: a 502, for an API that takes no connection."""
+    return Mishap(_plain(502, "Bad Gateway"))
+
+
+def _cold_start(fault: Fault) -> Mishap:
+    """At the host: the API is asked `wait_ms` later, as after a start from nothing; 10 seconds where no number is given."""
+    return Mishap(wait_ms=_or(fault.wait_ms, 10_000))
+
+
+def _host_starting(_fault: Fault) -> Mishap:
+    """At the host: a 503, while it is not up."""
+    return Mishap(_plain(503, "Function host is not running."))
+
+
+def _function_failed(_fault: Fault) -> Mishap:
+    """At the host: an empty 500, as for an exception that the function lets through."""
+    return Mishap(Answer(500, (("content-length", "0"),)))
+
+
+def _function_missing(_fault: Fault) -> Mishap:
+    """At the host: an empty 404, as for a function that was not found at deployment."""
+    return Mishap(Answer(404, (("content-length", "0"),)))
+
+
+def _plain(status: int, text: str) -> Answer:
+    return Answer(status, (("content-type", "text/plain; charset=utf-8"),), (Event(0, text.encode()),))
+
+
+#: Those that strike at the gate, and at the host as the gate sees it.
+SITE_FAULTS: dict[str, Callable[[Fault], Mishap]] = {
+    function.__name__.removeprefix("_"): function
+    for function in (
+        *(_session_expired, _api_timeout, _api_unreachable),
+        *(_cold_start, _host_starting, _function_failed, _function_missing),
     )
 }

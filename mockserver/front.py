@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
 
 from mockserver.connection import Connection, Receive, Scope, Send
-from mockserver.exchange import Answer, End, Headers, Request, json_answer
-from mockserver.journal import Entry
-from mockserver.play import play
+from mockserver.exchange import Answer, End, Event, Headers, Request, json_answer, split_events
+from mockserver.faults import NOTHING, Mishap, api_timed_out
+from mockserver.journal import Entry, Journal, Place
+from mockserver.play import play, schedule
 from mockserver.recorder import Recorder
-from mockserver.relay import HOP_BY_HOP, LAST_WORD, LiveAnswer, Tape, Upstream, UpstreamError
+from mockserver.relay import HOP_BY_HOP, Tape, Upstream, UpstreamError
+from mockserver.scopes import ScopeError
 from mockserver.simulation import Simulation
+from mockserver.swa.principal import Principal
 from mockserver.swa.rules import Action, Decision
 from mockserver.swa.site import Site
 
 #: Source: Static Web Apps quotas, "Maximum request size" (static-web-apps#467, #1721).
 REQUEST_LIMIT_BYTES = 30 << 20
-_REMEMBERED = 1000
+#: Source: Static Web Apps API constraints: "maximum request duration of 45 seconds", managed and linked alike.
+API_LIMIT_S = 45.0
+#: How much of an API's answer the journal keeps.
+_TAPED_BYTES = 256 << 10
 
 log = logging.getLogger("mockserver")
 
@@ -95,16 +100,16 @@ class ModelFront(Front):
         return True
 
     async def _play(self, connection: Connection, entry: Entry, answer: Answer) -> Entry:
-        clock, sent = self._simulation.clock, 0
+        clock = self._simulation.clock
+        sent_ms: list[float] = []
 
         async def events() -> None:
-            nonlocal sent
             await clock.until(entry.at_s + answer.head_after_ms / 1000)
             if answer.status:  # without one, the connection ends before it begins
                 await connection.start(answer.status, _sized(answer))
             async for data in play(answer, since_s=entry.at_s, clock=clock):
-                sent += 1
-                if sent == len(answer.events):
+                sent_ms.append((clock.now() - entry.at_s) * 1000)
+                if len(sent_ms) == len(answer.events):
                     ended(answer.end)
                 await connection.write(data)
             ended(answer.end)
@@ -114,7 +119,7 @@ class ModelFront(Front):
             """Close the entry; before its last bytes leave, so that whoever has them finds it closed."""
             nonlocal entry
             if entry.end == "open":
-                entry = self._close(entry, end, sent, answer)
+                entry = self._close(entry, end, sent_ms, answer)
 
         await connection.until_gone(events())
         ended("client left")
@@ -128,8 +133,12 @@ class ModelFront(Front):
         async def hand_on() -> None:
             nonlocal tape
             async with recorder.endpoint.ask(entry.request) as live:
-                tape = Tape(live.status, live.headers, asked_s=entry.at_s, clock=self._simulation.clock)
-                await _hand_on(connection, live, tape.add)
+                tape = Tape(asked_s=entry.at_s, clock=self._simulation.clock)
+                tape.begin(live.status, live.headers)
+                await connection.start(live.status, live.headers)
+                async for chunk in live.chunks:
+                    tape.add(chunk)
+                    await connection.write(chunk)
                 tape.end()
 
         try:
@@ -142,15 +151,15 @@ class ModelFront(Front):
             answer = replace(tape.answer(), end=End.RESET)
             answer = replace(answer, decided_by=await self._kept(recorder, entry.request, answer, str(error)))
             await connection.end(End.RESET)
-            return self._close(entry, End.RESET, len(answer.events), answer)
+            return self._close(entry, End.RESET, _sent_ms(answer), answer)
         if tape is None or not tape.whole:
-            came = len(tape.answer().events) if tape else 0
-            left = f"not recorded: the client left after {came} event{'s' * (came != 1)}, and so did we"
+            came = _sent_ms(tape.answer()) if tape else ()
+            left = f"not recorded: the client left after {len(came)} event{'s' * (len(came) != 1)}, and so did we"
             return self._close(entry, "client left", came, Answer(tape.status if tape else 0, decided_by=left))
         answer = tape.answer()
         name = await self._kept(recorder, entry.request, answer, f"a {answer.status} may pass")
         await connection.finish()
-        return self._close(entry, End.EOF, len(answer.events), replace(answer, decided_by=name))
+        return self._close(entry, End.EOF, _sent_ms(answer), replace(answer, decided_by=name))
 
     async def _kept(self, recorder: Recorder, request: Request, answer: Answer, why_not: str) -> str:
         """Write an answer down, unless it is passing trouble, and answer with it from now on; what became of it."""
@@ -163,9 +172,14 @@ class ModelFront(Front):
             return f"not kept: {error}"
         return str(kept)
 
-    def _close(self, entry: Entry, end: str, sent: int, answer: Answer | None = None) -> Entry:
+    def _close(self, entry: Entry, end: str, sent_ms: Sequence[float], answer: Answer | None = None) -> Entry:
         took_s = self._simulation.clock.now() - entry.at_s
-        return self._simulation.journal.close(entry, end=str(end), events_sent=sent, took_s=took_s, answer=answer)
+        return self._simulation.journal.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
+
+
+def _sent_ms(answer: Answer) -> tuple[float, ...]:
+    """When each event came and was handed on, which is the same."""
+    return tuple(due_s * 1000 for due_s, _ in schedule(answer))
 
 
 def _fault_of_ours(status: int, what: str, why: str) -> Answer:
@@ -184,22 +198,8 @@ def _sized(answer: Answer) -> Headers:
 
 # --- the site --------------------------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request to the site as it ended.
-
-    `end` is "eof", "reset" or "client left"; `persona` is None for nobody; `request_id` is the one the API was given,
-    None where it was not asked.
-    """
-
-    request: Request
-    decision: Decision
-    persona: str | None
-    status: int
-    end: str
-    took_s: float
-    request_id: str | None
+#: Hears who asks the API for what, and says whose that is, empty for everybody's, and what shall go wrong.
+Asking = Callable[[Request, Principal | None], tuple[str, Mishap]]
 
 
 class SiteFront(Front):
@@ -210,69 +210,105 @@ class SiteFront(Front):
         flask: Any,
         site: Site,
         *,
-        report: Callable[[Visit], None] = lambda _visit: None,
-        asking: Callable[[str, str], None] = lambda _persona, _request_id: None,
+        journal: Journal | None = None,
+        report: Callable[[Entry], None] = lambda _entry: None,
+        asking: Asking = lambda _request, _principal: ("", NOTHING),
     ) -> None:
-        """`asking` hears who asks the API, by e-mail address, and with which request id, before it is asked."""
+        """Every visit goes into the journal and is then reported.
+
+        `asking` may raise ScopeError for a request that cannot be attributed: it is refused, and says so.
+        """
         super().__init__(flask)
         self._site, self._report, self._asking = site, report, asking
+        self._journal = journal if journal is not None else Journal()
         self._api = Upstream(site.api_url) if site.api_url else None
-        self._passed_on: dict[str, None] = {}  # request ids, the oldest first
 
     async def carry(self, connection: Connection, request: Request) -> bool:
         """Whatever the gate sends to the API."""
-        started_s = time.monotonic()
-        principal = self._site.principal(request)
-        decision = self._site.decide(request, principal)
-        status, end, request_id = decision.status, "eof", None
-        if decision.action is Action.API and self._api is None:
-            status = 404
-        if carried := decision.action is Action.API and self._api is not None:
-            asked = replace(request, headers=self._site.api_headers(request, principal))
-            request_id = asked.header("x-request-id") or ""
-            self._remember(request_id)
-            if principal is not None:
-                self._asking(principal.user_details, request_id)
-            status, end = await self._proxy(connection, asked, self._site.api_target(request, decision))
+        site, principal = self._site, self._site.principal(request)
+        decision, scope, mishap = site.decide(request, principal), "", NOTHING
+        if decision.action is Action.API:
+            request = site.with_ids(request)
+            try:
+                scope, mishap = self._asking(request, principal)
+            except ScopeError as error:
+                await connection.answer(409, f"{error}\n")
+                return True
+            if mishap.signed_out:
+                principal = None
+                connection.drop("cookie")
+                decision = site.decide(request, None)
         persona = principal.user_details.partition("@")[0] if principal else None
-        self._report(Visit(request, decision, persona, status, end, time.monotonic() - started_s, request_id))
-        return carried
+        known = Answer(decision.status, _leading_to(decision), decided_by=decision.action)
+        entry = self._journal.open(
+            site.clock.now(), request, known, place=Place.SITE, scope=scope, persona=persona, rule=decision.because
+        )
+        if decision.action is not Action.API or self._api is None:
+            lost = decision.action is Action.API
+            entry = self._journal.close(
+                entry,
+                end="eof",
+                took_s=site.clock.now() - entry.at_s,
+                answer=replace(known, status=404) if lost else None,
+            )
+            self._report(entry)
+            return False
+        tape = Tape(asked_s=entry.at_s, clock=site.clock, limit_bytes=_TAPED_BYTES)
+        asked = replace(request, headers=site.api_headers(request, principal))
+        end = await self._proxy(connection, asked, site.api_target(request, decision), mishap, tape)
+        answer = replace(tape.answer(), decided_by=decision.action)
+        took_s = site.clock.now() - entry.at_s
+        entry = self._journal.close(entry, end=end, sent_ms=_sent_ms(answer), took_s=took_s, answer=answer)
+        self._report(entry)
+        return True
 
-    async def _proxy(self, connection: Connection, asked: Request, target: str) -> tuple[int, str]:
-        """The status and the end of an API call."""
+    async def _proxy(self, connection: Connection, asked: Request, target: str, mishap: Mishap, tape: Tape) -> str:
+        """How an API call ended; what came is on the tape."""
         assert self._api is not None  # noqa: S101  for the type checker
-        api, status, whole = self._api, 0, False
+        api, clock = self._api, self._site.clock
+        over_s = clock.now() + API_LIMIT_S
 
-        def ended_by(chunk: bytes) -> None:
-            nonlocal whole
-            whole = chunk.endswith(LAST_WORD)
+        async def answer(instead: Answer) -> None:
+            tape.begin(instead.status, instead.headers)
+            tape.add(instead.body)
+            await connection.start(instead.status, _sized(instead))
+            await connection.write(instead.body)
+            await connection.finish()
 
         async def hand_on() -> None:
-            nonlocal status, whole
+            await clock.until(clock.now() + mishap.wait_ms / 1000)
+            if mishap.instead is not None:
+                await answer(mishap.instead)
+                tape.end()
+                return
             async with api.ask(asked, target) as live:
-                status = live.status
-                await _hand_on(connection, live, ended_by)
-                whole = True
+                tape.begin(live.status, live.headers)
+                await connection.start(live.status, live.headers)
+                async for chunk in live.chunks:
+                    sent, rest = _first(chunk, mishap.cut_after, tape.count)
+                    tape.add(sent)
+                    await connection.write(sent)
+                    if rest:
+                        raise _CutError
+                tape.end()
             await connection.finish()
 
         try:
-            await connection.until_gone(hand_on())
-        except UpstreamError:
-            if status:
+            if not await connection.until_gone(hand_on(), over=clock.until(over_s)):
+                if not connection.gone:
+                    raise _CutError
+                return "eof" if tape.whole else "client left"
+        except _CutError:
+            if connection.started:
                 await connection.end(End.RESET)
-                return status, "reset"
-            await connection.answer(502, "The API does not answer.\n")
-            return 502, "eof"
-        return status, "eof" if whole else "client left"
-
-    def passed_on(self, request_id: str | None) -> bool:
-        """Whether a recent request with this id went through to the API."""
-        return request_id in self._passed_on
-
-    def _remember(self, request_id: str) -> None:
-        self._passed_on[request_id] = None
-        while len(self._passed_on) > _REMEMBERED:
-            del self._passed_on[next(iter(self._passed_on))]
+                return "reset"
+            await answer(api_timed_out())
+        except UpstreamError:
+            if connection.started:
+                await connection.end(End.RESET)
+                return "reset"
+            await answer(Answer(502, (("content-type", "text/plain"),), (Event(0, b"The API does not answer.\n"),)))
+        return "eof"
 
     async def close(self) -> None:
         """Close the connections to the API."""
@@ -280,11 +316,17 @@ class SiteFront(Front):
             await self._api.close()
 
 
-async def _hand_on(
-    connection: Connection, live: LiveAnswer, tap: Callable[[bytes], None] = lambda _chunk: None
-) -> None:
-    """Send an upstream's answer on as it comes, not yet its end."""
-    await connection.start(live.status, live.headers)
-    async for chunk in live.chunks:
-        tap(chunk)
-        await connection.write(chunk)
+class _CutError(Exception):
+    """The gate has had enough of an API call."""
+
+
+def _first(chunk: bytes, events: int | None, count: int) -> tuple[bytes, bool]:
+    """What of a chunk may pass where only so many events may and `count` have, and whether there is more."""
+    if events is None:
+        return chunk, False
+    kept = b"".join(split_events(chunk)[: max(0, events - count)])
+    return kept, len(kept) < len(chunk)
+
+
+def _leading_to(decision: Decision) -> Headers:
+    return (("location", decision.target),) if decision.action is Action.REDIRECT else ()

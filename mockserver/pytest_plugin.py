@@ -1,13 +1,16 @@
-"""pytest fixtures: `mock_server` answers as the model, `site` is the whole app before it, `page_as` signs a browser in.
+"""pytest fixtures: `mock_server` answers as the model, `functions_host` is the API over it, `site` the whole app; `persona`
+and `page_as` sign clients and browsers in, `scenario` chooses what goes wrong, `journal` knows what happened.
 
 A request that no stub fits fails its test, even where the app swallowed the error; mark a test that wants one with
-`@pytest.mark.expects_miss`. Options in the ini file: `mockserver_cassettes`, `mockserver_ignore`, `mockserver_webapp`, `mockserver_api`,
+`@pytest.mark.expects_miss`. A failed test leaves a timeline in `test-results/`. Options in the ini file: `mockserver_cassettes`, `mockserver_ignore`, `mockserver_webapp`, `mockserver_api`,
 `mockserver_personas`, `mockserver_backend`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +20,14 @@ import pytest
 from mockserver.last_run import MISSED, USED
 
 if TYPE_CHECKING:  # the product is imported when a fixture is asked for, not with every pytest run
+    from httpx2 import Client
     from playwright.sync_api import BrowserContext, Page
 
     from mockserver.clock import SystemClock
     from mockserver.journal import Entry, Journal
-    from mockserver.rehearsal import Model, Rehearsal
+    from mockserver.library import Library
+    from mockserver.rehearsal import Functions, Model, Rehearsal
+    from mockserver.scopes import Scope
 
 _MODEL: pytest.StashKey[Model] = pytest.StashKey()
 _SINCE: pytest.StashKey[int] = pytest.StashKey()
@@ -33,9 +39,10 @@ _MARK = "expects_miss"
 
 @dataclass(frozen=True, slots=True)
 class MockServer:
-    """A model endpoint for one test: what it is told is forgotten when the test ends."""
+    """A model endpoint for one test: what it is told is forgotten when the test ends. `of` is whose part of it this is."""
 
     model: Model
+    of: Scope
 
     @property
     def base_url(self) -> str:
@@ -48,22 +55,37 @@ class MockServer:
         return self.model.url
 
     @property
+    def headers(self) -> dict[str, str]:
+        """What says whose a request is, at the site and at the model; nothing where it is everybody's."""
+        from mockserver.scopes import HEADER
+
+        return {HEADER: self.of.name} if self.of.name else {}
+
+    @property
     def journal(self) -> Journal:
-        """The test's exchanges, oldest first."""
-        return self.model.simulation.journal
+        """The test's exchanges with the model, oldest first; in a scope, those of the scope."""
+        from mockserver.journal import Place
+
+        mine: dict[str, str] = {"scope": self.of.name} if self.of.name else {}
+        return self.model.simulation.journal.only(place=Place.MODEL, **mine)
 
     @property
     def clock(self) -> SystemClock:
         """The clock everything goes by: `freeze()`, `advance(seconds)`, `resume()`."""
         return self.model.clock
 
-    def scenario(self, name: str | None) -> None:
-        """Lay a scenario over the cassettes for this test, as `@pytest.mark.scenario(name)` does; None lays none.
+    @contextmanager
+    def scope(self, scenario: str | None = None) -> Iterator[MockServer]:
+        """The same endpoint for whoever sends the `headers` of what this gives: told apart from everybody else.
 
         Raises:
-            ScenarioError: there is none of that name.
+            ScenarioError: there is no scenario of that name.
         """
-        self.model.simulation.choose(name)
+        opened = self.model.simulation.open_scope(scenario)
+        try:
+            yield MockServer(self.model, opened)
+        finally:
+            self.model.simulation.close_scope(opened.name)
 
     def limit(self, name: str, limit: str) -> None:
         """Let a model or deployment do no more in a minute than `6rpm,1000tpm` says; `*` is every name.
@@ -73,12 +95,12 @@ class MockServer:
         """
         from mockserver.limits import parse_limits
 
-        self.model.simulation.limits |= parse_limits((f"{name}={limit}",))
+        self.of.limits |= parse_limits((f"{name}={limit}",))
 
     def say(self, text: str | None = None, *, to: str | None = None, **more: Any) -> None:
         """Answer with a text when the last user message is `to`, or whatever is asked where that is None.
 
-        `more` are the keys of a scenario: `call`, `fault`, `after`, `times`, `pace`.
+        `more` are the keys of a scenario: `call`, `fault`, `after`, `times`, `pace`, `filter`, and `when` in place of `to`.
 
         Raises:
             StubError: an unknown key or a wrong value.
@@ -86,8 +108,7 @@ class MockServer:
         from mockserver.stub import parse_stub
 
         entry = {"say": text, "when": {"prompt": to}, **more}
-        simulation = self.model.simulation
-        simulation.say(parse_stub(entry, f"said in the test#{len(simulation.stubs) + 1}"))
+        self.model.simulation.say(parse_stub(entry, f"said in the test#{len(self.of.said) + 1}"), scope=self.of)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -101,8 +122,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Declare the markers."""
     config.addinivalue_line("markers", "scenario(name): the scenario that is laid over the cassettes for this test")
+    config.addinivalue_line(
+        "markers", "cassette: this test is answered by its own cassette, recordings/MODULE/TEST.yaml beside it"
+    )
     config.addinivalue_line("markers", f"{_MARK}: the test wants a request that no stub fits")
     config.stash[_LEFT] = {USED: [], MISSED: []}
 
@@ -145,30 +169,78 @@ def mock_model(request: pytest.FixtureRequest) -> Iterator[Model]:
 @pytest.fixture
 def mock_server(mock_model: Model, request: pytest.FixtureRequest) -> Iterator[MockServer]:
     """The model endpoint, fresh for this test."""
-    mock_model.simulation.reset()
+    simulation = mock_model.simulation
+    simulation.reset()
     if (mark := request.node.get_closest_marker("scenario")) is not None:
-        mock_model.simulation.choose(*mark.args)
-    yield MockServer(mock_model)
-    mock_model.simulation.reset()
+        simulation.choose(*mark.args)
+    shared = simulation.library
+    if request.node.get_closest_marker("cassette") is not None:
+        simulation.library = _own_library(shared, _cassette_of(request.node))
+    yield MockServer(mock_model, simulation.everybody)
+    simulation.library = shared
+    simulation.reset()
     mock_model.clock.resume()
 
 
+def _own_library(shared: Library, path: Path) -> Library:
+    """What a test with a cassette of its own is answered by; empty before that is recorded."""
+    from mockserver.library import Library, load_library
+
+    ignores = tuple(each.text for each in shared.ignores)
+    own = load_library((path,), ignores) if path.exists() else Library(shared.ignores)
+    own.scenarios = shared.scenarios
+    return own
+
+
+def _cassette_of(item: pytest.Item) -> Path:
+    name = re.sub(r"[^\w.-]+", "-", item.name).strip("-")
+    return item.path.parent / "recordings" / item.path.stem / f"{name}.yaml"
+
+
+@pytest.fixture
+def scenario(mock_server: MockServer) -> Callable[[str | None], None]:
+    """`scenario("rate-limited")` lays a scenario over the cassettes from now on; None lays none."""
+    return mock_server.model.simulation.choose
+
+
+@pytest.fixture
+def journal(mock_server: MockServer) -> Journal:
+    """All of the test's exchanges, at the site, the Functions host and the model: `only`, `wait_for`, `verify`, `expect`."""
+    return mock_server.model.simulation.journal
+
+
 @pytest.fixture(scope="session")
-def mock_site(request: pytest.FixtureRequest, mock_model: Model) -> Iterator[Rehearsal]:
-    """The session's running app; tests ask for `site`."""
+def mock_functions(request: pytest.FixtureRequest, mock_model: Model) -> Iterator[Functions]:
+    """The session's running function app; tests ask for `functions_host`."""
     from contracts.operations import Backend
-    from mockserver.rehearsal import AppOptions, Rehearsal
+    from mockserver.rehearsal import Functions
+
+    config = request.config
+    backend = Backend(_one_of(list(Backend), config.getini("mockserver_backend")))
+    with Functions(mock_model, config.rootpath / config.getini("mockserver_api"), backend=backend) as functions:
+        yield functions
+
+
+@pytest.fixture
+def functions_host(mock_functions: Functions, mock_server: MockServer) -> Functions:
+    """The function app alone over this test's `mock_server`, past the gate: `functions_host.url`."""
+    del mock_server
+    return mock_functions
+
+
+@pytest.fixture(scope="session")
+def mock_site(request: pytest.FixtureRequest, mock_model: Model, mock_functions: Functions) -> Iterator[Rehearsal]:
+    """The session's running app; tests ask for `site`."""
+    from mockserver.rehearsal import Rehearsal, SiteOptions
     from mockserver.swa.personas import SHIPPED, load_personas
 
     config = request.config
     personas = config.getini("mockserver_personas")
-    options = AppOptions(
+    options = SiteOptions(
         webapp=config.rootpath / config.getini("mockserver_webapp"),
-        api=config.rootpath / config.getini("mockserver_api"),
         personas=load_personas(config.rootpath / personas if personas else Path(SHIPPED)),
-        backend=Backend(_one_of(list(Backend), config.getini("mockserver_backend"))),
     )
-    with Rehearsal(mock_model, options) as rehearsal:
+    with Rehearsal(mock_model, mock_functions, options) as rehearsal:
         yield rehearsal
 
 
@@ -183,6 +255,17 @@ def site(mock_site: Rehearsal, mock_server: MockServer) -> Rehearsal:
     """The whole app over this test's `mock_server`: `site.url`, `site.headers(persona)`, `site.api_url` past the gate."""
     del mock_server
     return mock_site
+
+
+@pytest.fixture
+def persona(site: Rehearsal) -> Iterator[Callable[[str], Client]]:
+    """`persona("alice")` is an HTTP client of the site, signed in as her: `.get("/api/health")`, `.post("/api/chat/completions", json=…)`."""
+    from httpx2 import Client
+
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(
+            Client(base_url=site.url, headers=site.headers(name), trust_env=False, timeout=60)
+        )
 
 
 @pytest.fixture
@@ -207,48 +290,70 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail the test for every reason a request missed; in the call phase, so that it is FAILED and not ERROR."""
+    """Fail the test for every reason a request missed and for what was expected in vain; in the call phase, so that it
+    is FAILED and not ERROR."""
     try:
         result = yield
     except Exception as error:
-        if text := _misses(item):
-            _keep_misses(item)
-            error.add_note(text)
+        for text in (*_complaints(item), _timeline(item)):
+            error.add_note(text) if text else None
         raise
-    text, wanted = _misses(item), item.get_closest_marker(_MARK) is not None
-    if text and not wanted:
-        _keep_misses(item)
-        pytest.fail(text, pytrace=False)
-    if wanted and not text:
-        pytest.fail(f"marked {_MARK}, but every request was answered", pytrace=False)
+    if complaints := _complaints(item):
+        pytest.fail("\n\n".join(filter(None, (*complaints, _timeline(item)))), pytrace=False)
     return result
 
 
-def _misses(item: pytest.Item) -> str:
-    """The explanation of the test's misses, once for each reason; empty where there is none."""
+def _complaints(item: pytest.Item) -> tuple[str, ...]:
+    """Why the test fails though its own code does not say so: requests that missed, and what was expected in vain."""
     model = item.config.stash.get(_MODEL, None)
     if model is None:
-        return ""
+        return ()
+    missed, wanted = _misses(model.simulation.journal, item), item.get_closest_marker(_MARK) is not None
+    if wanted:
+        missed = () if missed else (f"marked {_MARK}, but every request was answered",)
+    elif missed:
+        _keep_misses(model, item)
+    return (*missed, *model.simulation.journal.unmet())
+
+
+def _misses(journal: Journal, item: pytest.Item) -> tuple[str, ...]:
+    """The explanation of the test's misses, once for each reason."""
     from mockserver.explain import explain, same_reason
 
     reasons: list[list[Entry]] = []
-    for entry in model.simulation.journal.misses(item.stash[_SINCE]):
+    for entry in journal.misses(item.stash[_SINCE]):
         alike = next((each for each in reasons if same_reason(_miss(each[0]), _miss(entry))), None)
         if alike is None:
             reasons.append([entry])
         else:
             alike.append(entry)
-    return "\n\n".join(explain(_miss(each[0]), len(each)) for each in reasons)
+    return tuple(explain(_miss(each[0]), len(each)) for each in reasons)
 
 
-def _keep_misses(item: pytest.Item) -> None:
+def _keep_misses(model: Model, item: pytest.Item) -> None:
     """For `cassette accept` and `record --missing`."""
     from mockserver.carry import as_json
 
-    model, left = item.config.stash[_MODEL], item.config.stash[_LEFT][MISSED]
+    left = item.config.stash[_LEFT][MISSED]
+    own = str(_cassette_of(item)) if item.get_closest_marker("cassette") is not None else ""
     for entry in model.simulation.journal.misses(item.stash[_SINCE]):
-        kept = as_json(_miss(entry))
+        kept = as_json(_miss(entry), cassette=own)
         left += [] if kept in left else [kept]
+
+
+def _timeline(item: pytest.Item) -> str:
+    """Where the failed test's timeline is; empty where nothing happened."""
+    model = item.config.stash.get(_MODEL, None)
+    entries = [each for each in model.simulation.journal if each.number > item.stash[_SINCE]] if model else []
+    if not entries:
+        return ""
+    from mockserver.timeline import timeline
+
+    name = re.sub(r"[^\w.-]+", "-", item.nodeid.rpartition("/")[2]).strip("-")[:150]
+    path = item.config.rootpath / "test-results" / f"{name}.html"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(timeline(item.nodeid, entries), encoding="utf-8")
+    return f"What happened: {path.relative_to(item.config.rootpath)}"
 
 
 def _miss(entry: Entry) -> Any:

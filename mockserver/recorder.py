@@ -110,7 +110,8 @@ class Endpoint:
         """
         asked_s = clock.now()
         async with self.ask(request) as live:
-            tape = Tape(live.status, live.headers, asked_s=asked_s, clock=clock)
+            tape = Tape(asked_s=asked_s, clock=clock)
+            tape.begin(live.status, live.headers)
             async for chunk in live.chunks:
                 tape.add(chunk)
         tape.end()
@@ -155,8 +156,8 @@ class Recorder:
         trouble = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF
         return self.keep_errors or not trouble
 
-    async def keep(self, request: Request, answer: Answer) -> Kept:
-        """Write the interaction down, without secrets.
+    async def keep(self, request: Request, answer: Answer, *, into: Path | None = None) -> Kept:
+        """Write the interaction down, without secrets: `into` a file, or into its conversation's own.
 
         Raises:
             CassetteError, OSError: it could not be written; what was there before is as it was.
@@ -164,7 +165,8 @@ class Recorder:
         interaction = Interaction(readable(request), answer)
         clean = self.redacted(interaction)
         async with self._lock:
-            path = await asyncio.to_thread(_file_for, self.folder, clean)
+            path = into if into is not None else await asyncio.to_thread(_file_for, self.folder, clean)
+            path.parent.mkdir(parents=True, exist_ok=True)
             number = await asyncio.to_thread(cassette.append, path, clean, upstream=self.endpoint.kind(answer))
         return Kept(f"{path.name}#{number}", clean, self._redaction.kinds(interaction))
 

@@ -12,21 +12,23 @@ from pathlib import Path
 from typing import Self
 
 from contracts.operations import Backend
-from mockserver import tokens
+from mockserver import faults, tokens
 from mockserver.apps import control
 from mockserver.apps import site as site_app
 from mockserver.clock import Clock, SystemClock
-from mockserver.front import ModelFront, SiteFront, Visit
-from mockserver.functions.process import FunctionsProcess
-from mockserver.journal import Entry
+from mockserver.exchange import Answer, Request
+from mockserver.front import ModelFront, SiteFront
+from mockserver.functions.process import Call, FunctionsProcess
+from mockserver.journal import Entry, Place
 from mockserver.latency import Latency, fitted, parse_latency
 from mockserver.library import Library, load_library
 from mockserver.limits import parse_limits
 from mockserver.recorder import Credentials, Endpoint, Recorder
+from mockserver.scopes import HEADER
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss, Simulation
 from mockserver.swa.personas import Persona, find_persona
-from mockserver.swa.principal import COOKIE, Sessions, session_key
+from mockserver.swa.principal import COOKIE, Principal, Sessions, session_key
 from mockserver.swa.site import load_site
 
 #: What the API asks for where no cassette names a model.
@@ -66,15 +68,12 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class AppOptions:
-    """The app around the model: its built page, its function app, and who can sign in."""
+class SiteOptions:
+    """The site: its built page, and who can sign in."""
 
     webapp: Path
-    api: Path
     personas: dict[str, Persona]
-    backend: Backend = Backend.OPENAI
-    site_port: int = 0
-    functions_port: int = 0
+    port: int = 0
 
 
 def credentials_of(environment: Mapping[str, str]) -> Credentials:
@@ -148,8 +147,8 @@ class Model:
         self._servers.stop()
 
 
-class Rehearsal:
-    """The app around a model endpoint: ports found when made, answering inside `with`.
+class Functions:
+    """A function app over a model endpoint: its port found when made, answering inside `with`.
 
     A start that takes long is given up once `stopped` is set.
     """
@@ -157,72 +156,104 @@ class Rehearsal:
     def __init__(
         self,
         model: Model,
-        options: AppOptions,
+        app: Path,
         *,
-        report: Callable[[Visit, Sequence[Entry]], None] = lambda *_: None,
+        backend: Backend = Backend.OPENAI,
+        port: int = 0,
         stopped: threading.Event | None = None,
     ) -> None:
-        self.model, self.options, self._stopped = model, options, stopped
-        socket = bind(options.site_port, "the site", "--site-port")
-        self.url = url_of(socket)
+        self._model, self._app, self._backend, self._stopped = model, app, backend, stopped
         # Bound once, to find a free port and to say early that one is taken; then left to the host's own process.
-        with bind(options.functions_port, "the Functions host", "--functions-port") as probe:
-            self.api_url, self._functions_port = url_of(probe), probe.getsockname()[1]
-        clock = model.simulation.clock
-        sessions = Sessions(session_key(state_folder()), clock)
-        self.site = load_site(
-            options.webapp, personas=options.personas, sessions=sessions, clock=clock, api_url=self.api_url
-        )
-
-        def visited(visit: Visit, tries: int = 10) -> None:
-            journal, request_id = model.simulation.journal, visit.request_id
-            asked = journal.with_header("x-request-id", request_id) if request_id else ()
-            if tries and any(entry.end == "open" for entry in asked):  # the API notices later that its client has left
-                asyncio.get_running_loop().call_later(0.1, visited, visit, tries - 1)
-            else:
-                report(visit, asked)
-
-        scenarios = {each.email: each.scenario for each in options.personas.values() if each.scenario}
-        for name in scenarios.values():
-            model.simulation.library.scenarios.chosen(name)
-
-        def asking(persona: str, request_id: str) -> None:
-            if persona in scenarios:
-                model.simulation.scope(request_id, scenarios[persona])
-
-        self._front = SiteFront(site_app.create_app(self.site), self.site, report=visited, asking=asking)
-        self._servers = Servers((self._front, socket), at_end=self._front.close)
-        self._functions: FunctionsProcess | None = None
+        with bind(port, "the Functions host", "--functions-port") as probe:
+            self.url, self._port = url_of(probe), probe.getsockname()[1]
+        self._process: FunctionsProcess | None = None
 
     def __enter__(self) -> Self:
-        """Return once site and API answer.
+        """Return once it answers.
 
         Raises:
-            StartError: the Functions host did not start.
+            StartError: it did not start.
         """
-        environment = api_environment(self.model, self.options.backend)
-        self._functions = FunctionsProcess(self.options.api, port=self._functions_port, environment=environment)
-        self._servers.start()
+        environment = api_environment(self._model, self._backend)
+        self._process = FunctionsProcess(self._app, port=self._port, environment=environment, report=self._called)
         try:
-            self._functions.wait_until_ready(self._stopped)
+            self._process.wait_until_ready(self._stopped)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._servers.stop()
-        if self._functions is not None:
-            self._functions.stop()
+        if self._process is not None:
+            self._process.stop()
 
     @property
     def failed(self) -> bool:
-        """Whether the Functions host has ended by itself."""
-        return self._functions is not None and self._functions.exit_status is not None
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.exit_status is not None
 
-    def asked_for(self, request_id: str | None) -> bool:
-        """Whether a model request with this id comes from a visit to the site."""
-        return self._front.passed_on(request_id)
+    def _called(self, call: Call) -> None:
+        """Write down what the host says of a call that has ended."""
+        clock, journal = self._model.clock, self._model.simulation.journal
+        request = Request(call.method, call.path, headers=tuple(call.ids.items()))
+        answer = Answer(call.status, decided_by=call.error or "function")
+        at_s = clock.now() - call.took_s
+        entry = journal.open(at_s, request, answer, place=Place.HOST, rule=call.function)
+        journal.close(entry, end=call.end, took_s=call.took_s, sent_ms=call.sent_ms)
+
+
+class Rehearsal:
+    """The site before a function app and its model: a port found when made, answering inside `with`."""
+
+    def __init__(
+        self,
+        model: Model,
+        functions: Functions,
+        options: SiteOptions,
+        *,
+        report: Callable[[Entry, Sequence[Entry]], None] = lambda *_: None,
+    ) -> None:
+        """`report` hears of every visit that has ended, and of what it asked the model."""
+        self.model, self.api_url = model, functions.url
+        socket = bind(options.port, "the site", "--site-port")
+        self.url = url_of(socket)
+        clock, simulation = model.clock, model.simulation
+        sessions = Sessions(session_key(state_folder()), clock)
+        self.site = load_site(
+            options.webapp, personas=options.personas, sessions=sessions, clock=clock, api_url=self.api_url
+        )
+
+        def visited(visit: Entry, tries: int = 10) -> None:
+            asked = simulation.journal.joined(visit).only(place=Place.MODEL) if visit.decided_by == "api" else ()
+            if tries and any(entry.end == "open" for entry in asked):  # the API notices later that its client has left
+                asyncio.get_running_loop().call_later(0.1, visited, visit, tries - 1)
+            else:
+                report(visit, asked)
+
+        scenarios = {each.email: each.scenario for each in options.personas.values()}
+        for name in filter(None, scenarios.values()):
+            simulation.library.scenarios.chosen(name)
+
+        def asking(request: Request, principal: Principal | None) -> tuple[str, faults.Mishap]:
+            name = request.header(HEADER)
+            if name is None and any(scenarios.values()):  # each persona is somebody else
+                name = f"persona {principal.user_details}" if principal else "persona nobody"
+                simulation.open_scope(scenarios.get(principal.user_details) if principal else None, name)
+            if name is not None:
+                simulation.attribute(request, name)
+            return name or "", faults.mishap(simulation.strike(request))
+
+        self._front = SiteFront(
+            site_app.create_app(self.site), self.site, journal=simulation.journal, report=visited, asking=asking
+        )
+        self._servers = Servers((self._front, socket), at_end=self._front.close)
+
+    def __enter__(self) -> Self:
+        self._servers.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._servers.stop()
 
     def cookie(self, persona: str) -> dict[str, str]:
         """The session cookie of a persona, its name and value, as signing in would set it.

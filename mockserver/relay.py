@@ -93,25 +93,38 @@ def passed_on(request: Request, base_url: str, target: str, timeout: httpx2.Time
 
 
 class Tape:
-    """What came, and when: bytes go in, an answer with the wait before every event comes out."""
+    """What came, and when: bytes go in, an answer with the wait before every event comes out.
 
-    def __init__(self, status: int, headers: Headers, *, asked_s: float, clock: Clock) -> None:
-        self._head = Answer(status, headers)
-        self._asked_s, self._clock = asked_s, clock
-        self._head_ms = self._elapsed_ms()
+    Beyond `limit_bytes` events are still counted and timed, but their bytes are not kept.
+    """
+
+    def __init__(self, *, asked_s: float, clock: Clock, limit_bytes: int | None = None) -> None:
+        self._asked_s, self._clock, self._limit_bytes = asked_s, clock, limit_bytes
+        self._head, self._head_ms = Answer(0), 0
         self._pending = b""
         self._events: list[tuple[int, bytes]] = []  # milliseconds since the request, data
+        self._kept_bytes = 0
+        self._last = b""
         self._ended = False
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """Note the head, which came just now."""
+        self._head, self._head_ms = Answer(status, headers), self._elapsed_ms()
 
     @property
     def status(self) -> int:
-        """The answer's status."""
+        """The answer's status, 0 before there is one."""
         return self._head.status
+
+    @property
+    def count(self) -> int:
+        """How many events came."""
+        return len(self._events)
 
     @property
     def whole(self) -> bool:
         """Whether all of it came: to the end of the body, or to the stream's own last word, after which clients leave."""
-        return self._ended or (bool(self._events) and self._events[-1][1] == LAST_WORD)
+        return self._ended or self._last == LAST_WORD
 
     def end(self) -> None:
         """Note that the body ended."""
@@ -120,10 +133,16 @@ class Tape:
     def add(self, chunk: bytes) -> None:
         """Note bytes that came just now. An event's time is when its last byte came."""
         self._pending += chunk
-        if is_event_stream(self._head.headers):
-            *whole, rest = [*split_events(self._pending), *([b""] if _ends_event(self._pending) else [])] or [b""]
-            self._events += [(self._elapsed_ms(), event) for event in whole]
-            self._pending = rest
+        if not is_event_stream(self._head.headers):
+            self._pending = self._pending[: self._limit_bytes]
+            return
+        *whole, rest = [*split_events(self._pending), *([b""] if _ends_event(self._pending) else [])] or [b""]
+        for event in whole:
+            self._kept_bytes += len(event)
+            fits = self._limit_bytes is None or self._kept_bytes <= self._limit_bytes
+            self._events.append((self._elapsed_ms(), event if fits else b""))
+            self._last = event
+        self._pending = rest
 
     def answer(self) -> Answer:
         """The answer as it came, ended."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import math
 import threading
-from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
@@ -19,6 +18,7 @@ from mockserver import faults, matching, tokens
 from mockserver.clock import Clock, SystemClock
 from mockserver.exchange import Answer, Event, Request, json_answer
 from mockserver.explain import explain, same_reason
+from mockserver.faults import SITE_FAULTS, Fault
 from mockserver.generate import generate
 from mockserver.journal import Entry, Journal
 from mockserver.judge import violations
@@ -29,7 +29,9 @@ from mockserver.matching import Miss
 from mockserver.question import Question, question_of
 from mockserver.redact import clean
 from mockserver.say import SAYABLE, Said, expand
+from mockserver.scopes import Scope, ScopeError, Scopes
 from mockserver.stub import Stub
+from mockserver.when import ids
 
 #: Said while recording to whoever does not know this run's token.
 _NOT_YOURS = Refusal(
@@ -39,9 +41,6 @@ _NOT_YOURS = Refusal(
     b'key; it is in the file that was named at the start.","type":"mockserver_token","param":null,"code":"mockserver_token"}}',
     "not this run's token",
 )
-
-
-_REMEMBERED = 1000
 
 
 class OnMiss(StrEnum):
@@ -74,15 +73,9 @@ class Simulation:
         self.clock = clock or SystemClock()
         self.journal = Journal()
         self._api_key = api_key
-        self._usual_limits = dict(limits or {})
-        self.limits = dict(self._usual_limits)
-        self._windows: dict[str, Window] = {}
-        self._said: tuple[Stub, ...] = ()
-        self._usual_scenario = scenario
+        self._scopes = Scopes(scenario=scenario, limits=limits)
         self.choose(scenario)
-        self._scopes: OrderedDict[str, str] = OrderedDict()
         self.used: set[str] = set()  # names of the stubs that have answered; `reset` does not forget them
-        self._used: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Entry:
@@ -93,15 +86,27 @@ class Simulation:
         address = address_of(request.method, request.raw_path, request.query)
         at_s = self.clock.now()
         question = question_of(request, self.library.ignores)
+        try:
+            with self._lock:
+                scope = self._scopes.of(request)
+        except ScopeError as error:
+            miss = Miss(request, question, None, (), reason=str(error))
+            return self.journal.open(at_s, request, _error("mockserver_cannot_attribute", str(error)), miss)
+        return self._answer(address, request, question, scope, at_s)
+
+    def _answer(self, address: Address, request: Request, question: Question, scope: Scope, at_s: float) -> Entry:
+        def opened(answer: Answer | None, miss: Miss | None = None) -> Entry:
+            return self.journal.open(at_s, request, answer, miss, scope=scope.name)
+
         if refusal := self._refusal(request, address, question):
             miss = Miss(request, question, None, ()) if refusal.because == "unknown path" else None
-            return self.journal.open(at_s, request, _answer(refusal), miss)
+            return opened(_answer(refusal), miss)
         with self._lock:
-            admission = self._admit(address, request, question, at_s)
+            admission = self._admit(address, request, question, scope, at_s)
         if admission is not None and admission.exceeded is not None:
-            return self.journal.open(at_s, request, self._limited(address, question, admission))
+            return opened(self._limited(address, question, admission))
         with self._lock:
-            stub, strikes = self._take(request, question)
+            stub, strikes = self._take(request, question, scope)
             self.used |= {each.name for each in (*strikes, *([stub] if stub else []))}
         if stub is not None:
             answer: Answer | None = self._expanded(stub, request, question)
@@ -113,12 +118,13 @@ class Simulation:
             model = self._model(question.content["model"])
             answer = generate(request, question, model, at_s=at_s, latency=self.latency)
         else:
-            said = ((each.name, each.prompt) for each in self.stubs if each.prompt is not None)
+            stubs = self._stubs(scope)
+            said = ((each.name, each.when.prompt) for each in stubs if each.when.prompt is not None)
             miss = Miss(request, question, *matching.nearest(question, self.library.questions(), said), self.ignored)
             known, name = self.models(address.backend), question.content["model"]
-            unknown = name and known and name not in known and not self.stubs
+            unknown = name and known and name not in known and not stubs
             missed = _answer(errors.unknown_model(address, name)) if unknown else self._missed(miss)
-            return self.journal.open(at_s, request, missed, miss)
+            return opened(missed, miss)
         if answer is not None and admission is not None:
             kept = tuple(each for each in answer.headers if not each[0].startswith("x-ratelimit-"))
             answer = replace(answer, headers=(*kept, *admission.headers))
@@ -126,7 +132,7 @@ class Simulation:
         if answer is not None and made and (broken := violations(request, answer)):
             reason = f"{answer.decided_by} does not answer this request as any model could: {broken[0]}"
             miss = Miss(request, question, None, (), reason=reason)
-            return self.journal.open(at_s, request, _error("mockserver_violation", reason), miss)
+            return opened(_error("mockserver_violation", reason), miss)
         for strike in strikes if answer else ():
             assert answer is not None  # noqa: S101  for the type checker, as the next line
             assert strike.fault is not None  # noqa: S101
@@ -135,9 +141,9 @@ class Simulation:
                 faults.apply(strike.fault, answer, about),
                 decided_by=f"{answer.decided_by}, {strike.fault.kind} by {strike.name}",
             )
-        return self.journal.open(at_s, request, answer)
+        return opened(answer)
 
-    def choose(self, scenario: str | None) -> None:
+    def choose(self, scenario: str | None, scope: Scope | None = None) -> None:
         """Lay a scenario over everything but what was said, in place of the one before; None lays none.
 
         Raises:
@@ -145,29 +151,81 @@ class Simulation:
         """
         if scenario is not None:
             self.library.scenarios.chosen(scenario)
-        self.scenario = scenario
+        (scope or self.everybody).scenario = scenario
 
-    def scope(self, request_id: str, scenario: str) -> None:
-        """Answer the requests that carry this id in `x-request-id` by a scenario of their own."""
+    @property
+    def everybody(self) -> Scope:
+        """What is said, chosen and limited for everybody."""
+        return self._scopes.everybody
+
+    @property
+    def scenario(self) -> str | None:
+        """The scenario that everybody has, None for none."""
+        return self.everybody.scenario
+
+    def open_scope(self, scenario: str | None = None, name: str | None = None) -> Scope:
+        """A scope with a scenario of its own, or the one of that name where there is one.
+
+        Raises:
+            ScenarioError: there is no scenario of that name.
+        """
+        if scenario is not None:
+            self.library.scenarios.chosen(scenario)
         with self._lock:
-            self._scopes[request_id] = scenario
-            while len(self._scopes) > _REMEMBERED:
-                self._scopes.popitem(last=False)
+            return self._scopes.open(scenario, name)
 
-    def say(self, *stubs: Stub) -> None:
+    def scope(self, name: str) -> Scope:
+        """The open scope of that name.
+
+        Raises:
+            ScopeError: there is none.
+        """
+        with self._lock:
+            return self._scopes.named(name)
+
+    def close_scope(self, name: str) -> None:
+        """Forget a scope.
+
+        Raises:
+            ScopeError: there is none of that name.
+        """
+        with self._lock:
+            self._scopes.close(name)
+
+    def attribute(self, request: Request, name: str) -> None:
+        """Let a visit's request, and what the API asks the model for it, belong to a scope.
+
+        Raises:
+            ScopeError: there is none of that name.
+        """
+        with self._lock:
+            self._scopes.attribute(ids(request), name)
+
+    def say(self, *stubs: Stub, scope: Scope | None = None) -> None:
         """Lay stubs over everything loaded: they are asked first, in the order they were said."""
         with self._lock:
-            self._said += stubs
+            (scope or self.everybody).said += stubs
+
+    def strike(self, request: Request) -> Fault | None:
+        """What shall go wrong with a request at the gate or the host; None for nothing.
+
+        Raises:
+            ScopeError: whose it is cannot be told.
+        """
+        with self._lock:
+            scope = self._scopes.of(request)
+            fitting = (each for each in self._stubs(scope) if each.fault is not None and each.fault.kind in SITE_FAULTS)
+            stub = next((each for each in fitting if _is_left(each, scope) and each.when.fits(request)), None)
+            if stub is None:
+                return None
+            scope.used[stub.name] += 1
+            self.used.add(stub.name)
+            return stub.fault
 
     def reset(self) -> None:
-        """Forget what was said, how often stubs answered, what counts towards limits, and the journal."""
+        """Forget what was said, how often stubs answered, what counts towards limits, every scope, and the journal."""
         with self._lock:
-            self._said = ()
-            self._used.clear()
             self._scopes.clear()
-            self.scenario = self._usual_scenario
-            self.limits = dict(self._usual_limits)
-            self._windows.clear()
         self.journal.clear()
 
     @property
@@ -177,12 +235,15 @@ class Simulation:
 
     @property
     def stubs(self) -> tuple[Stub, ...]:
-        """The stubs laid over the cassettes, in the order they are asked."""
-        return self._stubs(self.scenario)
+        """The stubs laid over the cassettes for everybody, in the order they are asked."""
+        return self._stubs(self.everybody)
 
-    def _stubs(self, scenario: str | None) -> tuple[Stub, ...]:
+    def _stubs(self, scope: Scope) -> tuple[Stub, ...]:
+        """What a scope is answered by before the cassettes: what was said in it, what was said to everybody, its scenario."""
+        said = scope.said if scope is self.everybody else (*scope.said, *self.everybody.said)
+        scenario = scope.scenario or self.everybody.scenario
         chosen = self.library.scenarios.chosen(scenario) if scenario is not None else ()
-        return (*self._said, *chosen, *self.library.scenarios.always)
+        return (*said, *chosen, *self.library.scenarios.always)
 
     def models(self, backend: Backend) -> tuple[str, ...]:
         """The models or deployments there are: those the recordings ask, the most asked first, and those that were named."""
@@ -219,13 +280,16 @@ class Simulation:
             return None
         return _NOT_YOURS if self.on_miss is OnMiss.RECORD else errors.wrong_key(address, keys[0])
 
-    def _admit(self, address: Address, request: Request, question: Question, at_s: float) -> Admission | None:
+    def _admit(
+        self, address: Address, request: Request, question: Question, scope: Scope, at_s: float
+    ) -> Admission | None:
         """What the limits make of a request; None where its model or deployment has none."""
         name = str(question.content["model"])
-        limit = self.limits.get(name, self.limits.get("*"))
+        limits = self.everybody.limits | scope.limits
+        limit = limits.get(name, limits.get("*"))
         if limit is None or address.operation is None or not address.operation.costs_tokens:
             return None
-        window = replace(self._windows.get(name, Window(limit)), limit=limit)
+        window = replace(scope.windows.get(name, Window(limit)), limit=limit)
         body = request.json_object() or {}
         asked = (
             tokens.count_messages(body["messages"], self._model(name))
@@ -234,7 +298,7 @@ class Simulation:
         )
         longest = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens") or 0
         admission = window.admit(at_s, asked + longest * (body.get("n") or 1), address.backend)
-        self._windows[name] = admission.window
+        scope.windows[name] = admission.window
         return admission
 
     def _limited(self, address: Address, question: Question, admission: Admission) -> Answer:
@@ -248,35 +312,31 @@ class Simulation:
         """The model behind a deployment's name, where that was said; else the name."""
         return self.deployments.get(name, name)
 
-    def _take(self, request: Request, question: Question) -> tuple[Stub | None, list[Stub]]:
+    def _take(self, request: Request, question: Question, scope: Scope) -> tuple[Stub | None, list[Stub]]:
         """The stub that answers, None at a miss, and those that add a fault on the way; all counted as used."""
         for name in self.library.scenarios.refresh():
-            for used in [each for each in self._used if each.startswith(f"{name}#")]:
-                del self._used[used]
-        scenario = self._scopes.get(request.header("x-request-id") or "", self.scenario)
-        fitting = [each for each in self._stubs(scenario) if self._is_left(each) and each.fits(request)]
+            self._scopes.forget_used(f"{name}#")
+        fitting = [each for each in self._stubs(scope) if _is_left(each, scope) and each.when.fits(request)]
+        fitting = [each for each in fitting if each.fault is None or each.fault.kind in faults.FAULTS]
         strikes = [each for each in fitting if each.answer is None]
         sayable = question.content["operation"] in SAYABLE
         answering = [
             each for each in fitting if each.answer is not None and (sayable or isinstance(each.answer, Answer))
         ]
         # What waits for this very prompt goes before what answers anything.
-        stub = next((each for each in answering if each.prompt is not None), next(iter(answering), None))
+        stub = next((each for each in answering if each.when.names_something), next(iter(answering), None))
         if stub is not None and stub.fault is not None:
             strikes = [stub]
         for each in {each.name: each for each in (*strikes, *([stub] if stub else []))}.values():
-            self._used[each.name] += 1
+            scope.used[each.name] += 1
         if stub is not None:
             return stub, strikes
         sequence = self.library.recorded(question)
         if not sequence:
             return None, strikes
-        position = self._used[question.fingerprint]
-        self._used[question.fingerprint] += 1
+        position = scope.used[question.fingerprint]
+        scope.used[question.fingerprint] += 1
         return sequence[min(position, len(sequence) - 1)], strikes
-
-    def _is_left(self, stub: Stub) -> bool:
-        return stub.times is None or self._used[stub.name] < stub.times
 
     def _models(self, address: Address) -> Answer | None:
         """The models there are, or one of them, as OpenAI lists them; Azure's own extra fields are not known well enough
@@ -316,6 +376,10 @@ class Simulation:
             }
         )
         return _error("mockserver_miss", explain(miss, alike), **details)
+
+
+def _is_left(stub: Stub, scope: Scope) -> bool:
+    return stub.times is None or scope.used[stub.name] < stub.times
 
 
 def _error(kind: str, message: str, **details: object) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from mockserver.exchange import Answer, Request
-from mockserver.faults import Fault
-from mockserver.question import last_prompt
+from mockserver.exchange import Answer
+from mockserver.faults import SITE_FAULTS, Fault
 from mockserver.say import Call, Filter, Pace, Said
+from mockserver.when import ANY, When
 
 
 class StubError(ValueError):
@@ -24,21 +25,17 @@ class StubError(ValueError):
 class Stub:
     """One thing to answer with.
 
-    `prompt` is the last user message it fits; None fits every chat request. `answer` None leaves the answer to the
-    next stub that fits and only adds the fault. `times` None answers for ever.
+    `answer` None leaves the answer to the next stub that fits and only adds the fault. `times` None answers for ever.
     """
 
     name: str
-    prompt: str | None = None
+    when: When = ANY
     answer: Answer | Said | None = None
     fault: Fault | None = None
     times: int | None = None
 
-    def fits(self, request: Request) -> bool:
-        """Whether the request's last user message is the one this stub waits for."""
-        return self.prompt is None or last_prompt(request.json_object()) == self.prompt
 
-
+_WHEN = tuple(each.name for each in dataclasses.fields(When))
 _KEYS = ("when", "say", "call", "pace", "filter", "fault", "after", "wait_ms", "retry_after", "times")
 #: Keys that say how a fault strikes, and the kind of value each has.
 _OF_FAULT: dict[str, type] = {"after": int, "wait_ms": int, "retry_after": str}
@@ -67,7 +64,7 @@ def parse_stub(entry: object, name: str) -> Stub:
         StubError: an unknown key, a wrong value, or nothing to do.
     """
     fields = _mapping(entry, name, "the entry", _KEYS)
-    when = _mapping(fields.get("when", {}), name, "when", ("prompt",))
+    when = _mapping(fields.get("when", {}), name, "when", _WHEN)
     pace = _mapping(fields.get("pace", {}), name, "pace", ("first_ms", "each_ms"))
     called = fields.get("call", {})
     calls = [
@@ -99,6 +96,18 @@ def parse_stub(entry: object, name: str) -> Stub:
     said = None
     if text is not None or calls:
         said = Said(text, tuple(Call(*each) for each in calls), Pace(**waits), Filter(filter_))
+    fault = _fault(fields, name)
+    if said is not None and fault is not None and fault.kind in SITE_FAULTS:
+        raise StubError(
+            f"{name}: {fault.kind} strikes before the model is asked; give it an entry of its own, beside what is said"
+        )
+    if said is None and fault is None:
+        raise StubError(f"{name}: nothing to do: give it `say`, `call` or `fault`")
+    named = {key: _optional(when, key, str, f"{name}: when") for key in _WHEN}
+    return Stub(name, When(**named), said, fault, times)
+
+
+def _fault(fields: Mapping[str, Any], name: str) -> Fault | None:
     kind = _optional(fields, "fault", str, name)
     if isinstance(fields.get("retry_after"), int | float) and not isinstance(fields["retry_after"], bool):
         fields = {**fields, "retry_after": f"{fields['retry_after']}s"}
@@ -107,12 +116,9 @@ def parse_stub(entry: object, name: str) -> Stub:
     if kind is None and given is not None:
         raise StubError(f"{name}: {given}: {details[given]} says how a fault strikes, but there is no fault")
     try:
-        fault = Fault(kind, **details) if kind is not None else None
+        return Fault(kind, **details) if kind is not None else None
     except ValueError as error:
         raise StubError(f"{name}: {error}") from error
-    if said is None and fault is None:
-        raise StubError(f"{name}: nothing to do: give it `say`, `call` or `fault`")
-    return Stub(name, _optional(when, "prompt", str, f"{name}: when"), said, fault, times)
 
 
 def _mapping(value: object, name: str, what: str, known: tuple[str, ...] | None) -> Mapping[str, Any]:

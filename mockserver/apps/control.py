@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
 from mockserver.clock import SystemClock
-from mockserver.journal import Entry
+from mockserver.journal import Entry, JournalError, UnmetError
 from mockserver.redact import clean
 from mockserver.scenarios import ScenarioError
+from mockserver.scopes import HEADER, Scope, ScopeError
 from mockserver.simulation import Simulation
 from mockserver.stub import StubError, parse_stub
+from mockserver.timeline import timeline
+from mockserver.when import ids
 
+_NUMBERS = {"status", "events_sent", "attempt", "number", "after"}
 TOKEN_HEADER = "x-mockserver-token"  # noqa: S105  a header's name
 
 
@@ -34,21 +39,67 @@ def create_app(simulation: Simulation, token: str) -> Flask:
             status="ok", on_miss=simulation.on_miss, files=simulation.library.files, stubs=len(simulation.library)
         )
 
+    @app.errorhandler(ScopeError)
+    def unknown_scope(error: ScopeError) -> tuple[Response, int]:
+        return jsonify(error=str(error)), 404
+
+    @app.errorhandler(JournalError)
+    def not_understood(error: JournalError) -> tuple[Response, int]:
+        return jsonify(error=str(error)), 400
+
+    def whose() -> Scope:
+        """Whose part of the simulation the request is about."""
+        name = request.headers.get(HEADER)
+        return simulation.scope(name) if name else simulation.everybody
+
     @app.get("/__admin/journal")
     def journal() -> Response:
-        return jsonify([_shown(entry) for entry in simulation.journal])
+        return jsonify([_shown(entry) for entry in simulation.journal.only(**_criteria(request.args))])
+
+    @app.get("/__admin/journal/verify")
+    def verify() -> tuple[Response, int] | Response:
+        criteria = _criteria(request.args)
+        try:
+            simulation.journal.verify(
+                int(request.args.get("times", "1")), within_s=float(request.args.get("within_s", "1")), **criteria
+            )
+        except UnmetError as error:
+            return jsonify(error=str(error)), 409
+        except ValueError as error:
+            return jsonify(error=f"times and within_s are numbers: {error}"), 400
+        return jsonify([_shown(entry) for entry in simulation.journal.only(**criteria)])
+
+    @app.get("/__admin/timeline")
+    def page() -> str:
+        return timeline("Since the last reset", list(simulation.journal.only(**_criteria(request.args))))
+
+    @app.post("/__admin/scopes")
+    def open_scope() -> tuple[Response, int]:
+        asked = request.get_json(force=True, silent=True) or {}
+        if not isinstance(asked, dict) or not isinstance(name := asked.get("scenario"), str | None):
+            return jsonify(error='say {"scenario": "NAME"}, or {} for none'), 400
+        try:
+            scope = simulation.open_scope(name)
+        except ScenarioError as error:
+            return jsonify(error=str(error)), 404
+        return jsonify(scope=scope.name, headers={HEADER: scope.name}), 201
+
+    @app.delete("/__admin/scopes/<name>")
+    def close_scope(name: str) -> tuple[str, int]:
+        simulation.close_scope(name)
+        return "", 204
 
     @app.post("/__admin/stubs")
     def say() -> tuple[Response, int]:
-        entries = request.get_json(force=True, silent=True)
+        entries, scope = request.get_json(force=True, silent=True), whose()
         if not isinstance(entries, list):
             return jsonify(error="a JSON list of stubs is needed, as in a scenario file"), 400
-        said = len(simulation.stubs)
+        said = len(scope.said)
         try:
             stubs = [parse_stub(entry, f"said#{said + number}") for number, entry in enumerate(entries, 1)]
         except StubError as error:
             return jsonify(error=str(error)), 400
-        simulation.say(*stubs)
+        simulation.say(*stubs, scope=scope)
         return jsonify(stubs=[stub.name for stub in stubs]), 201
 
     @app.get("/__admin/scenarios")
@@ -61,7 +112,7 @@ def create_app(simulation: Simulation, token: str) -> Flask:
         if not isinstance(asked, dict) or not isinstance(name := asked.get("chosen", 0), str | None):
             return jsonify(error='say {"chosen": "NAME"}, or null for none'), 400
         try:
-            simulation.choose(name)
+            simulation.choose(name, whose())
         except ScenarioError as error:
             return jsonify(error=str(error)), 404
         return jsonify(chosen=name)
@@ -82,6 +133,21 @@ def create_app(simulation: Simulation, token: str) -> Flask:
     return app
 
 
+def _criteria(given: Mapping[str, str]) -> dict[str, Any]:
+    """What to ask the journal for, from a query: numbers as such, `500-599` as a range.
+
+    Raises:
+        JournalError: no number where one is needed.
+    """
+    criteria: dict[str, Any] = {name: value for name, value in given.items() if name not in ("times", "within_s")}
+    for name in _NUMBERS & criteria.keys():
+        low, dash, high = criteria[name].partition("-")
+        if not low.isdigit() or (dash and not high.isdigit()):
+            raise JournalError(f"{name}={criteria[name]} is neither a number nor, as 500-599, two of them")
+        criteria[name] = range(int(low), int(high) + 1) if dash else int(low)
+    return criteria
+
+
 def _moved(clock: SystemClock, asked: dict[str, Any]) -> bool:
     """Do to the clock what is asked, in that order: stop it or let it go on, move it on; whether that was understood."""
     ahead_s, frozen = asked.get("advance_s", 0), asked.get("frozen")
@@ -99,6 +165,12 @@ def _shown(entry: Entry) -> dict[str, Any]:
     body = entry.request.body.decode("utf-8", "replace")
     return {
         "number": entry.number,
+        "place": entry.place,
+        "scope": entry.scope,
+        "persona": entry.persona,
+        "rule": entry.rule,
+        "attempt": entry.attempt,
+        "ids": sorted(ids(entry.request)),
         "method": entry.request.method,
         "target": clean(entry.request.target),
         "body": clean(entry.request.json_object() or body),

@@ -25,7 +25,7 @@ def create_app(simulation: Simulation) -> Flask:
         )
         simulation.clock.block_until(entry.at_s + answer.head_after_ms / 1000)
         if not answer.status:
-            simulation.journal.close(entry, end=str(answer.end), events_sent=0, took_s=0)
+            simulation.journal.close(entry, end=answer.end, took_s=0)
             raise ConnectionResetError(f"refused by {answer.decided_by}")
         response = Response(_events(simulation, entry, answer), answer.status, list(answer.headers))
         if not answer.streams and answer.end is End.EOF:
@@ -36,20 +36,21 @@ def create_app(simulation: Simulation) -> Flask:
 
 
 def _events(simulation: Simulation, entry: Entry, answer: Answer) -> Iterator[bytes]:
-    sent, closed = 0, False
+    sent_ms: list[float] = []
+    closed = False
 
     def ended(end: str) -> None:
         """Close the entry; before its last bytes leave, so that whoever has them finds it closed."""
         nonlocal closed
         if not closed:
             took_s = simulation.clock.now() - entry.at_s
-            simulation.journal.close(entry, end=end, events_sent=sent, took_s=took_s, answer=answer)
+            simulation.journal.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
         closed = True
 
     try:
         for data in play_blocking(answer, since_s=entry.at_s, clock=simulation.clock):
-            sent += 1
-            if sent == len(answer.events):
+            sent_ms.append((simulation.clock.now() - entry.at_s) * 1000)
+            if len(sent_ms) == len(answer.events):
                 ended(str(answer.end))
             yield data
         ended(str(answer.end))

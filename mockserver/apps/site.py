@@ -95,7 +95,7 @@ def _api(site: Site, question: Request, principal: Principal | None, decision: D
         raise NotFound("This site has no API.")
     client = httpx2.Client(trust_env=False)
     asked_of_api = passed_on(
-        replace(question, headers=site.api_headers(question, principal)),
+        replace(question, headers=site.api_headers(site.with_ids(question), principal)),
         site.api_url,
         site.api_target(question, decision),
         httpx2.Timeout(None),  # a stream may pause as long as it likes

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,7 @@ def record(folder: Path, command: Sequence[str], **options: Any) -> None:
         recorder = Recorder(endpoint, folder, keep_errors=options["keep_errors"])
         files = {} if options["missing"] else {path: cassette.load(path) for _, path in _recorded_files([folder])}
         asked = missed(last_run(MISSED)) if options["missing"] else ()
+        into = {each.request: Path(each.cassette) for each in asked if each.cassette}
         requests = [
             *(each.request for each in asked),
             *(one.request for each in files.values() for one in each.interactions),
@@ -89,7 +90,7 @@ def record(folder: Path, command: Sequence[str], **options: Any) -> None:
             click.echo("Nothing to ask.")
             return
         _ask_whether(requests, upstream, yes=options["yes"])
-        if not asyncio.run(_refreshed(recorder, files) if files else _asked(recorder, requests)):
+        if not asyncio.run(_refreshed(recorder, files) if files else _asked(recorder, requests, into)):
             raise SystemExit(1)
 
 
@@ -133,8 +134,8 @@ def _outcome(entry: Entry) -> str:
     return "failed" if entry.answer is None or entry.answer.status >= 400 else "answered from cassettes"
 
 
-async def _asked(recorder: Recorder, requests: Sequence[Request]) -> bool:
-    """Ask and keep each; whether all was kept."""
+async def _asked(recorder: Recorder, requests: Sequence[Request], into: Mapping[Request, Path]) -> bool:
+    """Ask and keep each, `into` its file where it has one; whether all was kept."""
     kept = 0
     for request in requests:
         try:
@@ -142,7 +143,7 @@ async def _asked(recorder: Recorder, requests: Sequence[Request]) -> bool:
             if not recorder.keeps(answer):
                 click.echo(f"not kept: {request.method} {request.raw_path}: a {answer.status} may pass", err=True)
                 continue
-            click.echo(str(await recorder.keep(request, answer)))
+            click.echo(str(await recorder.keep(request, answer, into=into.get(request))))
             kept += 1
         except UpstreamError as error:
             click.echo(f"not asked: {error}", err=True)

@@ -15,11 +15,11 @@ from contracts.operations import Backend
 from mockserver import console
 from mockserver.cli.explained import PATH, explained, stoppable
 from mockserver.cli.recording import credentials_for
-from mockserver.front import SiteFront, Visit
-from mockserver.functions.process import READY, StartError
-from mockserver.journal import Entry
+from mockserver.front import SiteFront
+from mockserver.functions.process import READY, StartError, tell
+from mockserver.journal import Entry, Place
 from mockserver.library import SHIPPED
-from mockserver.rehearsal import AppOptions, Model, ModelOptions, Rehearsal, SetUpError, state_folder
+from mockserver.rehearsal import Functions, Model, ModelOptions, Rehearsal, SetUpError, SiteOptions, state_folder
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss
 from mockserver.swa.personas import SHIPPED as SHIPPED_PERSONAS
@@ -110,29 +110,29 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
 def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
     """Start the whole app; the last line says where it is."""
     backend = Backend(options["backend"])
-    rehearsal: Rehearsal | None = None
 
     def report_model(entry: Entry) -> None:
         _report_miss(entry)
-        if rehearsal is None or not rehearsal.asked_for(entry.request.header("x-request-id")):
+        if not endpoint.simulation.journal.joined(entry).only(place=Place.SITE):
             _say(console.model_line(entry))
 
     with explained(), stoppable() as stopped:
-        model = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
-        app = AppOptions(webapp, api, load_personas(personas), backend, options["site_port"], options["functions_port"])
-        rehearsal = Rehearsal(model, app, report=_report_visit, stopped=stopped)
-        with model, rehearsal, _token_file(model) as token_file:
-            _say_findings(model)
-            answers = model.simulation.library
+        endpoint = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
+        functions = Functions(endpoint, api, backend=backend, port=options["functions_port"], stopped=stopped)
+        site = SiteOptions(webapp, load_personas(personas), options["site_port"])
+        rehearsal = Rehearsal(endpoint, functions, site, report=_report_visit)
+        with endpoint, functions, rehearsal, _token_file(endpoint) as token_file:
+            _say_findings(endpoint)
+            answers = endpoint.simulation.library
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             _say(
-                f"model      {model.url}/v1 and /openai   {len(answers)} answers; on a miss: {options['on_miss']}{_laid_over(model)}"
+                f"model      {endpoint.url}/v1 and /openai   {len(answers)} answers; on a miss: {options['on_miss']}{_laid_over(endpoint)}"
             )
-            _say(f"control    {model.url}/__admin   token in {token_file}")
+            _say(f"control    {endpoint.url}/__admin   token in {token_file}")
             _say(f"functions  {rehearsal.api_url}   {api} in this Python {version}, set up for {backend}")
             _say(f"site       {webapp}   sign in as {', '.join(rehearsal.site.personas)}")
             click.echo(rehearsal.url)
-            _wait(stopped, lambda: rehearsal.failed)
+            _wait(stopped, lambda: functions.failed)
 
 
 @click.command()
@@ -217,7 +217,8 @@ def functions(app: Path, port: int, stop_on_eof: bool) -> None:
             loaded = load_functions(app)
         except LoadError as error:
             raise click.ClickException(str(error)) from error
-        servers = Servers((InProcessHost(loaded), socket))
+        host = InProcessHost(loaded, report=tell) if stop_on_eof else InProcessHost(loaded)
+        servers = Servers((host, socket))
         servers.start()
         click.echo(f"{READY}{url_of(socket)}")
         sys.stdout.flush()
@@ -311,7 +312,7 @@ def _report_miss(entry: Entry) -> None:
         click.secho(text, fg="yellow", err=True)
 
 
-def _report_visit(visit: Visit, asked: Sequence[Entry]) -> None:
+def _report_visit(visit: Entry, asked: Sequence[Entry]) -> None:
     if line := console.visit_line(visit, asked):
         _say(line)
 

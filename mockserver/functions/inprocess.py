@@ -13,11 +13,12 @@ import os
 import re
 import sys
 import threading
+import time
 import traceback
 import types
 import typing
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,9 @@ from urllib.parse import parse_qsl
 
 from mockserver.connection import Connection, Receive, Scope, Send
 from mockserver.exchange import Headers, Request
+from mockserver.functions.process import Call
 from mockserver.functions.routes import RouteError, compile_route, specificity
+from mockserver.when import JOINING
 
 #: Source: Functions host, DefaultMaxRequestBodySize.
 REQUEST_LIMIT_BYTES = 104_857_600
@@ -143,8 +146,8 @@ def _place(call: Callable[..., Any]) -> str:
 class InProcessHost:
     """An ASGI application that answers for the functions."""
 
-    def __init__(self, functions: tuple[Function, ...]) -> None:
-        self._functions = functions
+    def __init__(self, functions: tuple[Function, ...], *, report: Callable[[Call], None] = lambda _call: None) -> None:
+        self._functions, self._report = functions, report
         # Unset, Python's own default applies, as in Microsoft's worker.
         count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
         self._pool = ThreadPoolExecutor(int(count) if count else None)
@@ -153,17 +156,21 @@ class InProcessHost:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        connection = Connection(scope, receive, send)
+        watched = _Watched(send)
+        connection = Connection(scope, receive, watched)
         request = await connection.accept(REQUEST_LIMIT_BYTES)
         if request is None:
             return
         function, parameters = self._find(scope["method"], scope["path"])
-        if function is None:
-            await _empty(connection, 404)  # a wrong method too: the host's routes know no 405
-        elif function.streams:
-            await self._stream(function, parameters, scope, connection.again(request.body), send)
-        else:
-            await self._classic(function, parameters, request, connection)
+        try:
+            if function is None:
+                await _empty(connection, 404)  # a wrong method too: the host's routes know no 405
+            elif function.streams:
+                await self._stream(function, parameters, scope, connection.again(request.body), watched)
+            else:
+                await self._classic(function, parameters, request, connection, watched)
+        finally:
+            self._report(watched.call(function.name if function else "", request))
 
     def _find(self, method: str, path: str) -> tuple[Function | None, dict[str, str]]:
         for function in self._functions:
@@ -172,20 +179,26 @@ class InProcessHost:
         return None, {}
 
     async def _stream(
-        self, function: Function, parameters: dict[str, str], scope: Scope, receive: Receive, send: Send
+        self, function: Function, parameters: dict[str, str], scope: Scope, receive: Receive, send: _Watched
     ) -> None:
         """A function that takes Starlette's request and returns its response, through Microsoft's FastAPI extension."""
         scope["path_params"] = parameters
         request = function.request_type(scope, receive)
         try:
             response = await self._called(function, {function.parameter: request})
-        except Exception:  # noqa: BLE001  the outermost frame of the app: its exception is a 500 and a traceback
+        except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is a 500 and a traceback
             traceback.print_exc()
+            send.error = type(error).__name__
             response = _starlette_500()
         await response(scope, receive, send)
 
     async def _classic(
-        self, function: Function, parameters: dict[str, str], request: Request, connection: Connection
+        self,
+        function: Function,
+        parameters: dict[str, str],
+        request: Request,
+        connection: Connection,
+        watched: _Watched,
     ) -> None:
         """A function that takes `func.HttpRequest` and returns `func.HttpResponse` or a text."""
         import azure.functions as func
@@ -201,8 +214,9 @@ class InProcessHost:
         try:
             answer = await self._called(function, {function.parameter: asked})
             response = answer if isinstance(answer, func.HttpResponse) else func.HttpResponse(str(answer))
-        except Exception:  # noqa: BLE001  the outermost frame of the app: its exception is an empty 500 and a traceback
+        except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is an empty 500 and a traceback
             traceback.print_exc()
+            watched.error = type(error).__name__
             await _empty(connection, 500)
             return
         body = response.get_body()
@@ -221,6 +235,33 @@ class InProcessHost:
         if inspect.iscoroutinefunction(function.call):
             return await function.call(**arguments)
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function.call(**arguments))
+
+
+class _Watched:
+    """A `send` that notes what is sent, and when."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._began_s = send, time.monotonic()
+        self._status, self._sent_ms, self._ended = 0, list[float](), False
+        self.error = ""
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        await self._send(message)
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+        elif message.get("body"):
+            self._sent_ms.append(round(self._elapsed_s() * 1000, 1))
+        self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+    def call(self, function: str, request: Request) -> Call:
+        """What became of it."""
+        ids = {name: value for name in JOINING if (value := request.header(name))}
+        end = "eof" if self._ended else "client left"
+        how = (self._status, end, self._elapsed_s(), self._sent_ms, self.error)
+        return Call(function, request.method, request.raw_path, ids, *how)
+
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self._began_s
 
 
 async def _empty(connection: Connection, status: int) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 READY = "ready "  # begins the line that a started host prints, before its URL
+_CALL = "mockserver call "  # begins the line it prints for each call that has ended, where it has a parent
 _STOP_S = 5
 
 
@@ -18,11 +22,41 @@ class StartError(Exception):
     """A process of ours did not start; what it said stands above."""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a function, as it ended: "eof" or "client left". `function` is empty where no route fits; `ids` are the
+    request's headers that join it with others; `sent_ms` is when each piece of the body left; `error` what was raised."""
+
+    function: str
+    method: str
+    path: str
+    ids: dict[str, str]
+    status: int
+    end: str
+    took_s: float
+    sent_ms: list[float]
+    error: str = ""
+
+
+def tell(call: Call) -> None:
+    """Let the parent process know of a call."""
+    sys.stdout.write(f"{_CALL}{json.dumps(dataclasses.asdict(call))}\n")
+    sys.stdout.flush()
+
+
 class FunctionsProcess:
     """A running Functions host. It ends with this process, however that ends: its standard input is our life line."""
 
-    def __init__(self, app: Path, *, port: int, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        app: Path,
+        *,
+        port: int,
+        environment: Mapping[str, str],
+        report: Callable[[Call], None] = lambda _call: None,
+    ) -> None:
         """Start the host; the caller may do something else until it calls `wait_until_ready`."""
+        self._report = report
         command = [
             sys.executable,
             "-m",
@@ -75,11 +109,13 @@ class FunctionsProcess:
             self._process.stdout.close()
 
     def _pass_on(self) -> None:
-        """Read what the host prints until it ends: its URL for us, all else, the app's own prints, for the console."""
+        """Read what the host prints until it ends: its URL and its calls for us, all else, the app's own prints, for the console."""
         for line in self._process.stdout or ():
             if self._url is None and line.startswith(READY):
                 self._url = line.removeprefix(READY).strip()
                 self._told.set()
+            elif line.startswith(_CALL):
+                self._report(Call(**json.loads(line.removeprefix(_CALL))))
             else:
                 sys.stdout.write(line)
                 sys.stdout.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ from mockserver.swa.principal import HEADER, Principal, Sessions
 from mockserver.swa.rules import Decision, decide
 
 #: Headers about the client that only the platform may set.
-_PLATFORM = ("x-ms-client-principal", "x-ms-original-url", "x-ms-auth-token")
+_PLATFORM = ("x-ms-client-principal", "x-ms-original-url", "x-ms-auth-token", "x-mockserver-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,22 @@ class Site:
         except OSError:  # a name longer than the file system knows
             return False
 
+    @staticmethod
+    def with_ids(request: Request) -> Request:
+        """The request with an `x-request-id` and a `traceparent`, where it has none of its own: by them the gate's, the
+        API's and the model's part of a visit can be joined."""
+        made = {"x-request-id": str(uuid.uuid4()), "traceparent": f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"}
+        new = tuple((name, value) for name, value in made.items() if request.header(name) is None)
+        return replace(request, headers=(*request.headers, *new))
+
     def api_headers(self, request: Request, principal: Principal | None) -> Headers:
-        """The request's headers as the API sees them: the platform's own are dropped and built anew, and a request
-        without an `x-request-id` gets one, by which the gate's, the API's and the model's part can be joined."""
+        """The request's headers as the API sees them: the platform's own are dropped and built anew."""
         # Some servers read `x_ms_…` as `x-ms-…`.
         kept = tuple(
             (name, value) for name, value in request.headers if not name.replace("_", "-").startswith(_PLATFORM)
         )
         host = request.header("host") or ""
         built = [("x-ms-original-url", f"http://{host}{request.target}")]
-        if request.header("x-request-id") is None:
-            built.append(("x-request-id", str(uuid.uuid4())))
         if principal is not None:
             built.append((HEADER, principal.header()))
         return (*kept, *built)

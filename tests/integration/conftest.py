@@ -13,7 +13,7 @@ from mockserver.apps import control
 from mockserver.apps import model as model_app
 from mockserver.front import ModelFront
 from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import AppOptions, Model, Rehearsal
+from mockserver.rehearsal import Functions, Model, Rehearsal, SiteOptions
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import Simulation
 from mockserver.swa.personas import load_personas
@@ -60,8 +60,11 @@ def serve_front() -> Iterator[Serve]:
 
 @pytest.fixture(scope="session")
 def azure_rehearsal(mock_model: Model) -> Iterator[Rehearsal]:
-    options = AppOptions(ROOT / "webapp" / "dist", ROOT / "api", load_personas(), Backend.AZURE)
-    with Rehearsal(mock_model, options) as rehearsal:
+    site = SiteOptions(ROOT / "webapp" / "dist", load_personas())
+    with (
+        Functions(mock_model, ROOT / "api", backend=Backend.AZURE) as functions,
+        Rehearsal(mock_model, functions, site) as rehearsal,
+    ):
         yield rehearsal
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,11 @@ import openai
 import pytest
 
 from mockserver.clock import SystemClock
-from mockserver.faults import FAULTS
+from mockserver.faults import FAULTS, SITE_FAULTS
+from mockserver.journal import Journal, Place
+from mockserver.pytest_plugin import MockServer
 from mockserver.simulation import Simulation
-from mockserver.stub import parse_stub
+from mockserver.stub import StubError, parse_stub
 from tests.integration.conftest import Serve
 
 DOCS = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
@@ -46,13 +51,25 @@ MET: dict[str, tuple[str, int]] = {
     "empty": ("nothing, nothing said", 1),
     "wrong_content_type": ("the whole answer", 1),
 }
+#: What a client of the site gets for a streamed chat, and how often the model is asked.
+GOT: dict[str, tuple[str, int]] = {
+    "session_expired": ("302", 0),
+    "api_timeout": ("500 Backend call failure", 0),
+    "api_unreachable": ("502 Bad Gateway", 0),
+    "cold_start": ("the whole answer", 1),
+    "host_starting": ("503 Function host is not running.", 0),
+    "function_failed": ("500", 0),
+    "function_missing": ("404", 0),
+}
 TEXT = "one two three four"
 
 
 def test_the_page_of_faults_lists_them_all_with_what_they_do_and_what_the_sdk_does() -> None:
+    table: dict[str, Any] = {**FAULTS, **SITE_FAULTS}
+    met_by = {**MET, **GOT}
     rows = [
-        f"| `{kind}` | {re.sub(r' +', ' ', (function.__doc__ or '').partition(chr(10) * 2)[0].replace(chr(10), ' ')).strip()} | {MET[kind][0]} | {MET[kind][1]} |"
-        for kind, function in FAULTS.items()
+        f"| `{kind}` | {re.sub(r' +', ' ', (function.__doc__ or '').partition(chr(10) * 2)[0].replace(chr(10), ' ')).strip()} | {met_by[kind][0]} | {met_by[kind][1]} |"
+        for kind, function in table.items()
     ]
     assert [line for line in DOCS.splitlines() if line.startswith("| `")] == rows
 
@@ -112,3 +129,79 @@ def test_when_to_come_back_is_said_in_every_way(given: Any, header: str, value: 
         assert 0 < parsedate_to_datetime(got).timestamp() - simulation.clock.now() <= 5
     else:
         assert got == value
+
+
+def got(client: httpx2.Client) -> str:
+    """What a client of the site gets for a streamed chat: its status and its text, where it is not the whole answer."""
+    asked = {"messages": [{"role": "user", "content": "x"}], "stream": True}
+    try:
+        answer = client.post("/api/chat/completions", json=asked)
+    except httpx2.RemoteProtocolError:
+        return "broken off"
+    except httpx2.ReadError:
+        return "broken off"
+    return (
+        "the whole answer" if "[DONE]" in answer.text else f"{answer.status_code} {answer.text}".split("<")[0].strip()
+    )
+
+
+@pytest.mark.parametrize("kind", SITE_FAULTS)
+def test_a_client_of_the_site_gets_what_the_page_says(
+    kind: str, mock_server: MockServer, persona: Callable[[str], httpx2.Client]
+) -> None:
+    mock_server.say(TEXT)
+    mock_server.say(fault=kind, times=1, wait_ms=50 if kind == "cold_start" else None)
+    outcome, asked = GOT[kind]
+    alice = persona("alice")
+    assert got(alice) == outcome
+    mock_server.journal.verify(asked)
+    assert got(alice) == "the whole answer"  # once, it was said
+
+
+def test_a_fault_at_the_gate_can_be_for_one_path_and_break_a_stream_off(
+    mock_server: MockServer, persona: Callable[[str], httpx2.Client], journal: Journal
+) -> None:
+    mock_server.say(TEXT)
+    mock_server.say(fault="api_timeout", after=2, times=1)
+    mock_server.say(fault="function_failed", when={"path": "/api/me"})
+    alice = persona("alice")
+    assert got(alice) == "broken off"
+    journal.verify(1, place=Place.SITE, end="reset", events_sent=2)
+    assert alice.get("/api/me").status_code == 500
+    assert alice.get("/api/health").status_code == 200
+
+
+def test_the_gate_cuts_an_api_call_at_45_seconds_of_the_clock(
+    mock_server: MockServer, persona: Callable[[str], httpx2.Client], journal: Journal
+) -> None:
+    mock_server.say(TEXT, fault="stall", after=3)
+    mock_server.clock.freeze()
+    alice = persona("alice")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(got, alice)
+        mock_server.journal.wait_for(end="stall")
+        mock_server.clock.advance(44.9)
+        assert not answer.done()
+        mock_server.clock.advance(0.2)
+        assert answer.result() == "broken off"
+    (visit,) = journal.wait_for(place=Place.SITE)
+    assert (visit.end, round(visit.took_s, 1)) == ("reset", 45.1)
+
+
+def test_an_api_that_has_not_begun_to_answer_in_45_seconds_is_a_500(
+    mock_server: MockServer, persona: Callable[[str], httpx2.Client]
+) -> None:
+    mock_server.say(TEXT, fault="slow_first_token", wait_ms=60_000)
+    mock_server.clock.freeze()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(got, persona("alice"))
+        while not mock_server.journal:
+            time.sleep(0.01)
+        mock_server.clock.advance(45)
+        assert answer.result() == "500 Backend call failure"
+
+
+@pytest.mark.parametrize("entry", [{"say": "x", "fault": "cold_start"}, {"fault": "session_expird"}])
+def test_a_fault_before_the_model_stands_alone(entry: dict[str, str]) -> None:
+    with pytest.raises(StubError, match=r"strikes before the model is asked|did you mean session_expired"):
+        parse_stub(entry, "said#1")

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from mockserver.library import SHIPPED
+from mockserver.simulation import Simulation
+from mockserver.stub import parse_stub
+from tests.integration.conftest import Serve
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -140,3 +143,89 @@ def test_a_run_without_a_cache_leaves_nothing_and_passes(suite: pytest.Pytester)
         "from app import ask\n\ndef test_it(mock_server):\n    mock_server.say('x')\n    ask(mock_server)\n"
     )
     suite.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_a_failed_test_leaves_its_timeline_named_after_it_without_secrets(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        from app import ask
+
+        def test_it(mock_server):
+            mock_server.say("Hi there")
+            ask(mock_server, "My key is sk-proj-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1")
+            assert 1 == 2
+        """
+    )
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    (page,) = (suite.path / "test-results").glob("*.html")
+    result.stdout.fnmatch_lines([f"*What happened: test-results/{page.name}"])
+    text = page.read_text()
+    assert "test_it" in page.name
+    assert "Hi there" in text
+    assert "said in the test#1" in text
+    assert "sk-proj-" not in text
+
+
+def test_what_was_expected_in_vain_fails_the_test_in_its_call_phase(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        from app import ask
+
+        def test_it(mock_server, journal):
+            journal.expect(2, prompt="Hello", place="model")
+            mock_server.say("Hi")
+            ask(mock_server, "Hello")
+        """
+    )
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*Expected exactly 2 of prompt=Hello, place=model; 1 did. There was:", "*POST /v1/chat*"]
+    )
+
+
+RECORDED = """
+import openai
+import pytest
+
+@pytest.mark.cassette
+def test_greets(mock_server):
+    client = openai.OpenAI(base_url=mock_server.base_url, api_key="any", max_retries=0)
+    hello = [{"role": "user", "content": "Hello"}]
+    answer = client.chat.completions.create(model="m", messages=hello)
+    assert answer.choices[0].message.content == "From upstream"
+"""
+
+
+def test_a_cassette_of_its_own_is_filled_by_what_the_last_run_missed(
+    suite: pytest.Pytester, serve_front: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    upstream = Simulation()
+    upstream.say(parse_stub({"say": "From upstream"}, "said#1"))
+    suite.makepyfile(test_mine=RECORDED)
+    suite.runpytest_subprocess().assert_outcomes(failed=1)
+    record = [sys.executable, "-m", "mockserver", "record", "--missing", "--yes", "--cassettes", "elsewhere"]
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-some-key")
+    assert suite.run(*record, "--upstream", f"{serve_front(upstream)}/v1").ret == 0
+    assert (suite.path / "recordings" / "test_mine" / "test_greets.yaml").exists()
+    suite.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_every_worker_of_xdist_has_servers_of_its_own_and_hands_over_what_answered(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import os
+        import pytest
+        from app import ask
+
+        @pytest.mark.parametrize("number", range(8))
+        def test_it(mock_server, number):
+            mock_server.say(f"{number}")
+            assert [ask(mock_server).choices[0].message.content for _ in range(5)] == [f"{number}"] * 5
+            assert len(mock_server.journal) == 5
+        """
+    )
+    suite.runpytest_subprocess("-n", "2").assert_outcomes(passed=8)
+    assert "said in the test#1" in (suite.path / ".pytest_cache/v/mockserver/used").read_text()

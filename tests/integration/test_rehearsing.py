@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from mockserver.library import SHIPPED
 from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import AppOptions, Model, ModelOptions, Rehearsal
+from mockserver.rehearsal import Functions, Model, ModelOptions, Rehearsal, SiteOptions
 from mockserver.scenarios import ScenarioError
 from mockserver.stub import parse_stub
 from mockserver.swa.personas import load_personas
@@ -64,10 +65,12 @@ def test_the_clock_can_be_moved_from_another_language(mock_server: MockServer) -
 
 
 @pytest.mark.scenario("server-error")
-def test_a_scenario_is_chosen_for_a_test_by_its_mark(mock_server: MockServer) -> None:
+def test_a_scenario_is_chosen_for_a_test_by_its_mark_and_within_it(
+    mock_server: MockServer, scenario: Callable[[str | None], None]
+) -> None:
     with pytest.raises(openai.InternalServerError):
         ask(mock_server)
-    mock_server.scenario(None)
+    scenario(None)
     ask(mock_server)
 
 
@@ -91,8 +94,9 @@ dora: {roles: [invited], scenario: server-error}
 def test_two_people_meet_different_scenarios_at_the_same_time(tmp_path: Path) -> None:
     (tmp_path / "personas.yaml").write_text(PERSONAS)
     model = Model(ModelOptions((SHIPPED,)))
-    app = AppOptions(ROOT / "webapp" / "dist", ROOT / "api", load_personas(tmp_path / "personas.yaml"))
-    with model, Rehearsal(model, app) as rehearsal:
+    functions = Functions(model, ROOT / "api")
+    site = SiteOptions(ROOT / "webapp" / "dist", load_personas(tmp_path / "personas.yaml"))
+    with model, functions, Rehearsal(model, functions, site) as rehearsal:
 
         def asked_as(persona: str) -> str:
             headers = rehearsal.headers(persona)
@@ -115,6 +119,6 @@ def test_two_people_meet_different_scenarios_at_the_same_time(tmp_path: Path) ->
 
 def test_a_personas_scenario_that_is_not_there_is_said(tmp_path: Path) -> None:
     (tmp_path / "personas.yaml").write_text("dora: {scenario: server-eror}")
-    personas = load_personas(tmp_path / "personas.yaml")
+    personas, model = load_personas(tmp_path / "personas.yaml"), Model(ModelOptions((SHIPPED,)))
     with pytest.raises(ScenarioError, match="did you mean server-error"):
-        Rehearsal(Model(ModelOptions((SHIPPED,))), AppOptions(ROOT / "webapp" / "dist", ROOT / "api", personas))
+        Rehearsal(model, Functions(model, ROOT / "api"), SiteOptions(ROOT / "webapp" / "dist", personas))

@@ -12,7 +12,7 @@ import pytest
 from contracts.operations import OPERATIONS
 from mockserver.apps import control
 from mockserver.cli import main
-from mockserver.faults import FAULTS
+from mockserver.faults import FAULTS, SITE_FAULTS
 from mockserver.pytest_plugin import pytest_addoption
 from mockserver.say import Filter
 from mockserver.simulation import Simulation
@@ -69,7 +69,7 @@ def test_every_setting_the_api_reads_is_in_the_readme() -> None:
 
 def test_every_fault_has_its_row() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "faults.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert rows == list(FAULTS)
+    assert rows == [*FAULTS, *SITE_FAULTS]
     assert "(docs/faults.md)" in README
 
 
@@ -81,7 +81,7 @@ def test_every_operation_and_every_filter_is_in_the_readme() -> None:
 def test_every_control_route_is_in_the_readme() -> None:
     rules = control.create_app(Simulation(), "").url_map.iter_rules()
     routes = {f"{method} {rule.rule}" for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
-    assert routes == set(re.findall(r"`((?:GET|POST|DELETE) /__admin/\w+)`", README))
+    assert routes == set(re.findall(r"`((?:GET|POST|DELETE) /__admin/[\w/<>]+)`", README))
 
 
 def test_every_ini_option_is_in_the_readme(pytestconfig: pytest.Config) -> None:

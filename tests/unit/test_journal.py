@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from mockserver.journal import Journal
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mockserver.journal import Entry, Journal, JournalError, Place, Records, UnmetError, _size
+from mockserver.matching import Miss
+from mockserver.question import question_of
 from tests.unit.examples import answered, chat
 
 
@@ -8,28 +16,115 @@ def test_an_entry_is_open_until_it_is_closed_with_what_happened() -> None:
     journal = Journal()
     entry = journal.open(1.0, chat(), answered("x"))
     assert journal[-1].end == "open"
-    journal.close(entry, end="client left", events_sent=1, took_s=0.5)
+    journal.close(entry, end="client left", sent_ms=[3], took_s=0.5)
     assert (journal[-1].end, journal[-1].events_sent, journal[-1].took_s) == ("client left", 1, 0.5)
 
 
 def test_it_forgets_the_oldest_beyond_its_number_of_entries() -> None:
-    journal = Journal(max_entries=2)
+    journal = Records(max_entries=2)
     for _ in range(3):
         journal.open(1.0, chat(), answered("x"))
-    assert [entry.number for entry in journal] == [2, 3]
-    assert journal.last_number == 3
+    assert [entry.number for entry in journal.entries()] == [2, 3]
+    assert journal.count == 3
 
 
 def test_it_forgets_the_oldest_beyond_its_number_of_bytes_but_keeps_the_newest() -> None:
-    journal = Journal(max_bytes=1000)
+    journal = Records(max_bytes=1000)
     for size in (600, 600, 5000):
         journal.open(1.0, chat("x" * size), None)
-    assert [entry.number for entry in journal] == [3]
+    assert [entry.number for entry in journal.entries()] == [3]
 
 
 def test_closing_a_forgotten_entry_does_no_harm() -> None:
-    journal = Journal(max_entries=1)
+    journal = Records(max_entries=1)
     first = journal.open(1.0, chat(), None)
     journal.open(1.0, chat(), None)
-    journal.close(first, end="eof", events_sent=0, took_s=0)
-    assert [entry.number for entry in journal] == [2]
+    journal.close(first, end="eof", took_s=0)
+    assert [entry.number for entry in journal.entries()] == [2]
+
+
+CHATS = [("Hi", 200, "eof", 3), ("Hi", 429, "eof", 1), ("Else", 200, "client left", 2)]
+
+
+def written(journal: Journal) -> list[Entry]:
+    entries = []
+    for number, (prompt, status, end, events) in enumerate(CHATS):
+        request = replace(chat(prompt), headers=(("x-request-id", f"r{number % 2}"), ("x-stainless-retry-count", "1")))
+        answer = replace(answered("x"), status=status, decided_by="hello.yaml#1, dropped by said#1")
+        entry = journal.open(1.0, request, answer, place=Place.SITE if number == 2 else Place.MODEL, persona="alice")
+        entries.append(journal.close(entry, end=end, sent_ms=list(range(events)), took_s=0.1))
+    return entries
+
+
+@pytest.mark.parametrize(
+    ("criteria", "numbers"),
+    [
+        ({}, [1, 2, 3]),
+        ({"prompt": "Hi"}, [1, 2]),
+        ({"model": "gpt-4o", "status": 429}, [2]),
+        ({"status": range(400, 600)}, [2]),
+        ({"status": {200, 429}, "place": "model"}, [1, 2]),
+        ({"end": "client left", "events_sent": range(5)}, [3]),
+        ({"decided_by": "dropped"}, [1, 2, 3]),
+        ({"request_id": "r0"}, [1, 3]),
+        ({"after": 1, "persona": "alice"}, [2, 3]),
+        ({"attempt": 1}, []),
+        ({"path": "/v1/chat/completions", "attempt": 2}, [1, 2, 3]),
+    ],
+)
+def test_is_asked_by_criteria_that_all_must_fit(criteria: dict[str, Any], numbers: list[int]) -> None:
+    journal = Journal()
+    entries = written(journal)
+    assert [entry.number for entry in journal.only(**criteria)] == numbers
+    assert [entry.number for entry in journal.joined(entries[0])] == [1, 3]
+
+
+def test_an_unknown_criterion_is_an_error_with_the_nearest() -> None:
+    with pytest.raises(JournalError, match=r"promt is nothing .* \(did you mean prompt\?\); there are: prompt, "):
+        Journal().only(promt="Hi")
+
+
+def test_what_was_expected_is_verified_and_said_with_what_came_instead() -> None:
+    journal = Journal()
+    written(journal)
+    journal.verify(2, prompt="Hi")
+    journal.verify(0, prompt="Nobody said this")
+    with pytest.raises(UnmetError) as unmet:
+        journal.only(place=Place.MODEL).verify(3, prompt="Hi", within_s=0)
+    assert str(unmet.value).splitlines() == [
+        "Expected exactly 3 of place=model, prompt=Hi; 2 did. There was:",
+        "  model #1  alice  POST /v1/chat/completions  hello.yaml#1, dropped by said#1  200  3 events  eof",
+        "  model #2  alice  POST /v1/chat/completions  hello.yaml#1, dropped by said#1  429  1 event  eof",
+    ]
+    journal.expect(2, prompt="Hi")
+    journal.expect(1, status=500)
+    (text,) = journal.unmet()
+    assert text.startswith("Expected exactly 1 of status=500; 0 did. There was:")
+    journal.clear()
+    assert journal.unmet() == ()
+
+
+def test_waits_for_what_has_not_happened_yet() -> None:
+    journal = Journal()
+    entry = journal.open(1.0, chat(), answered("x"))
+    threading.Timer(0.05, lambda: journal.close(entry, end="eof", took_s=0)).start()
+    assert [each.end for each in journal.wait_for(prompt="Hello!")] == ["eof"]
+    with pytest.raises(UnmetError, match="Expected at least 2 of any within 0 s; 1 did"):
+        journal.wait_for(2, within_s=0)
+
+
+def test_a_miss_outlives_what_came_after_it() -> None:
+    journal = Journal(Records(max_entries=2))
+    question = question_of(chat(), ())
+    for number in range(5):
+        journal.open(1.0, chat(), answered("x"), Miss(chat(), question, None, ()) if number == 0 else None)
+    assert [entry.number for entry in journal] == [4, 5]
+    assert [entry.number for entry in journal.misses()] == [1]
+
+
+def test_memory_is_bounded_and_nothing_is_left_of_what_was_forgotten() -> None:
+    records = Records(max_entries=10)
+    for number in range(1000):
+        records.open(1.0, replace(chat(), headers=(("x-request-id", f"r{number}"),)), answered("x"))
+    assert (len(records.entries()), len(records._joined), records.count) == (10, 10, 1000)
+    assert records._bytes == sum(map(_size, records.entries()))

@@ -11,11 +11,11 @@ STREAM: Headers = (("content-type", "text/event-stream"),)
 JSON: Headers = (("content-type", "application/json"),)
 
 
-def taped(headers: Headers, clock: FakeClock, *arrivals: tuple[float, bytes]) -> Tape:
+def taped(headers: Headers, clock: FakeClock, *arrivals: tuple[float, bytes], limit_bytes: int | None = None) -> Tape:
     """A tape of chunks, each so many milliseconds after the one before; the head came after 5."""
-    asked_s = clock.now()
+    tape = Tape(asked_s=clock.now(), clock=clock, limit_bytes=limit_bytes)
     clock.now_s += 0.005
-    tape = Tape(200, headers, asked_s=asked_s, clock=clock)
+    tape.begin(200, headers)
     for after_ms, chunk in arrivals:
         clock.now_s += after_ms / 1000
         tape.add(chunk)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mockserver.exchange import Request
 from mockserver.library import SHIPPED, load_library
 from mockserver.scenarios import ScenarioError
+from mockserver.scopes import HEADER, ScopeError
 from mockserver.simulation import OnMiss, Simulation
 from mockserver.stub import parse_stub
 from tests.unit.examples import FakeClock, chat
@@ -68,13 +70,42 @@ def test_an_unknown_scenario_is_named_with_the_nearest(folder: Path) -> None:
 
 def test_two_scenarios_at_once_never_cross(folder: Path) -> None:
     simulation = made(folder)
+    names = [simulation.open_scope(scenario).name for scenario in ("gone", "busy")]
     for number in range(50):
-        simulation.scope(f"busy-{number}", "gone")
-    assert decided(simulation, request_id="busy-7") == "made up, deployment_gone by scenarios/gone.yaml#1"
-    assert decided(simulation, request_id="other") == "made up"
-    assert decided(simulation) == "made up"
+        visit = Request("POST", "/api/chat/completions", headers=(("x-request-id", f"r{number}"),))
+        simulation.attribute(visit, names[number % 2])
+    assert decided(simulation, request_id="r6") == "made up, deployment_gone by scenarios/gone.yaml#1"
+    assert decided(simulation, request_id="r7") == "made up, overloaded by scenarios/busy.yaml#1"
+    assert decided(simulation, request_id="r9") == "made up"
     simulation.reset()
-    assert decided(simulation, request_id="busy-7") == "made up"
+    assert decided(simulation, request_id="r6") == "made up"
+
+
+def test_whose_a_request_is_must_be_known_where_there_are_several(folder: Path) -> None:
+    simulation = made(folder)
+    alone = simulation.open_scope("gone")
+    assert decided(simulation) == "made up, deployment_gone by scenarios/gone.yaml#1"  # it can be nobody else's
+    simulation.open_scope("busy")
+    entry = simulation.answer(chat("x"))
+    assert entry.decided_by == "cannot_attribute"
+    assert entry.miss is not None
+    assert "2 scopes are open" in entry.miss.reason
+    visit = Request("POST", "/api/x", headers=(("x-request-id", "same"),))
+    simulation.attribute(visit, alone.name)
+    with pytest.raises(ScopeError, match="another scope has sent the request id or trace same too"):
+        simulation.attribute(visit, simulation.open_scope().name)
+    simulation.close_scope(alone.name)
+    assert decided(simulation, request_id="same") == "cannot_attribute"
+    with pytest.raises(ScopeError, match="was closed"):
+        simulation.attribute(visit, alone.name)
+
+
+def test_a_scope_counts_for_itself(folder: Path) -> None:
+    simulation = made(folder)
+    simulation.say(parse_stub({"say": "once", "times": 1}, "said#1"))
+    headers = [(HEADER, simulation.open_scope().name) for _ in range(2)]
+    asked = [replace(chat("x"), headers=(*chat().headers, each)) for each in headers]
+    assert [simulation.answer(each).decided_by for each in (*asked, *asked)] == ["said#1"] * 2 + ["made up"] * 2
 
 
 def test_a_changed_file_is_read_again_and_counts_afresh(folder: Path) -> None:

@@ -157,7 +157,9 @@ def test_the_api_is_told_who_asks_by_the_site_alone(site: Site) -> None:
     anonymous = dict(site.api_headers(Request("GET", "/api/x", "", forged[:-1]), None))
     assert "x-ms-client-principal" not in anonymous
     assert "x-ms-client-principal-id" not in anonymous
-    assert len(anonymous["x-request-id"]) == 36
+    made = site.with_ids(Request("GET", "/api/x"))
+    assert len(made.header("x-request-id") or "") == 36
+    assert site.with_ids(made) == made
 
 
 def test_cookies_of_others_do_no_harm(site: Site) -> None:

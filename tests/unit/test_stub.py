@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.faults import FAULTS, Fault
+from mockserver.faults import FAULTS, SITE_FAULTS, Fault
 from mockserver.library import load_library
 from mockserver.say import Call, Pace, Said
 from mockserver.stub import Stub, StubError, load_stubs
-from tests.unit.examples import chat
+from mockserver.when import When
 
 SCENARIO = """\
 - when: {prompt: "Show me a table"}
@@ -23,8 +23,8 @@ SCENARIO = """\
 
 def test_reads_a_scenario_in_order() -> None:
     assert load_stubs(Path("demo.yaml"), SCENARIO) == (
-        Stub("demo.yaml#1", "Show me a table", Said("| a | b |\n", pace=Pace(400, 30))),
-        Stub("demo.yaml#2", "Weather in Oslo?", Said(None, (Call("get_weather", {"city": "Oslo"}),))),
+        Stub("demo.yaml#1", When("Show me a table"), Said("| a | b |\n", pace=Pace(400, 30))),
+        Stub("demo.yaml#2", When("Weather in Oslo?"), Said(None, (Call("get_weather", {"city": "Oslo"}),))),
         Stub("demo.yaml#3", fault=Fault("dropped", 2), times=2),
     )
 
@@ -45,11 +45,11 @@ def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
             "- {sai: x}",
             "demo.yaml#1: unknown key 'sai' in the entry; known are when, say, call, pace, filter, fault, after, wait_ms, retry_after, times",
         ),
-        ("- {say: x, when: {promt: y}}", "demo.yaml#1: unknown key 'promt' in when; known are prompt"),
+        ("- {say: x, when: {promt: y}}", "demo.yaml#1: unknown key 'promt' in when; known are prompt, model, path"),
         ("- {say: 5}", "demo.yaml#1: say: 5 is a whole number, not a text"),
         (
             "- {fault: explode}",
-            "demo.yaml#1: unknown fault 'explode'; there are: " + ", ".join(FAULTS),
+            "demo.yaml#1: unknown fault 'explode'; there are: " + ", ".join((*FAULTS, *SITE_FAULTS)),
         ),
         ("- {fault: dropped, after: -1}", "demo.yaml#1: after: -1 is no number of events; 0 or more is"),
         (
@@ -60,7 +60,8 @@ def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
         ("- {say: x, after: 1}", "demo.yaml#1: after: 1 says how a fault strikes, but there is no fault"),
         (
             "- {fault: drop}",
-            "demo.yaml#1: unknown fault 'drop' (did you mean dropped?); there are: " + ", ".join(FAULTS),
+            "demo.yaml#1: unknown fault 'drop' (did you mean dropped?); there are: "
+            + ", ".join((*FAULTS, *SITE_FAULTS)),
         ),
         (
             "- {fault: stall, retry_after: soon}",
@@ -95,10 +96,3 @@ def test_no_yaml_says_which_file_and_where(text: str) -> None:
 def test_one_function_may_be_called_twice() -> None:
     (stub,) = load_stubs(Path("demo.yaml"), "- call: [{f: {x: 1}}, {f: {x: 2}}]")
     assert stub.answer == Said(None, (Call("f", {"x": 1}), Call("f", {"x": 2})))
-
-
-def test_fits_the_last_user_message_and_where_none_is_named_everything() -> None:
-    said = Said("x")
-    assert Stub("a", "Hello!", said).fits(chat("Hello!"))
-    assert not Stub("a", "Hello!", said).fits(chat("Hello"))
-    assert Stub("a", None, said).fits(chat("whatever"))
