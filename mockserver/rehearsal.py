@@ -139,8 +139,8 @@ class Model:
 
     def __enter__(self) -> Self:
         self._servers.start()
-        if self.simulation.on_miss is OnMiss.GENERATE:  # half a second of work, done before the first question
-            threading.Thread(target=tokens.count, args=("", ""), daemon=True).start()
+        # Half a second of work, done before the first question.
+        threading.Thread(target=tokens.count, args=("", ""), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

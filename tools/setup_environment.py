@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 WEBAPP = ROOT / "webapp"
 DIST = WEBAPP / "dist"
+EXAMPLE = ROOT / "examples" / "playwright"
 SUPPORTED = [(3, 14), (3, 13), (3, 12), (3, 11)]  # newest first; 3.13+ runs Microsoft's own Functions worker
 LOGS = ROOT / ".cache"
 
@@ -38,22 +39,26 @@ def main():
     )
     parser.add_argument("--without-page", action="store_true", help="leave webapp/ alone: no Node needed")
     options = parser.parse_args()
-    install = None
+    install = example = None
     try:
         if options.requirements == "dev" and not options.without_page:
             find_npm()  # `make lint` checks the page's types
         wants_page = not options.without_page and not page_is_built()
-        install = start_page_install() if wants_page else None
+        install = start_install(WEBAPP) if wants_page else None
+        if options.requirements == "dev" and not options.without_page:
+            example = start_install(EXAMPLE)
         set_up_venv(options.python, options.requirements)
         if wants_page:
             build_page(install)
+        finish_install(example, EXAMPLE)
     except SetUpError as error:
         sys.exit("setup: %s" % error)
     except KeyboardInterrupt:
         sys.exit("setup: stopped; run it again to go on")
     finally:
-        if install is not None and install.poll() is None:
-            install.terminate()
+        for each in (install, example):
+            if each is not None and each.poll() is None:
+                each.terminate()
 
 
 # --- Python ----------------------------------------------------------------------------------------------------------
@@ -176,20 +181,26 @@ def page_is_built():
     return (DIST / ".built-from").is_file() and (DIST / ".built-from").read_text() == page_state()
 
 
-def start_page_install():
+def start_install(folder):
     """A running `npm ci`, or None where node_modules is up to date."""
     npm = find_npm()
-    stamp = WEBAPP / "node_modules" / ".installed-from"
-    if stamp.is_file() and stamp.read_text() == digest([WEBAPP / "package-lock.json"]):
+    stamp = folder / "node_modules" / ".installed-from"
+    if stamp.is_file() and stamp.read_text() == digest([folder / "package-lock.json"]):
         return None
-    say("installing the page's packages")
-    return spawn([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], "npm-ci.log", WEBAPP)
+    say("installing the packages of %s" % folder.relative_to(ROOT))
+    return spawn([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], "npm-ci-%s.log" % folder.name, folder)
+
+
+def finish_install(install, folder):
+    if install is not None:
+        finish(
+            install, "npm-ci-%s.log" % folder.name, "could not install the packages of %s" % folder.relative_to(ROOT)
+        )
+        (folder / "node_modules" / ".installed-from").write_text(digest([folder / "package-lock.json"]))
 
 
 def build_page(install):
-    if install is not None:
-        finish(install, "npm-ci.log", "could not install the page's packages")
-        (WEBAPP / "node_modules" / ".installed-from").write_text(digest([WEBAPP / "package-lock.json"]))
+    finish_install(install, WEBAPP)
     say("building the page")
     state = page_state()
     finish(

@@ -1,0 +1,62 @@
+"""What a foreign web page can try on this machine's ports: another name for 127.0.0.1, and requests across sites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from mockserver.pytest_plugin import MockServer
+from mockserver.rehearsal import Rehearsal
+
+EVIL = "http://evil.example"
+CHAT = {"messages": [{"role": "user", "content": "x"}]}
+
+
+@pytest.fixture
+def ports(site: Rehearsal, mock_server: MockServer) -> dict[str, str]:
+    return {"site": site.url, "model": mock_server.model.url, "host": site.api_url}
+
+
+@pytest.mark.parametrize("port", ["site", "model", "host"])
+@pytest.mark.parametrize("name", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "0.0.0.0", ""])
+@pytest.mark.parametrize("path", ["/", "/.auth/me", "/api/health", "/v1/models", "/__admin/journal"])
+def test_no_port_answers_to_another_name(ports: dict[str, str], port: str, name: str, path: str) -> None:
+    answer = httpx2.get(ports[port] + path, headers={"host": name}, trust_env=False)
+    assert (answer.status_code, "127.0.0.1 and localhost only" in answer.text) == (421, True)
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "path", "body", "status"),
+    [
+        ("model", "POST", "/v1/chat/completions", {"json": CHAT}, 403),
+        ("model", "POST", "/__admin/stubs", {"json": [{"say": "x"}]}, 403),
+        ("model", "POST", "/__admin/reset", {}, 403),
+        ("model", "POST", "/__admin/scopes", {"json": {}}, 403),
+        ("model", "POST", "/__admin/clock", {"json": {"advance_s": 9}}, 403),
+        ("model", "DELETE", "/__admin/scopes/x", {}, 403),
+        ("site", "POST", "/.auth/login/aad", {"data": {"persona": "alice"}}, 403),
+        ("site", "POST", "/api/chat/completions", {"json": CHAT}, 302),  # nobody's: the cookie is SameSite
+        ("host", "POST", "/api/chat/completions", {"json": CHAT}, 401),
+    ],
+)
+def test_another_site_changes_nothing(
+    ports: dict[str, str], port: str, method: str, path: str, body: dict[str, Any], status: int
+) -> None:
+    answer = httpx2.request(method, ports[port] + path, headers={"origin": EVIL}, trust_env=False, **body)
+    assert answer.status_code == status
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_no_principal_a_client_sends_is_believed(
+    persona: Callable[[str], httpx2.Client], site: Rehearsal, mock_server: MockServer
+) -> None:
+    mock_server.say("x")
+    forged = {"x-ms-client-principal": "eyJ1c2VyUm9sZXMiOlsiaW52aXRlZCJdLCJ1c2VySWQiOiJ4In0="}
+    assert persona("bob").post("/api/chat/completions", json=CHAT, headers=forged).status_code == 403
+    assert (
+        httpx2.post(f"{site.url}/api/chat/completions", json=CHAT, headers=forged, trust_env=False).status_code == 302
+    )
+    assert list(mock_server.journal) == []
