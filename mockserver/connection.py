@@ -8,6 +8,7 @@ import struct
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import urlsplit
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -34,6 +35,20 @@ class WireProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {_EXTENSION: {_TRANSPORT: self.transport}}
 
 
+class _Pipe(asyncio.Protocol):
+    """Sends whatever a client says on to another server."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    def data_received(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._writer.close()
+
+
 class _GoneError(Exception):
     """The client left before its request was whole."""
 
@@ -45,14 +60,17 @@ class Connection:
         self._scope, self._receive, self._send = scope, receive, send
         self._gone: asyncio.Task[None] | None = None
         self.started = False
+        hosts = dict.fromkeys(each for each in scope["headers"] if each[0] == b"host")  # one said twice is one
+        scope["headers"] = [*hosts, *(each for each in scope["headers"] if each[0] != b"host")]
         self._headers: Headers = tuple(
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
         )
 
     @property
     def host(self) -> str:
-        """The Host header without the port, lower-case; empty where there is none."""
-        value = next((value for name, value in self._headers if name == "host"), "").lower()
+        """The Host header without the port, lower-case; empty where there is none, or several."""
+        values = [value for name, value in self._headers if name == "host"]
+        value = values[0].lower() if len(values) == 1 else ""
         name, colon, port = value.rpartition(":")
         return name if colon and port.isdigit() else value
 
@@ -116,6 +134,35 @@ class Connection:
     def gone(self) -> bool:
         """Whether the client has left."""
         return self._gone is not None and self._gone.done()
+
+    async def tunnel(self, url: str, request: Request, target: str) -> None:
+        """Hand the connection over to another server: the request as it came, then bytes both ways until one side ends.
+
+        The client gets a 502 where that server takes no connection.
+        """
+        parts = urlsplit(url)
+        try:
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+        except OSError as error:
+            await self.answer(502, f"The dev server does not answer: {error}.\n")
+            return
+        host = ("host", parts.netloc)
+        pairs = [host if name == "host" else (name, value) for name, value in request.headers]
+        head = "".join([f"{request.method} {target} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in pairs)])
+        writer.write(f"{head}\r\n".encode("latin-1"))
+        transport = self._scope["extensions"][_EXTENSION][_TRANSPORT]
+        http = transport.get_protocol()
+        transport.set_protocol(_Pipe(writer))
+        transport.resume_reading()
+        try:
+            while data := await reader.read(1 << 16):
+                transport.write(data)
+        except OSError:
+            pass
+        finally:
+            writer.close()
+            transport.close()
+            http.connection_lost(None)  # uvicorn's own, so that it lets the connection go
 
     def drop(self, name: str) -> None:
         """Take the header `name` out of the request, for whoever it is left to."""

@@ -1,4 +1,4 @@
-"""The async front: carries model traffic, the gate and the API proxy, and hands everything else to Flask."""
+"""The async front: checks who is asked, carries the model's traffic, and hands everything else to Flask."""
 
 from __future__ import annotations
 
@@ -10,24 +10,15 @@ from typing import Any
 from a2wsgi import WSGIMiddleware
 
 from mockserver.connection import Connection, Receive, Scope, Send
-from mockserver.exchange import Answer, End, Event, Headers, Request, json_answer, split_events
-from mockserver.faults import NOTHING, Mishap, api_timed_out
-from mockserver.journal import Entry, Journal, Place
+from mockserver.exchange import Answer, End, Headers, Request, json_answer
+from mockserver.journal import Entry
 from mockserver.play import play, schedule
 from mockserver.recorder import Recorder
-from mockserver.relay import HOP_BY_HOP, Tape, Upstream, UpstreamError
-from mockserver.scopes import ScopeError
+from mockserver.relay import HOP_BY_HOP, Tape, UpstreamError
 from mockserver.simulation import Simulation
-from mockserver.swa.principal import Principal
-from mockserver.swa.rules import Action, Decision
-from mockserver.swa.site import Site
 
 #: Source: Static Web Apps quotas, "Maximum request size" (static-web-apps#467, #1721).
 REQUEST_LIMIT_BYTES = 30 << 20
-#: Source: Static Web Apps API constraints: "maximum request duration of 45 seconds", managed and linked alike.
-API_LIMIT_S = 45.0
-#: How much of an API's answer the journal keeps.
-_TAPED_BYTES = 256 << 10
 
 log = logging.getLogger("mockserver")
 
@@ -67,9 +58,6 @@ class Front:
         raise NotImplementedError
 
 
-# --- the model endpoint ----------------------------------------------------------------------------------------------
-
-
 class ModelFront(Front):
     """Plays what the simulation answers, or relays to the upstream and keeps what came."""
 
@@ -106,7 +94,7 @@ class ModelFront(Front):
         async def events() -> None:
             await clock.until(entry.at_s + answer.head_after_ms / 1000)
             if answer.status:  # without one, the connection ends before it begins
-                await connection.start(answer.status, _sized(answer))
+                await connection.start(answer.status, sized(answer))
             async for data in play(answer, since_s=entry.at_s, clock=clock):
                 sent_ms.append((clock.now() - entry.at_s) * 1000)
                 if len(sent_ms) == len(answer.events):
@@ -151,15 +139,15 @@ class ModelFront(Front):
             answer = replace(tape.answer(), end=End.RESET)
             answer = replace(answer, decided_by=await self._kept(recorder, entry.request, answer, str(error)))
             await connection.end(End.RESET)
-            return self._close(entry, End.RESET, _sent_ms(answer), answer)
+            return self._close(entry, End.RESET, sent_ms_of(answer), answer)
         if tape is None or not tape.whole:
-            came = _sent_ms(tape.answer()) if tape else ()
+            came = sent_ms_of(tape.answer()) if tape else ()
             left = f"not recorded: the client left after {len(came)} event{'s' * (len(came) != 1)}, and so did we"
             return self._close(entry, "client left", came, Answer(tape.status if tape else 0, decided_by=left))
         answer = tape.answer()
         name = await self._kept(recorder, entry.request, answer, f"a {answer.status} may pass")
         await connection.finish()
-        return self._close(entry, End.EOF, _sent_ms(answer), replace(answer, decided_by=name))
+        return self._close(entry, End.EOF, sent_ms_of(answer), replace(answer, decided_by=name))
 
     async def _kept(self, recorder: Recorder, request: Request, answer: Answer, why_not: str) -> str:
         """Write an answer down, unless it is passing trouble, and answer with it from now on; what became of it."""
@@ -177,7 +165,7 @@ class ModelFront(Front):
         return self._simulation.journal.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
 
 
-def _sent_ms(answer: Answer) -> tuple[float, ...]:
+def sent_ms_of(answer: Answer) -> tuple[float, ...]:
     """When each event came and was handed on, which is the same."""
     return tuple(due_s * 1000 for due_s, _ in schedule(answer))
 
@@ -188,145 +176,9 @@ def _fault_of_ours(status: int, what: str, why: str) -> Answer:
     return json_answer(status, {"error": error}, decided_by=what)
 
 
-def _sized(answer: Answer) -> Headers:
+def sized(answer: Answer) -> Headers:
     """The answer's headers; with its length where it is one body, whole."""
     kept = tuple((name, value) for name, value in answer.headers if name not in HOP_BY_HOP | {"content-length"})
     if answer.streams or answer.end is not End.EOF:
         return kept
     return (*kept, ("content-length", str(len(answer.body))))
-
-
-# --- the site --------------------------------------------------------------------------------------------------------
-
-#: Hears who asks the API for what, and says whose that is, empty for everybody's, and what shall go wrong.
-Asking = Callable[[Request, Principal | None], tuple[str, Mishap]]
-
-
-class SiteFront(Front):
-    """The gate, and the proxy to the API behind it; files and sign-in are Flask's."""
-
-    def __init__(
-        self,
-        flask: Any,
-        site: Site,
-        *,
-        journal: Journal | None = None,
-        report: Callable[[Entry], None] = lambda _entry: None,
-        asking: Asking = lambda _request, _principal: ("", NOTHING),
-    ) -> None:
-        """Every visit goes into the journal and is then reported.
-
-        `asking` may raise ScopeError for a request that cannot be attributed: it is refused, and says so.
-        """
-        super().__init__(flask)
-        self._site, self._report, self._asking = site, report, asking
-        self._journal = journal if journal is not None else Journal()
-        self._api = Upstream(site.api_url) if site.api_url else None
-
-    async def carry(self, connection: Connection, request: Request) -> bool:
-        """Whatever the gate sends to the API."""
-        site, principal = self._site, self._site.principal(request)
-        decision, scope, mishap = site.decide(request, principal), "", NOTHING
-        if decision.action is Action.API:
-            request = site.with_ids(request)
-            try:
-                scope, mishap = self._asking(request, principal)
-            except ScopeError as error:
-                await connection.answer(409, f"{error}\n")
-                return True
-            if mishap.signed_out:
-                principal = None
-                connection.drop("cookie")
-                decision = site.decide(request, None)
-        persona = principal.user_details.partition("@")[0] if principal else None
-        known = Answer(decision.status, _leading_to(decision), decided_by=decision.action)
-        entry = self._journal.open(
-            site.clock.now(), request, known, place=Place.SITE, scope=scope, persona=persona, rule=decision.because
-        )
-        if decision.action is not Action.API or self._api is None:
-            lost = decision.action is Action.API
-            entry = self._journal.close(
-                entry,
-                end="eof",
-                took_s=site.clock.now() - entry.at_s,
-                answer=replace(known, status=404) if lost else None,
-            )
-            self._report(entry)
-            return False
-        tape = Tape(asked_s=entry.at_s, clock=site.clock, limit_bytes=_TAPED_BYTES)
-        asked = replace(request, headers=site.api_headers(request, principal))
-        end = await self._proxy(connection, asked, site.api_target(request, decision), mishap, tape)
-        answer = replace(tape.answer(), decided_by=decision.action)
-        took_s = site.clock.now() - entry.at_s
-        entry = self._journal.close(entry, end=end, sent_ms=_sent_ms(answer), took_s=took_s, answer=answer)
-        self._report(entry)
-        return True
-
-    async def _proxy(self, connection: Connection, asked: Request, target: str, mishap: Mishap, tape: Tape) -> str:
-        """How an API call ended; what came is on the tape."""
-        assert self._api is not None  # noqa: S101  for the type checker
-        api, clock = self._api, self._site.clock
-        over_s = clock.now() + API_LIMIT_S
-
-        async def answer(instead: Answer) -> None:
-            tape.begin(instead.status, instead.headers)
-            tape.add(instead.body)
-            await connection.start(instead.status, _sized(instead))
-            await connection.write(instead.body)
-            await connection.finish()
-
-        async def hand_on() -> None:
-            await clock.until(clock.now() + mishap.wait_ms / 1000)
-            if mishap.instead is not None:
-                await answer(mishap.instead)
-                tape.end()
-                return
-            async with api.ask(asked, target) as live:
-                tape.begin(live.status, live.headers)
-                await connection.start(live.status, live.headers)
-                async for chunk in live.chunks:
-                    sent, rest = _first(chunk, mishap.cut_after, tape.count)
-                    tape.add(sent)
-                    await connection.write(sent)
-                    if rest:
-                        raise _CutError
-                tape.end()
-            await connection.finish()
-
-        try:
-            if not await connection.until_gone(hand_on(), over=clock.until(over_s)):
-                if not connection.gone:
-                    raise _CutError
-                return "eof" if tape.whole else "client left"
-        except _CutError:
-            if connection.started:
-                await connection.end(End.RESET)
-                return "reset"
-            await answer(api_timed_out())
-        except UpstreamError:
-            if connection.started:
-                await connection.end(End.RESET)
-                return "reset"
-            await answer(Answer(502, (("content-type", "text/plain"),), (Event(0, b"The API does not answer.\n"),)))
-        return "eof"
-
-    async def close(self) -> None:
-        """Close the connections to the API."""
-        if self._api is not None:
-            await self._api.close()
-
-
-class _CutError(Exception):
-    """The gate has had enough of an API call."""
-
-
-def _first(chunk: bytes, events: int | None, count: int) -> tuple[bytes, bool]:
-    """What of a chunk may pass where only so many events may and `count` have, and whether there is more."""
-    if events is None:
-        return chunk, False
-    kept = b"".join(split_events(chunk)[: max(0, events - count)])
-    return kept, len(kept) < len(chunk)
-
-
-def _leading_to(decision: Decision) -> Headers:
-    return (("location", decision.target),) if decision.action is Action.REDIRECT else ()

@@ -237,7 +237,7 @@ class Records:
     Holds at most `max_entries` and at most `max_bytes` of them; the oldest go first.
     """
 
-    def __init__(self, *, max_entries: int = 3000, max_bytes: int = 64 << 20) -> None:
+    def __init__(self, *, max_entries: int = 10_000, max_bytes: int = 64 << 20) -> None:
         self._max_entries, self._max_bytes = max_entries, max_bytes
         self._changed = threading.Condition()
         self._entries: OrderedDict[int, Entry] = OrderedDict()

@@ -17,8 +17,9 @@ from mockserver.apps import control
 from mockserver.apps import site as site_app
 from mockserver.clock import Clock, SystemClock
 from mockserver.exchange import Answer, Request
-from mockserver.front import ModelFront, SiteFront
+from mockserver.front import ModelFront
 from mockserver.functions.process import Call, FunctionsProcess
+from mockserver.gate import Delivery, SiteFront
 from mockserver.journal import Entry, Place
 from mockserver.latency import Latency, fitted, parse_latency
 from mockserver.library import Library, load_library
@@ -69,11 +70,12 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
-    """The site: its built page, and who can sign in."""
+    """The site: its built page or a dev server's URL, who can sign in, and how its proxy delivers."""
 
-    webapp: Path
+    webapp: Path | str
     personas: dict[str, Persona]
     port: int = 0
+    delivery: Delivery = Delivery.AS_AZURE
 
 
 def credentials_of(environment: Mapping[str, str]) -> Credentials:
@@ -244,7 +246,12 @@ class Rehearsal:
             return name or "", faults.mishap(simulation.strike(request))
 
         self._front = SiteFront(
-            site_app.create_app(self.site), self.site, journal=simulation.journal, report=visited, asking=asking
+            site_app.create_app(self.site),
+            self.site,
+            delivery=options.delivery,
+            journal=simulation.journal,
+            report=visited,
+            asking=asking,
         )
         self._servers = Servers((self._front, socket), at_end=self._front.close)
 

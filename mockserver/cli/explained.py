@@ -25,6 +25,7 @@ from mockserver.server import PortTakenError
 from mockserver.stub import StubError
 from mockserver.swa.config import ConfigError
 from mockserver.swa.personas import PersonaError
+from mockserver.swa.start import StartConfigError
 
 PATH = click.Path(path_type=Path)
 
@@ -43,6 +44,7 @@ _EXPLAINED = (
     RecordingError,
     ScenarioError,
     SetUpError,
+    StartConfigError,
     StartError,
     StubError,
     OSError,

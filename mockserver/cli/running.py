@@ -15,8 +15,9 @@ from contracts.operations import Backend
 from mockserver import console
 from mockserver.cli.explained import PATH, explained, stoppable
 from mockserver.cli.recording import credentials_for
-from mockserver.front import SiteFront
+from mockserver.cli.site import DELIVERY, AppType, notes
 from mockserver.functions.process import READY, StartError, tell
+from mockserver.gate import Delivery
 from mockserver.journal import Entry, Place
 from mockserver.library import SHIPPED
 from mockserver.rehearsal import Functions, Model, ModelOptions, Rehearsal, SetUpError, SiteOptions, state_folder
@@ -96,18 +97,19 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option(
     "--webapp",
-    type=PATH,
+    type=AppType(),
     default="webapp/dist",
     show_default=True,
-    metavar="DIR",
-    help="The built page, with its staticwebapp.config.json.",
+    metavar="DIR|URL",
+    help="The built page, or its dev server.",
 )
 @click.option("--api", type=PATH, default="api", show_default=True, metavar="DIR", help="The function app.")
 @click.option("--personas", type=PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
+@DELIVERY
 @click.option("--site-port", type=_PORT, default=4280, show_default=True)
 @click.option("--model-port", type=_PORT, default=4281, show_default=True)
 @click.option("--functions-port", type=_PORT, default=7071, show_default=True)
-def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
+def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
     """Start the whole app; the last line says where it is."""
     backend = Backend(options["backend"])
 
@@ -119,10 +121,12 @@ def up(webapp: Path, api: Path, personas: Path, **options: Any) -> None:
     with explained(), stoppable() as stopped:
         endpoint = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
         functions = Functions(endpoint, api, backend=backend, port=options["functions_port"], stopped=stopped)
-        site = SiteOptions(webapp, load_personas(personas), options["site_port"])
+        site = SiteOptions(webapp, load_personas(personas), options["site_port"], Delivery(options["delivery"]))
         rehearsal = Rehearsal(endpoint, functions, site, report=_report_visit)
         with endpoint, functions, rehearsal, _token_file(endpoint) as token_file:
             _say_findings(endpoint)
+            for line in notes(rehearsal.site):
+                _say(line)
             answers = endpoint.simulation.library
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             _say(
@@ -166,41 +170,6 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
         )
         click.echo(f"{READY}{endpoint.url}")
         stopped.wait()
-
-
-@click.command()
-@click.option(
-    "--app", type=PATH, required=True, metavar="DIR", help="The built page, with its staticwebapp.config.json."
-)
-@click.option("--api", "api_url", metavar="URL", help="Where its API answers.")
-@click.option("--personas", type=PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
-@click.option("--port", type=_PORT, default=4280, show_default=True)
-def site(app: Path, api_url: str | None, personas: Path, port: int) -> None:
-    """Start a site alone: gate, sign-in, files and the proxy to its API."""
-    from mockserver.apps.site import create_app
-    from mockserver.clock import SystemClock
-    from mockserver.swa.principal import Sessions, session_key
-    from mockserver.swa.site import load_site
-
-    with explained(), stoppable() as stopped:
-        clock = SystemClock()
-        sessions = Sessions(session_key(state_folder()), clock)
-        folder = load_site(
-            app,
-            personas=load_personas(personas),
-            sessions=sessions,
-            clock=clock,
-            api_url=api_url and api_url.rstrip("/"),
-        )
-        socket = bind(port, "the site")
-        front = SiteFront(create_app(folder), folder, report=lambda visit: _report_visit(visit, ()))
-        servers = Servers((front, socket), at_end=front.close)
-        servers.start()
-        click.echo(f"{READY}{url_of(socket)}")
-        try:
-            stopped.wait()
-        finally:
-            servers.stop()
 
 
 @click.command()

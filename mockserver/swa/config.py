@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http import HTTPMethod
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,17 @@ FILE_NAME = "staticwebapp.config.json"
 #: Source: Static Web Apps quotas; the deployment is refused beyond it.
 LIMIT_BYTES = 20_000
 
-_NOT_YET = ("auth", "forwardingGateway", "networking", "trailingSlash")
+_KNOWN = (
+    *("$schema", "routes", "navigationFallback", "responseOverrides", "globalHeaders", "mimeTypes", "platform"),
+    *("auth", "forwardingGateway", "networking", "trailingSlash"),
+)
+#: The providers of `auth.identityProviders`, by the name each has in `/.auth/login/NAME`.
+_PROVIDERS = {
+    "azureActiveDirectory": "aad",
+    **{name: name for name in ("apple", "facebook", "github", "google", "twitter")},
+}
+#: Those that need no configuration. Source: Microsoft's authentication reference; twitter was dropped.
+PRECONFIGURED = ("aad", "github")
 _PATTERN = re.compile(r"(?P<path>(?:/[^*]*)?)(?P<star>\*(?:\.(?P<extensions>\w+|\{\w+(?:,\w+)*\}))?)?")
 
 
@@ -56,15 +68,45 @@ class Override:
     status: int | None = None
 
 
+class TrailingSlash(StrEnum):
+    """Which form of an address pages have; the others redirect there."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What a request must bring along to be let in, and which `X-Forwarded-Host` is believed."""
+
+    required_headers: Headers = ()
+    allowed_hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """Who signs people in: `providers` by the name in the address, and the API path that says their roles, None for no such."""
+
+    providers: tuple[str, ...] = PRECONFIGURED
+    roles_source: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole configuration; an app without a file has an empty one."""
+    """A whole configuration; an app without a file has an empty one.
+
+    `networks` are those who may ask at all, None for everybody; service tags among them are nobody here."""
 
     rules: tuple[Rule, ...] = ()
     fallback: Fallback | None = None
     overrides: Mapping[int, Override] = field(default_factory=dict)
     global_headers: Headers = ()
     mime_types: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] | None = None
+    gateway: Gateway = Gateway()
+    auth: Auth = Auth()
+    trailing_slash: TrailingSlash | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -98,11 +140,7 @@ def parse_config(document: object) -> Config:
     Raises:
         ConfigError: an unknown key or a wrong value; says where.
     """
-    known = ("$schema", "routes", "navigationFallback", "responseOverrides", "globalHeaders", "mimeTypes", "platform")
-    fields = _object(document, "the file", (*known, *_NOT_YET))
-    for key in _NOT_YET:
-        if key in fields:
-            raise ConfigError(f"{key}: this version does not imitate it, and will not pretend to")
+    fields = _object(document, "the file", _KNOWN)
     routes = fields.get("routes", [])
     if not isinstance(routes, list):
         raise ConfigError("routes: a list is needed")
@@ -112,6 +150,10 @@ def parse_config(document: object) -> Config:
         overrides=_overrides(fields.get("responseOverrides", {})),
         global_headers=_headers(fields.get("globalHeaders", {}), "globalHeaders"),
         mime_types=dict(_headers(fields.get("mimeTypes", {}), "mimeTypes")),
+        networks=_networks(fields["networking"]) if "networking" in fields else None,
+        gateway=_gateway(fields.get("forwardingGateway", {})),
+        auth=_auth(fields["auth"]) if "auth" in fields else Auth(),
+        trailing_slash=_trailing_slash(fields),
     )
 
 
@@ -195,6 +237,78 @@ def _overrides(value: object) -> dict[int, Override]:
             _text(fields, "redirect", where), _text(fields, "rewrite", where), _status(fields, where)
         )
     return overrides
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    ranges = _texts(_object(value, "networking", ("allowedIpRanges",)), "allowedIpRanges", "networking")
+    for each in ranges or ():
+        if each[:1].isdigit():
+            try:
+                ipaddress.IPv4Network(each, strict=False)
+            except ValueError as error:
+                raise ConfigError(f"networking: {each!r} is no IPv4 range: {error}") from error
+    return tuple(ranges or ())
+
+
+def _gateway(value: object) -> Gateway:
+    fields = _object(value, "forwardingGateway", ("requiredHeaders", "allowedForwardedHosts"))
+    hosts = _texts(fields, "allowedForwardedHosts", "forwardingGateway") or ()
+    required = _headers(fields.get("requiredHeaders", {}), "forwardingGateway, requiredHeaders")
+    return Gateway(required, frozenset(each.lower() for each in hosts))
+
+
+def _auth(value: object) -> Auth:
+    fields = _object(value, "auth", ("rolesSource", "identityProviders"))
+    given = fields.get("identityProviders")
+    if given is None:
+        raise ConfigError("auth: identityProviders is missing; rolesSource works with registrations of your own only")
+    named = dict(_object(given, "auth, identityProviders", (*_PROVIDERS, "customOpenIdConnectProviders")))
+    custom = named.pop("customOpenIdConnectProviders", {})
+    if not isinstance(custom, dict):
+        raise ConfigError("auth, identityProviders, customOpenIdConnectProviders: an object is needed")
+    source = _text(fields, "rolesSource", "auth")
+    if source is not None and not source.lower().startswith("/api/"):
+        raise ConfigError(f"auth: rolesSource: {source!r} is no path of the API; it begins with /api/")
+    return Auth((*(_PROVIDERS[name] for name in named), *custom), source)
+
+
+def _trailing_slash(fields: Mapping[str, Any]) -> TrailingSlash | None:
+    value = _text(fields, "trailingSlash", "the file")
+    if value is not None and value not in list(TrailingSlash):
+        raise ConfigError(f"trailingSlash: {value!r}; there are: {', '.join(TrailingSlash)}")
+    return TrailingSlash(value) if value else None
+
+
+def traps(config: Config, known_roles: Iterable[str]) -> Iterator[str]:
+    """What a configuration allows and its author hardly wants, each in words: rules that can never fit, a wildcard that
+    leaves its own folder open, roles that none of the `known_roles` is."""
+    for index, rule in enumerate(config.rules):
+        covering = next((each for each in config.rules[:index] if _covers(each, rule)), None)
+        if covering is not None:
+            yield f"rule {rule.number} ({rule.pattern}) can never apply: rule {covering.number} ({covering.pattern}) fits first"
+        folder = rule.pattern.removesuffix("/*")
+        guards = rule.pattern.endswith("/*") and folder and "anonymous" not in (rule.allowed_roles or {"anonymous"})
+        if guards and not any(compile_pattern(each.pattern, "").fullmatch(folder) for each in config.rules):
+            yield f"rule {rule.number} ({rule.pattern}) leaves {folder} itself open; {folder}* would not"
+    for role in sorted(set(config.roles) - set(known_roles)):
+        yield f"nobody has the role {role!r}: no persona does"
+    tags = [each for each in config.networks or () if not each[:1].isdigit()]
+    if tags:
+        yield f"networking: who belongs to {', '.join(tags)} is not known here; it counts as nobody"
+    if config.networks == ():
+        yield "networking: an empty allowedIpRanges locks everybody out"
+
+
+def _covers(earlier: Rule, later: Rule) -> bool:
+    """Whether whatever fits a later rule fits an earlier one too; told where the patterns are plain or end in a star."""
+    methods = earlier.methods is None or (later.methods is not None and later.methods <= earlier.methods)
+    plain = re.fullmatch(r"[^*]*\*?", later.pattern) is not None
+    return (
+        methods
+        and plain
+        and compile_pattern(earlier.pattern, "").fullmatch(later.pattern.replace("*", "x")) is not None
+        and (earlier.pattern.endswith("*") or "*" not in later.pattern)
+    )
 
 
 def _object(value: object, where: str, known: tuple[str, ...]) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ SHIPPED = Path(__file__).with_name("personas.yaml")
 #: Static Web Apps' own session length (static-web-apps#761).
 EIGHT_HOURS_S = 8 * 3600.0
 _ROLE = re.compile(r"[A-Za-z0-9_]+")
-_KEYS = ("name", "email", "roles", "expires_in_s", "scenario")
+_KEYS = ("name", "email", "roles", "expires_in_s", "scenario", "note", "claims")
 
 
 class PersonaError(ValueError):
@@ -25,7 +25,7 @@ class PersonaError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Persona:
     """Somebody to sign in as; the session ends `expires_in_s` seconds after that. What the API asks of the model for this
-    one is answered by `scenario`; None is like everybody else."""
+    one is answered by `scenario`; None is like everybody else. `note` says what is special, on the sign-in page."""
 
     key: str
     name: str
@@ -33,11 +33,13 @@ class Persona:
     roles: tuple[str, ...] = ()
     expires_in_s: float = EIGHT_HOURS_S
     scenario: str | None = None
+    note: str = ""
+    claims: tuple[tuple[str, str], ...] = ()
 
     def principal(self, provider: str) -> Principal:
         """The principal this persona has after signing in with a provider; the same each time."""
         user_id = hashlib.sha256(f"{provider}|{self.key}".encode()).hexdigest()[:32]
-        return Principal(provider, user_id, self.email, (*EVERYBODY, *self.roles), (("name", self.name),))
+        return Principal(provider, user_id, self.email, (*EVERYBODY, *self.roles), (("name", self.name), *self.claims))
 
 
 def load_personas(path: Path = SHIPPED) -> dict[str, Persona]:
@@ -83,4 +85,8 @@ def _persona(key: str, value: object, path: Path) -> Persona:
     if scenario is not None and not isinstance(scenario, str):
         raise PersonaError(f"{path}: {key}: scenario: {scenario!r} is no name")
     name, email = str(value.get("name", key.title())), str(value.get("email", f"{key}@example.com"))
-    return Persona(key, name, email, tuple(roles), expires_in_s, scenario)
+    claims = value.get("claims", {})
+    if not isinstance(claims, dict) or not all(isinstance(each, str) for each in claims.values()):
+        raise PersonaError(f"{path}: {key}: claims: a mapping of texts is needed (`{{preferred_username: ada}}`)")
+    note = str(value.get("note", ""))
+    return Persona(key, name, email, tuple(roles), expires_in_s, scenario, note, tuple(claims.items()))

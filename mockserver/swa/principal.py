@@ -66,16 +66,27 @@ class Sessions:
 
         Cookies ignore ports: the header may hold anything that anything else on this machine has set.
         """
+        found = self._read(cookie_header)
+        if found is None or found[0] <= self._clock.now():
+            return None
+        me = found[1]
+        claims = tuple((claim["typ"], claim["val"]) for claim in me["claims"])
+        return Principal(me["identityProvider"], me["userId"], me["userDetails"], tuple(me["userRoles"]), claims)
+
+    def left_s(self, cookie_header: str | None) -> float | None:
+        """How many seconds the session lasts yet, negative where it has expired; None where there is none."""
+        found = self._read(cookie_header)
+        return None if found is None else float(found[0] - self._clock.now())
+
+    def _read(self, cookie_header: str | None) -> tuple[float, dict[str, Any]] | None:
+        """When the session expires, and whose it is; None for none, or a forged one."""
         pairs = (part.strip().partition("=") for part in (cookie_header or "").split(";"))
         value = next((value for name, _, value in pairs if name == COOKIE), "")
         try:
             expires_s, me = self._serializer.loads(value)
         except BadSignature:
             return None
-        if expires_s <= self._clock.now():
-            return None
-        claims = tuple((claim["typ"], claim["val"]) for claim in me["claims"])
-        return Principal(me["identityProvider"], me["userId"], me["userDetails"], tuple(me["userRoles"]), claims)
+        return expires_s, me
 
 
 def session_key(folder: Path) -> str:

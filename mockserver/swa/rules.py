@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import quote, unquote_to_bytes
 
-from mockserver.exchange import Headers
-from mockserver.swa.config import FILE_NAME, Config, Fallback, Override, Rule, compile_pattern
+from mockserver.exchange import Headers, Request
+from mockserver.swa.config import FILE_NAME, Config, Fallback, Override, Rule, TrailingSlash, compile_pattern
 from mockserver.swa.principal import Principal
 
 _PROVIDER_LOGIN = re.compile(r"/\.auth/login/[^/]+")
@@ -42,7 +43,7 @@ class Decision:
     """What to do with a request.
 
     `target` is a file of the app, a path of the API or of `/.auth`, or where a redirect leads; empty for an error page
-    of the platform. `headers` are the site's own. `rule` is the deciding rule's number from 1, None where no rule did.
+    of the platform. `query` is what a rewrite to the API adds to the client's. `headers` are the site's own. `rule` is the deciding rule's number from 1, None where no rule did.
     `because` is what the console says.
     """
 
@@ -52,14 +53,21 @@ class Decision:
     headers: Headers = ()
     rule: int | None = None
     because: str = ""
+    query: str = ""
 
 
-def decide(config: Config, method: str, raw_path: str, principal: Principal | None, is_file: IsFile) -> Decision:
-    """The decision for a request: rules in order, the first that fits alone; then files, then the fallback.
+def decide(
+    config: Config, request: Request, principal: Principal | None, is_file: IsFile, *, client_ip: str = "127.0.0.1"
+) -> Decision:
+    """The decision for a request: who may ask at all; rules in order, the first that fits alone; then files, then the fallback.
 
     `is_file` says whether the app has a file at a path that begins with a slash. Source for the order: Microsoft's
     configuration reference; what is not documented there (encodings, `..`) is inferred and says 400.
     """
+    method, raw_path = request.method, request.raw_path
+    if because := _locked_out(config, request, client_ip):
+        # Overrides do not apply (static-web-apps#1659).
+        return Decision(Action.ERROR, 403, because=because)
     path = normalised(raw_path)
     if path is None:
         return _Gate(config, method, raw_path, None, is_file).error(400, "path cannot be decoded")
@@ -68,6 +76,8 @@ def decide(config: Config, method: str, raw_path: str, principal: Principal | No
     gate = _Gate(config, method, raw_path, rule, is_file)
     if path.startswith("/.auth/"):
         return gate.auth(path)
+    if config.auth.roles_source is not None and path.lower().rstrip("/") == config.auth.roles_source.lower():
+        return gate.error(404, "only sign-in may ask the roles function")
     if rule is not None and rule.allowed_roles and "anonymous" not in rule.allowed_roles:
         if principal is None:
             return gate.error(401, "nobody is signed in")
@@ -75,6 +85,18 @@ def decide(config: Config, method: str, raw_path: str, principal: Principal | No
             return gate.error(403, f"needs {' or '.join(sorted(rule.allowed_roles))}")
     opened = gate.opened(path)
     return opened if opened.because else replace(opened, because=_because(rule, principal))
+
+
+def _locked_out(config: Config, request: Request, client_ip: str) -> str:
+    """Why a request is turned away before any rule; empty where it is not."""
+    if config.networks is not None:
+        ranges = [ipaddress.IPv4Network(each, strict=False) for each in config.networks if each[:1].isdigit()]
+        if not any(ipaddress.ip_address(client_ip) in each for each in ranges):
+            return f"{client_ip} is in no allowed range"
+    for name, value in config.gateway.required_headers:
+        if request.header(name) != value:
+            return f"without the required {name}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +135,12 @@ class _Gate:
             return Decision(Action.REDIRECT, rule.status or 302, rule.redirect, self.headers, rule.number)
         if rule is not None and rule.rewrite is None and rule.status in (401, 403, 404):
             return self.error(rule.status, f"status {rule.status}")
-        target = rule.rewrite if rule is not None and rule.rewrite else path
+        target, query = path, ""
+        if rule is not None and rule.rewrite:
+            target, _, query = rule.rewrite.partition("?")
         target = target if target.startswith("/") else f"/{target}"
         if _is_api(target):
-            return Decision(Action.API, 200, target, (), self.number)
+            return Decision(Action.API, 200, target, (), self.number, query=query)
         if target.startswith("/.auth/"):
             return Decision(Action.AUTH, 200, target, (), self.number)
         if self.method not in ("GET", "HEAD", "OPTIONS"):
@@ -127,17 +151,34 @@ class _Gate:
         """A file, a redirect to its proper name, or the fallback."""
         rewritten = self.rule is not None and self.rule.rewrite is not None
         status = (self.rule.status if self.rule and rewritten else None) or 200
-        if file := find_file(path, self.is_file):
-            return Decision(Action.FILE, status, file, self.headers, self.number)
-        bare = path.rstrip("/")
-        if path.endswith("/") and bare and self.is_file(f"{bare}.html"):
-            return Decision(Action.REDIRECT, 301, quote(bare), self.headers, self.number)
-        if (fallback := self.config.fallback) and self.method != "OPTIONS" and not _excluded(fallback, path):
+        file, bare = find_file(path, self.is_file), path.rstrip("/")
+        page = file or (f"{bare}.html" if bare and path.endswith("/") and self.is_file(f"{bare}.html") else None)
+        if page is not None and not rewritten and (proper := self.proper(page, path)) != path:
+            return Decision(Action.REDIRECT, 301, quote(proper), self.headers, self.number)
+        if page is not None:
+            return Decision(Action.FILE, status, page, self.headers, self.number)
+        fallback = self.config.fallback
+        if fallback is not None and self.method != "OPTIONS" and not _excluded(fallback, path):
             if _is_api(fallback.rewrite):
                 return Decision(Action.API, 200, fallback.rewrite, (), self.number)
             if file := find_file(fallback.rewrite, self.is_file):
                 return Decision(Action.FILE, status, file, self.headers, self.number)
         return self.error(404, "no such file")
+
+    def proper(self, page: str, path: str) -> str:
+        """The address a page is shown at, where that is another than the one asked for."""
+        if not page.endswith(".html") or page == "/index.html":
+            return path
+        folder = page.endswith("/index.html")
+        bare = page.removesuffix("/index.html") if folder else page.removesuffix(".html")
+        match self.config.trailing_slash:
+            case TrailingSlash.ALWAYS:
+                return f"{bare}/"
+            case TrailingSlash.NEVER:
+                return bare
+            case TrailingSlash.AUTO:
+                return f"{bare}/" if folder else bare
+        return bare if path == f"{bare}/" and not folder else path
 
     def error(self, status: int, because: str) -> Decision:
         """An error page of the platform, or what `responseOverrides` puts in its place."""
@@ -164,6 +205,13 @@ def normalised(raw_path: str) -> str | None:
     if "\0" in path or "\\" in path or {".", ".."} & set(path.split("/")):
         return None
     return re.sub("/{2,}", "/", path)
+
+
+def fallback_fits(config: Config, request: Request) -> bool:
+    """Whether a path without a file leads to the fallback."""
+    path = normalised(request.raw_path)
+    fits = config.fallback is not None and request.method in ("GET", "HEAD") and path is not None
+    return fits and not _excluded(config.fallback, path)  # type: ignore[arg-type]  # neither is None here
 
 
 def find_file(path: str, is_file: IsFile) -> str | None:

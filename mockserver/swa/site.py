@@ -9,25 +9,36 @@ from urllib.parse import quote
 
 from mockserver.clock import Clock
 from mockserver.exchange import Headers, Request
-from mockserver.swa.config import FILE_NAME, Config, load_config
+from mockserver.swa.config import FILE_NAME, Config, load_config, traps
 from mockserver.swa.personas import Persona
 from mockserver.swa.principal import HEADER, Principal, Sessions
-from mockserver.swa.rules import Decision, decide
+from mockserver.swa.rules import Decision, decide, fallback_fits, find_file, normalised
 
 #: Headers about the client that only the platform may set.
-_PLATFORM = ("x-ms-client-principal", "x-ms-original-url", "x-ms-auth-token", "x-mockserver-")
+_PLATFORM = ("authorization", "x-ms-client-principal", "x-ms-original-url", "x-ms-auth-token", "x-mockserver-")
+#: What the platform puts in the place of a client's `Authorization`: a token of its own, sent or not.
+#: Source: static-web-apps#34, #158, #275; an API cannot learn anything from it.
+_PLATFORM_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJtb2NrIn0.made-up-by-the-mock"  # noqa: S105  no secret
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A Static Web App. `folder` is absolute; `api_url` is None for one without an API."""
+    """A Static Web App. `folder` is absolute, None where its files are a dev server's, at `app_url`; `api_url` is None for
+    one without an API."""
 
-    folder: Path
+    folder: Path | None
     config: Config
     personas: dict[str, Persona]
     sessions: Sessions
     clock: Clock
     api_url: str | None = None
+    app_url: str | None = None
+
+    @property
+    def traps(self) -> tuple[str, ...]:
+        """What the configuration allows and its author hardly wants."""
+        known = {role for persona in self.personas.values() for role in persona.roles}
+        return tuple(traps(self.config, known if self.config.auth.roles_source is None else self.config.roles))
 
     def principal(self, request: Request) -> Principal | None:
         """Who is signed in, None for nobody."""
@@ -36,10 +47,14 @@ class Site:
 
     def decide(self, request: Request, principal: Principal | None) -> Decision:
         """What becomes of the request."""
-        return decide(self.config, request.method, request.raw_path, principal, self.is_file)
+        return decide(self.config, request, principal, self.is_file)
 
     def is_file(self, path: str) -> bool:
-        """Whether the app has a file at `path`, which begins with a slash; links that lead out of the app do not count."""
+        """Whether the app has a file at `path`, which begins with a slash; links that lead out of the app do not count.
+
+        A dev server has whatever it is asked for, but for folders."""
+        if self.folder is None:
+            return not path.endswith("/")
         try:
             target = (self.folder / path.lstrip("/")).resolve()
             return target.is_file() and target.is_relative_to(self.folder)
@@ -61,7 +76,10 @@ class Site:
             (name, value) for name, value in request.headers if not name.replace("_", "-").startswith(_PLATFORM)
         )
         host = request.header("host") or ""
-        built = [("x-ms-original-url", f"http://{host}{request.target}")]
+        built = [
+            ("x-ms-original-url", f"http://{host}{request.target}"),
+            ("authorization", f"Bearer {_PLATFORM_TOKEN}"),
+        ]
         if principal is not None:
             built.append((HEADER, principal.header()))
         return (*kept, *built)
@@ -69,19 +87,45 @@ class Site:
     @staticmethod
     def api_target(request: Request, decision: Decision) -> str:
         """Path and query to ask the API for: the path that was decided on and no other, with the client's query."""
+        query = "&".join(filter(None, (decision.query, request.query)))
         path = quote(decision.target, safe="/!$&'()*+,;=:@~")
-        return f"{path}?{request.query}" if request.query else path
+        return f"{path}?{query}" if query else path
+
+    def app_target(self, request: Request, decision: Decision) -> str:
+        """What to ask a dev server for: what was asked, to the byte, unless a rule or an override leads elsewhere."""
+        asked = find_file(normalised(request.raw_path) or "", self.is_file)
+        return request.target if asked == decision.target else quote(decision.target)
+
+    def fallback(self, request: Request) -> str | None:
+        """Where a path that a dev server does not have leads; None for nowhere."""
+        return self.config.fallback.rewrite if fallback_fits(self.config, request) and self.config.fallback else None
 
 
 def load_site(
-    folder: Path, *, personas: dict[str, Persona], sessions: Sessions, clock: Clock, api_url: str | None
+    app: Path | str,
+    *,
+    personas: dict[str, Persona],
+    sessions: Sessions,
+    clock: Clock,
+    api_url: str | None,
+    config: Path | None = None,
 ) -> Site:
-    """The site in a folder of built files, with the configuration that lies among them.
+    """The site in a folder of built files, or before a dev server where `app` is a URL. Its configuration is `config`, or
+    lies among its files; before a dev server, in the working folder, its `public` or its `static`.
 
     Raises:
         ConfigError: the configuration cannot be used.
-        FileNotFoundError: there is no such folder, or nothing to serve in it.
+        FileNotFoundError: there is no such folder, nothing to serve in it, or no such configuration.
     """
-    if not (folder / "index.html").is_file():
-        raise FileNotFoundError(f"no index.html in {folder}")
-    return Site(folder.resolve(), load_config(folder / FILE_NAME), personas, sessions, clock, api_url)
+    if isinstance(app, Path) and not (app / "index.html").is_file():
+        raise FileNotFoundError(f"no index.html in {app}")
+    if config is not None:
+        config = config / FILE_NAME if config.is_dir() else config
+        if not config.is_file():
+            raise FileNotFoundError(f"there is no configuration {config}")
+    places = [app] if isinstance(app, Path) else [Path(), Path("public"), Path("static")]
+    found = config or next(
+        (place / FILE_NAME for place in places if (place / FILE_NAME).is_file()), places[0] / FILE_NAME
+    )
+    folder, app_url = (app.resolve(), None) if isinstance(app, Path) else (None, app.rstrip("/"))
+    return Site(folder, load_config(found), personas, sessions, clock, api_url, app_url)

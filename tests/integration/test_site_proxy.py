@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,7 +19,7 @@ from werkzeug.serving import make_server
 
 from mockserver.apps.site import create_app
 from mockserver.clock import SystemClock
-from mockserver.front import SiteFront
+from mockserver.gate import Delivery, SiteFront
 from mockserver.server import Servers, bind, url_of
 from mockserver.swa.personas import load_personas
 from mockserver.swa.principal import COOKIE, Sessions
@@ -100,3 +104,177 @@ def test_an_answer_that_breaks_off_breaks_off_for_the_client(url: str, httpserve
     with pytest.raises(httpx2.HTTPError):
         httpx2.get(f"{url}/api/broken")
     httpserver.clear()
+
+
+# --- what only the front can do --------------------------------------------------------------------------------------
+
+
+def served(site: Site, stack: ExitStack, **options: Any) -> str:
+    front = SiteFront(create_app(site), site, **options)
+    sock = bind(0, "the test")
+    servers = Servers((front, sock), at_end=front.close)
+    servers.start()
+    stack.callback(servers.stop)
+    return url_of(sock)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "content_type", "pieces"),
+    [
+        (Delivery.AS_AZURE, "text/event-stream; charset=utf-8", 3),
+        (Delivery.AS_AZURE, "application/octet-stream", 3),
+        (Delivery.AS_AZURE, "application/x-ndjson", 1),
+        (Delivery.AS_AZURE, "text/plain", 1),
+        (Delivery.BUFFERED, "text/event-stream", 1),
+        (Delivery.LIVE, "text/plain", 3),
+    ],
+)
+def test_an_answer_is_delivered_as_the_proxy_is_told(
+    site: Site, httpserver: HTTPServer, delivery: Delivery, content_type: str, pieces: int
+) -> None:
+    passed = threading.Semaphore(0)
+
+    def answer(_request: Request) -> Response:
+        def body() -> Iterator[bytes]:
+            for number in range(3):
+                yield f"piece {number}\n".encode()
+                passed.acquire(timeout=0.3)  # in one piece, nothing is read meanwhile
+
+        return Response(body(), content_type=content_type)
+
+    httpserver.expect_request("/api/stream").respond_with_handler(answer)
+    with ExitStack() as stack, httpx2.Client(trust_env=False) as client:
+        url = served(site, stack, delivery=delivery)
+        with client.stream("GET", f"{url}/api/stream") as live:
+            chunks = []
+            for chunk in live.iter_raw():
+                chunks.append(chunk)
+                passed.release()
+    assert b"".join(chunks) == b"piece 0\npiece 1\npiece 2\n"
+    assert len(chunks) == pieces
+
+
+def test_a_web_socket_to_the_api_is_refused_and_the_api_not_asked(site: Site, httpserver: HTTPServer) -> None:
+    with ExitStack() as stack:
+        url = served(site, stack)
+        headers = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
+        answer = httpx2.get(f"{url}/api/socket", headers=headers, trust_env=False)
+    assert (answer.status_code, httpserver.log) == (400, [])
+
+
+def test_an_apis_redirect_to_itself_stays_at_the_site_and_its_token_is_the_platforms(
+    site: Site, httpserver: HTTPServer
+) -> None:
+    target = httpserver.url_for("/api/there")
+    httpserver.expect_request("/api/here").respond_with_data("", status=302, headers={"location": target})
+    with ExitStack() as stack:
+        headers = {"authorization": "Bearer mine"}
+        answer = httpx2.get(f"{served(site, stack)}/api/here", headers=headers, trust_env=False)
+    assert answer.headers["location"] == "/api/there"
+    sent = httpserver.log[-1][0].headers["authorization"]
+    assert sent.startswith("Bearer ey")
+    assert "mine" not in sent
+
+
+# --- a dev server ----------------------------------------------------------------------------------------------------
+
+
+class DevServer(socketserver.BaseRequestHandler):
+    """Pages as sent, a 404, and an upgrade that echoes."""
+
+    def handle(self) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.request.recv(1)
+        line = head.split(b"\r\n")[0]
+        if b"upgrade: websocket" in head.lower():
+            self.request.sendall(
+                b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
+            )
+            while data := self.request.recv(100):
+                self.request.sendall(data.upper())
+            return
+        found = b" /missing" not in line
+        body = b"<script>inline()</script> " + line
+        status = b"200 OK" if found else b"404 Not Found"
+        self.request.sendall(b"HTTP/1.1 %s\r\ncontent-length: %d\r\nx-dev: 1\r\n\r\n%s" % (status, len(body), body))
+
+
+DEV_CONFIG = {
+    "routes": [
+        {"route": "/admin*", "allowedRoles": ["admin"]},
+        {"route": "/api/*", "allowedRoles": ["invited"]},
+        {"route": "/renamed", "rewrite": "/page.html"},
+    ],
+    "navigationFallback": {"rewrite": "/index.html", "exclude": ["/img/*"]},
+    "globalHeaders": {"content-security-policy": "default-src 'none'", "x-global": "1"},
+    "responseOverrides": {"403": {"rewrite": "/denied.html"}},
+}
+
+
+@pytest.fixture
+def developed(tmp_path: Path) -> Iterator[str]:
+    """A site before a dev server that listens on the one loopback address that Node chooses."""
+    (tmp_path / "staticwebapp.config.json").write_text(json.dumps(DEV_CONFIG))
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), DevServer) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        app = f"http://localhost:{server.server_address[1]}"
+        options = {"personas": load_personas(), "sessions": SESSIONS, "clock": SystemClock()}
+        site = load_site(app, **options, api_url=None, config=tmp_path)  # type: ignore[arg-type]  # the options above
+        with ExitStack() as stack:
+            yield served(site, stack)
+        server.shutdown()
+
+
+def cookie_of(persona: str) -> dict[str, str]:
+    return {"cookie": f"{COOKIE}={SESSIONS.cookie(load_personas()[persona].principal('aad'), 60)}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "persona", "status", "asked"),
+    [
+        ("/src/main.ts?t=1", None, 200, "GET /src/main.ts?t=1 "),
+        ("/", None, 200, "GET / "),
+        ("/@vite/client", None, 200, "GET /@vite/client "),
+        ("/%40fs/a%20b", None, 200, "GET /%40fs/a%20b "),
+        ("/renamed", None, 200, "GET /page.html "),
+        ("/missing/page", None, 200, "GET /index.html "),
+        ("/admin/x", "bob", 403, "GET /denied.html "),
+        ("/admin/x", "carol", 200, "GET /admin/x "),
+    ],
+)
+def test_a_dev_server_stands_behind_the_gate_with_its_bytes_untouched(
+    developed: str, path: str, persona: str | None, status: int, asked: str
+) -> None:
+    headers = cookie_of(persona) if persona else {}
+    answer = httpx2.get(developed + path, headers=headers, trust_env=False)
+    assert (answer.status_code, answer.text) == (status, f"<script>inline()</script> {asked}HTTP/1.1")
+    assert (answer.headers["x-dev"], answer.headers["x-global"]) == ("1", "1")
+    assert "content-security-policy" not in answer.headers
+
+
+def test_nothing_below_api_or_auth_goes_through_the_dev_server(developed: str) -> None:
+    assert httpx2.get(f"{developed}/.auth/me", trust_env=False).json() == {"clientPrincipal": None}
+    for persona, status in (("bob", 403), ("alice", 404)):
+        answer = httpx2.get(f"{developed}/api/x", headers=cookie_of(persona), trust_env=False)
+        assert (answer.status_code, "main.ts" in answer.text) == (status, False)
+
+
+def test_a_web_socket_reaches_the_dev_server_but_not_a_guarded_path(developed: str) -> None:
+    host, port = developed.removeprefix("http://").split(":")
+
+    def upgraded(path: str) -> bytes:
+        with socket.create_connection((host, int(port)), timeout=5) as client:
+            head = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
+            client.sendall(head.encode())
+            answer = client.recv(1000)
+            if answer.startswith(b"HTTP/1.1 101"):
+                client.sendall(b"hot")
+                answer = client.recv(100)
+            return answer
+
+    assert upgraded("/?token=x") == b"HOT"
+    assert upgraded("/admin/socket").startswith(b"HTTP/1.1 401")
+    assert httpx2.get(f"{developed}/", trust_env=False).status_code == 200

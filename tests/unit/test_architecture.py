@@ -27,6 +27,7 @@ LAYERS = (
     ("simulation", "check", "functions"),
     ("apps",),
     ("front", "server"),
+    ("gate",),
     ("rehearsal", "console"),
     ("cli", "pytest_plugin"),
 )

@@ -61,8 +61,8 @@ def test_signing_in_by_link_leads_where_one_wanted_to_go(client: FlaskClient) ->
 def test_the_page_shows_who_gets_in_and_works_without_script(client: FlaskClient) -> None:
     page = client.get("/.auth/login/aad?post_login_redirect_uri=/")
     assert "script" not in page.text
-    assert page.text.count("opens the app") == 2
-    assert "turned away (403)" in page.text
+    assert page.text.count('/ <b class="ok">200</b>') == 4
+    assert page.text.count('/ <b class="no">403</b>') == 2
     assert "default-src 'none'" in page.headers["content-security-policy"]
     posted = client.post("/.auth/login/aad", data={"persona": "carol", "post_login_redirect_uri": "/"})
     assert (posted.status_code, posted.location) == (302, "/")
@@ -120,7 +120,11 @@ def test_another_site_cannot_sign_somebody_in(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "text"),
     [
-        ("/.auth/login/aad?persona=mallory", 400, "There is no persona 'mallory'. There are: alice, bob, carol."),
+        (
+            "/.auth/login/aad?persona=mallory",
+            400,
+            "There is no persona 'mallory'. There are: alice, bob, carol, dave, erin, zoe.",
+        ),
         ("/.auth/login/myspace", 404, "There is no such page under /.auth."),
         ("/.auth/nothing", 404, "There is no such page under /.auth."),
         ("/%zz", 400, "Bad request"),
@@ -202,6 +206,7 @@ def test_the_session_cookie_is_out_of_reach_of_script_and_of_other_sites(client:
 def test_a_link_out_of_the_folder_is_no_file(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside") / "secret.txt"
     outside.write_text("secret")
+    assert site.folder is not None
     (site.folder / "link.txt").symlink_to(outside)
     assert not site.is_file("/link.txt")
 
@@ -234,3 +239,95 @@ def test_a_mistake_in_the_personas_is_named(tmp_path: Path, text: str, complaint
     (tmp_path / "personas.yaml").write_text(text)
     with pytest.raises(PersonaError, match=complaint.replace("(", r"\(")):
         load_personas(tmp_path / "personas.yaml")
+
+
+def test_the_one_who_signed_in_last_is_offered_first(client: FlaskClient) -> None:
+    client.post("/.auth/login/aad", data={"persona": "carol"})
+    page = client.get("/.auth/login/aad").text
+    assert page.index("Continue as Carol Admin (last used)") < page.index("Continue as Alice Invited")
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ({"userDetails": " "}, "give a user name"),
+        ({"userDetails": "ada", "userRoles": "no way!"}, "&#39;way!&#39; is no name of a role"),
+        ({"userDetails": "ada", "claims": "{"}, "Claims are a JSON list"),
+        ({"userDetails": "ada", "expires_in": "soon"}, "&#39;soon&#39; is no number of seconds"),
+    ],
+)
+def test_a_custom_user_that_makes_no_sense_is_told_and_nothing_is_lost(
+    client: FlaskClient, data: dict[str, str], complaint: str
+) -> None:
+    page = client.post("/.auth/login/aad", data={"post_login_redirect_uri": "/x", **data})
+    assert (page.status_code, complaint in page.text) == (400, True)
+    assert all(f"{value}" in page.text for key, value in data.items() if key == "userDetails")
+    assert client.get("/.auth/me").json == {"clientPrincipal": None}
+
+
+def test_a_custom_user_has_the_roles_claims_and_session_that_were_given(client: FlaskClient, clock: FakeClock) -> None:
+    form = {
+        "userDetails": "Zoë 日本",
+        "userId": "u1",
+        "userRoles": ["invited", "boss, auditor"],
+        "claims": '[{"typ": "name", "val": "Zoë"}]',
+        "expires_in": "5",
+    }
+    assert client.post("/.auth/login/github", data=form).status_code == 302
+    shown = client.get("/.auth/me").json
+    assert shown is not None
+    assert shown["clientPrincipal"] == {
+        "identityProvider": "github",
+        "userId": "u1",
+        "userDetails": "Zoë 日本",
+        "userRoles": ["anonymous", "authenticated", "invited", "boss", "auditor"],
+        "claims": [{"typ": "name", "val": "Zoë"}],
+    }
+    clock.now_s += 5
+    assert client.get("/.auth/me").json == {"clientPrincipal": None}
+
+
+def test_consent_can_be_denied(client: FlaskClient) -> None:
+    denied = client.post("/.auth/login/aad", data={"userDetails": "ada", "simulate": "denied"})
+    assert (denied.status_code, "set-cookie" in denied.headers) == (403, False)
+
+
+def test_tests_sign_in_by_one_call(client: FlaskClient) -> None:
+    assert client.post("/__mock/login", json={"persona": "carol"}).status_code == 204
+    assert client.get("/").status_code == 200
+    somebody = {"principal": {"userDetails": "ada", "userRoles": ["boss"]}, "expires_in_s": 9}
+    assert client.post("/__mock/login", json=somebody).status_code == 204
+    assert client.get("/").status_code == 403
+    wrong: Any
+    for wrong in ({"persona": "mallory"}, {}, [], {"principal": {}}, {"principal": "x"}):
+        assert client.post("/__mock/login", json=wrong).status_code == 400
+    foreign = client.post("/__mock/login", json={"persona": "carol"}, headers={"origin": "http://evil.example"})
+    assert foreign.status_code == 403
+
+
+def test_the_mocks_own_page_shows_the_session_and_decides_about_any_path(client: FlaskClient, clock: FakeClock) -> None:
+    assert "Nobody is signed in" in client.get("/__mock/").text
+    client.get("/.auth/login/aad?persona=alice")
+    clock.now_s += 3600
+    page = client.get("/__mock/?path=/nowhere&method=GET").text
+    assert "The session ends in 420 min 00 s" in page
+    assert "404 error</b>, because: no such file" in page
+    assert client.post("/__mock/expire").status_code == 302
+    assert "The session has expired" in client.get("/__mock/").text
+    assert client.get("/").status_code == 302
+
+
+def with_config(tmp_path: Path, clock: FakeClock, config: dict[str, Any]) -> FlaskClient:
+    (tmp_path / "index.html").write_text("<h1>Start</h1>")
+    (tmp_path / "staticwebapp.config.json").write_text(json.dumps(config))
+    site = load_site(tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_url=None)
+    return create_app(site).test_client()
+
+
+def test_a_gateways_name_is_believed_where_the_configuration_says_so(tmp_path: Path, clock: FakeClock) -> None:
+    gateway = {"allowedForwardedHosts": ["www.example.org"], "requiredHeaders": {"X-Azure-FDID": "F1"}}
+    client = with_config(tmp_path, clock, {"forwardingGateway": gateway})
+    assert client.get("/").status_code == 403
+    through = {"x-azure-fdid": "F1", "x-forwarded-host": "www.example.org"}
+    assert client.get("/.auth/logout", headers=through).location == "https://www.example.org/"
+    assert client.get("/.auth/logout", headers={**through, "x-forwarded-host": "evil.example"}).location == "/"

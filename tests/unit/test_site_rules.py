@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 
-from mockserver.swa.config import Config, ConfigError, load_config, parse_config
+from mockserver.exchange import Request
+from mockserver.swa.config import Config, ConfigError, load_config, parse_config, traps
 from mockserver.swa.principal import EVERYBODY, Principal
 from mockserver.swa.rules import Action, Decision, decide
 
@@ -47,7 +49,7 @@ ADMIN = Principal("aad", "3", "a@example.com", (*EVERYBODY, "admin"))
 
 
 def decided(path: str, principal: Principal | None = None, method: str = "GET", config: Config = CONFIG) -> Decision:
-    return decide(config, method, path, principal, FILES.__contains__)
+    return decide(config, Request(method, path), principal, FILES.__contains__)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +144,17 @@ def test_an_app_without_a_configuration_serves_its_files(tmp_path: Path) -> None
         ({"routes": [{"route": "/a", "allowedRoles": "admin"}]}, "allowedRoles is no list of texts"),
         ({"responseOverrides": {"500": {}}}, "responseOverrides: unknown key '500'; known are 400, 401, 403, 404"),
         ({"navigationFallback": {}}, "navigationFallback: rewrite is missing"),
+        ({"networking": {"allowedIpRanges": ["10.0.0.1/99"]}}, "networking: '10.0.0.1/99' is no IPv4 range"),
+        ({"trailingSlash": "often"}, "trailingSlash: 'often'; there are: always, never, auto"),
+        ({"auth": {"rolesSource": "/api/roles"}}, "auth: identityProviders is missing"),
+        ({"auth": {"identityProviders": {"myspace": {}}}}, "auth, identityProviders: unknown key 'myspace'"),
         (
-            {"networking": {"allowedIpRanges": []}},
-            "networking: this version does not imitate it, and will not pretend to",
+            {"auth": {"identityProviders": {}, "rolesSource": "/roles"}},
+            "auth: rolesSource: '/roles' is no path of the API",
+        ),
+        (
+            {"forwardingGateway": {"requiredHeaders": {"x": 1}}},
+            "forwardingGateway, requiredHeaders: an object of texts",
         ),
     ],
 )
@@ -165,3 +175,73 @@ def test_a_configuration_that_is_too_large_or_no_json_is_refused(tmp_path: Path)
     path.write_text(json.dumps({"globalHeaders": {"x": "y" * 20_000}}))
     with pytest.raises(ConfigError, match="takes at most 20000"):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        ([{"route": "/*"}, {"route": "/admin"}], ["rule 2 (/admin) can never apply: rule 1 (/*) fits first"]),
+        ([{"route": "/a*", "methods": ["GET"]}, {"route": "/ab"}], []),
+        ([{"route": "/a"}, {"route": "/a*"}], []),
+        ([{"route": "/a*"}, {"route": "/ab*"}], ["rule 2 (/ab*) can never apply: rule 1 (/a*) fits first"]),
+        (
+            [{"route": "/admin/*", "allowedRoles": ["invited"]}],
+            ["rule 1 (/admin/*) leaves /admin itself open; /admin* would not"],
+        ),
+        ([{"route": "/admin", "allowedRoles": ["invited"]}, {"route": "/admin/*", "allowedRoles": ["invited"]}], []),
+        ([{"route": "/x*", "allowedRoles": ["boss"]}], ["nobody has the role 'boss': no persona does"]),
+        ([{"route": "/x/*", "allowedRoles": ["anonymous"]}], []),
+    ],
+)
+def test_traps_in_a_configuration_are_named(routes: list[dict[str, object]], expected: list[str]) -> None:
+    assert list(traps(parse_config({"routes": routes}), ["invited"])) == expected
+
+
+def test_networks_that_lock_everybody_out_or_cannot_be_known_are_named() -> None:
+    empty = parse_config({"networking": {"allowedIpRanges": []}})
+    tagged = parse_config({"networking": {"allowedIpRanges": ["AzureFrontDoor.Backend"]}})
+    assert "locks everybody out" in next(traps(empty, []))
+    assert "AzureFrontDoor.Backend is not known here" in next(traps(tagged, []))
+    for config in (empty, tagged):
+        assert decided("/.auth/me", config=config).status == 403
+
+
+ODD = [
+    *("/%zz", "/%", "/a%00b", "//admin//x", "/admin%2e", "/ADMIN/x", "/./admin/x", "/x/../admin/y", "/admin%2F..%2Fx"),
+    *(
+        "/%61dmin/secret.txt",
+        "/admin\\x",
+        "/admin;x=1/secret.txt",
+        "/admin%252fx",
+        "/admin/secret.txt/",
+        "*",
+    ),
+]
+
+
+def test_odd_paths_never_open_what_is_guarded_and_never_raise() -> None:
+    rng = random.Random(7)
+    pieces = [
+        "/",
+        "admin",
+        "%61dmin",
+        "secret.txt",
+        "..",
+        ".",
+        "%2e",
+        "%2f",
+        "%",
+        "%zz",
+        "//",
+        "\\",
+        ";",
+        "?",
+        "#",
+        "%00",
+        "é",
+    ]
+    for number in range(20_000):
+        path = ODD[number] if number < len(ODD) else "/" + "".join(rng.choices(pieces, k=rng.randrange(1, 7)))
+        decision = decided(path)
+        opened = decision.action is Action.FILE and decision.target.startswith("/admin")
+        assert not opened, path

@@ -1,0 +1,251 @@
+"""The gate on the wire: decides about every request, proxies the API with production's limits, and a dev server before its files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from mockserver.connection import Connection
+from mockserver.exchange import Answer, End, Event, Headers, Request, first, split_events
+from mockserver.faults import NOTHING, Mishap, api_timed_out
+from mockserver.front import Front, sent_ms_of, sized
+from mockserver.journal import Entry, Journal, Place
+from mockserver.relay import LiveAnswer, Tape, Upstream, UpstreamError
+from mockserver.scopes import ScopeError
+from mockserver.swa.principal import Principal
+from mockserver.swa.rules import Action, Decision
+from mockserver.swa.site import Site
+
+#: Source: Static Web Apps API constraints: "maximum request duration of 45 seconds", managed and linked alike.
+API_LIMIT_S = 45.0
+#: How much of an API's answer the journal keeps.
+_TAPED_BYTES = 256 << 10
+#: What Static Web Apps passes on as it comes. Source: Microsoft in static-web-apps#1180, 2024-09-06 and 2025-02-07.
+_STREAMED = frozenset({"text/event-stream", "application/octet-stream"})
+#: The site's own headers that a dev server's pages do not get: its reloading needs scripts that the policy forbids.
+_NOT_FOR_DEVELOPMENT = frozenset({"content-security-policy", "strict-transport-security", "cache-control"})
+
+log = logging.getLogger("mockserver.site")
+
+#: Hears who asks the API for what, and says whose that is, empty for everybody's, and what shall go wrong.
+Asking = Callable[[Request, Principal | None], tuple[str, Mishap]]
+
+
+class Delivery(StrEnum):
+    """How the proxy passes an API's answer on: by its content type, in one piece, or as it comes."""
+
+    AS_AZURE = "as-azure"
+    BUFFERED = "buffered"
+    LIVE = "live"
+
+    def streams(self, headers: Headers) -> bool:
+        """Whether an answer with these headers is passed on as it comes."""
+        if self is Delivery.AS_AZURE:
+            return (first(headers, "content-type") or "").partition(";")[0].strip().lower() in _STREAMED
+        return self is Delivery.LIVE
+
+
+class SiteFront(Front):
+    """The gate, and the proxy to the API behind it; files and sign-in are Flask's."""
+
+    def __init__(
+        self,
+        flask: Any,
+        site: Site,
+        *,
+        delivery: Delivery = Delivery.AS_AZURE,
+        journal: Journal | None = None,
+        report: Callable[[Entry], None] = lambda _entry: None,
+        asking: Asking = lambda _request, _principal: ("", NOTHING),
+    ) -> None:
+        """Every visit goes into the journal and is then reported.
+
+        `asking` may raise ScopeError for a request that cannot be attributed: it is refused, and says so.
+        """
+        super().__init__(flask)
+        self._site, self._delivery, self._report, self._asking = site, delivery, report, asking
+        self._journal = journal if journal is not None else Journal()
+        self._api = Upstream(site.api_url) if site.api_url else None
+        self._app = Upstream(site.app_url) if site.app_url else None
+
+    async def carry(self, connection: Connection, request: Request) -> bool:
+        """Whatever goes to the API or to a dev server."""
+        if request.raw_path.startswith("/__mock/"):
+            return False
+        site, principal = self._site, self._site.principal(request)
+        decision, scope, mishap = site.decide(request, principal), "", NOTHING
+        if decision.action is Action.API:
+            request = site.with_ids(request)
+            try:
+                scope, mishap = self._asking(request, principal)
+            except ScopeError as error:
+                await connection.answer(409, f"{error}\n")
+                return True
+            if mishap.signed_out:
+                principal = None
+                connection.drop("cookie")
+                decision = site.decide(request, None)
+        known = Answer(decision.status, _leading_to(decision), decided_by=decision.action)
+        persona = principal.user_details.partition("@")[0] if principal else None
+        entry = self._journal.open(
+            site.clock.now(), request, known, place=Place.SITE, scope=scope, persona=persona, rule=decision.because
+        )
+        tape = Tape(asked_s=entry.at_s, clock=site.clock, limit_bytes=_TAPED_BYTES)
+        if decision.action is Action.API and self._api is not None:
+            asked = replace(request, headers=site.api_headers(request, principal))
+            end = await self._proxy(connection, asked, site.api_target(request, decision), mishap, tape)
+        elif decision.action is Action.FILE and self._app is not None:
+            end = await self._develop(connection, self._app, request, decision, tape)
+        else:
+            lost = decision.action is Action.API  # Flask says that there is none
+            answer = replace(known, status=404) if lost else known
+            self._report(self._journal.close(entry, end="eof", took_s=site.clock.now() - entry.at_s, answer=answer))
+            return False
+        answer = replace(tape.answer(), decided_by=decision.action)
+        took_s = site.clock.now() - entry.at_s
+        self._report(self._journal.close(entry, end=end, sent_ms=sent_ms_of(answer), took_s=took_s, answer=answer))
+        return True
+
+    # --- the API -----------------------------------------------------------------------------------------------------
+
+    async def _proxy(self, connection: Connection, asked: Request, target: str, mishap: Mishap, tape: Tape) -> str:
+        """How an API call ended; what came is on the tape."""
+        assert self._api is not None  # noqa: S101  for the type checker
+        api, clock = self._api, self._site.clock
+        if asked.header("upgrade") is not None:
+            # Source: Static Web Apps API constraints: only HTTP; with which status it refuses is not documented.
+            return await _answer(
+                connection, tape, _plain(400, "Static Web Apps does not pass WebSockets on to an API.\n")
+            )
+        over_s = clock.now() + API_LIMIT_S
+
+        async def hand_on() -> None:
+            await clock.until(clock.now() + mishap.wait_ms / 1000)
+            if mishap.instead is not None:
+                await _answer(connection, tape, mishap.instead)
+                tape.end()
+                return
+            async with api.ask(asked, target) as live:
+                headers = _at_home(live.headers, api.base_url)
+                if self._delivery.streams(headers) or mishap.cut_after is not None:
+                    await _stream(connection, tape, replace(live, headers=headers), mishap.cut_after)
+                    tape.end()
+                else:
+                    body = b"".join([chunk async for chunk in live.chunks])
+                    await _answer(connection, tape, Answer(live.status, headers, (Event(0, body),)))
+                    tape.end()
+                    return
+            await connection.finish()
+
+        try:
+            if await connection.until_gone(hand_on(), over=clock.until(over_s)):
+                return "eof"
+            if connection.gone:
+                return "eof" if tape.whole else "client left"
+            return await _cut(connection, tape, api_timed_out())
+        except _CutError:
+            return await _cut(connection, tape, api_timed_out())
+        except UpstreamError as error:
+            log.warning("the API does not answer: %s", error)
+            return await _cut(connection, tape, _plain(502, "The API does not answer.\n"))
+
+    # --- a dev server ------------------------------------------------------------------------------------------------
+
+    async def _develop(
+        self, connection: Connection, app: Upstream, request: Request, decision: Decision, tape: Tape
+    ) -> str:
+        """How a request for a dev server's files ended; its bytes are passed on untouched."""
+        target = self._site.app_target(request, decision)
+        if request.header("upgrade") is not None:
+            await connection.tunnel(app.base_url, request, target)
+            return "eof"
+        plain = replace(request, headers=tuple(each for each in request.headers if each[0] != "host"))
+
+        async def hand_on() -> None:
+            async with app.ask(plain, target) as live:
+                fallback = self._site.fallback(request) if live.status == 404 else None
+                if fallback is None:
+                    await stream(live)
+            if fallback is not None:
+                async with app.ask(plain, fallback) as live:
+                    await stream(live)
+            await connection.finish()
+
+        async def stream(live: LiveAnswer) -> None:
+            given = {name for name, _ in live.headers}
+            added = tuple(each for each in decision.headers if each[0] not in given | _NOT_FOR_DEVELOPMENT)
+            status = live.status if decision.status == 200 else decision.status
+            kept = tuple(each for each in live.headers if decision.status == 200 or each[0] != "etag")
+            await _stream(connection, tape, replace(live, status=status, headers=(*kept, *added)), None)
+
+        try:
+            return "eof" if await connection.until_gone(hand_on()) else "client left"
+        except UpstreamError as error:
+            text = f"The dev server does not answer: {error}. Start it, or let --run start it.\n"
+            return await _cut(connection, tape, _plain(502, text))
+
+    async def close(self) -> None:
+        """Close the connections to the API and to a dev server."""
+        for upstream in (self._api, self._app):
+            if upstream is not None:
+                await upstream.close()
+
+
+class _CutError(Exception):
+    """The gate has had enough of an API call."""
+
+
+async def _answer(connection: Connection, tape: Tape, answer: Answer) -> str:
+    """Send a whole answer."""
+    tape.begin(answer.status, answer.headers)
+    tape.add(answer.body)
+    await connection.start(answer.status, sized(answer))
+    await connection.write(answer.body)
+    await connection.finish()
+    return "eof"
+
+
+async def _stream(connection: Connection, tape: Tape, live: LiveAnswer, cut_after: int | None) -> None:
+    """Send an answer on as it comes, not yet its end.
+
+    Raises:
+        _CutError: there was more than so many events.
+    """
+    tape.begin(live.status, live.headers)
+    await connection.start(live.status, live.headers)
+    async for chunk in live.chunks:
+        passed = chunk
+        if cut_after is not None:
+            passed = b"".join(split_events(chunk)[: max(0, cut_after - tape.count)])
+        tape.add(passed)
+        await connection.write(passed)
+        if len(passed) < len(chunk):
+            raise _CutError
+
+
+async def _cut(connection: Connection, tape: Tape, instead: Answer) -> str:
+    """End what cannot go on: by an answer, or, where one has begun, by breaking it off."""
+    if not connection.started:
+        return await _answer(connection, tape, instead)
+    await connection.end(End.RESET)
+    return "reset"
+
+
+def _at_home(headers: Headers, api_url: str) -> Headers:
+    """The API's headers, its redirects to itself made redirects to the site."""
+    return tuple(
+        (name, value.removeprefix(api_url) if name == "location" and urlsplit(value).netloc else value)
+        for name, value in headers
+    )
+
+
+def _plain(status: int, text: str) -> Answer:
+    return Answer(status, (("content-type", "text/plain; charset=utf-8"),), (Event(0, text.encode()),))
+
+
+def _leading_to(decision: Decision) -> Headers:
+    return (("location", decision.target),) if decision.action is Action.REDIRECT else ()

@@ -1,0 +1,54 @@
+"""What `swa start` would start: `swa-cli.config.json`, read for what is served here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONFIG_NAME = "swa-cli.config.json"
+#: Source: the CLI's own defaults, for an API of functions.
+_FUNCTIONS_PORT = 7071
+
+
+class StartConfigError(ValueError):
+    """A `swa-cli.config.json` that cannot be used; says what and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What to serve: a folder of built files or a dev server's URL, and what runs it; None for what is not said."""
+
+    app: Path | str
+    api_url: str | None = None
+    run: str | None = None
+    config: Path | None = None
+    port: int | None = None
+
+
+def read_start(path: Path, name: str | None = None) -> Start:
+    """What a configuration of the file says; the only one where none is named.
+
+    Raises:
+        StartConfigError: no such file or configuration, or it says nothing to serve.
+    """
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))["configurations"]
+    except FileNotFoundError as error:
+        raise StartConfigError(f"There is no {path}: say what to serve with --app DIR or --app URL") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StartConfigError(f"{path}: no JSON object with `configurations`: {error}") from error
+    if name is None and len(found) == 1:
+        name = next(iter(found))
+    if name not in found:
+        asked = f"no configuration {name!r}" if name else "several configurations"
+        raise StartConfigError(f"{path}: {asked}; choose with --configuration: {', '.join(found)}")
+    given, folder = found[name], path.parent
+    app_folder = folder / given.get("appLocation", ".")
+    app: Path | str = given.get("appDevserverUrl") or app_folder / given.get("outputLocation", ".")
+    api = given.get("apiDevserverUrl") or given.get("dataApiDevserverUrl")
+    if api is None and given.get("apiLocation"):
+        api = f"http://127.0.0.1:{given.get('apiPort', _FUNCTIONS_PORT)}"
+    config = given.get("swaConfigLocation")
+    return Start(app, api, given.get("run"), folder / config if config else None, given.get("port"))

@@ -1,0 +1,64 @@
+"""The app's own function that says who has which role, asked at sign-in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pytest_httpserver import HTTPServer
+
+from mockserver.apps.site import create_app
+from mockserver.clock import SystemClock
+from mockserver.swa.personas import load_personas
+from mockserver.swa.principal import Sessions
+from mockserver.swa.site import load_site
+
+ROLES: dict[str, Any] = {
+    "auth": {"rolesSource": "/api/roles", "identityProviders": {"customOpenIdConnectProviders": {"okta": {}}}}
+}
+
+
+def before(tmp_path: Path, api_url: str) -> FlaskClient:
+    (tmp_path / "index.html").write_text("<h1>Start</h1>")
+    (tmp_path / "staticwebapp.config.json").write_text(json.dumps(ROLES))
+    clock = SystemClock()
+    sessions = Sessions("key", clock)
+    site = load_site(tmp_path, personas=load_personas(), sessions=sessions, clock=clock, api_url=api_url)
+    return create_app(site).test_client()
+
+
+def test_roles_come_from_the_apps_own_function_as_production_asks_it(tmp_path: Path, httpserver: HTTPServer) -> None:
+    asked = {
+        "identityProvider": "okta",
+        "userId": "u1",
+        "userDetails": "ada",
+        "claims": [{"typ": "name", "val": "Ada"}],
+        "accessToken": "made-up-access-token",
+    }
+    httpserver.expect_ordered_request("/api/roles", method="POST", json=asked).respond_with_json({"roles": ["reader"]})
+    client = before(tmp_path, httpserver.url_for("").rstrip("/"))
+    form = {"userDetails": "ada", "userId": "u1", "userRoles": "admin", "claims": '[{"typ":"name","val":"Ada"}]'}
+    client.post("/.auth/login/okta", data=form)
+    (call,) = httpserver.log
+    assert "x-ms-client-principal" not in call[0].headers
+    shown = client.get("/.auth/me").json
+    assert shown is not None
+    assert shown["clientPrincipal"]["userRoles"] == ["anonymous", "authenticated", "reader"]
+    assert client.get("/.auth/login/aad").status_code == 404  # with registrations of its own, no others
+    assert client.post("/api/Roles").status_code == 404  # nobody else may ask it
+
+
+@pytest.mark.parametrize("simulate", ["", "roles"])
+def test_a_roles_function_that_fails_gives_no_roles_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, simulate: str
+) -> None:
+    client = before(tmp_path, "http://127.0.0.1:1")
+    form = {"userDetails": "ada", "userRoles": "admin", "simulate": simulate}
+    assert client.post("/.auth/login/okta", data=form).status_code == 302
+    shown = client.get("/.auth/me").json
+    assert shown is not None
+    assert shown["clientPrincipal"]["userRoles"] == ["anonymous", "authenticated"]
+    assert "the roles function /api/roles gave ada no roles" in caplog.text
