@@ -20,7 +20,7 @@ def test_somebody_else_signs_in_with_roles_of_their_own(anonymous_page: Page) ->
     anonymous_page.goto("/")
     anonymous_page.get_by_text("Somebody else").click()
     anonymous_page.get_by_label("User name").fill("Zoë 日本")
-    anonymous_page.get_by_label("Roles").fill("invited")
+    anonymous_page.get_by_role("checkbox", name="invited").check()
     anonymous_page.get_by_role("button", name="Sign in", exact=True).click()
     expect(anonymous_page.get_by_role("button", name="Zoë 日本")).to_be_visible()
 
@@ -42,12 +42,30 @@ def test_logging_out_ends_the_session(invited_page: Page) -> None:
     expect(invited_page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+def test_the_mocks_own_page_shows_the_session_and_switches_it(invited_page: Page) -> None:
+    invited_page.goto("/__mock/")
+    expect(invited_page.get_by_text("The session ends in 479 min")).to_be_visible()
+    invited_page.get_by_label("Path").fill("/api/chat/completions")
+    invited_page.get_by_role("button", name="Decide").click()
+    expect(invited_page.get_by_role("status")).to_contain_text("200 api")
+    invited_page.get_by_role("link", name="Bob No Role").click()
+    expect(invited_page.get_by_text('"bob@example.com"').first).to_be_visible()
+    invited_page.get_by_role("button", name="Expire now").click()
+    expect(invited_page.get_by_text("The session has expired")).to_be_visible()
+    invited_page.goto("/")
+    expect(invited_page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
 def test_every_screen_is_accessible(anonymous_page: Page, invited_page: Page, watched: Callable[[str], Page]) -> None:
     turned_away = watched("bob")
     turned_away.goto("/")
     anonymous_page.goto("/")
+    anonymous_page.get_by_text("Somebody else").click()
+    mocks_own = watched("carol")
+    mocks_own.goto("/__mock/?path=/nowhere")
     for page, heading in (
         (anonymous_page, "Sign in"),
+        (mocks_own, "What the gate decides"),
         (turned_away, "Not Authorised"),
         (invited_page, "How can I help you today?"),
     ):

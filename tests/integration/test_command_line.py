@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -28,10 +30,10 @@ COOKIE = "StaticWebAppsAuthCookie"
 class Running:
     """A command of ours in a process group of its own, with what it has printed so far."""
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
+    def __init__(self, *arguments: str, folder: Path = ROOT, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mockserver", *arguments],
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "XDG_STATE_HOME": str(STATE), "CI": "", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -69,7 +71,7 @@ class Running:
 def run() -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
-    def command(*arguments: str, **environment: str) -> Running:
+    def command(*arguments: str, **environment: Any) -> Running:
         started.append(Running(*arguments, **environment))
         return started[-1]
 
@@ -278,3 +280,67 @@ def test_ctrl_c_ends_a_recording_and_the_command_it_runs(run: Callable[..., Runn
     os.killpg(recording.process.pid, signal.SIGINT)
     assert recording.ended() == 1
     assert recording.group_is_empty()
+
+
+DEV_SERVER = """
+import http.server, pathlib, sys
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("content-length", "3"); self.end_headers(); self.wfile.write(b"dev")
+    def log_message(self, *_): pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Page).serve_forever()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_site_takes_the_place_of_swa_start(run: Callable[..., Running], tmp_path: Path) -> None:
+    """`swa-cli.config.json` is read, the dev server started, waited for and ended."""
+    (tmp_path / "dev.py").write_text(DEV_SERVER)
+    port = free_port()
+    start = {"appDevserverUrl": f"http://localhost:{port}", "run": f"{sys.executable} dev.py {port}", "port": 0}
+    (tmp_path / "swa-cli.config.json").write_text(json.dumps({"configurations": {"app": start}}))
+    (tmp_path / "staticwebapp.config.json").write_text('{"routes": [{"route": "/a/*", "allowedRoles": ["boss"]}]}')
+    site = run("site", folder=tmp_path)
+    url = site.read_until(r"^ready (\S+)$")[1]
+    assert httpx2.get(url, trust_env=False).text == "dev"
+    assert httpx2.get(f"{url}/a/b", trust_env=False).status_code == 401
+    site.process.send_signal(signal.SIGINT)
+    assert site.ended() == 0
+    with pytest.raises(OSError):  # noqa: PT011  refused, however the system words it
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+    assert "leaves /a itself open" in "\n".join(site.lines)
+
+
+@pytest.mark.parametrize(
+    ("configurations", "arguments", "complaint"),
+    [
+        (None, [], "There is no swa-cli.config.json: say what to serve with --app DIR or --app URL"),
+        ({"a": {}, "b": {}}, [], "several configurations; choose with --configuration: a, b"),
+        ({"a": {}}, ["--configuration", "c"], "no configuration 'c'; choose with --configuration: a"),
+        (
+            {"a": {"appDevserverUrl": "http://localhost:1", "run": "exit 3"}},
+            ["--port", "0"],
+            "ended with status 3 before",
+        ),
+        ({"a": {"appDevserverUrl": "ftp://x"}}, ["--port", "0"], "a dev server's URL is http://localhost:PORT"),
+    ],
+)
+def test_a_mistake_in_what_to_start_is_one_plain_message(
+    run: Callable[..., Running],
+    tmp_path: Path,
+    configurations: dict[str, object] | None,
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    if configurations is not None:
+        (tmp_path / "swa-cli.config.json").write_text(json.dumps({"configurations": configurations}))
+    site = run("site", *arguments, folder=tmp_path)
+    assert site.ended() != 0
+    said = "\n".join(site.lines)
+    assert complaint in said
+    assert "Traceback" not in said
