@@ -163,8 +163,11 @@ class Functions:
         backend: Backend = Backend.OPENAI,
         port: int = 0,
         stopped: threading.Event | None = None,
+        reload: bool = False,
     ) -> None:
+        """`reload` starts it anew whenever a file of the app changes."""
         self._model, self._app, self._backend, self._stopped = model, app, backend, stopped
+        self._options = ("--reload",) if reload else ()
         # Bound once, to find a free port and to say early that one is taken; then left to the host's own process.
         with bind(port, "the Functions host", "--functions-port") as probe:
             self.url, self._port = url_of(probe), probe.getsockname()[1]
@@ -177,7 +180,9 @@ class Functions:
             StartError: it did not start.
         """
         environment = api_environment(self._model, self._backend)
-        self._process = FunctionsProcess(self._app, port=self._port, environment=environment, report=self._called)
+        self._process = FunctionsProcess(
+            self._app, port=self._port, environment=environment, report=self._called, options=self._options
+        )
         try:
             self._process.wait_until_ready(self._stopped)
         except BaseException:

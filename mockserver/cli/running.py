@@ -17,6 +17,7 @@ from mockserver.cli.explained import PATH, explained, stoppable
 from mockserver.cli.recording import credentials_for
 from mockserver.cli.site import DELIVERY, AppType, notes
 from mockserver.functions.process import READY, StartError, tell
+from mockserver.functions.workers import WorkerKind
 from mockserver.gate import Delivery
 from mockserver.journal import Entry, Place
 from mockserver.library import SHIPPED
@@ -120,7 +121,9 @@ def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
 
     with explained(), stoppable() as stopped:
         endpoint = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
-        functions = Functions(endpoint, api, backend=backend, port=options["functions_port"], stopped=stopped)
+        functions = Functions(
+            endpoint, api, backend=backend, port=options["functions_port"], stopped=stopped, reload=True
+        )
         site = SiteOptions(webapp, load_personas(personas), options["site_port"], Delivery(options["delivery"]))
         rehearsal = Rehearsal(endpoint, functions, site, report=_report_visit)
         with endpoint, functions, rehearsal, _token_file(endpoint) as token_file:
@@ -128,12 +131,11 @@ def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
             for line in notes(rehearsal.site):
                 _say(line)
             answers = endpoint.simulation.library
-            version = f"{sys.version_info.major}.{sys.version_info.minor}"
             _say(
                 f"model      {endpoint.url}/v1 and /openai   {len(answers)} answers; on a miss: {options['on_miss']}{_laid_over(endpoint)}"
             )
             _say(f"control    {endpoint.url}/__admin   token in {token_file}")
-            _say(f"functions  {rehearsal.api_url}   {api} in this Python {version}, set up for {backend}")
+            _say(f"functions  {rehearsal.api_url}   {api}, set up for {backend}")
             _say(f"site       {webapp}   sign in as {', '.join(rehearsal.site.personas)}")
             click.echo(rehearsal.url)
             _wait(stopped, lambda: functions.failed)
@@ -175,28 +177,56 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
 @click.command()
 @click.option("--app", type=PATH, required=True, metavar="DIR", help="The folder of function_app.py.")
 @click.option("--port", type=_PORT, default=7071, show_default=True)
-@click.option("--stop-on-eof", is_flag=True, hidden=True, help="End when standard input does.")
-def functions(app: Path, port: int, stop_on_eof: bool) -> None:
+@click.option(
+    "--worker",
+    type=click.Choice([each.value for each in WorkerKind]),
+    default=WorkerKind.AUTO.value,
+    show_default=True,
+    help="Microsoft's own needs Python 3.13; auto takes it where it can.",
+)
+@click.option(
+    "--key", metavar="KEY", help="What opens functions that are not anonymous. Default: nothing is asked for."
+)
+@click.option("--reload", is_flag=True, help="Start anew whenever a file of the app changes.")
+@click.option("--stop-on-eof", is_flag=True, hidden=True, help="End when standard input does, and tell of every call.")
+def functions(app: Path, port: int, **options: Any) -> None:
     """Start a function app alone."""
-    from mockserver.functions.inprocess import InProcessHost, LoadError, load_functions
+    from mockserver.functions.app import LoadError, open_app
+    from mockserver.functions.host import FunctionsHost
+    from mockserver.functions.reload import changed, start_anew, started_anew
+    from mockserver.functions.workers import start_worker
 
+    app = app.resolve()
     with explained(), stoppable() as stopped:
         socket = bind(port, "the Functions host")
+        port = socket.getsockname()[1]
+        if options["stop_on_eof"]:
+            threading.Thread(target=_stop_at_eof, args=(stopped,), daemon=True).start()
+        report = tell if options["stop_on_eof"] else lambda _call: None
         try:
-            loaded = load_functions(app)
+            opened = open_app(app)
+            worker, which = start_worker(opened, WorkerKind(options["worker"]))
         except LoadError as error:
-            raise click.ClickException(str(error)) from error
-        host = InProcessHost(loaded, report=tell) if stop_on_eof else InProcessHost(loaded)
-        servers = Servers((host, socket))
+            if not options["reload"] or not started_anew():
+                raise click.ClickException(str(error)) from error
+            click.secho(f"{error}\nWaiting for it to be mended.", fg="yellow", err=True)
+            changed(app, stopped)
+            if not stopped.is_set():
+                start_anew(port)
+            return
+        host = FunctionsHost(worker, key=options["key"], origins=opened.origins, report=report)
+        servers = Servers((host, socket), at_end=worker.close)
         servers.start()
+        _say(f"functions  {len(worker.functions)} on {which}")
         click.echo(f"{READY}{url_of(socket)}")
         sys.stdout.flush()
         try:
-            if stop_on_eof:
-                threading.Thread(target=_stop_at_eof, args=(stopped,), daemon=True).start()
-            stopped.wait()
+            changed(app, stopped) if options["reload"] else stopped.wait()
         finally:
             servers.stop()
+        if not stopped.is_set():
+            _say("functions  a file of the app has changed: starting anew")
+            start_anew(port)
 
 
 # --- shared by the commands ------------------------------------------------------------------------------------------

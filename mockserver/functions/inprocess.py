@@ -1,4 +1,4 @@
-"""The in-process host: loads a function app into this interpreter and answers HTTP as the Functions host would.
+"""The worker below Python 3.13: loads a function app into this interpreter and calls it, as Microsoft's worker would.
 
 One app per process: a function app is a module named `function_app`, and Python loads a module once.
 """
@@ -8,89 +8,148 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-import json
 import os
-import re
-import sys
 import threading
-import time
 import traceback
 import types
 import typing
 import uuid
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from mockserver.connection import Connection, Receive, Scope, Send
-from mockserver.exchange import Headers, Request
-from mockserver.functions.process import Call
-from mockserver.functions.routes import RouteError, compile_route, specificity
-from mockserver.when import JOINING
-
-#: Source: Functions host, DefaultMaxRequestBodySize.
-REQUEST_LIMIT_BYTES = 104_857_600
-
-
-class LoadError(Exception):
-    """A function app that cannot be loaded; says which file, line or function, and why."""
+from mockserver.functions.app import AppFolder, LoadError
+from mockserver.functions.host import Function, Invocation, joined
+from mockserver.functions.routes import RouteError, compile_route
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
-    """One HTTP function. `methods` None takes all of them; `streams` for those that speak FastAPI's request type."""
+class _Loaded:
+    """What is called: `streams` for functions that speak FastAPI's request type."""
 
-    name: str
-    route: re.Pattern[str]
-    template: str
-    methods: frozenset[str] | None
-    parameter: str
     call: Callable[..., Any]
     request_type: Any
     streams: bool
     wants_context: bool
 
 
-def load_functions(folder: Path) -> tuple[Function, ...]:
-    """The HTTP functions of the app in a folder, the most specific route first.
+class InProcessWorker:
+    """An app's functions in this interpreter."""
 
-    Puts the `Values` of local.settings.json into the environment where they are not set yet.
+    def __init__(self, app: AppFolder) -> None:
+        """Load the app.
 
-    Raises:
-        LoadError: no app, an exception while it loads, or a function that cannot be served.
-    """
-    folder = folder.resolve()
-    if not (folder / "function_app.py").is_file():
-        raise LoadError(f"{folder}: there is no function_app.py")
-    _apply_local_settings(folder / "local.settings.json")
-    prefix = _route_prefix(folder / "host.json")
-    sys.path.insert(0, str(folder))
-    os.chdir(folder)
+        Raises:
+            LoadError: an exception while it loads, or a function that cannot be served.
+        """
+        loaded = dict(_load(app))
+        self.functions = tuple(loaded)
+        self._loaded: Mapping[str, _Loaded] = {function.name: each for function, each in loaded.items()}
+        # Unset, Python's own default applies, as in Microsoft's worker.
+        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
+        self._pool = ThreadPoolExecutor(int(count) if count else None)
+
+    async def answer(self, invocation: Invocation) -> None:
+        """Call the function and send what it returns."""
+        loaded = self._loaded[invocation.function.name]
+        if loaded.streams:
+            await self._stream(loaded, invocation)
+        else:
+            await self._classic(loaded, invocation)
+
+    async def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _stream(self, loaded: _Loaded, invocation: Invocation) -> None:
+        """A function that takes Starlette's request and returns its response, through Microsoft's FastAPI extension."""
+        from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+        scope, receive = invocation.scope, invocation.connection.again(invocation.request.body)
+        scope["path_params"] = invocation.parameters
+        try:
+            request = loaded.request_type(scope, receive)
+            answer = await self._called(loaded, invocation, request)
+            response = answer if isinstance(answer, Response) else JSONResponse(answer)
+        except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is a 500 and a traceback
+            traceback.print_exc()
+            invocation.sent.error = type(error).__name__
+            response = PlainTextResponse("Internal Server Error", 500)
+        await response(scope, receive, invocation.sent)
+
+    async def _classic(self, loaded: _Loaded, invocation: Invocation) -> None:
+        """A function that takes `func.HttpRequest` and returns `func.HttpResponse` or a text."""
+        import azure.functions as func
+
+        request = invocation.request
+        asked = func.HttpRequest(
+            method=request.method,
+            url=f"http://{invocation.connection.host}{request.target}",
+            headers=joined(request.headers),
+            params=joined(tuple(parse_qsl(request.query))),
+            route_params=invocation.parameters,
+            body=request.body,
+        )
+        try:
+            answer = await self._called(loaded, invocation, asked)
+            if not isinstance(answer, func.HttpResponse | str):  # so does Microsoft's worker: even None is a 500
+                raise TypeError(f"{invocation.function.name} returned {answer!r}; func.HttpResponse or str is possible")
+        except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is an empty 500 and a traceback
+            traceback.print_exc()
+            invocation.sent.error = type(error).__name__
+            await invocation.empty(500)
+            return
+        response = answer if isinstance(answer, func.HttpResponse) else func.HttpResponse(answer)
+        headers = tuple((name.lower(), str(value)) for name, value in response.headers.items())
+        if not any(name == "content-type" for name, _ in headers):
+            headers = (*headers, ("content-type", f"{response.mimetype}; charset={response.charset}"))
+        await invocation.answer(response.status_code, headers, response.get_body())
+
+    async def _called(self, loaded: _Loaded, invocation: Invocation, request: Any) -> Any:
+        arguments: dict[str, Any] = {invocation.function.parameter: request}
+        if loaded.wants_context:
+            arguments["context"] = types.SimpleNamespace(
+                function_name=invocation.function.name,
+                invocation_id=str(uuid.uuid4()),
+                thread_local_storage=threading.local(),
+            )
+        if inspect.iscoroutinefunction(loaded.call):
+            return await loaded.call(**arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: loaded.call(**arguments))
+
+
+def _load(app: AppFolder) -> list[tuple[Function, _Loaded]]:
     try:
         module = importlib.import_module("function_app")
     except Exception as error:
-        raise LoadError(_explain(error, folder)) from error
+        raise LoadError(_explain(error, app)) from error
     from azure.functions import FunctionRegister
 
     apps = [each for each in vars(module).values() if isinstance(each, FunctionRegister)]
     if len(apps) != 1:
-        raise LoadError(f"{folder / 'function_app.py'}: one FunctionApp at top level is needed, there are {len(apps)}")
+        raise LoadError(f"{app.module}: one FunctionApp at top level is needed, there are {len(apps)}")
     try:
         built = apps[0].get_functions()
     except Exception as error:
-        raise LoadError(f"{folder / 'function_app.py'}: {error}") from error
-    functions = [
-        _function(each, prefix) for each in built if getattr(each.get_trigger(), "type", None) == "httpTrigger"
-    ]
-    if not functions:
-        raise LoadError(f"{folder / 'function_app.py'}: the app has no HTTP function")
-    return tuple(sorted(functions, key=lambda each: specificity(each.template)))
+        raise LoadError(f"{app.module}: {error}") from error
+    http = [each for each in built if getattr(each.get_trigger(), "type", None) == "httpTrigger"]
+    if not http:
+        raise LoadError(f"{app.module}: the app has no HTTP function")
+    loaded = [_function(each, app.prefix) for each in http]
+    kinds = {each.streams for _, each in loaded}
+    if len(kinds) > 1:
+        classic = next(function.name for function, each in loaded if not each.streams)
+        raise LoadError(
+            f"{app.module}: function {classic!r} takes func.HttpRequest and others FastAPI's Request; on Azure, an app "
+            "that mixes them has no function at all"
+        )
+    return loaded
 
 
-def _function(built: Any, prefix: str) -> Function:
+def _function(built: Any, prefix: str) -> tuple[Function, _Loaded]:
     trigger, call, name = built.get_trigger(), built.get_user_function(), built.get_function_name()
     template = "/".join(filter(None, (prefix, trigger.route or name)))
     parameters = inspect.signature(call).parameters
@@ -103,181 +162,39 @@ def _function(built: Any, prefix: str) -> Function:
         route = compile_route(template)
     except RouteError as error:
         raise LoadError(f"{_place(call)}: function {name!r}: {error}") from error
-    methods = frozenset(str(getattr(each, "value", each)).upper() for each in trigger.methods or ()) or None
-    request_type = typing.get_type_hints(call).get(trigger.name)
+    methods = frozenset(_plain(each).upper() for each in trigger.methods or ()) or None
+    hints = typing.get_type_hints(call)
+    request_type, returned = hints.get(trigger.name), hints.get("return")
     streams = getattr(request_type, "__module__", "").startswith("starlette")
-    return Function(name, route, template, methods, trigger.name, call, request_type, streams, "context" in parameters)
+    if not streams and isinstance(returned, type) and not issubclass(returned, _returnable()):
+        raise LoadError(
+            f"{_place(call)}: function {name!r} says that it returns {returned.__name__}; func.HttpResponse or str is possible"
+        )
+    function = Function(name, template, route, methods, _plain(trigger.auth_level).lower() or "function", trigger.name)
+    return function, _Loaded(call, request_type, streams, "context" in parameters)
 
 
-def _apply_local_settings(path: Path) -> None:
-    if path.is_file():
-        try:
-            values = json.loads(path.read_text(encoding="utf-8")).get("Values", {})
-        except (ValueError, AttributeError) as error:
-            raise LoadError(f"{path}: no JSON object: {error}") from error
-        for name, value in values.items():
-            os.environ.setdefault(name, str(value))
+def _returnable() -> tuple[type, ...]:
+    """What a classic function may say it returns. Source: azure.functions, the output check of its HTTP binding."""
+    from azure.functions import HttpResponse
+
+    return HttpResponse, str
 
 
-def _route_prefix(path: Path) -> str:
-    if not path.is_file():
-        raise LoadError(f'{path}: there is no host.json; the smallest is {{"version": "2.0"}}')
-    try:
-        host = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise LoadError(f"{path}: no JSON: {error}") from error
-    return str(host.get("extensions", {}).get("http", {}).get("routePrefix", "api")).strip("/")
+def _plain(value: Any) -> str:
+    return str(getattr(value, "value", value) or "")
 
 
-def _explain(error: Exception, folder: Path) -> str:
+def _explain(error: Exception, app: AppFolder) -> str:
     """The app's own line that raised, and what."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: {error.msg}"
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)]
-    place = f"{own[-1].filename}, line {own[-1].lineno}: " if own else f"{folder / 'function_app.py'}: "
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(app.path)]
+    place = f"{own[-1].filename}, line {own[-1].lineno}: " if own else f"{app.module}: "
     return f"{place}{type(error).__name__}: {error}"
 
 
 def _place(call: Callable[..., Any]) -> str:
     code = inspect.unwrap(call).__code__
     return f"{code.co_filename}, line {code.co_firstlineno}"
-
-
-class InProcessHost:
-    """An ASGI application that answers for the functions."""
-
-    def __init__(self, functions: tuple[Function, ...], *, report: Callable[[Call], None] = lambda _call: None) -> None:
-        self._functions, self._report = functions, report
-        # Unset, Python's own default applies, as in Microsoft's worker.
-        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
-        self._pool = ThreadPoolExecutor(int(count) if count else None)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        watched = _Watched(send)
-        connection = Connection(scope, receive, watched)
-        request = await connection.accept(REQUEST_LIMIT_BYTES)
-        if request is None:
-            return
-        function, parameters = self._find(scope["method"], scope["path"])
-        try:
-            if function is None:
-                await _empty(connection, 404)  # a wrong method too: the host's routes know no 405
-            elif function.streams:
-                await self._stream(function, parameters, scope, connection.again(request.body), watched)
-            else:
-                await self._classic(function, parameters, request, connection, watched)
-        finally:
-            self._report(watched.call(function.name if function else "", request))
-
-    def _find(self, method: str, path: str) -> tuple[Function | None, dict[str, str]]:
-        for function in self._functions:
-            if (match := function.route.fullmatch(path)) and (function.methods is None or method in function.methods):
-                return function, {name: value for name, value in match.groupdict().items() if value is not None}
-        return None, {}
-
-    async def _stream(
-        self, function: Function, parameters: dict[str, str], scope: Scope, receive: Receive, send: _Watched
-    ) -> None:
-        """A function that takes Starlette's request and returns its response, through Microsoft's FastAPI extension."""
-        scope["path_params"] = parameters
-        request = function.request_type(scope, receive)
-        try:
-            response = await self._called(function, {function.parameter: request})
-        except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is a 500 and a traceback
-            traceback.print_exc()
-            send.error = type(error).__name__
-            response = _starlette_500()
-        await response(scope, receive, send)
-
-    async def _classic(
-        self,
-        function: Function,
-        parameters: dict[str, str],
-        request: Request,
-        connection: Connection,
-        watched: _Watched,
-    ) -> None:
-        """A function that takes `func.HttpRequest` and returns `func.HttpResponse` or a text."""
-        import azure.functions as func
-
-        asked = func.HttpRequest(
-            method=request.method,
-            url=f"http://{connection.host}{request.target}",
-            headers=_joined(request.headers),
-            params=_joined(tuple((name, value) for name, value in parse_qsl(request.query))),
-            route_params=parameters,
-            body=request.body,
-        )
-        try:
-            answer = await self._called(function, {function.parameter: asked})
-            response = answer if isinstance(answer, func.HttpResponse) else func.HttpResponse(str(answer))
-        except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is an empty 500 and a traceback
-            traceback.print_exc()
-            watched.error = type(error).__name__
-            await _empty(connection, 500)
-            return
-        body = response.get_body()
-        headers = {name.lower(): str(value) for name, value in response.headers.items()}
-        content_type = headers.get("content-type") or f"{response.mimetype}; charset={response.charset}"
-        headers |= {"content-type": content_type, "content-length": str(len(body))}
-        await connection.start(response.status_code, tuple(headers.items()))
-        await connection.write(body)
-        await connection.finish()
-
-    async def _called(self, function: Function, arguments: dict[str, Any]) -> Any:
-        if function.wants_context:
-            arguments["context"] = types.SimpleNamespace(
-                function_name=function.name, invocation_id=str(uuid.uuid4()), thread_local_storage=threading.local()
-            )
-        if inspect.iscoroutinefunction(function.call):
-            return await function.call(**arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function.call(**arguments))
-
-
-class _Watched:
-    """A `send` that notes what is sent, and when."""
-
-    def __init__(self, send: Send) -> None:
-        self._send, self._began_s = send, time.monotonic()
-        self._status, self._sent_ms, self._ended = 0, list[float](), False
-        self.error = ""
-
-    async def __call__(self, message: MutableMapping[str, Any]) -> None:
-        await self._send(message)
-        if message["type"] == "http.response.start":
-            self._status = message["status"]
-        elif message.get("body"):
-            self._sent_ms.append(round(self._elapsed_s() * 1000, 1))
-        self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
-
-    def call(self, function: str, request: Request) -> Call:
-        """What became of it."""
-        ids = {name: value for name in JOINING if (value := request.header(name))}
-        end = "eof" if self._ended else "client left"
-        how = (self._status, end, self._elapsed_s(), self._sent_ms, self.error)
-        return Call(function, request.method, request.raw_path, ids, *how)
-
-    def _elapsed_s(self) -> float:
-        return time.monotonic() - self._began_s
-
-
-async def _empty(connection: Connection, status: int) -> None:
-    await connection.start(status, (("content-length", "0"),))
-    await connection.finish()
-
-
-def _starlette_500() -> Any:
-    from starlette.responses import PlainTextResponse
-
-    return PlainTextResponse("Internal Server Error", 500)
-
-
-def _joined(pairs: Headers) -> dict[str, str]:
-    """Repeated names joined with a comma, as the host hands them to the worker."""
-    joined: dict[str, str] = {}
-    for name, value in pairs:
-        joined[name] = f"{joined[name]},{value}" if name in joined else value
-    return joined

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class FunctionsProcess:
         port: int,
         environment: Mapping[str, str],
         report: Callable[[Call], None] = lambda _call: None,
+        options: Sequence[str] = (),
     ) -> None:
         """Start the host; the caller may do something else until it calls `wait_until_ready`."""
         self._report = report
@@ -67,6 +68,7 @@ class FunctionsProcess:
             "--port",
             str(port),
             "--stop-on-eof",
+            *options,
         ]
         self._process = subprocess.Popen(
             command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -111,7 +113,7 @@ class FunctionsProcess:
     def _pass_on(self) -> None:
         """Read what the host prints until it ends: its URL and its calls for us, all else, the app's own prints, for the console."""
         for line in self._process.stdout or ():
-            if self._url is None and line.startswith(READY):
+            if line.startswith(READY):  # again after it has started anew
                 self._url = line.removeprefix(READY).strip()
                 self._told.set()
             elif line.startswith(_CALL):

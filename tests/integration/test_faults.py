@@ -176,14 +176,15 @@ def test_the_gate_cuts_an_api_call_at_45_seconds_of_the_clock(
 ) -> None:
     mock_server.say(TEXT, fault="stall", after=3)
     mock_server.clock.freeze()
-    alice = persona("alice")
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(got, alice)
+    asked = {"messages": [{"role": "user", "content": "x"}], "stream": True}
+    with persona("alice").stream("POST", "/api/chat/completions", json=asked) as live:
+        pieces = live.iter_raw()
+        next(pieces)
         mock_server.journal.wait_for(end="stall")
         mock_server.clock.advance(44.9)
-        assert not answer.done()
         mock_server.clock.advance(0.2)
-        assert answer.result() == "broken off"
+        with pytest.raises(httpx2.HTTPError):
+            list(pieces)
     (visit,) = journal.wait_for(place=Place.SITE)
     assert (visit.end, round(visit.took_s, 1)) == ("reset", 45.1)
 

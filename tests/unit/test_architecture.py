@@ -35,7 +35,7 @@ LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 #: Who alone may import these.
 RESERVED = {
     "flask": {"apps"},
-    "uvicorn": {"connection", "server"},
+    "uvicorn": {"connection", "server", "functions"},  # functions: only to silence the one in Microsoft's extension
     "a2wsgi": {"front"},
     "httpx2": {"relay", "apps", "pytest_plugin"},
     "click": {"cli", "console"},

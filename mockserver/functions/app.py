@@ -1,0 +1,61 @@
+"""A function app's folder as the Functions host reads it, before any of its Python is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class LoadError(Exception):
+    """A function app that cannot be loaded; says which file, line or function, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppFolder:
+    """A folder with a `function_app.py`: the prefix of its routes, and the origins that its local settings let in (CORS)."""
+
+    path: Path
+    prefix: str
+    origins: frozenset[str]
+
+    @property
+    def module(self) -> Path:
+        """The file that is loaded first."""
+        return self.path / "function_app.py"
+
+
+def open_app(folder: Path) -> AppFolder:
+    """The app in a folder. Makes the folder the working one and importable, and puts the `Values` of local.settings.json
+    into the environment where they are not set yet.
+
+    Raises:
+        LoadError: no app, no host.json, or one of the files is no JSON.
+    """
+    folder = folder.resolve()
+    if not (folder / "function_app.py").is_file():
+        raise LoadError(f"{folder}: there is no function_app.py")
+    settings = _json_object(folder / "local.settings.json") if (folder / "local.settings.json").is_file() else {}
+    if not (folder / "host.json").is_file():
+        raise LoadError(f'{folder / "host.json"}: there is no host.json; the smallest is {{"version": "2.0"}}')
+    host = _json_object(folder / "host.json")
+    for name, value in settings.get("Values", {}).items():
+        os.environ.setdefault(name, str(value))
+    prefix = str(host.get("extensions", {}).get("http", {}).get("routePrefix", "api")).strip("/")
+    origins = str(settings.get("Host", {}).get("CORS", "")).split(",")
+    sys.path.insert(0, str(folder))
+    os.chdir(folder)
+    return AppFolder(folder, prefix, frozenset(each.strip().rstrip("/") for each in origins if each.strip()))
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LoadError(f"{path}: no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise LoadError(f"{path}: no JSON object")
+    return found

@@ -1,0 +1,299 @@
+"""Microsoft's own worker, `azure-functions-runtime`: what Azure runs from Python 3.13 on, driven as its host drives it.
+
+The worker takes the classes of its messages from whoever runs it, so none of gRPC's are needed: bags of attributes do.
+One app per process: the worker's registry, its HTTP server and the imported app are the process's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import threading
+import uuid
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from mockserver.exchange import End, Headers, Request
+from mockserver.functions.app import AppFolder, LoadError
+from mockserver.functions.host import Function, Invocation, joined
+from mockserver.functions.routes import RouteError, compile_route
+from mockserver.relay import Upstream, UpstreamError
+
+#: Headers of the worker's own server, which Azure's host does not pass on as they are.
+_OURS = frozenset({"date", "server"})
+
+
+class _Message:
+    """A message of the worker's protocol: what it was made with, and None for every other field."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "TypedData":  # the worker tells values from messages by asking for it
+            raise AttributeError(name)
+        return None
+
+    def WhichOneof(self, _group: str) -> str | None:  # noqa: N802  the protocol's own name
+        """The one field that is set."""
+        return next(iter(self.__dict__), None)
+
+
+class _StatusResult(_Message):
+    Failure, Success, Cancelled = 0, 1, 2
+
+
+class _BindingInfo(_Message):
+    undefined, out, inout = 0, 1, 2
+
+
+setattr(_BindingInfo, "in", 0)  # a keyword
+
+
+class _Cookie(_Message):
+    SameSite = SimpleNamespace(**{"Lax": "Lax", "Strict": "Strict", "ExplicitNone": "None", "None": None})
+
+
+class _Binding(_Message):
+    """A parameter as the host sends it."""
+
+    def WhichOneof(self, _group: str) -> str | None:  # noqa: N802  the protocol's own name
+        """It is always data."""
+        return "data"
+
+
+_PLAIN = [
+    "WorkerInitResponse",
+    "WorkerMetadata",
+    "FunctionMetadataResponse",
+    "FunctionLoadResponse",
+    "InvocationResponse",
+    "RpcFunctionMetadata",
+    "RpcException",
+    "RpcHttp",
+    "ParameterBinding",
+    "RpcRetryOptions",
+    "NullableString",
+    "NullableBool",
+    "NullableDouble",
+    "NullableTimestamp",
+    "Timestamp",
+    "TypedData",
+    "FunctionEnvironmentReloadResponse",
+]
+_MESSAGES = SimpleNamespace(
+    StatusResult=_StatusResult,
+    BindingInfo=_BindingInfo,
+    RpcHttpCookie=_Cookie,
+    **{name: type(name, (_Message,), {}) for name in _PLAIN},
+)
+
+
+class MicrosoftWorker:
+    """Microsoft's worker with an app in it."""
+
+    def __init__(self, app: AppFolder) -> None:
+        """Load the app.
+
+        Raises:
+            LoadError: an exception while it loads, or a function that the worker refuses.
+        """
+        import azure_functions_runtime as runtime
+        from azure_functions_runtime.logging import SDK_LOG_PREFIX
+        from uvicorn.config import LOGGING_CONFIG
+
+        logging.getLogger(SDK_LOG_PREFIX).setLevel(logging.CRITICAL)  # what it says is said in our words
+        LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"  # of the server inside the FastAPI extension
+
+        self._runtime, self._ids = runtime, dict[str, str]()
+        self._upstream: Upstream | None = None
+        # A loop and a thread of its own: the server inside the FastAPI extension takes the signals of a main thread.
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True, name="functions-worker").start()
+        runtime.start_threadpool_executor()
+        begun = self._asked_now(
+            runtime.worker_init_request,
+            worker_init_request=_Message(capabilities={}, function_app_directory=str(app.path)),
+        )
+        if begun.result.status != _StatusResult.Success:
+            raise LoadError(_explain(begun.result.exception, app))
+        self._http_url: str | None = begun.capabilities.get("HttpUri")
+        self.functions = tuple(self._functions(app))
+        if not self.functions:
+            raise LoadError(f"{app.module}: the app has no HTTP function")
+
+    def _functions(self, app: AppFolder) -> list[Function]:
+        described = self._asked_now(self._runtime.functions_metadata_request)
+        functions = []
+        for each in described.function_metadata_results or ():
+            self._asked_now(
+                self._runtime.function_load_request, function_load_request=_Message(function_id=each.function_id)
+            )
+            for binding in map(json.loads, each.raw_bindings):
+                if binding["type"] == "httpTrigger":
+                    self._ids[each.name] = each.function_id
+                    functions.append(_function(each.name, binding, app))
+        return functions
+
+    async def answer(self, invocation: Invocation) -> None:
+        """Have the function called and send what it returns."""
+        if self._http_url is None:
+            await self._classic(invocation)
+        else:
+            await self._stream(invocation, self._http_url)
+
+    async def close(self) -> None:
+        """Let the worker's threads and connections go."""
+        if self._upstream is not None:
+            await self._upstream.close()
+        self._runtime.stop_threadpool_executor()
+
+    # --- classic: the request goes in as a message and the answer comes out as one -----------------------------------
+
+    async def _classic(self, invocation: Invocation) -> None:
+        request = invocation.request
+        message = _Message(
+            method=request.method,
+            url=f"http://{request.header('host') or ''}{request.target}",
+            headers=joined(request.headers),
+            params=invocation.parameters,
+            query=joined(tuple(parse_qsl(request.query))),  # an empty value is dropped, as by the host
+            body=_MESSAGES.TypedData(bytes=request.body) if request.body else _MESSAGES.TypedData(),
+        )
+        answer = await self._called(invocation, message)
+        if answer is None:
+            await invocation.empty(500)
+            return
+        value = answer.return_value
+        if value is None:
+            await invocation.empty(204)
+        elif value.WhichOneof("data") == "http":
+            http = value.http
+            named: Headers = tuple((name.lower(), str(text)) for name, text in http.headers.items())
+            cookies: Headers = tuple(("set-cookie", _cookie(each)) for each in http.cookies or ())
+            await invocation.answer(int(http.status_code), (*named, *cookies), http.body.bytes or b"")
+        else:
+            text = (value.string if value.string is not None else value.json) or ""
+            await invocation.answer(200, (("content-type", "text/plain; charset=utf-8"),), text.encode())
+
+    # --- streaming: the worker's own HTTP server has the request, the message says to which function it belongs ------
+
+    async def _stream(self, invocation: Invocation, http_url: str) -> None:
+        if self._upstream is None:
+            self._upstream = Upstream(http_url)
+        upstream, connection, number = self._upstream, invocation.connection, str(uuid.uuid4())
+        request = invocation.request
+        asked = Request(
+            request.method,
+            request.raw_path,
+            request.query,
+            (*request.headers, ("x-ms-invocation-id", number)),
+            request.body,
+        )
+        empty = _Message(
+            method="", url="", headers={}, params=invocation.parameters, query={}, body=_MESSAGES.TypedData()
+        )
+        call = asyncio.ensure_future(self._called(invocation, empty, number))
+
+        async def hand_on() -> None:
+            async with upstream.ask(asked, request.target) as live:
+                await connection.start(live.status, tuple(each for each in live.headers if each[0] not in _OURS))
+                async for chunk in live.chunks:
+                    await connection.write(chunk)
+            await connection.finish()
+
+        try:
+            if not await connection.until_gone(hand_on()):
+                return  # the client has left; so the function's generator is closed
+        except UpstreamError:
+            if not connection.started:
+                raise
+            invocation.sent.error = invocation.sent.error or "broken off"
+            await connection.end(End.RESET)
+            return
+        await call
+
+    async def _called(self, invocation: Invocation, http: Any, number: str | None = None) -> Any:
+        """The worker's answer; None where the function raised, which is said on the console."""
+        request = invocation.request
+        message = _Message(
+            invocation_id=number or str(uuid.uuid4()),
+            function_id=self._ids[invocation.function.name],
+            trigger_metadata={},
+            trace_context=_Message(
+                trace_parent=request.header("traceparent") or "",
+                trace_state=request.header("tracestate") or "",
+                attributes={},
+            ),
+            retry_context=_Message(retry_count=0, max_retry_count=0, exception=None),
+            input_data=[_Binding(name=invocation.function.parameter, data=_MESSAGES.TypedData(http=http))],
+        )
+        answer = await asyncio.wrap_future(self._ask(self._runtime.invocation_request, invocation_request=message))
+        if answer.result.status == _StatusResult.Success:
+            return answer
+        raised = answer.result.exception
+        invocation.sent.error = raised.message.partition(":")[0]
+        print(raised.stack_trace or raised.message, flush=True)  # the app's own traceback, for the console
+        return None
+
+    def _ask(self, call: Callable[[Any], Coroutine[Any, Any, Any]], **message: Any) -> Any:
+        asked = SimpleNamespace(
+            request=SimpleNamespace(**message), properties={"host": "127.0.0.1", "protos": _MESSAGES}
+        )
+        return asyncio.run_coroutine_threadsafe(call(asked), self._loop)
+
+    def _asked_now(self, call: Callable[[Any], Coroutine[Any, Any, Any]], **message: Any) -> Any:
+        return self._ask(call, **message).result()
+
+
+def _function(name: str, binding: dict[str, Any], app: AppFolder) -> Function:
+    template = "/".join(filter(None, (app.prefix, binding.get("route") or name)))
+    try:
+        route = compile_route(template)
+    except RouteError as error:
+        raise LoadError(f"{_where(name, app)}: function {name!r}: {error}") from error
+    methods = frozenset(each.upper() for each in binding.get("methods") or ()) or None
+    return Function(name, template, route, methods, (binding.get("authLevel") or "function").lower(), binding["name"])
+
+
+def _explain(raised: Any, app: AppFolder) -> str:
+    """The app's own line, or the function, that the worker's exception is about."""
+    lines = re.findall(r'File "([^"]+)", line (\d+)', raised.stack_trace or "")
+    own = [(file, line) for file, line in lines if Path(file).is_relative_to(app.path)]
+    text = " ".join(str(raised.message).split())
+    if about := re.search(r"cannot load the (\w+) function|function (\w+)", text):
+        return f"{_where(about[1] or about[2], app)}: {text}"
+    return f"{own[-1][0]}, line {own[-1][1]}: {text}" if own else f"{app.module}: {text}"
+
+
+def _where(name: str, app: AppFolder) -> str:
+    """The file and line where a function of that name is defined."""
+    for path in sorted(app.path.rglob("*.py")):
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if re.match(rf"\s*(?:async\s+)?def {re.escape(name)}\(", line):
+                return f"{path}, line {number}"
+    return str(app.module)
+
+
+def _cookie(cookie: Any) -> str:
+    """A `Set-Cookie` as the host writes it."""
+    parts = [f"{cookie.name}={cookie.value}"]
+    for attribute in ("domain", "path"):
+        value = getattr(cookie, attribute)
+        parts += [f"{attribute}={value.value}"] if value is not None and value.value else []
+    if cookie.max_age is not None and cookie.max_age.value is not None:
+        parts.append(f"max-age={cookie.max_age.value:g}")
+    if cookie.expires is not None and cookie.expires.value is not None:
+        moment = datetime.fromtimestamp(cookie.expires.value.seconds, UTC)
+        parts.append(f"expires={format_datetime(moment, usegmt=True)}")
+    parts += ["secure"] if cookie.secure is not None and cookie.secure.value else []
+    parts += ["httponly"] if cookie.http_only is not None and cookie.http_only.value else []
+    parts += [f"samesite={cookie.same_site.lower()}"] if cookie.same_site else []
+    return "; ".join(parts)
