@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import openai
 from openai import AsyncStream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response
 
-from chat_api import errors
+from chat_api import errors, responses
 from chat_api.errors import ApiError
 from chat_api.settings import Settings
 
 log = logging.getLogger("chat_api")
 
 _ROLES = frozenset({"user", "assistant", "system"})
-_MAX_MESSAGES = 200
+MAX_MESSAGES = 200
 _DONE = b"data: [DONE]\n\n"
 
 
 def client_for(settings: Settings) -> openai.AsyncOpenAI:
-    """The client of the backend the settings name. Make it once a process: it keeps connections.
+    """The client of the backend the settings name. Make it once a process: it keeps connections, and its identity's tokens.
 
     Raises:
         ApiError: 503 `not_configured`, naming the missing settings.
@@ -33,17 +36,28 @@ def client_for(settings: Settings) -> openai.AsyncOpenAI:
     timing: dict[str, Any] = {"timeout": settings.timeout_s, "max_retries": 1}
     if not settings.azure_endpoint:
         return openai.AsyncOpenAI(api_key=settings.api_key, base_url=settings.base_url, **timing)
-    if settings.api_version:
-        return openai.AsyncAzureOpenAI(
-            azure_endpoint=settings.azure_endpoint, api_key=settings.api_key, api_version=settings.api_version, **timing
-        )
-    return openai.AsyncOpenAI(api_key=settings.api_key, base_url=f"{settings.azure_endpoint}/openai/v1/", **timing)
+    key: Any = _identity() if settings.identity else settings.api_key
+    if not settings.api_version:
+        return openai.AsyncOpenAI(api_key=key, base_url=f"{settings.azure_endpoint}/openai/v1/", **timing)
+    dated: dict[str, Any] = {"azure_endpoint": settings.azure_endpoint, "api_version": settings.api_version, **timing}
+    if settings.identity:
+        return openai.AsyncAzureOpenAI(azure_ad_token_provider=key, **dated)
+    return openai.AsyncAzureOpenAI(api_key=key, **dated)
+
+
+def _identity() -> Callable[[], Awaitable[str]]:
+    """Gives a token of the app's managed identity, or of whoever is signed in on a developer's machine; kept until it expires."""
+    from azure.identity import DefaultAzureCredential, get_bearer_token_provider
+
+    # Source: Azure OpenAI's documentation of keyless access; the role is Cognitive Services OpenAI User.
+    token = get_bearer_token_provider(DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default")
+    return lambda: asyncio.to_thread(token)  # the first one is fetched, and must not hold up others
 
 
 def upstream_request(body: object, settings: Settings) -> dict[str, Any]:
     """The arguments to ask the model with, from a client's request body.
 
-    The system prompt and the model are the app's; usage is always asked for.
+    The system prompt is the app's, and the model one of its own; usage is always asked for.
 
     Raises:
         ApiError: 400 `bad_request`, naming the field.
@@ -53,7 +67,7 @@ def upstream_request(body: object, settings: Settings) -> dict[str, Any]:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise _bad("messages must be a list of at least one message.")
-    if len(messages) > _MAX_MESSAGES:
+    if len(messages) > MAX_MESSAGES:
         raise ApiError(400, "context_length_exceeded", "This conversation is too long for the model.")
     for index, message in enumerate(messages):
         if not _is_message(message):
@@ -64,73 +78,138 @@ def upstream_request(body: object, settings: Settings) -> dict[str, Any]:
         raise _bad("stream_options must be an object.")
     asked = [{"role": each["role"], "content": each["content"]} for each in messages if each["role"] != "system"]
     system = [{"role": "system", "content": settings.system_prompt}] if settings.system_prompt else []
-    request: dict[str, Any] = {"model": settings.model, "messages": [*system, *asked]}
+    request: dict[str, Any] = {"model": _model(body.get("model"), settings), "messages": [*system, *asked]}
     if body.get("stream"):
         request |= {"stream": True, "stream_options": {"include_usage": True}}
     return request
 
 
-async def complete(client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str) -> dict[str, Any]:
+def _model(asked: object, settings: Settings) -> str:
+    """The model to ask: the client's where it is one of the app's, the first where it names none or the app has but one."""
+    first = next(iter(settings.models), "")
+    if asked in settings.models:
+        return str(asked)
+    if not asked or len(settings.models) <= 1:
+        return first
+    raise _bad(f"model must be one of: {', '.join(settings.models)}.")
+
+
+async def complete(
+    client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, *, through_responses: bool = False
+) -> dict[str, Any]:
     """The whole answer, as a `chat.completion` object.
 
     Raises:
         ApiError: what the model's refusal means to the client.
     """
-    answer = await _ask(client, request, request_id)
-    if not isinstance(answer, ChatCompletion):  # a 200 that is no completion: a proxy's page, most likely
+    answer = await _ask(client, request, request_id, through_responses=through_responses)
+    if isinstance(answer, Response):
+        made = responses.completion(answer)
+    elif isinstance(answer, ChatCompletion):
+        made = answer.model_dump(mode="json", exclude_unset=True)
+    else:  # a 200 that is neither: a proxy's page, most likely
         raise errors.unavailable()
-    return answer.model_dump(mode="json", exclude_unset=True)
+    _note("answered", request_id, usage=made.get("usage"))
+    return made
 
 
 async def open_stream(
-    client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str
-) -> AsyncStream[ChatCompletionChunk]:
+    client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, *, through_responses: bool = False
+) -> Stream:
     """The stream once the model has begun to answer.
 
     Raises:
-        ApiError: as `complete`; past this point errors travel inside the stream.
+        ApiError: what the model's refusal means to the client.
     """
-    return await _ask(client, request, request_id)  # type: ignore[no-any-return]  # the SDK's union of overloads
+    stream = await _ask(client, request, request_id, through_responses=through_responses)
+    return Stream(stream.close, responses.chunks(stream) if through_responses else _dumped(stream))
 
 
-async def events(
-    stream: AsyncStream[ChatCompletionChunk], *, include_usage: bool, request_id: str
-) -> AsyncIterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer under way: its chunks as JSON, and what ends it early."""
+
+    close: Callable[[], Awaitable[None]]
+    chunks: AsyncIterator[dict[str, Any]]
+
+
+async def _dumped(stream: AsyncStream[ChatCompletionChunk]) -> AsyncIterator[dict[str, Any]]:
+    async for chunk in stream:
+        yield chunk.model_dump(mode="json", exclude_unset=True)
+
+
+async def events(stream: Stream, *, include_usage: bool, request_id: str, ping_s: float = 10) -> AsyncIterator[bytes]:
     """The stream as server-sent events: the model's chunks, an error in their place where it fails, `[DONE]` always.
 
-    `include_usage` says whether the client asked for the last chunk, the one with usage and no choice.
+    `include_usage` says whether the client asked for the last chunk, the one with usage and no choice. A comment fills
+    every `ping_s` seconds of silence, so that nothing between here and the page takes it for a dead connection.
     """
     finished, usage = False, None
     yield b": open\n\n"
     try:
-        async with stream:
-            async for chunk in stream:
-                finished = finished or any(choice.finish_reason for choice in chunk.choices)
-                usage = chunk.usage or usage
-                if chunk.choices or not chunk.usage or include_usage:
-                    yield _event(chunk.model_dump(mode="json", exclude_unset=True))
+        async for chunk in _with_pings(stream.chunks, ping_s):
+            if chunk is None:
+                yield b": ping\n\n"
+                continue
+            choices = chunk.get("choices") or ()
+            finished = finished or any(choice.get("finish_reason") for choice in choices)
+            usage = chunk.get("usage") or usage
+            if choices or not chunk.get("usage") or include_usage:
+                yield _event(chunk)
         if not finished:
             yield _event(errors.unavailable().body())
     except openai.OpenAIError as error:
-        log.warning("the stream of %s broke off: %s", request_id, type(error).__name__)
+        _note("broke off", request_id, why=type(error).__name__)
         yield _event(errors.from_model(error).body())
     except ValueError:
-        log.warning("the stream of %s broke off: an event is no JSON", request_id)
+        _note("broke off", request_id, why="an event is no JSON")
         yield _event(errors.unavailable().body())
-    if usage is not None:
-        log.info("%s: %d tokens in, %d out", request_id, usage.prompt_tokens, usage.completion_tokens)
+    finally:
+        await stream.close()
+    _note("answered", request_id, usage=usage)
     yield _DONE
 
 
-async def _ask(client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str) -> Any:
+async def _with_pings(chunks: AsyncIterator[dict[str, Any]], ping_s: float) -> AsyncIterator[dict[str, Any] | None]:
+    """The chunks, and None for every so many seconds without one."""
+    awaited = asyncio.ensure_future(anext(chunks))
     try:
-        return await client.chat.completions.create(**request, extra_headers={"x-request-id": request_id})
+        while True:
+            await asyncio.wait({awaited}, timeout=ping_s)
+            if not awaited.done():
+                yield None
+                continue
+            try:
+                chunk = awaited.result()
+            except StopAsyncIteration:
+                return
+            awaited = asyncio.ensure_future(anext(chunks))
+            yield chunk
+    finally:
+        awaited.cancel()
+
+
+async def _ask(
+    client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, *, through_responses: bool
+) -> Any:
+    headers = {"x-request-id": request_id}
+    try:
+        if through_responses:
+            stream = bool(request.get("stream"))
+            return await client.responses.create(**responses.asked(request), stream=stream, extra_headers=headers)
+        return await client.chat.completions.create(**request, extra_headers=headers)
     except ValueError as error:
-        log.warning("the answer to %s is no JSON", request_id)
+        _note("refused", request_id, why="the answer is no JSON")
         raise errors.unavailable() from error
     except openai.OpenAIError as error:
-        log.warning("the model refused %s: %s", request_id, type(error).__name__)
+        _note("refused", request_id, why=type(error).__name__)
         raise errors.from_model(error) from error
+
+
+def _note(what: str, request_id: str, **more: Any) -> None:
+    """One line of JSON in the log: what became of which request, never what it said."""
+    level = logging.INFO if what == "answered" else logging.WARNING
+    log.log(level, "%s", json.dumps({"event": what, "request_id": request_id, **more}))
 
 
 def _is_message(message: object) -> bool:

@@ -43,8 +43,9 @@ async def chat_completions(req: Request) -> Response:
         body = await _json(req)
         asked = completion.upstream_request(body, settings())
         if not asked.get("stream"):
-            return JSONResponse(await completion.complete(client(), asked, request_id), headers=headers)
-        stream = await completion.open_stream(client(), asked, request_id)
+            answer = await completion.complete(client(), asked, request_id, through_responses=settings().responses)
+            return JSONResponse(answer, headers=headers)
+        stream = await completion.open_stream(client(), asked, request_id, through_responses=settings().responses)
     except ApiError as error:
         if error.retry_after_s is not None:
             headers["retry-after"] = str(error.retry_after_s)
@@ -54,11 +55,46 @@ async def chat_completions(req: Request) -> Response:
     return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
 
+@routes.route(route="config", methods=["GET"])
+async def config(req: Request) -> Response:
+    """What the page offers: models, limits, how answers arrive, and what to ask first."""
+    del req
+    limits = {"messages": completion.MAX_MESSAGES, "seconds": settings().timeout_s}
+    offered = {"models": settings().models, "limits": limits, "delivery": "streamed"}
+    return JSONResponse({**offered, "suggestions": settings().suggestions})
+
+
+@routes.route(route="me", methods=["GET"])
+async def me(req: Request) -> Response:
+    """Who asks, as the API sees it, and whether that one may use it."""
+    try:
+        principal = require_role(principal_of(req.headers.get(HEADER)), "")
+    except ApiError as error:
+        return JSONResponse(error.body(), error.status)
+    role = settings().required_role
+    shown = {"userId": principal.user_id, "userDetails": principal.user_details, "userRoles": sorted(principal.roles)}
+    return JSONResponse({**shown, "allowed": not role or role in principal.roles})
+
+
+@routes.route(route="roles", methods=["POST"])
+async def roles(req: Request) -> Response:
+    """The roles somebody has who signs in: `rolesSource` of the site, which alone asks it, at sign-in.
+
+    Source: Static Web Apps' documentation of function-based roles: who it is goes in, `{"roles": [...]}` comes out.
+    """
+    try:
+        body = await _json(req)
+    except ApiError as error:
+        return JSONResponse(error.body(), error.status)
+    address = str(body.get("userDetails", "") if isinstance(body, dict) else "").lower()
+    known = {address, "@" + address.partition("@")[2]} & settings().invited
+    return JSONResponse({"roles": [settings().required_role] if known and settings().required_role else []})
+
+
 @routes.route(route="health", methods=["GET"])
 async def health(req: Request) -> Response:
-    """Whether the app can ask a model, and which settings are missing."""
-    del req
-    missing = settings().missing
+    """Whether the app can ask a model, and which settings are missing; `?live` asks only whether it runs."""
+    missing = () if "live" in req.query_params else settings().missing
     return JSONResponse(
         {"status": "not configured" if missing else "ok", "missing": list(missing)}, 503 if missing else 200
     )

@@ -14,17 +14,23 @@ class Settings:
     """The app's settings; all have defaults, so that the app starts in an empty environment and health says what is missing.
 
     Azure OpenAI is used where `azure_endpoint` is set, else OpenAI or whatever speaks like it at `base_url` (None is
-    OpenAI's own). `model` is the deployment's name on Azure. `api_version` empty is Azure's `/openai/v1`.
-    `required_role` empty lets everybody signed in ask.
+    OpenAI's own). `models` are what a client may ask for, the first where it asks for none; deployments on Azure.
+    `api_version` empty is Azure's `/openai/v1`. `identity` asks Azure with the app's managed identity in place of a key.
+    `responses` asks the model through the Responses API. `required_role` empty lets everybody signed in ask; `invited`
+    are the addresses, and `@domains`, that the roles function gives that role.
     """
 
     azure_endpoint: str = ""
     api_version: str = ""
     base_url: str | None = None
     api_key: str = ""
-    model: str = ""
+    identity: bool = False
+    models: tuple[str, ...] = ()
+    responses: bool = False
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
     required_role: str = "invited"
+    invited: frozenset[str] = frozenset()
+    suggestions: tuple[str, ...] = ()
     # Static Web Apps cuts a request after 45 seconds; one try and its answer's beginning stay below.
     timeout_s: float = 40
 
@@ -34,7 +40,8 @@ class Settings:
         prefix, model = (
             ("AZURE_OPENAI", "AZURE_OPENAI_DEPLOYMENT") if self.azure_endpoint else ("OPENAI", "OPENAI_MODEL")
         )
-        needed = {f"{prefix}_API_KEY": self.api_key, model: self.model}
+        opens = self.api_key or (self.azure_endpoint and self.identity)
+        needed = {f"{prefix}_API_KEY": opens, model: self.models}
         return tuple(name for name, value in needed.items() if not value)
 
 
@@ -47,7 +54,15 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         api_version=environment.get("AZURE_OPENAI_API_VERSION", ""),
         base_url=environment.get("OPENAI_BASE_URL") or None,
         api_key=environment.get(key, ""),
-        model=environment.get(model, ""),
+        identity=environment.get("AZURE_OPENAI_AUTH", "key") == "identity",
+        models=_listed(environment.get(model, "")),
+        responses=environment.get("MODEL_API", "chat") == "responses",
         system_prompt=environment.get("SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT),
         required_role=environment.get("REQUIRED_ROLE", "invited"),
+        invited=frozenset(each.lower() for each in _listed(environment.get("INVITED", ""))),
+        suggestions=_listed(environment.get("SUGGESTIONS", ""), "|"),
     )
+
+
+def _listed(text: str, between: str = ",") -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(between) if each.strip())

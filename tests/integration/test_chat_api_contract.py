@@ -83,8 +83,28 @@ def test_every_refusal_keeps_the_contract(
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
-def test_health_keeps_the_contract(site: Rehearsal) -> None:
-    assert problems("Health", httpx2.get(f"{site.api_url}/api/health").json()) == []
+@pytest.mark.parametrize(
+    ("method", "path", "persona", "schema", "said"),
+    [
+        ("GET", "health", None, "Health", {"status": "ok"}),
+        ("GET", "health?live", None, "Health", {"status": "ok", "missing": []}),
+        ("GET", "config", "alice", "Config", {"delivery": "streamed", "suggestions": []}),
+        ("GET", "me", "alice", "Me", {"userDetails": "alice@example.com", "allowed": True}),
+        ("GET", "me", "bob", "Me", {"userDetails": "bob@example.com", "allowed": False}),
+        ("GET", "me", None, "Error", {}),
+        ("POST", "roles", None, "Roles", {"roles": []}),
+    ],
+)
+def test_every_other_route_keeps_the_contract(
+    site: Rehearsal, method: str, path: str, persona: str | None, schema: str, said: dict[str, Any]
+) -> None:
+    who = site.site.personas[persona].principal("aad").header() if persona else ""
+    body = {"userDetails": "ada@example.com"} if method == "POST" else None
+    answer = httpx2.request(
+        method, f"{site.api_url}/api/{path}", headers={"x-ms-client-principal": who}, json=body
+    ).json()
+    assert problems(schema, answer) == []
+    assert {key: answer[key] for key in said} == said
 
 
 def test_every_code_the_api_knows_is_in_the_contract_and_no_other() -> None:

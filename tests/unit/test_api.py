@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from collections.abc import AsyncIterator
 
 import httpx2
 import openai
@@ -13,7 +15,7 @@ from chat_api.errors import ApiError
 from chat_api.principal import principal_of, require_role
 from chat_api.settings import Settings, load_settings
 
-SETTINGS = Settings(api_key="k", model="gpt-4o", system_prompt="Be brief.")
+SETTINGS = Settings(api_key="k", models=("gpt-4o",), system_prompt="Be brief.")
 
 
 def header(**fields: object) -> str:
@@ -47,9 +49,9 @@ def test_the_client_without_settings_says_which() -> None:
 @pytest.mark.parametrize(
     ("settings", "url"),
     [
-        (Settings(api_key="k", model="m", base_url="http://h/v1"), "http://h/v1/"),
-        (Settings(azure_endpoint="http://h", api_key="k", model="d"), "http://h/openai/v1/"),
-        (Settings(azure_endpoint="http://h", api_key="k", model="d", api_version="2024-10-21"), "http://h/openai/"),
+        (Settings(api_key="k", models=("m",), base_url="http://h/v1"), "http://h/v1/"),
+        (Settings(azure_endpoint="http://h", api_key="k", models=("d",)), "http://h/openai/v1/"),
+        (Settings(azure_endpoint="http://h", api_key="k", models=("d",), api_version="2024-10-21"), "http://h/openai/"),
     ],
     ids=["openai", "azure-v1", "azure-dated"],
 )
@@ -171,3 +173,60 @@ def test_how_long_to_wait_comes_from_the_header_or_the_text(
 ) -> None:
     error = status_error(429, {"error": {"code": "429", "message": message}}, **headers)
     assert errors.from_model(error).retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("models", "asked", "model"), [(("a", "b"), "b", "b"), (("a", "b"), None, "a"), (("a",), "whatever", "a")]
+)
+def test_a_client_may_ask_for_the_apps_models(models: tuple[str, ...], asked: object, model: str) -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], "model": asked}
+    assert completion.upstream_request(body, Settings(models=models))["model"] == model
+
+
+@pytest.mark.parametrize("asked", ["c", 7, ["a"]])
+def test_a_client_may_ask_for_no_other_model(asked: object) -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], "model": asked}
+    with pytest.raises(ApiError, match=r"model must be one of: a, b\."):
+        completion.upstream_request(body, Settings(models=("a", "b")))
+
+
+def test_a_managed_identity_takes_the_place_of_a_key() -> None:
+    azure = {"AZURE_OPENAI_ENDPOINT": "https://r.example", "AZURE_OPENAI_DEPLOYMENT": "a, b"}
+    settings = load_settings({**azure, "AZURE_OPENAI_AUTH": "identity"})
+    assert (settings.missing, settings.models) == ((), ("a", "b"))
+    client = completion.client_for(settings)
+    assert client.api_key == ""
+    assert load_settings(azure).missing == ("AZURE_OPENAI_API_KEY",)
+
+
+async def slow(events: list[tuple[float, dict[str, object]]]) -> AsyncIterator[dict[str, object]]:
+    for wait_s, event in events:
+        await asyncio.sleep(wait_s)
+        yield event
+
+
+def test_silence_is_filled_and_the_stream_closed_whatever_happens() -> None:
+    closed: list[bool] = []
+
+    async def close() -> None:
+        closed.append(True)
+
+    last: dict[str, object] = {"choices": [{"index": 0, "finish_reason": "stop"}]}
+
+    async def told(stop_after: int | None = None) -> list[bytes]:
+        stream = completion.Stream(close, slow([(0, {"choices": [{"index": 0}]}), (0.05, last)]))
+        said = completion.events(stream, include_usage=False, request_id="r", ping_s=0.02)
+        found = []
+        async for each in said:
+            found.append(each)
+            if len(found) == stop_after:
+                await said.aclose()  # type: ignore[attr-defined]  # a generator, as Starlette closes it
+                break
+        return found
+
+    whole = asyncio.run(told())
+    assert whole[0] == b": open\n\n"
+    assert whole.count(b": ping\n\n") in (1, 2)
+    assert whole[-1] == b"data: [DONE]\n\n"
+    asyncio.run(told(stop_after=2))
+    assert closed == [True, True]

@@ -1,0 +1,111 @@
+"""The API under settings of its own: each in a Functions host of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from contracts.chat_api import problems
+from contracts.operations import Backend
+from mockserver.functions.process import FunctionsProcess
+from mockserver.pytest_plugin import MockServer
+from mockserver.rehearsal import api_environment
+from mockserver.swa.principal import Principal
+
+API = Path(__file__).parents[2] / "api"
+ALICE = {"x-ms-client-principal": Principal("aad", "1", "alice@example.com", ("invited",)).header()}
+Ask = Callable[..., httpx2.Response]
+
+
+@pytest.fixture
+def app(mock_server: MockServer) -> Iterator[Callable[..., str]]:
+    """Starts the API over this test's mock server, with settings laid over the usual ones; its URL."""
+    running: list[FunctionsProcess] = []
+
+    def started(backend: Backend = Backend.OPENAI, **settings: str) -> str:
+        environment = {**api_environment(mock_server.model, backend), **settings}
+        running.append(FunctionsProcess(API, port=0, environment=environment))
+        return running[-1].wait_until_ready()
+
+    yield started
+    for each in running:
+        each.stop()
+
+
+def chat(url: str, **body: Any) -> httpx2.Response:
+    asked = {"messages": [{"role": "user", "content": "Hello"}], **body}
+    return httpx2.post(f"{url}/api/chat/completions", json=asked, headers=ALICE, timeout=30)
+
+
+@pytest.mark.parametrize("backend", [Backend.OPENAI, Backend.AZURE])
+def test_the_responses_api_upstream_makes_no_difference_to_the_client(
+    app: Callable[..., str], mock_server: MockServer, backend: Backend
+) -> None:
+    mock_server.say("One two three")
+    url = app(backend, MODEL_API="responses")
+    whole = chat(url).json()
+    assert problems("Completion", whole) == []
+    assert (whole["choices"][0]["message"]["content"], whole["choices"][0]["finish_reason"]) == (
+        "One two three",
+        "stop",
+    )
+    streamed = chat(url, stream=True, stream_options={"include_usage": True})
+    events = [
+        httpx2.Response(200, text=line[6:]).json() for line in streamed.text.splitlines() if line.startswith("data: {")
+    ]
+    assert [problems("Event", event) for event in events] == [[]] * len(events)
+    text = "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
+    assert (text, events[-1]["usage"]["completion_tokens"]) == ("One two three", 3)
+    assert {entry.request.raw_path.rpartition("/")[2] for entry in mock_server.journal} == {"responses"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        ("rate_limited", 429, "rate_limit_exceeded"),
+        ("server_error", 502, "upstream_unavailable"),
+        ("rate_limited_in_stream", 200, "rate_limit_exceeded"),
+        ("dropped", 200, "upstream_unavailable"),
+    ],
+)
+def test_what_goes_wrong_in_a_response_is_said_as_in_a_chat_completion(
+    app: Callable[..., str], mock_server: MockServer, fault: str, status: int, code: str
+) -> None:
+    mock_server.say("One two three", fault=fault)
+    answer = chat(app(MODEL_API="responses"), stream=True)
+    assert answer.status_code == status
+    last = [line for line in answer.text.splitlines() if '"error"' in line][-1].removeprefix("data: ")
+    assert (problems("Error", httpx2.Response(200, text=last).json()), code in last) == ([], True)
+
+
+def test_starts_with_an_empty_environment_and_says_what_is_missing(app: Callable[..., str]) -> None:
+    url = app(OPENAI_API_KEY="", OPENAI_MODEL="", OPENAI_BASE_URL="")
+    health = httpx2.get(f"{url}/api/health")
+    assert (health.status_code, health.json()["missing"]) == (503, ["OPENAI_API_KEY", "OPENAI_MODEL"])
+    assert httpx2.get(f"{url}/api/health?live").status_code == 200
+    refused = chat(url)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_configured")
+
+
+def test_roles_are_given_by_address_and_by_domain(app: Callable[..., str]) -> None:
+    url = app(INVITED="Ada@example.com, @example.org", REQUIRED_ROLE="reader", SUGGESTIONS="One?|Two?")
+    for who, roles in (("ada@example.com", ["reader"]), ("x@example.org", ["reader"]), ("x@example.com", []), ("", [])):
+        assert httpx2.post(f"{url}/api/roles", json={"userDetails": who}).json() == {"roles": roles}
+    assert httpx2.post(f"{url}/api/roles", content=b"[").status_code == 400
+    assert httpx2.get(f"{url}/api/config").json()["suggestions"] == ["One?", "Two?"]
+
+
+def test_a_line_of_the_log_has_the_request_and_its_tokens_and_no_content(
+    app: Callable[..., str], mock_server: MockServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mock_server.say("A secret answer", fault="overloaded", times=2)
+    chat(app())
+    said = capfd.readouterr().err
+    assert '"event": "refused"' in said
+    assert '"request_id": "' in said
+    assert "secret" not in said
+    assert "Hello" not in said
