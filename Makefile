@@ -5,7 +5,7 @@ RUN := .venv/bin/python -m
 SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 2,$(subst /, ,$(SHARD))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model clean
+.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package clean
 
 help:              ## this list
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -41,6 +41,9 @@ fmt: setup         ## put everything into its one form
 
 local-model: setup-mock  ## a real model on this machine to record from; stop it with: make local-model ARGS=stop
 	@.venv/bin/python tools/local_model.py $(or $(ARGS),start)
+
+package: setup     ## the function app as it is deployed, in dist/api.zip, loaded alone on 3.11 and 3.13
+	@$(RUN:-m=) tools/package.py
 
 clean:             ## remove everything make made
 	rm -rf .venv .cache .local-model dist test-results webapp/node_modules webapp/dist .mypy_cache .pytest_cache .ruff_cache

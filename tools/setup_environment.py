@@ -38,7 +38,12 @@ def main():
         "--requirements", choices=["mock", "dev"], default="dev", help="mock: what `make mock` runs on; dev: everything"
     )
     parser.add_argument("--without-page", action="store_true", help="leave webapp/ alone: no Node needed")
+    parser.add_argument(
+        "--find", metavar="VERSION", help="print where a Python of that version is, and do nothing else"
+    )
     options = parser.parse_args()
+    if options.find:
+        sys.exit(find_version(options.find))
     install = example = None
     try:
         if options.requirements == "dev" and not options.without_page:
@@ -149,6 +154,15 @@ def candidates():
         )
     yield shutil.which("python3")
     yield sys.executable
+
+
+def find_version(wanted):
+    """0 where there is an interpreter of that version, printed; else 1."""
+    for candidate in candidates():
+        if version_of(candidate) == tuple(int(part) for part in wanted.split(".")):
+            print(candidate)
+            return 0
+    return 1
 
 
 def version_of(python, module="ensurepip"):
