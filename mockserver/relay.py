@@ -51,7 +51,8 @@ class Upstream:
     def __init__(self, base_url: str, *, timeout_s: float | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self._timeout = httpx2.Timeout(timeout_s, connect=10)
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32)
+        # Let go of idle connections well before a server does (uvicorn: 5 s), or now and then one closes under a request.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=2)
         loopback = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
         # The machine's proxy and its certificates count, SSL_CERT_FILE too; a loopback address never goes through a proxy.
         trust = httpx2.create_ssl_context(trust_env=True) if base_url.startswith("https:") else True

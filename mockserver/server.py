@@ -118,5 +118,6 @@ def _config(app: Any) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=False,  # Connection adds it where an answer that is passed on has none
+        timeout_keep_alive=75,  # longer than clients keep an idle connection, so that none is closed under a request
         timeout_graceful_shutdown=2,
     )

@@ -7,10 +7,13 @@ One app per process: the worker's registry, its HTTP server and the imported app
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
+import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -18,7 +21,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from mockserver.exchange import End, Headers, Request
 from mockserver.functions.app import AppFolder, LoadError
@@ -26,6 +29,7 @@ from mockserver.functions.host import Function, Invocation, joined
 from mockserver.functions.routes import RouteError, compile_route
 from mockserver.relay import Upstream, UpstreamError
 
+_START_TRIES = 500
 #: Headers of the worker's own server, which Azure's host does not pass on as they are.
 _OURS = frozenset({"date", "server"})
 
@@ -110,7 +114,7 @@ class MicrosoftWorker:
         from uvicorn.config import LOGGING_CONFIG
 
         logging.getLogger(SDK_LOG_PREFIX).setLevel(logging.CRITICAL)  # what it says is said in our words
-        LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"  # of the server inside the FastAPI extension
+        LOGGING_CONFIG["loggers"]["uvicorn.error"]["level"] = "WARNING"  # of the server inside the FastAPI extension
 
         self._runtime, self._ids = runtime, dict[str, str]()
         self._upstream: Upstream | None = None
@@ -126,6 +130,8 @@ class MicrosoftWorker:
             raise LoadError(_explain(begun.result.exception, app))
         self._http_url: str | None = begun.capabilities.get("HttpUri")
         self.functions = tuple(self._functions(app))
+        if self._http_url is not None:
+            _wait_for(self._http_url)
         if not self.functions:
             raise LoadError(f"{app.module}: the app has no HTTP function")
 
@@ -251,6 +257,17 @@ class MicrosoftWorker:
 
     def _asked_now(self, call: Callable[[Any], Coroutine[Any, Any, Any]], **message: Any) -> Any:
         return self._ask(call, **message).result()
+
+
+def _wait_for(url: str) -> None:
+    """Return once the worker's own server takes connections: it says its address before it does."""
+    parts = urlsplit(url)
+    for _ in range(_START_TRIES):
+        with contextlib.suppress(OSError):
+            socket.create_connection((parts.hostname or "", parts.port or 80), timeout=1).close()
+            return
+        time.sleep(0.02)
+    raise LoadError(f"Microsoft's worker does not answer at {url}")
 
 
 def _function(name: str, binding: dict[str, Any], app: AppFolder) -> Function:
