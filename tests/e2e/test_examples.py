@@ -9,14 +9,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-
-import browser
-import pytest
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_example_for_playwright_from_node_passes(tmp_path: Path, browser_path: str) -> None:
+def test_the_example_for_playwright_from_node_passes(tmp_path: Path, browser_type_launch_args: dict[str, Any]) -> None:
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
     up = [sys.executable, "-m", "mockserver", "up", "--site-port", "0", "--model-port", "0", "--functions-port", "0"]
     app = subprocess.Popen(up, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
@@ -29,7 +27,7 @@ def test_the_example_for_playwright_from_node_passes(tmp_path: Path, browser_pat
             said += line
         model = re.search(r"http://127\.0\.0\.1:\d+", said)
         assert model is not None
-        urls = {"SITE_URL": site[0], "MODEL_URL": model[0], "BROWSER_PATH": browser_path}
+        urls = {"SITE_URL": site[0], "MODEL_URL": model[0], "BROWSER_PATH": browser_type_launch_args["executable_path"]}
         npm = shutil.which("npm") or "npm"
         run = subprocess.run(
             [npm, "--prefix", "examples/playwright", "test"],
@@ -44,10 +42,3 @@ def test_the_example_for_playwright_from_node_passes(tmp_path: Path, browser_pat
     finally:
         app.send_signal(signal.SIGINT)
         app.communicate(timeout=20)
-
-
-@pytest.fixture(scope="session")
-def browser_path() -> str:
-    found = browser.find()
-    assert found is not None
-    return found
