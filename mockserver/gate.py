@@ -131,7 +131,8 @@ class SiteFront(Front):
                 return
             async with api.ask(asked, target) as live:
                 headers = _at_home(live.headers, api.base_url)
-                if self._delivery.streams(headers) or mishap.cut_after is not None:
+                bodiless = asked.method == "HEAD" or live.status in (204, 304)  # as it is, its length too
+                if bodiless or self._delivery.streams(headers) or mishap.cut_after is not None:
                     await _stream(connection, tape, replace(live, headers=headers), mishap.cut_after)
                     tape.end()
                 else:
@@ -161,6 +162,9 @@ class SiteFront(Front):
         """How a request for a dev server's files ended; its bytes are passed on untouched."""
         target = self._site.app_target(request, decision)
         if request.header("upgrade") is not None:
+            origin = request.header("origin")
+            if origin is not None and urlsplit(origin).netloc != request.header("host"):
+                return await _answer(connection, tape, _plain(403, "Another site may not listen to this one.\n"))
             await connection.tunnel(app.base_url, request, target)
             return "eof"
         plain = replace(request, headers=tuple(each for each in request.headers if each[0] != "host"))

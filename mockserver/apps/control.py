@@ -19,6 +19,7 @@ from mockserver.timeline import timeline
 from mockserver.when import ids
 
 _NUMBERS = {"status", "events_sent", "attempt", "number", "after"}
+_LONGEST_WAIT_S = 60
 TOKEN_HEADER = "x-mockserver-token"  # noqa: S105  a header's name
 
 
@@ -43,35 +44,12 @@ def create_app(simulation: Simulation, token: str) -> Flask:
     def unknown_scope(error: ScopeError) -> tuple[Response, int]:
         return jsonify(error=str(error)), 404
 
-    @app.errorhandler(JournalError)
-    def not_understood(error: JournalError) -> tuple[Response, int]:
-        return jsonify(error=str(error)), 400
+    _add_journal(app, simulation)
 
     def whose() -> Scope:
         """Whose part of the simulation the request is about."""
         name = request.headers.get(HEADER)
         return simulation.scope(name) if name else simulation.everybody
-
-    @app.get("/__admin/journal")
-    def journal() -> Response:
-        return jsonify([_shown(entry) for entry in simulation.journal.only(**_criteria(request.args))])
-
-    @app.get("/__admin/journal/verify")
-    def verify() -> tuple[Response, int] | Response:
-        criteria = _criteria(request.args)
-        try:
-            simulation.journal.verify(
-                int(request.args.get("times", "1")), within_s=float(request.args.get("within_s", "1")), **criteria
-            )
-        except UnmetError as error:
-            return jsonify(error=str(error)), 409
-        except ValueError as error:
-            return jsonify(error=f"times and within_s are numbers: {error}"), 400
-        return jsonify([_shown(entry) for entry in simulation.journal.only(**criteria)])
-
-    @app.get("/__admin/timeline")
-    def page() -> str:
-        return timeline("Since the last reset", list(simulation.journal.only(**_criteria(request.args))))
 
     @app.post("/__admin/scopes")
     def open_scope() -> tuple[Response, int]:
@@ -131,6 +109,36 @@ def create_app(simulation: Simulation, token: str) -> Flask:
         return "", 204
 
     return app
+
+
+def _add_journal(app: Flask, simulation: Simulation) -> None:
+    """The routes that only read."""
+
+    @app.errorhandler(JournalError)
+    def not_understood(error: JournalError) -> tuple[Response, int]:
+        return jsonify(error=str(error)), 400
+
+    @app.get("/__admin/journal")
+    def journal() -> Response:
+        return jsonify([_shown(entry) for entry in simulation.journal.only(**_criteria(request.args))])
+
+    @app.get("/__admin/journal/verify")
+    def verify() -> tuple[Response, int] | Response:
+        criteria = _criteria(request.args)
+        try:
+            times, within_s = int(request.args.get("times", "1")), float(request.args.get("within_s", "1"))
+            if not 0 <= within_s <= _LONGEST_WAIT_S:
+                raise ValueError(f"within_s={within_s:g} is not between 0 and {_LONGEST_WAIT_S}")
+            simulation.journal.verify(times, within_s=within_s, **criteria)
+        except UnmetError as error:
+            return jsonify(error=str(error)), 409
+        except ValueError as error:
+            return jsonify(error=f"times and within_s are numbers: {error}"), 400
+        return jsonify([_shown(entry) for entry in simulation.journal.only(**criteria)])
+
+    @app.get("/__admin/timeline")
+    def page() -> str:
+        return timeline("Since the last reset", list(simulation.journal.only(**_criteria(request.args))))
 
 
 def _criteria(given: Mapping[str, str]) -> dict[str, Any]:

@@ -118,6 +118,8 @@ def test_scopes_are_opened_told_and_closed_by_control_calls(mock_server: MockSer
     )
     assert "did you mean prompt?" in httpx2.get(verify, params={"promt": "x"}).json()["error"]
     assert httpx2.get(f"{url}/__admin/journal", params={"status": "high"}).status_code == 400
+    for within in ("inf", "nan", "-1", "x"):
+        assert httpx2.get(verify, params={"within_s": within}).status_code == 400
     assert "of 1" in httpx2.get(f"{url}/__admin/timeline").text
     wrong: Any
     for wrong in ({"scenario": 7}, []):

@@ -154,6 +154,17 @@ def test_an_answer_is_delivered_as_the_proxy_is_told(
     assert len(chunks) == pieces
 
 
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_an_answer_without_a_body_keeps_its_headers(site: Site, httpserver: HTTPServer, method: str) -> None:
+    httpserver.expect_request("/api/x").respond_with_data("12345", headers={"etag": '"1"'})
+    httpserver.expect_request("/api/none").respond_with_data("", status=204)
+    with ExitStack() as stack:
+        url = served(site, stack)
+        answer = httpx2.request(method, f"{url}/api/x", trust_env=False)
+        assert (answer.headers["content-length"], answer.headers["etag"]) == ("5", '"1"')
+        assert httpx2.request(method, f"{url}/api/none", trust_env=False).status_code == 204
+
+
 def test_a_web_socket_to_the_api_is_refused_and_the_api_not_asked(site: Site, httpserver: HTTPServer) -> None:
     with ExitStack() as stack:
         url = served(site, stack)
@@ -265,9 +276,9 @@ def test_nothing_below_api_or_auth_goes_through_the_dev_server(developed: str) -
 def test_a_web_socket_reaches_the_dev_server_but_not_a_guarded_path(developed: str) -> None:
     host, port = developed.removeprefix("http://").split(":")
 
-    def upgraded(path: str) -> bytes:
+    def upgraded(path: str, origin: str = "") -> bytes:
         with socket.create_connection((host, int(port)), timeout=5) as client:
-            head = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
+            head = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n{origin}\r\n"
             client.sendall(head.encode())
             answer = client.recv(1000)
             if answer.startswith(b"HTTP/1.1 101"):
@@ -276,5 +287,7 @@ def test_a_web_socket_reaches_the_dev_server_but_not_a_guarded_path(developed: s
             return answer
 
     assert upgraded("/?token=x") == b"HOT"
+    assert upgraded("/", f"origin: http://{host}:{port}\r\n") == b"HOT"
+    assert upgraded("/", "origin: http://evil.example\r\n").startswith(b"HTTP/1.1 403")
     assert upgraded("/admin/socket").startswith(b"HTTP/1.1 401")
     assert httpx2.get(f"{developed}/", trust_env=False).status_code == 200
