@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from chat_api import completion
+from chat_api.errors import ApiError
+from chat_api.settings import Settings
 
 from mockserver.clock import SystemClock
 from mockserver.faults import FAULTS, SITE_FAULTS
@@ -51,6 +55,33 @@ MET: dict[str, tuple[str, int]] = {
     "empty": ("nothing, nothing said", 1),
     "wrong_content_type": ("the whole answer", 1),
 }
+#: What our API, which tries twice, makes of each for the page: its status and code, or the code of an event.
+OURS: dict[str, str] = {
+    "rate_limited": "429 rate_limit_exceeded",
+    "rate_limited_2024": "429 rate_limit_exceeded",
+    "rate_limited_in_stream": "200, then rate_limit_exceeded",
+    "quota_exceeded": "429 insufficient_quota",
+    "server_error": "502 upstream_unavailable",
+    "overloaded": "502 upstream_unavailable",
+    "bad_gateway": "502 upstream_unavailable",
+    "refused": "502 upstream_unavailable",
+    "key_expired": "502 upstream_unavailable",
+    "deployment_gone": "502 model_not_found",
+    "firewall": "502 upstream_unavailable",
+    "role_missing": "502 upstream_unavailable",
+    "token_expired": "502 upstream_unavailable",
+    "slow_first_token": "the whole answer",
+    "slow_events": "the whole answer",
+    "stall": "200, then upstream_timeout",
+    "dropped": "200, then upstream_unavailable",
+    "cut_short": "the whole answer",
+    "truncated_event": "200, then upstream_unavailable",
+    "malformed_event": "200, then upstream_unavailable",
+    "split_events": "the whole answer",
+    "merged_events": "the whole answer",
+    "empty": "200, then upstream_unavailable",
+    "wrong_content_type": "the whole answer",
+}
 #: What a client of the site gets for a streamed chat, and how often the model is asked.
 GOT: dict[str, tuple[str, int]] = {
     "session_expired": ("302", 0),
@@ -66,9 +97,11 @@ TEXT = "one two three four"
 
 def test_the_page_of_faults_lists_them_all_with_what_they_do_and_what_the_sdk_does() -> None:
     table: dict[str, Any] = {**FAULTS, **SITE_FAULTS}
-    met_by = {**MET, **GOT}
+    last = {kind: (*MET[kind], OURS[kind]) for kind in FAULTS} | GOT
     rows = [
-        f"| `{kind}` | {re.sub(r' +', ' ', (function.__doc__ or '').partition(chr(10) * 2)[0].replace(chr(10), ' ')).strip()} | {met_by[kind][0]} | {met_by[kind][1]} |"
+        f"| `{kind}` | {re.sub(r' +', ' ', (function.__doc__ or '').partition(chr(10) * 2)[0].replace(chr(10), ' ')).strip()} | "
+        + " | ".join(map(str, last[kind]))
+        + " |"
         for kind, function in table.items()
     ]
     assert [line for line in DOCS.splitlines() if line.startswith("| `")] == rows
@@ -94,6 +127,30 @@ def met(url: str) -> str:
     if text != TEXT or not last:
         return "half an answer, nothing said" if text else "nothing, nothing said"
     return "the whole answer"
+
+
+async def answered(url: str) -> str:
+    """What our API makes of it in a stream: its status and code, or the code that comes as an event."""
+    settings = Settings(api_key="k", base_url=f"{url}/v1", models=("m",), timeout_s=1)
+    client = completion.client_for(settings)
+    body = {"messages": [{"role": "user", "content": "x"}], "stream": True}
+    try:
+        stream = await completion.open_stream(client, completion.upstream_request(body, settings), "r")
+    except ApiError as error:
+        return f"{error.status} {error.code}"
+    said = b"".join([each async for each in completion.events(stream, include_usage=False, request_id="r")]).decode()
+    if found := re.search(r'"error":.*"code":"(\w+)"', said):
+        return f"200, then {found[1]}"
+    return "the whole answer" if "".join(re.findall(r'"content":"([^"]*)"', said)) == TEXT else "half an answer"
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_our_api_answers_a_fault_as_the_page_says(kind: str, serve_front: Serve) -> None:
+    simulation = Simulation(clock=SystemClock(speed=50))
+    waits = {"wait_ms": 100} if kind.startswith("slow") else {}
+    again = {"retry_after": "1ms"} if kind.startswith("rate_limited") and kind != "rate_limited_in_stream" else {}
+    simulation.say(parse_stub({"say": TEXT, "fault": kind, **waits, **again}, "said#1"))
+    assert asyncio.run(answered(serve_front(simulation))) == OURS[kind]
 
 
 @pytest.mark.parametrize("kind", FAULTS)
