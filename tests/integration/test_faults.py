@@ -132,13 +132,14 @@ def met(url: str) -> str:
 async def answered(url: str) -> str:
     """What our API makes of it in a stream: its status and code, or the code that comes as an event."""
     settings = Settings(api_key="k", base_url=f"{url}/v1", models=("m",), timeout_s=1)
-    client = completion.client_for(settings)
     body = {"messages": [{"role": "user", "content": "x"}], "stream": True}
-    try:
-        stream = await completion.open_stream(client, completion.upstream_request(body, settings), "r")
-    except ApiError as error:
-        return f"{error.status} {error.code}"
-    said = b"".join([each async for each in completion.events(stream, include_usage=False, request_id="r")]).decode()
+    async with completion.client_for(settings) as client:
+        try:
+            stream = await completion.open_stream(client, completion.upstream_request(body, settings), "r")
+        except ApiError as error:
+            return f"{error.status} {error.code}"
+        events = completion.events(stream, include_usage=False, request_id="r")
+        said = b"".join([each async for each in events]).decode()
     if found := re.search(r'"error":.*"code":"(\w+)"', said):
         return f"200, then {found[1]}"
     return "the whole answer" if "".join(re.findall(r'"content":"([^"]*)"', said)) == TEXT else "half an answer"
