@@ -92,6 +92,8 @@ _OWN: dict[str, Callable[[Entry], Any]] = {
 }
 _CONTAINED = ("decided_by", "rule")
 _OF_REQUEST = ("prompt", "model", "path")
+_NUMBERS = frozenset({"status", "events_sent", "attempt", "number"})
+_CLOSED = {"place": tuple(Place), "end": ("open", "eof", "reset", "stall", "client left")}
 #: What exchanges can be asked for by.
 CRITERIA = (*_OF_REQUEST, *_OWN, *_CONTAINED, "request_id", "after")
 
@@ -118,6 +120,8 @@ class Journal(Sequence[Entry]):
             raise JournalError(
                 f"{name} is nothing an exchange can be asked for by{near}; there are: {', '.join(CRITERIA)}"
             )
+        for name, value in criteria.items():
+            _check(name, value)
 
     def only(self, **criteria: Any) -> Journal:
         """The part of this that fits the criteria too.
@@ -328,6 +332,24 @@ class Records:
                 self._joined[mark].pop(oldest.number)
                 if not self._joined[mark]:
                     del self._joined[mark]
+
+
+def _check(name: str, value: Any) -> None:
+    """Nothing, if an exchange can have such a value: what can never be would make every `verify(0)` true.
+
+    Raises:
+        JournalError: it cannot.
+    """
+    kind = int if name in _NUMBERS else str
+    for each in value if isinstance(value, set | frozenset | list | tuple) else (value,):
+        if name == "after" or (name == "request_id" and value is not each) or isinstance(each, range):
+            continue
+        if (name, each) in (("status", None), ("persona", None), ("scope", None)):
+            continue
+        if not isinstance(each, kind):
+            raise JournalError(f"{name} is {'a number' if kind is int else 'a text'}; {each!r} is none")
+        if each not in _CLOSED.get(name, (each,)):
+            raise JournalError(f"{name} is never {each!r}; it is one of: {', '.join(_CLOSED[name])}")
 
 
 def _is(wanted: Any, value: Any) -> bool:

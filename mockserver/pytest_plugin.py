@@ -172,7 +172,7 @@ def mock_server(mock_model: Model, request: pytest.FixtureRequest) -> Iterator[M
     simulation = mock_model.simulation
     simulation.reset()
     if (mark := request.node.get_closest_marker("scenario")) is not None:
-        simulation.choose(*mark.args)
+        simulation.choose(_scenario_of(mark))
     shared = simulation.library
     if request.node.get_closest_marker("cassette") is not None:
         simulation.library = _own_library(shared, _cassette_of(request.node))
@@ -180,6 +180,13 @@ def mock_server(mock_model: Model, request: pytest.FixtureRequest) -> Iterator[M
     simulation.library = shared
     simulation.reset()
     mock_model.clock.resume()
+
+
+def _scenario_of(mark: pytest.Mark) -> str:
+    given = (*mark.args, *mark.kwargs.values())
+    if len(given) != 1 or not isinstance(given[0], str) or mark.kwargs.keys() - {"name"}:
+        raise pytest.UsageError('write @pytest.mark.scenario("name"), with one name of a scenario')
+    return given[0]
 
 
 def _own_library(shared: Library, path: Path) -> Library:
@@ -283,7 +290,15 @@ def page_as(new_context: Callable[..., BrowserContext], site: Rehearsal) -> Call
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Note where in the journal the test begins."""
+    """Note where in the journal the test begins, and that its marks are heard by somebody."""
+    for name in ("scenario", "cassette"):
+        mark = item.get_closest_marker(name)
+        if mark is not None and "mock_server" not in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(
+                f"@pytest.mark.{name} does nothing without a fixture of the mock server: ask for mock_server"
+            )
+        if mark is not None and name == "cassette" and (mark.args or mark.kwargs):
+            raise pytest.UsageError("@pytest.mark.cassette takes no argument: its file is recordings/MODULE/TEST.yaml")
     model = item.config.stash.get(_MODEL, None)
     item.stash[_SINCE] = model.simulation.journal.last_number if model else 0
 

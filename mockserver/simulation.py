@@ -66,7 +66,7 @@ class Simulation:
         scenario: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.library = library or Library()
+        self.library = Library() if library is None else library
         self.deployments = dict(deployments or {})
         self.on_miss = on_miss
         self.latency = latency or Latency()

@@ -145,6 +145,27 @@ def _custom(provider: str) -> Principal:
     )
 
 
+def _described(given: object) -> Principal:
+    """The principal that a test describes, in the fields of the sign-in page."""
+    fields = _object(given, ("identityProvider", "userId", "userDetails", "userRoles", "claims"), "principal")
+    roles, details = fields.get("userRoles", []), fields.get("userDetails")
+    if not isinstance(details, str) or not details.strip():
+        raise BadRequest("principal: userDetails is the user's name, a text.")
+    if not isinstance(roles, list) or not all(isinstance(each, str) for each in roles):
+        raise BadRequest(f"principal: userRoles is a list of names; this is {json.dumps(roles)}.")
+    provider, user_id = str(fields.get("identityProvider", "aad")), str(fields.get("userId", details))
+    return Principal(provider, user_id, details, _roles(" ".join(roles)), _claims(json.dumps(fields.get("claims", []))))
+
+
+def _object(given: object, known: tuple[str, ...], what: str) -> dict[str, Any]:
+    """A JSON object that has no other keys."""
+    if not isinstance(given, dict):
+        raise BadRequest(f"{what} is no JSON object; its keys can be {', '.join(known)}.")
+    if unknown := [each for each in given if each not in known]:
+        raise BadRequest(f"{what}: unknown key {unknown[0]!r}; known are {', '.join(known)}.")
+    return given
+
+
 def _roles(text: str) -> tuple[str, ...]:
     given = dict.fromkeys(text.replace(",", " ").split())
     broken = next((each for each in given if not each.replace("_", "a").isalnum() or not each.isascii()), None)
@@ -156,6 +177,8 @@ def _roles(text: str) -> tuple[str, ...]:
 def _claims(text: str) -> tuple[tuple[str, str], ...]:
     try:
         claims = json.loads(text or "[]")
+        if not isinstance(claims, list):
+            raise TypeError("no list")
         return tuple((str(each["typ"]), str(each["val"])) for each in claims)
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest('Claims are a JSON list: [{"typ": "name", "val": "Ada"}]') from error
@@ -233,27 +256,18 @@ def add_mock_pages(app: Flask, site: Site) -> None:
     @app.post("/__mock/login")
     def login() -> Response:
         check_origin()
-        asked: Any = request.get_json(force=True, silent=True)
-        try:
-            if "principal" in asked:
-                given = asked["principal"]
-                roles, claims = (
-                    _roles(" ".join(given.get("userRoles", []))),
-                    _claims(json.dumps(given.get("claims", []))),
-                )
-                name = str(given["userDetails"])
-                provider = str(given.get("identityProvider", "aad"))
-                principal = Principal(provider, str(given.get("userId", name)), name, roles, claims)
-                expires_in_s = _seconds(str(asked.get("expires_in_s", EIGHT_HOURS_S)), EIGHT_HOURS_S)
-            else:
+        asked = _object(request.get_json(force=True, silent=True), ("persona", "principal", "expires_in_s"), "the body")
+        if ("persona" in asked) == ("principal" in asked):
+            raise BadRequest('Say {"persona": "alice"}, or {"principal": {"userDetails": "ada", "userRoles": []}}.')
+        if "principal" in asked:
+            principal, usual_s = _described(asked["principal"]), EIGHT_HOURS_S
+        else:
+            try:
                 persona = find_persona(site.personas, str(asked["persona"]))
-                principal, expires_in_s = persona.principal("aad"), persona.expires_in_s
-        except (TypeError, KeyError, AttributeError) as error:
-            raise BadRequest(
-                'Say {"persona": "alice"}, or {"principal": {"userDetails": "ada", "userRoles": []}}.'
-            ) from error
-        except PersonaError as error:
-            raise BadRequest(str(error)) from error
+            except PersonaError as error:
+                raise BadRequest(str(error)) from error
+            principal, usual_s = persona.principal("aad"), persona.expires_in_s
+        expires_in_s = _seconds(str(asked.get("expires_in_s", "")), usual_s)
         return _signed_in(Response(status=204), site, _with_roles(site, principal, fails=False), expires_in_s)
 
     @app.post("/__mock/expire")

@@ -50,6 +50,18 @@ class AppType(click.ParamType[Path | str]):
         return urlunsplit(parts._replace(netloc=f"localhost{port}")) if local else value
 
 
+def _api_url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    """The URL of an API: its origin, because the path is the request's own."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.rstrip("/") or parts.query:
+        raise click.BadParameter(
+            f"{url!r}: an API's URL is http://localhost:PORT, without a path; /api comes with the request"
+        )
+    return url.rstrip("/")
+
+
 DELIVERY = click.option(
     "--delivery",
     type=click.Choice([each.value for each in Delivery]),
@@ -66,7 +78,7 @@ DELIVERY = click.option(
     metavar="DIR|URL",
     help=f"The built page, or its dev server. Default: what {CONFIG_NAME} says.",
 )
-@click.option("--api", "api_url", metavar="URL", help="Where its API answers.")
+@click.option("--api", "api_url", metavar="URL", callback=_api_url, help="Where its API answers.")
 @click.option(
     "--config", type=PATH, metavar="FILE", help="Its staticwebapp.config.json, where that does not lie among its files."
 )
@@ -90,7 +102,7 @@ def site(**options: Any) -> None:
             personas=load_personas(options["personas"]),
             sessions=Sessions(session_key(state_folder()), clock),
             clock=clock,
-            api_url=options["api_url"] and options["api_url"].rstrip("/"),
+            api_url=options["api_url"],
             config=options["config"],
         )
         port = bind(4280 if options["port"] is None else options["port"], "the site")

@@ -10,6 +10,24 @@ from typing import Any
 CONFIG_NAME = "swa-cli.config.json"
 #: Source: the CLI's own defaults, for an API of functions.
 _FUNCTIONS_PORT = 7071
+#: What is read of a configuration.
+_KINDS: dict[str, type] = {
+    "port": int,
+    "apiPort": int,
+    **dict.fromkeys(
+        (
+            "appLocation",
+            "outputLocation",
+            "appDevserverUrl",
+            "apiLocation",
+            "apiDevserverUrl",
+            "dataApiDevserverUrl",
+            "swaConfigLocation",
+            "run",
+        ),
+        str,
+    ),
+}
 
 
 class StartConfigError(ValueError):
@@ -37,18 +55,26 @@ def read_start(path: Path, name: str | None = None) -> Start:
         found: Any = json.loads(path.read_text(encoding="utf-8"))["configurations"]
     except FileNotFoundError as error:
         raise StartConfigError(f"There is no {path}: say what to serve with --app DIR or --app URL") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise StartConfigError(f"{path}: there is no `configurations`; `swa init` writes them") from error
+    except (ValueError, TypeError) as error:
         raise StartConfigError(f"{path}: no JSON object with `configurations`: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        raise StartConfigError(f"{path}: `configurations` does not map names to objects")
     if name is None and len(found) == 1:
         name = next(iter(found))
     if name not in found:
         asked = f"no configuration {name!r}" if name else "several configurations"
         raise StartConfigError(f"{path}: {asked}; choose with --configuration: {', '.join(found)}")
     given, folder = found[name], path.parent
+    for key, kind in _KINDS.items():
+        if key in given and (not isinstance(given[key], kind) or isinstance(given[key], bool)):
+            wanted = "a number" if kind is int else "a text"
+            raise StartConfigError(f"{path}: {name}: {key} is {wanted}; this is {json.dumps(given[key])}")
     app_folder = folder / given.get("appLocation", ".")
     app: Path | str = given.get("appDevserverUrl") or app_folder / given.get("outputLocation", ".")
     api = given.get("apiDevserverUrl") or given.get("dataApiDevserverUrl")
     if api is None and given.get("apiLocation"):
         api = f"http://127.0.0.1:{given.get('apiPort', _FUNCTIONS_PORT)}"
     config = given.get("swaConfigLocation")
-    return Start(app, api, given.get("run"), folder / config if config else None, given.get("port"))
+    return Start(app, api and api.rstrip("/"), given.get("run"), folder / config if config else None, given.get("port"))

@@ -204,6 +204,11 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
             "README.md is a file",
         ),
         (["record", "--upstream", "http://127.0.0.1:9", "--cassettes", "x"], "Say what to record"),
+        (
+            ["site", "--port", "0", "--app", "webapp/dist", "--api", "localhost:7171"],
+            "an API's URL is http://localhost:PORT",
+        ),
+        (["site", "--port", "0", "--app", "webapp/dist", "--api", ""], "an API's URL is http://localhost:PORT"),
         (["drift", "--upstream", "http://127.0.0.1:9", "nowhere"], "Error: no folder of cassettes at nowhere"),
     ],
 )

@@ -92,6 +92,24 @@ def test_a_suite_that_does_not_use_it_does_not_pay_for_it(suite: pytest.Pytester
     suite.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize(
+    ("mark", "fixture", "complaint"),
+    [
+        ("scenario('busy')", "", "mark.scenario does nothing without a fixture of the mock server"),
+        ("scenario('a', 'b')", "mock_server", "with one name of a scenario"),
+        ("scenario", "mock_server", "with one name of a scenario"),
+        ("cassette('x.yaml')", "mock_server", "mark.cassette takes no argument"),
+    ],
+)
+def test_a_mark_that_would_do_nothing_is_an_error(
+    suite: pytest.Pytester, mark: str, fixture: str, complaint: str
+) -> None:
+    suite.makepyfile(f"import pytest\n\n@pytest.mark.{mark}\ndef test_it({fixture}):\n    pass\n")
+    result = suite.runpytest_subprocess()
+    assert result.ret != 0
+    assert complaint in result.stdout.str()
+
+
 def test_a_wrong_word_in_say_is_an_error_at_once(suite: pytest.Pytester) -> None:
     suite.makepyfile("def test_it(mock_server):\n    mock_server.say('x', fualt='dropped')\n")
     result = suite.runpytest_subprocess()

@@ -84,6 +84,20 @@ def test_an_unknown_criterion_is_an_error_with_the_nearest() -> None:
         Journal().only(promt="Hi")
 
 
+@pytest.mark.parametrize(
+    ("criteria", "complaint"),
+    [
+        ({"end": "eoff"}, "end is never 'eoff'; it is one of: open, eof, reset, stall, client left"),
+        ({"place": "modell"}, "place is never 'modell'; it is one of: site, host, model"),
+        ({"status": "200"}, "status is a number; '200' is none"),
+        ({"persona": 5}, "persona is a text; 5 is none"),
+    ],
+)
+def test_a_value_that_no_exchange_can_have_is_an_error(criteria: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(JournalError, match=complaint):
+        Journal().verify(0, **criteria)
+
+
 def test_what_was_expected_is_verified_and_said_with_what_came_instead() -> None:
     journal = Journal()
     written(journal)

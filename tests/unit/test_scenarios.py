@@ -55,6 +55,12 @@ def test_a_scenario_waits_to_be_chosen_and_others_are_always_there(folder: Path)
     assert decided(made(folder, "gone")) == "made up, deployment_gone by scenarios/gone.yaml#1"
 
 
+def test_a_folder_with_nothing_but_scenarios_keeps_them_and_what_is_ignored(folder: Path) -> None:
+    (folder / "always.yaml").unlink()
+    simulation = Simulation(load_library([folder], ["messages[*].content=date"]), scenario="gone", clock=FakeClock())
+    assert (simulation.scenario, simulation.ignored) == ("gone", ("messages[*].content=date",))
+
+
 def test_what_is_said_goes_before_it(folder: Path) -> None:
     simulation = made(folder, "busy")
     simulation.say(parse_stub({"say": "Hi", "when": {"prompt": "x"}}, "said#1"))

@@ -301,6 +301,16 @@ def test_tests_sign_in_by_one_call(client: FlaskClient) -> None:
     wrong: Any
     for wrong in ({"persona": "mallory"}, {}, [], {"principal": {}}, {"principal": "x"}):
         assert client.post("/__mock/login", json=wrong).status_code == 400
+    for wrong, why in (
+        ({"principal": {"userDetails": "ada", "userRoles": "admin"}}, 'userRoles is a list of names; this is "admin"'),
+        ({"principal": {"userDetails": "ada", "userRoles": [1]}}, "userRoles is a list of names; this is [1]"),
+        ({"principal": {"userDetails": "ada", "claims": "x"}}, "Claims are a JSON list"),
+        ({"principal": {"userDetails": "ada", "roles": ["admin"]}}, "unknown key 'roles'; known are identityProvider"),
+        ({"persona": "alice", "expires_in": 2}, "unknown key 'expires_in'; known are persona, principal, expires_in_s"),
+        ({"persona": "alice", "principal": {"userDetails": "ada"}}, 'Say {"persona": "alice"}, or'),
+    ):
+        refused = client.post("/__mock/login", json=wrong)
+        assert (refused.status_code, why in refused.text, "set-cookie" in refused.headers) == (400, True, False)
     foreign = client.post("/__mock/login", json={"persona": "carol"}, headers={"origin": "http://evil.example"})
     assert foreign.status_code == 403
 

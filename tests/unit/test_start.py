@@ -1,0 +1,26 @@
+"""`swa-cli.config.json`: what it may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mockserver.swa.start import StartConfigError, read_start
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{}", "there is no `configurations`"),
+        ("[", "no JSON object"),
+        ('{"configurations": {"app": 1}}', "does not map names to objects"),
+        ('{"configurations": {"app": {"port": "4395"}}}', 'app: port is a number; this is "4395"'),
+        ('{"configurations": {"app": {"appLocation": 1}}}', "app: appLocation is a text; this is 1"),
+    ],
+)
+def test_what_cannot_be_used_is_said(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "swa-cli.config.json"
+    path.write_text(text)
+    with pytest.raises(StartConfigError, match=complaint):
+        read_start(path)
