@@ -16,8 +16,10 @@ setup:             ## everything for developing and testing, in .venv and webapp
 setup-mock:
 	$(SETUP) --requirements mock
 
-mock: setup-mock   ## the whole app on http://127.0.0.1:4280; elsewhere: PORT=5280; more: ARGS="--speed 4"
-	@exec $(RUN) mockserver up --on-miss generate $(if $(PORT),--site-port $(PORT) --model-port $$(($(PORT)+1)) --functions-port $$(($(PORT)+2))) $(ARGS)
+# The page's policy names the one origin it may ask beside its own, so the page is built for it.
+mock: export DIRECT_ORIGIN = $(if $(filter direct,$(TOPOLOGY)),http://127.0.0.1:$(if $(PORT),$(shell expr $(PORT) + 3),7072))
+mock: setup-mock   ## the whole app on http://127.0.0.1:4280; elsewhere: PORT=5280; TOPOLOGY=managed or direct; more: ARGS="--speed 4"
+	@exec $(RUN) mockserver up --on-miss generate $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(PORT),--site-port $(PORT) --model-port $$(($(PORT)+1)) --functions-port $$(($(PORT)+2)) --direct-port $$(($(PORT)+3))) $(ARGS)
 
 test: lint test-unit test-integration test-e2e  ## all of it
 

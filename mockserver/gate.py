@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
@@ -69,7 +70,7 @@ class SiteFront(Front):
         super().__init__(flask)
         self._site, self._delivery, self._report, self._asking = site, delivery, report, asking
         self._journal = journal if journal is not None else Journal()
-        self._api = Upstream(site.api_url) if site.api_url else None
+        self._apis = deque(map(Upstream, site.api_urls))
         self._app = Upstream(site.app_url) if site.app_url else None
 
     async def carry(self, connection: Connection, request: Request) -> bool:
@@ -95,7 +96,7 @@ class SiteFront(Front):
             site.clock.now(), request, known, place=Place.SITE, scope=scope, persona=persona, rule=decision.because
         )
         tape = Tape(asked_s=entry.at_s, clock=site.clock, limit_bytes=_TAPED_BYTES)
-        if decision.action is Action.API and self._api is not None:
+        if decision.action is Action.API and self._apis:
             asked = replace(request, headers=site.api_headers(request, principal))
             end = await self._proxy(connection, asked, site.api_target(request, decision), mishap, tape)
         elif decision.action is Action.FILE and self._app is not None:
@@ -114,8 +115,8 @@ class SiteFront(Front):
 
     async def _proxy(self, connection: Connection, asked: Request, target: str, mishap: Mishap, tape: Tape) -> str:
         """How an API call ended; what came is on the tape."""
-        assert self._api is not None  # noqa: S101  for the type checker
-        api, clock = self._api, self._site.clock
+        api, clock = self._apis[0], self._site.clock
+        self._apis.rotate()  # as a load balancer does: the next request meets the next instance
         if asked.header("upgrade") is not None:
             # Source: Static Web Apps API constraints: only HTTP; with which status it refuses is not documented.
             return await _answer(
@@ -194,9 +195,8 @@ class SiteFront(Front):
 
     async def close(self) -> None:
         """Close the connections to the API and to a dev server."""
-        for upstream in (self._api, self._app):
-            if upstream is not None:
-                await upstream.close()
+        for upstream in (*self._apis, *filter(None, [self._app])):
+            await upstream.close()
 
 
 class _CutError(Exception):

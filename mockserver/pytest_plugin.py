@@ -220,11 +220,12 @@ def journal(mock_server: MockServer) -> Journal:
 def mock_functions(request: pytest.FixtureRequest, mock_model: Model) -> Iterator[Functions]:
     """The session's running function app; tests ask for `functions_host`."""
     from contracts.operations import Backend
-    from mockserver.rehearsal import Functions
+    from mockserver.rehearsal import ApiOptions, Functions
 
     config = request.config
     backend = Backend(_one_of(list(Backend), config.getini("mockserver_backend")))
-    with Functions(mock_model, config.rootpath / config.getini("mockserver_api"), backend=backend) as functions:
+    options = ApiOptions(config.rootpath / config.getini("mockserver_api"), backend)
+    with Functions(mock_model, options) as functions:
         yield functions
 
 

@@ -6,8 +6,10 @@ import asyncio
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -30,7 +32,7 @@ from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss, Simulation
 from mockserver.swa.personas import Persona, find_persona
 from mockserver.swa.principal import COOKIE, Principal, Sessions, session_key
-from mockserver.swa.site import load_site
+from mockserver.swa.site import Site, load_site
 
 #: What the API asks for where no cassette names a model.
 _DEFAULT_MODEL = "gpt-4o-mini"
@@ -76,6 +78,29 @@ class SiteOptions:
     personas: dict[str, Persona]
     port: int = 0
     delivery: Delivery = Delivery.AS_AZURE
+
+
+class Topology(StrEnum):
+    """How the API is reached: as the site's managed functions, as a back end linked to it, or, for the model's answers, past
+    it with tickets."""
+
+    MANAGED = "managed"
+    LINKED = "linked"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """The function app: its folder, which endpoint it is set up for, and how it is reached. `reload` starts it anew whenever
+    one of its files changes."""
+
+    app: Path
+    backend: Backend = Backend.OPENAI
+    topology: Topology = Topology.LINKED
+    port: int = 0
+    direct_port: int = 0
+    instances: int = 1
+    reload: bool = False
 
 
 def credentials_of(environment: Mapping[str, str]) -> Credentials:
@@ -150,54 +175,78 @@ class Model:
 
 
 class Functions:
-    """A function app over a model endpoint: its port found when made, answering inside `with`.
+    """A function app over a model endpoint: ports found when made, answering inside `with`.
 
-    A start that takes long is given up once `stopped` is set.
+    As many instances as asked for stand behind the gate. With direct delivery they only mint tickets, without a model, and
+    one more, `direct_url`, takes them from the pages of `site_url`, which a Rehearsal sets. A start that takes long is
+    given up once `stopped` is set.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        app: Path,
-        *,
-        backend: Backend = Backend.OPENAI,
-        port: int = 0,
-        stopped: threading.Event | None = None,
-        reload: bool = False,
-    ) -> None:
-        """`reload` starts it anew whenever a file of the app changes."""
-        self._model, self._app, self._backend, self._stopped = model, app, backend, stopped
-        self._options = ("--reload",) if reload else ()
-        # Bound once, to find a free port and to say early that one is taken; then left to the host's own process.
-        with bind(port, "the Functions host", "--functions-port") as probe:
-            self.url, self._port = url_of(probe), probe.getsockname()[1]
-        self._process: FunctionsProcess | None = None
+    def __init__(self, model: Model, options: ApiOptions, *, stopped: threading.Event | None = None) -> None:
+        self._model, self._options, self._stopped = model, options, stopped
+        self.site_url: str | None = None
+        # Bound once, to find free ports and to say early that one is taken; then left to the hosts' own processes.
+        wanted = [(options.port, "the Functions host", "--functions-port")]
+        wanted += [(0, "another instance", "--instances")] * (options.instances - 1)
+        direct = options.topology is Topology.DIRECT
+        wanted += [(options.direct_port, "the direct app", "--direct-port")] if direct else []
+        with ExitStack() as probes:
+            urls = [url_of(probes.enter_context(bind(*each))) for each in wanted]
+        self.direct_url = urls.pop() if direct else None
+        self.urls = tuple(urls)
+        self._processes: list[FunctionsProcess] = []
+
+    @property
+    def url(self) -> str:
+        """Where its first instance answers, past the gate."""
+        return self.urls[0]
 
     def __enter__(self) -> Self:
-        """Return once it answers.
+        """Return once they answer.
 
         Raises:
-            StartError: it did not start.
+            StartError: one did not start.
         """
-        environment = api_environment(self._model, self._backend)
-        self._process = FunctionsProcess(
-            self._app, port=self._port, environment=environment, report=self._called, options=self._options
-        )
         try:
-            self._process.wait_until_ready(self._stopped)
+            for url, environment, options in self._wanted():
+                port = int(url.rpartition(":")[2])
+                self._processes.append(
+                    FunctionsProcess(
+                        self._options.app, port=port, environment=environment, report=self._called, options=options
+                    )
+                )
+            for process in self._processes:
+                process.wait_until_ready(self._stopped)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.stop()
+        for process in self._processes:
+            process.stop()
 
     @property
     def failed(self) -> bool:
-        """Whether it has ended by itself."""
-        return self._process is not None and self._process.exit_status is not None
+        """Whether one has ended by itself."""
+        return any(process.exit_status is not None for process in self._processes)
+
+    def _wanted(self) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
+        """Every process to start: its URL, its environment and its options."""
+        reload = ("--reload",) if self._options.reload else ()
+        asking = api_environment(self._model, self._options.backend)
+        if self.direct_url is None:
+            behind = {**asking, "TOPOLOGY": self._options.topology, "DIRECT_URL": ""}
+        else:
+            assert self.site_url is not None, "make the Rehearsal before its functions start"  # noqa: S101
+            key = {"TICKET_KEY": secrets.token_urlsafe(32)}
+            blank = {name: "" for name in asking if "OPENAI" in name}
+            # Source: linking a back end shuts it to everybody but the site, so what mints tickets is managed functions.
+            behind = {**asking, **blank, **key, "TOPOLOGY": Topology.MANAGED, "DIRECT_URL": self.direct_url}
+            direct = {**asking, **key, "TOPOLOGY": Topology.DIRECT, "DIRECT_URL": ""}
+            yield self.direct_url, direct, ("--cors", self.site_url, *reload)
+        for url in self.urls:
+            yield url, behind, reload
 
     def _called(self, call: Call) -> None:
         """Write down what the host says of a call that has ended."""
@@ -223,12 +272,14 @@ class Rehearsal:
         """`report` hears of every visit that has ended, and of what it asked the model."""
         self.model, self.api_url = model, functions.url
         socket = bind(options.port, "the site", "--site-port")
-        self.url = url_of(socket)
+        self.url = functions.site_url = url_of(socket)
         clock, simulation = model.clock, model.simulation
         sessions = Sessions(session_key(state_folder()), clock)
         self.site = load_site(
-            options.webapp, personas=options.personas, sessions=sessions, clock=clock, api_url=self.api_url
+            options.webapp, personas=options.personas, sessions=sessions, clock=clock, api_urls=functions.urls
         )
+        if functions.direct_url is not None:
+            _require_open(self.site, functions.direct_url)
 
         def visited(visit: Entry, tries: int = 10) -> None:
             asked = simulation.journal.joined(visit).only(place=Place.MODEL) if visit.decided_by == "api" else ()
@@ -279,6 +330,17 @@ class Rehearsal:
     def headers(self, persona: str) -> dict[str, str]:
         """The headers with which any HTTP client is signed in as a persona; raises as `cookie`."""
         return {"cookie": "; ".join(f"{name}={value}" for name, value in self.cookie(persona).items())}
+
+
+def _require_open(site: Site, origin: str) -> None:
+    """Raise SetUpError where the page's policy would not let it ask another origin; a dev server's pages have none."""
+    policy = next((value for name, value in site.config.global_headers if name == "content-security-policy"), "")
+    sources = next((each.split() for each in policy.split(";") if each.split()[:1] == ["connect-src"]), [origin])
+    if site.folder is not None and origin not in sources:
+        raise SetUpError(
+            f"The page in {site.folder} may not ask {origin}: its content-security-policy has {' '.join(sources)}. "
+            f"Build it for that: DIRECT_ORIGIN={origin} npm run build; make mock TOPOLOGY=direct does."
+        )
 
 
 def api_environment(model: Model, backend: Backend) -> dict[str, str]:

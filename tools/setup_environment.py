@@ -231,7 +231,7 @@ def page_state():
         for path in sorted(WEBAPP.rglob("*"))
         if path.is_file() and not {"node_modules", "dist"} & set(path.relative_to(WEBAPP).parts)
     ]
-    return digest(inputs)
+    return digest(inputs) + os.environ.get("DIRECT_ORIGIN", "")
 
 
 # --- small change ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +32,8 @@ def client_for(settings: Settings) -> openai.AsyncOpenAI:
     Raises:
         ApiError: 503 `not_configured`, naming the missing settings.
     """
-    if settings.missing:
-        raise ApiError(503, "not_configured", f"The app is not set up: {', '.join(settings.missing)} is missing.")
+    if missing := settings.missing_for_model:
+        raise ApiError(503, "not_configured", f"The app is not set up: {', '.join(missing)} is missing.")
     timing: dict[str, Any] = {"timeout": settings.timeout_s, "max_retries": 1}
     if not settings.azure_endpoint:
         return openai.AsyncOpenAI(api_key=settings.api_key, base_url=settings.base_url, **timing)
@@ -95,14 +96,14 @@ def _model(asked: object, settings: Settings) -> str:
 
 
 async def complete(
-    client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, *, through_responses: bool = False
+    client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, settings: Settings
 ) -> dict[str, Any]:
     """The whole answer, as a `chat.completion` object.
 
     Raises:
         ApiError: what the model's refusal means to the client.
     """
-    answer = await _ask(client, request, request_id, through_responses=through_responses)
+    answer = await _ask(client, request, request_id, settings)
     if isinstance(answer, Response):
         made = responses.completion(answer)
     elif isinstance(answer, ChatCompletion):
@@ -114,15 +115,15 @@ async def complete(
 
 
 async def open_stream(
-    client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, *, through_responses: bool = False
+    client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, settings: Settings
 ) -> Stream:
     """The stream once the model has begun to answer.
 
     Raises:
         ApiError: what the model's refusal means to the client.
     """
-    stream = await _ask(client, request, request_id, through_responses=through_responses)
-    return Stream(stream.close, responses.chunks(stream) if through_responses else _dumped(stream))
+    stream = await _ask(client, request, request_id, settings)
+    return Stream(stream.close, responses.chunks(stream) if settings.responses else _dumped(stream))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +139,19 @@ async def _dumped(stream: AsyncStream[ChatCompletionChunk]) -> AsyncIterator[dic
         yield chunk.model_dump(mode="json", exclude_unset=True)
 
 
-async def events(stream: Stream, *, include_usage: bool, request_id: str, ping_s: float = 10) -> AsyncIterator[bytes]:
+async def events(
+    stream: Stream, *, include_usage: bool, request_id: str, within_s: float, ping_s: float = 10
+) -> AsyncIterator[bytes]:
     """The stream as server-sent events: the model's chunks, an error in their place where it fails, `[DONE]` always.
 
-    `include_usage` says whether the client asked for the last chunk, the one with usage and no choice. A comment fills
-    every `ping_s` seconds of silence, so that nothing between here and the page takes it for a dead connection.
+    `include_usage` says whether the client asked for the last chunk, the one with usage and no choice. After `within_s`
+    seconds the answer is ended with an error, before somebody on the way breaks it off. A comment fills every `ping_s`
+    seconds of silence, so that nothing between here and the page takes it for a dead connection.
     """
     finished, usage = False, None
     yield b": open\n\n"
     try:
-        async for chunk in _with_pings(stream.chunks, ping_s):
+        async for chunk in _with_pings(stream.chunks, ping_s, within_s):
             if chunk is None:
                 yield b": ping\n\n"
                 continue
@@ -161,6 +165,9 @@ async def events(stream: Stream, *, include_usage: bool, request_id: str, ping_s
     except openai.OpenAIError as error:
         _note("broke off", request_id, why=type(error).__name__)
         yield _event(errors.from_model(error).body())
+    except TimeoutError:
+        _note("broke off", request_id, why="the answer takes too long")
+        yield _event(errors.too_slow().body())
     except ValueError:
         _note("broke off", request_id, why="an event is no JSON")
         yield _event(errors.unavailable().body())
@@ -170,12 +177,21 @@ async def events(stream: Stream, *, include_usage: bool, request_id: str, ping_s
     yield _DONE
 
 
-async def _with_pings(chunks: AsyncIterator[dict[str, Any]], ping_s: float) -> AsyncIterator[dict[str, Any] | None]:
-    """The chunks, and None for every so many seconds without one."""
+async def _with_pings(
+    chunks: AsyncIterator[dict[str, Any]], ping_s: float, within_s: float
+) -> AsyncIterator[dict[str, Any] | None]:
+    """The chunks, and None for every so many seconds without one.
+
+    Raises:
+        TimeoutError: there is more after `within_s` seconds.
+    """
+    over_s = time.monotonic() + within_s
     awaited = asyncio.ensure_future(anext(chunks))
     try:
         while True:
-            await asyncio.wait({awaited}, timeout=ping_s)
+            await asyncio.wait({awaited}, timeout=max(0, min(ping_s, over_s - time.monotonic())))
+            if time.monotonic() >= over_s:
+                raise TimeoutError
             if not awaited.done():
                 yield None
                 continue
@@ -189,15 +205,17 @@ async def _with_pings(chunks: AsyncIterator[dict[str, Any]], ping_s: float) -> A
         awaited.cancel()
 
 
-async def _ask(
-    client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, *, through_responses: bool
-) -> Any:
+async def _ask(client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, settings: Settings) -> Any:
     headers = {"x-request-id": request_id}
     try:
-        if through_responses:
-            stream = bool(request.get("stream"))
-            return await client.responses.create(**responses.asked(request), stream=stream, extra_headers=headers)
-        return await client.chat.completions.create(**request, extra_headers=headers)
+        async with asyncio.timeout(settings.timeout_s):  # the client's own is for one try
+            if settings.responses:
+                stream = bool(request.get("stream"))
+                return await client.responses.create(**responses.asked(request), stream=stream, extra_headers=headers)
+            return await client.chat.completions.create(**request, extra_headers=headers)
+    except TimeoutError as error:
+        _note("refused", request_id, why="no answer in time")
+        raise errors.too_slow() from error
     except ValueError as error:
         _note("refused", request_id, why="the answer is no JSON")
         raise errors.unavailable() from error

@@ -35,7 +35,7 @@ class ApiError(Exception):
 def from_model(error: openai.OpenAIError) -> ApiError:
     """The error to answer with when the model client raised one."""
     if isinstance(error, openai.APITimeoutError):
-        return ApiError(504, "upstream_timeout", "The model took too long to answer.")
+        return too_slow()
     if isinstance(error, openai.APIStatusError):
         return _from_status(error)
     if (
@@ -45,6 +45,11 @@ def from_model(error: openai.OpenAIError) -> ApiError:
     ):
         return ApiError(429, "rate_limit_exceeded", "Too many requests right now.")
     return unavailable()
+
+
+def too_slow() -> ApiError:
+    """The model did not answer, or did not end, in time."""
+    return ApiError(504, "upstream_timeout", "The model took too long to answer.")
 
 
 def unavailable() -> ApiError:

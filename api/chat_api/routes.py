@@ -1,24 +1,74 @@
-"""The HTTP routes."""
+"""The operations: what each answers, whatever style of request the Functions host hands over."""
 
 from __future__ import annotations
 
 import functools
+import json
 import re
+import time
 import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
-import azure.functions as func
 import openai
-from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response, StreamingResponse
 
-from chat_api import completion
+from chat_api import completion, principal, ticket
 from chat_api.errors import ApiError
-from chat_api.principal import HEADER, principal_of, require_role
+from chat_api.principal import Principal, principal_of, require_role
 from chat_api.settings import Settings, load_settings
 
-routes = func.Blueprint()  # type: ignore[no-untyped-call]  # the library's own
-
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+#: A browser shows a page of another origin no other headers.
+_EXPOSED = {"access-control-expose-headers": "x-request-id, retry-after"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as both styles have it; `headers` take a name in any case."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body's JSON.
+
+        Raises:
+            ApiError: 400 `bad_request`.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise ApiError(400, "bad_request", "The body is no JSON.") from error
+
+    @property
+    def id(self) -> str:
+        """The caller's id where it is one, else a new one."""
+        given = self.headers.get("x-request-id", "")
+        return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to answer: a whole body, or one that comes in pieces."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One endpoint's verb. The `name` is the function's, as Azure lists it."""
+
+    name: str
+    route: str
+    method: str
+    answer: Callable[[Request], Awaitable[Reply]]
 
 
 @functools.cache
@@ -33,81 +83,130 @@ def client() -> openai.AsyncOpenAI:
     return completion.client_for(settings())
 
 
-@routes.route(route="chat/completions", methods=["POST"])
-async def chat_completions(req: Request) -> Response:
-    """A chat completion, streamed or whole, in OpenAI's shape; errors too."""
-    request_id = _request_id(req)
-    headers = {"x-request-id": request_id, "cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+async def answer(operation: Operation, request: Request) -> Reply:
+    """The operation's reply, or the error that it ended with."""
     try:
-        require_role(principal_of(req.headers.get(HEADER)), settings().required_role)
-        body = await _json(req)
+        if settings().topology == "direct" and not operation.name.startswith(("chat_completions", "health")):
+            raise ApiError(401, "unauthorized", "Ask the site; only its questions to the model come here.")
+        return await operation.answer(request)
+    except ApiError as error:
+        return _refusal(error)
+
+
+async def chat_completions(request: Request) -> Reply:
+    """A chat completion, streamed or whole, in OpenAI's shape; errors too."""
+    request_id, begun_s = request.id, time.monotonic()
+    headers = {"x-request-id": request_id, "cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+    headers |= _EXPOSED if settings().topology == "direct" else {}
+    try:
+        require_role(_asker(request), settings().required_role)
+        body = request.json()
         asked = completion.upstream_request(body, settings())
         if not asked.get("stream"):
-            answer = await completion.complete(client(), asked, request_id, through_responses=settings().responses)
-            return JSONResponse(answer, headers=headers)
-        stream = await completion.open_stream(client(), asked, request_id, through_responses=settings().responses)
+            whole = await completion.complete(client(), asked, request_id, settings())
+            return _json(whole, headers=headers)
+        stream = await completion.open_stream(client(), asked, request_id, settings())
     except ApiError as error:
-        if error.retry_after_s is not None:
-            headers["retry-after"] = str(error.retry_after_s)
-        return JSONResponse(error.body(), error.status, headers=headers)
+        return _refusal(error, headers)
     include_usage = (body.get("stream_options") or {}).get("include_usage") is True
-    events = completion.events(stream, include_usage=include_usage, request_id=request_id)
-    return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+    left_s = settings().answer_s - (time.monotonic() - begun_s)
+    events = completion.events(stream, include_usage=include_usage, request_id=request_id, within_s=left_s)
+    return Reply(200, events, headers, "text/event-stream")
 
 
-@routes.route(route="config", methods=["GET"])
-async def config(req: Request) -> Response:
+async def chat_ticket(request: Request) -> Reply:
+    """A ticket for the question whose body has this SHA-256, and where to ask it."""
+    who = require_role(principal_of(request.headers.get(principal.HEADER)), settings().required_role)
+    if not settings().direct_url or "TICKET_KEY" in settings().missing:
+        raise ApiError(503, "not_configured", "This app gives no tickets: DIRECT_URL or TICKET_KEY is missing.")
+    body = request.json()
+    sha256 = body.get("sha256") if isinstance(body, dict) else None
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise ApiError(400, "bad_request", "sha256 must be the SHA-256 of the request's body, as 64 hex digits.")
+    made = ticket.Ticket(who, _site_of(request), sha256, time.time() + ticket.LIFETIME_S)
+    url = f"{settings().direct_url}/api/chat/completions"
+    given = {"ticket": made.text(settings().ticket_key), "url": url, "expires_in": ticket.LIFETIME_S}
+    return _json(given, headers={"x-request-id": request.id, "cache-control": "no-store"})
+
+
+async def config(_request: Request) -> Reply:
     """What the page offers: models, limits, how answers arrive, and what to ask first."""
-    del req
     limits = {"messages": completion.MAX_MESSAGES, "seconds": settings().timeout_s}
-    offered = {"models": settings().models, "limits": limits, "delivery": "streamed"}
-    return JSONResponse({**offered, "suggestions": settings().suggestions})
+    offered = {"models": settings().models, "limits": limits, "delivery": settings().delivery}
+    return _json({**offered, "suggestions": settings().suggestions})
 
 
-@routes.route(route="me", methods=["GET"])
-async def me(req: Request) -> Response:
+async def me(request: Request) -> Reply:
     """Who asks, as the API sees it, and whether that one may use it."""
-    try:
-        principal = require_role(principal_of(req.headers.get(HEADER)), "")
-    except ApiError as error:
-        return JSONResponse(error.body(), error.status)
+    who = require_role(principal_of(request.headers.get(principal.HEADER)), "")
     role = settings().required_role
-    shown = {"userId": principal.user_id, "userDetails": principal.user_details, "userRoles": sorted(principal.roles)}
-    return JSONResponse({**shown, "allowed": not role or role in principal.roles})
+    shown = {"userId": who.user_id, "userDetails": who.user_details, "userRoles": sorted(who.roles)}
+    return _json({**shown, "allowed": not role or role in who.roles})
 
 
-@routes.route(route="roles", methods=["POST"])
-async def roles(req: Request) -> Response:
+async def roles(request: Request) -> Reply:
     """The roles somebody has who signs in: `rolesSource` of the site, which alone asks it, at sign-in.
 
     Source: Static Web Apps' documentation of function-based roles: who it is goes in, `{"roles": [...]}` comes out.
     """
-    try:
-        body = await _json(req)
-    except ApiError as error:
-        return JSONResponse(error.body(), error.status)
+    body = request.json()
     address = str(body.get("userDetails", "") if isinstance(body, dict) else "").lower()
     known = {address, "@" + address.partition("@")[2]} & settings().invited
-    return JSONResponse({"roles": [settings().required_role] if known and settings().required_role else []})
+    return _json({"roles": [settings().required_role] if known and settings().required_role else []})
 
 
-@routes.route(route="health", methods=["GET"])
-async def health(req: Request) -> Response:
-    """Whether the app can ask a model, and which settings are missing; `?live` asks only whether it runs."""
-    missing = () if "live" in req.query_params else settings().missing
-    return JSONResponse(
-        {"status": "not configured" if missing else "ok", "missing": list(missing)}, 503 if missing else 200
-    )
+async def health(request: Request) -> Reply:
+    """Whether the app can do its part, and which settings are missing; `?live` asks only whether it runs."""
+    missing = () if "live" in request.query else settings().missing
+    return _json({"status": "not configured" if missing else "ok", "missing": list(missing)}, 503 if missing else 200)
 
 
-async def _json(req: Request) -> Any:
-    try:
-        return await req.json()
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, "bad_request", "The body is no JSON.") from error
+OPERATIONS = (
+    Operation("chat_completions", "chat/completions", "POST", chat_completions),
+    Operation("chat_ticket", "chat/ticket", "POST", chat_ticket),
+    Operation("config", "config", "GET", config),
+    Operation("health", "health", "GET", health),
+    Operation("me", "me", "GET", me),
+    Operation("roles", "roles", "POST", roles),
+)
 
 
-def _request_id(req: Request) -> str:
-    """The caller's id where it is one, else a new one."""
-    given = req.headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+def _asker(request: Request) -> Principal | None:
+    """Who asks: whom the gate says, or, where there is none before us, whoever a ticket is for.
+
+    Raises:
+        ApiError: 401 `ticket_refused`; 503 `not_configured` without a key to check one with.
+    """
+    if settings().topology != "direct":
+        return principal_of(request.headers.get(principal.HEADER))
+    if "TICKET_KEY" in settings().missing:
+        raise ApiError(503, "not_configured", "The app is not set up: TICKET_KEY is missing.")
+    shown = ticket.read_ticket(request.headers.get(ticket.HEADER, ""), settings().ticket_key)
+    origin = request.headers.get("origin", "")
+    if why := shown.refusal(request.body, origin=origin, now_s=time.time()):
+        raise ticket.refused(why)
+    return shown.principal
+
+
+def _site_of(request: Request) -> str:
+    """The origin of the site that somebody is using: what the browser says, where the gate says nothing else.
+
+    Raises:
+        ApiError: 403 `forbidden` for a page of another site, 400 `bad_request` where nobody says.
+    """
+    browser, gate = request.headers.get("origin", ""), urlsplit(request.headers.get("x-ms-original-url", ""))
+    site = f"{gate.scheme}://{gate.netloc}" if gate.netloc else ""
+    if browser and site and browser != site:
+        raise ApiError(403, "forbidden", "Tickets are for the site's own pages.")
+    if not (browser or site):
+        raise ApiError(400, "bad_request", "An Origin header is needed.")
+    return browser or site
+
+
+def _json(body: object, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Reply:
+    return Reply(status, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), headers or {})
+
+
+def _refusal(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:
+    wait = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    return _json(error.body(), error.status, headers={**(headers or {}), **wait})

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
+TOPOLOGIES = ("managed", "linked", "direct")
+#: Short keys can be guessed. Source: RFC 2104, section 3: no fewer bytes than the hash has.
+_KEY_CHARACTERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,10 @@ class Settings:
     `api_version` empty is Azure's `/openai/v1`. `identity` asks Azure with the app's managed identity in place of a key.
     `responses` asks the model through the Responses API. `required_role` empty lets everybody signed in ask; `invited`
     are the addresses, and `@domains`, that the roles function gives that role.
+
+    `topology` is how this app is reached: as managed functions or a linked back end behind the gate, or directly, past it,
+    with tickets. `direct_url` is, behind the gate, the origin of the app that streams directly; that one asks the model
+    then, and this one mints the tickets. `ticket_key` is what both apps share.
     """
 
     azure_endpoint: str = ""
@@ -31,11 +39,34 @@ class Settings:
     required_role: str = "invited"
     invited: frozenset[str] = frozenset()
     suggestions: tuple[str, ...] = ()
-    # Static Web Apps cuts a request after 45 seconds; one try and its answer's beginning stay below.
+    topology: str = "linked"
+    direct_url: str = ""
+    ticket_key: str = ""
+    #: Until the model begins to answer, a retry included.
     timeout_s: float = 40
 
     @property
+    def answer_s(self) -> float:
+        """How long an answer may take in all: the gate cuts a request after 45 seconds, Azure's front ends one after 230."""
+        return 220 if self.topology == "direct" else 43
+
+    @property
+    def delivery(self) -> str:
+        """How an answer reaches the page."""
+        return "direct" if self.direct_url else "buffered" if self.topology == "managed" else "streamed"
+
+    @property
     def missing(self) -> tuple[str, ...]:
+        """The environment variables without which this app cannot do its part."""
+        tickets = bool(self.direct_url) or self.topology == "direct"
+        return (
+            *(() if self.direct_url else self.missing_for_model),
+            *(("TICKET_KEY",) if tickets and len(self.ticket_key) < _KEY_CHARACTERS else ()),
+            *(("TOPOLOGY",) if self.topology not in TOPOLOGIES else ()),
+        )
+
+    @property
+    def missing_for_model(self) -> tuple[str, ...]:
         """The environment variables without which no model can be asked."""
         prefix, model = (
             ("AZURE_OPENAI", "AZURE_OPENAI_DEPLOYMENT") if self.azure_endpoint else ("OPENAI", "OPENAI_MODEL")
@@ -61,7 +92,15 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         required_role=environment.get("REQUIRED_ROLE", "invited"),
         invited=frozenset(each.lower() for each in _listed(environment.get("INVITED", ""))),
         suggestions=_listed(environment.get("SUGGESTIONS", ""), "|"),
+        topology=environment.get("TOPOLOGY") or _usual_topology(),
+        direct_url=environment.get("DIRECT_URL", "").rstrip("/"),
+        ticket_key=environment.get("TICKET_KEY", ""),
     )
+
+
+def _usual_topology() -> str:
+    """Managed functions run Python 3.11 at most, and need the classic request style; a linked app is newer."""
+    return "managed" if sys.version_info < (3, 13) else "linked"
 
 
 def _listed(text: str, between: str = ",") -> tuple[str, ...]:

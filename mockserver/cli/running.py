@@ -21,7 +21,17 @@ from mockserver.functions.workers import WorkerKind
 from mockserver.gate import Delivery
 from mockserver.journal import Entry, Place
 from mockserver.library import SHIPPED
-from mockserver.rehearsal import Functions, Model, ModelOptions, Rehearsal, SetUpError, SiteOptions, state_folder
+from mockserver.rehearsal import (
+    ApiOptions,
+    Functions,
+    Model,
+    ModelOptions,
+    Rehearsal,
+    SetUpError,
+    SiteOptions,
+    Topology,
+    state_folder,
+)
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss
 from mockserver.swa.personas import SHIPPED as SHIPPED_PERSONAS
@@ -110,20 +120,37 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--site-port", type=_PORT, default=4280, show_default=True)
 @click.option("--model-port", type=_PORT, default=4281, show_default=True)
 @click.option("--functions-port", type=_PORT, default=7071, show_default=True)
+@click.option("--direct-port", type=_PORT, default=7072, show_default=True, help="With --topology direct.")
+@click.option(
+    "--topology",
+    type=click.Choice([each.value for each in Topology]),
+    default=Topology.LINKED.value,
+    show_default=True,
+    help="How the API is reached: managed functions, which do not stream; a linked back end; directly, with tickets.",
+)
+@click.option(
+    "--instances",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="How many processes of the API stand behind the gate.",
+)
 def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
     """Start the whole app; the last line says where it is."""
     backend = Backend(options["backend"])
 
     def report_model(entry: Entry) -> None:
         _report_miss(entry)
-        if not endpoint.simulation.journal.joined(entry).only(place=Place.SITE):
+        through_gate = endpoint.simulation.journal.joined(entry).only(place=Place.SITE)
+        if not through_gate or options["topology"] == Topology.DIRECT:
             _say(console.model_line(entry))
 
     with explained(), stoppable() as stopped:
         endpoint = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
-        functions = Functions(
-            endpoint, api, backend=backend, port=options["functions_port"], stopped=stopped, reload=True
-        )
+        topology = Topology(options["topology"])
+        ports = {"port": options["functions_port"], "direct_port": options["direct_port"]}
+        served = ApiOptions(api, backend, topology, **ports, instances=options["instances"], reload=True)
+        functions = Functions(endpoint, served, stopped=stopped)
         site = SiteOptions(webapp, load_personas(personas), options["site_port"], Delivery(options["delivery"]))
         rehearsal = Rehearsal(endpoint, functions, site, report=_report_visit)
         with endpoint, functions, rehearsal, _token_file(endpoint) as token_file:
@@ -135,7 +162,9 @@ def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
                 f"model      {endpoint.url}/v1 and /openai   {len(answers)} answers; on a miss: {options['on_miss']}{_laid_over(endpoint)}"
             )
             _say(f"control    {endpoint.url}/__admin   token in {token_file}")
-            _say(f"functions  {rehearsal.api_url}   {api}, set up for {backend}")
+            _say(f"functions  {', '.join(functions.urls)}   {api}, {topology}, set up for {backend}")
+            if functions.direct_url:
+                _say(f"direct     {functions.direct_url}   the model's answers, past the gate, with the site's tickets")
             _say(f"site       {webapp}   sign in as {', '.join(rehearsal.site.personas)}")
             click.echo(rehearsal.url)
             _wait(stopped, lambda: functions.failed)
@@ -187,6 +216,9 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
 @click.option(
     "--key", metavar="KEY", help="What opens functions that are not anonymous. Default: nothing is asked for."
 )
+@click.option(
+    "--cors", "origins", multiple=True, metavar="ORIGIN", help="A site whose pages may ask it; may be repeated."
+)
 @click.option("--reload", is_flag=True, help="Start anew whenever a file of the app changes.")
 @click.option("--stop-on-eof", is_flag=True, hidden=True, help="End when standard input does, and tell of every call.")
 def functions(app: Path, port: int, **options: Any) -> None:
@@ -214,7 +246,7 @@ def functions(app: Path, port: int, **options: Any) -> None:
             if not stopped.is_set():
                 start_anew(port)
             return
-        host = FunctionsHost(worker, key=options["key"], origins=opened.origins, report=report)
+        host = FunctionsHost(worker, key=options["key"], origins=opened.origins | {*options["origins"]}, report=report)
         servers = Servers((host, socket), at_end=worker.close)
         servers.start()
         _say(f"functions  {len(worker.functions)} on {which}")

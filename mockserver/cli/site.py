@@ -102,7 +102,7 @@ def site(**options: Any) -> None:
             personas=load_personas(options["personas"]),
             sessions=Sessions(session_key(state_folder()), clock),
             clock=clock,
-            api_url=options["api_url"],
+            api_urls=(options["api_url"],) if options["api_url"] else (),
             config=options["config"],
         )
         port = bind(4280 if options["port"] is None else options["port"], "the site")

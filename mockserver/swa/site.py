@@ -23,16 +23,21 @@ _PLATFORM_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJtb2NrIn0.made-up-by-the-mock"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A Static Web App. `folder` is absolute, None where its files are a dev server's, at `app_url`; `api_url` is None for
-    one without an API."""
+    """A Static Web App. `folder` is absolute, None where its files are a dev server's, at `app_url`; `api_urls` are
+    the instances of its API, none for one without."""
 
     folder: Path | None
     config: Config
     personas: dict[str, Persona]
     sessions: Sessions
     clock: Clock
-    api_url: str | None = None
+    api_urls: tuple[str, ...] = ()
     app_url: str | None = None
+
+    @property
+    def api_url(self) -> str | None:
+        """Where its API answers; None for one without."""
+        return next(iter(self.api_urls), None)
 
     @property
     def traps(self) -> tuple[str, ...]:
@@ -107,7 +112,7 @@ def load_site(
     personas: dict[str, Persona],
     sessions: Sessions,
     clock: Clock,
-    api_url: str | None,
+    api_urls: tuple[str, ...],
     config: Path | None = None,
 ) -> Site:
     """The site in a folder of built files, or before a dev server where `app` is a URL. Its configuration is `config`, or
@@ -128,4 +133,4 @@ def load_site(
         (place / FILE_NAME for place in places if (place / FILE_NAME).is_file()), places[0] / FILE_NAME
     )
     folder, app_url = (app.resolve(), None) if isinstance(app, Path) else (None, app.rstrip("/"))
-    return Site(folder, load_config(found), personas, sessions, clock, api_url, app_url)
+    return Site(folder, load_config(found), personas, sessions, clock, api_urls, app_url)

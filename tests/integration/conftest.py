@@ -13,7 +13,7 @@ from mockserver.apps import control
 from mockserver.apps import model as model_app
 from mockserver.front import ModelFront
 from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Functions, Model, Rehearsal, SiteOptions
+from mockserver.rehearsal import ApiOptions, Functions, Model, Rehearsal, SiteOptions
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import Simulation
 from mockserver.swa.personas import load_personas
@@ -62,7 +62,7 @@ def serve_front() -> Iterator[Serve]:
 def azure_rehearsal(mock_model: Model) -> Iterator[Rehearsal]:
     site = SiteOptions(ROOT / "webapp" / "dist", load_personas())
     with (
-        Functions(mock_model, ROOT / "api", backend=Backend.AZURE) as functions,
+        Functions(mock_model, ApiOptions(ROOT / "api", Backend.AZURE)) as functions,
         Rehearsal(mock_model, functions, site) as rehearsal,
     ):
         yield rehearsal

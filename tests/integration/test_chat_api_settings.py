@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from chat_api import completion
+from chat_api.errors import ApiError
+from chat_api.settings import Settings
+from pytest_httpserver import HTTPServer
 
 from contracts.chat_api import problems
 from contracts.operations import Backend
@@ -109,3 +114,16 @@ def test_a_line_of_the_log_has_the_request_and_its_tokens_and_no_content(
     assert '"request_id": "' in said
     assert "secret" not in said
     assert "Hello" not in said
+
+
+def test_an_answer_that_does_not_begin_is_given_up_retries_and_all(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v1/chat/completions").respond_with_data(status=500, headers={"retry-after": "30"})
+    settings = Settings(api_key="k", base_url=httpserver.url_for("/v1"), models=("m",), timeout_s=0.3)
+
+    async def asked() -> None:
+        async with completion.client_for(settings) as client:
+            await completion.complete(client, {"model": "m", "messages": []}, "r", settings)
+
+    with pytest.raises(ApiError) as raised:
+        asyncio.run(asked())
+    assert (raised.value.status, raised.value.code, len(httpserver.log)) == (504, "upstream_timeout", 1)

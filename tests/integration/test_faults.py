@@ -135,10 +135,10 @@ async def answered(url: str) -> str:
     body = {"messages": [{"role": "user", "content": "x"}], "stream": True}
     async with completion.client_for(settings) as client:
         try:
-            stream = await completion.open_stream(client, completion.upstream_request(body, settings), "r")
+            stream = await completion.open_stream(client, completion.upstream_request(body, settings), "r", settings)
         except ApiError as error:
             return f"{error.status} {error.code}"
-        events = completion.events(stream, include_usage=False, request_id="r")
+        events = completion.events(stream, include_usage=False, request_id="r", within_s=60)
         said = b"".join([each async for each in events]).decode()
     if found := re.search(r'"error":.*"code":"(\w+)"', said):
         return f"200, then {found[1]}"

@@ -101,7 +101,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(CONFIG))
     clock = SystemClock()
     options = {"personas": load_personas(), "sessions": Sessions("key", clock), "clock": clock}
-    site = load_site(tmp_path, **options, api_url="http://127.0.0.1:1")  # type: ignore[arg-type]  # the options above
+    site = load_site(tmp_path, **options, api_urls=("http://127.0.0.1:1",))  # type: ignore[arg-type]  # the options above
     front = SiteFront(create_app(site), site)
     sock = bind(0, "the test")
     servers = Servers((front, sock), at_end=front.close)

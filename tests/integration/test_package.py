@@ -26,7 +26,14 @@ def test_the_app_is_packed_without_what_is_not_deployed_and_loads_with_and_witho
     names = zipfile.ZipFile(made).namelist()
     assert {"function_app.py", "host.json", "requirements.txt", "chat_api/routes.py"} <= set(names)
     assert not [name for name in names if "pycache" in name or "local.settings" in name]
-    assert package.verified(made, sys.executable) == ["chat_completions", "config", "health", "me", "roles"]
+    assert package.verified(made, sys.executable) == [
+        "chat_completions",
+        "chat_ticket",
+        "config",
+        "health",
+        "me",
+        "roles",
+    ]
 
 
 @pytest.mark.parametrize(

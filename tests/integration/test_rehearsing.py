@@ -13,7 +13,7 @@ import pytest
 
 from mockserver.library import SHIPPED
 from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Functions, Model, ModelOptions, Rehearsal, SiteOptions
+from mockserver.rehearsal import ApiOptions, Functions, Model, ModelOptions, Rehearsal, SiteOptions
 from mockserver.scenarios import ScenarioError
 from mockserver.stub import parse_stub
 from mockserver.swa.personas import load_personas
@@ -94,7 +94,7 @@ dora: {roles: [invited], scenario: server-error}
 def test_two_people_meet_different_scenarios_at_the_same_time(tmp_path: Path) -> None:
     (tmp_path / "personas.yaml").write_text(PERSONAS)
     model = Model(ModelOptions((SHIPPED,)))
-    functions = Functions(model, ROOT / "api")
+    functions = Functions(model, ApiOptions(ROOT / "api"))
     site = SiteOptions(ROOT / "webapp" / "dist", load_personas(tmp_path / "personas.yaml"))
     with model, functions, Rehearsal(model, functions, site) as rehearsal:
 
@@ -121,4 +121,4 @@ def test_a_personas_scenario_that_is_not_there_is_said(tmp_path: Path) -> None:
     (tmp_path / "personas.yaml").write_text("dora: {scenario: server-eror}")
     personas, model = load_personas(tmp_path / "personas.yaml"), Model(ModelOptions((SHIPPED,)))
     with pytest.raises(ScenarioError, match="did you mean server-error"):
-        Rehearsal(model, Functions(model, ROOT / "api"), SiteOptions(ROOT / "webapp" / "dist", personas))
+        Rehearsal(model, Functions(model, ApiOptions(ROOT / "api")), SiteOptions(ROOT / "webapp" / "dist", personas))

@@ -26,7 +26,7 @@ def before(tmp_path: Path, api_url: str) -> FlaskClient:
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(ROLES))
     clock = SystemClock()
     sessions = Sessions("key", clock)
-    site = load_site(tmp_path, personas=load_personas(), sessions=sessions, clock=clock, api_url=api_url)
+    site = load_site(tmp_path, personas=load_personas(), sessions=sessions, clock=clock, api_urls=(api_url,))
     return create_app(site).test_client()
 
 

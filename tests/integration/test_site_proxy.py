@@ -8,6 +8,7 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,13 @@ SESSIONS = Sessions("key", SystemClock())
 def site(request: pytest.FixtureRequest, tmp_path: Path, httpserver: HTTPServer) -> Site:
     (tmp_path / "index.html").write_text("<h1>Start</h1>")
     api_url = getattr(request, "param", httpserver.url_for("").rstrip("/"))
-    return load_site(tmp_path, personas=load_personas(), sessions=SESSIONS, clock=SystemClock(), api_url=api_url)
+    return load_site(
+        tmp_path,
+        personas=load_personas(),
+        sessions=SESSIONS,
+        clock=SystemClock(),
+        api_urls=(api_url,) if api_url else (),
+    )
 
 
 @pytest.fixture(params=["front", "flask"])
@@ -165,6 +172,14 @@ def test_an_answer_without_a_body_keeps_its_headers(site: Site, httpserver: HTTP
         assert httpx2.request(method, f"{url}/api/none", trust_env=False).status_code == 204
 
 
+def test_instances_of_an_api_are_asked_in_turn(site: Site, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/who").respond_with_data("one")
+    with HTTPServer() as other, ExitStack() as stack:
+        other.expect_request("/api/who").respond_with_data("other")
+        url = served(replace(site, api_urls=(*site.api_urls, other.url_for("").rstrip("/"))), stack)
+        assert [httpx2.get(f"{url}/api/who").text for _ in range(4)] == ["one", "other"] * 2
+
+
 def test_a_web_socket_to_the_api_is_refused_and_the_api_not_asked(site: Site, httpserver: HTTPServer) -> None:
     with ExitStack() as stack:
         url = served(site, stack)
@@ -233,7 +248,7 @@ def developed(tmp_path: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         app = f"http://localhost:{server.server_address[1]}"
         options = {"personas": load_personas(), "sessions": SESSIONS, "clock": SystemClock()}
-        site = load_site(app, **options, api_url=None, config=tmp_path)  # type: ignore[arg-type]  # the options above
+        site = load_site(app, **options, api_urls=(), config=tmp_path)  # type: ignore[arg-type]  # the options above
         with ExitStack() as stack:
             yield served(site, stack)
         server.shutdown()

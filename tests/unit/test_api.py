@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx2
 import openai
@@ -215,7 +216,7 @@ def test_silence_is_filled_and_the_stream_closed_whatever_happens() -> None:
 
     async def told(stop_after: int | None = None) -> list[bytes]:
         stream = completion.Stream(close, slow([(0, {"choices": [{"index": 0}]}), (0.05, last)]))
-        said = completion.events(stream, include_usage=False, request_id="r", ping_s=0.02)
+        said = completion.events(stream, include_usage=False, request_id="r", within_s=60, ping_s=0.02)
         found = []
         async for each in said:
             found.append(each)
@@ -230,3 +231,40 @@ def test_silence_is_filled_and_the_stream_closed_whatever_happens() -> None:
     assert whole[-1] == b"data: [DONE]\n\n"
     asyncio.run(told(stop_after=2))
     assert closed == [True, True]
+
+
+def test_an_answer_that_takes_too_long_is_ended_before_the_gate_cuts_it() -> None:
+    closed: list[bool] = []
+
+    async def close() -> None:
+        closed.append(True)
+
+    async def told() -> list[bytes]:
+        stream = completion.Stream(close, slow([(0, {"choices": [{"index": 0}]}), (60, {"choices": []})]))
+        return [each async for each in completion.events(stream, include_usage=False, request_id="r", within_s=0.02)]
+
+    said = asyncio.run(told())
+    assert [b"upstream_timeout" in each for each in said] == [False, False, True, False]
+    assert (said[-1], closed) == (b"data: [DONE]\n\n", [True])
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({"DIRECT_URL": "https://f.example"}, ("TICKET_KEY",)),
+        ({"DIRECT_URL": "https://f.example", "TICKET_KEY": "short"}, ("TICKET_KEY",)),
+        ({"DIRECT_URL": "https://f.example", "TICKET_KEY": "k" * 32}, ()),
+        ({"TOPOLOGY": "direct", "OPENAI_API_KEY": "k", "OPENAI_MODEL": "m"}, ("TICKET_KEY",)),
+        ({"TOPOLOGY": "linkd", "OPENAI_API_KEY": "k", "OPENAI_MODEL": "m"}, ("TOPOLOGY",)),
+    ],
+)
+def test_a_topology_says_what_it_needs(environment: dict[str, str], missing: tuple[str, ...]) -> None:
+    assert load_settings(environment).missing == missing
+
+
+def test_the_adapters_stay_thin() -> None:
+    folder = Path(completion.__file__).parent
+    assert {name: len((folder / name).read_text().splitlines()) <= 60 for name in ("streaming.py", "classic.py")} == {
+        "streaming.py": True,
+        "classic.py": True,
+    }

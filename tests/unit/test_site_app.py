@@ -35,7 +35,7 @@ def site(tmp_path: Path, clock: FakeClock) -> Site:
     (tmp_path / "index.html").write_text("<h1>Start</h1>")
     (tmp_path / "grüße.html").write_text("<h1>Grüße</h1>")
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(config))
-    return load_site(tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_url=None)
+    return load_site(tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_urls=())
 
 
 @pytest.fixture
@@ -330,7 +330,7 @@ def test_the_mocks_own_page_shows_the_session_and_decides_about_any_path(client:
 def with_config(tmp_path: Path, clock: FakeClock, config: dict[str, Any]) -> FlaskClient:
     (tmp_path / "index.html").write_text("<h1>Start</h1>")
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(config))
-    site = load_site(tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_url=None)
+    site = load_site(tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_urls=())
     return create_app(site).test_client()
 
 
