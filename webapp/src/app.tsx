@@ -1,6 +1,7 @@
 /** The chat: conversation, composer, and the one answer that may be under way. */
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
 import { complete, isAbort, Problem } from './completion';
+import { config, useConfig } from './config';
 import { context, reduce, type Turn } from './conversation';
 import { Markdown } from './markdown';
 import * as texts from './texts';
@@ -38,7 +39,7 @@ export function App() {
       dispatch(end);
     };
     try {
-      for await (const progress of complete(context(asked), abort.signal)) {
+      for await (const progress of complete({ messages: context(asked), delivery: (await config).delivery }, abort.signal)) {
         if ('finish' in progress) dispatch({ type: 'finish', reason: progress.finish });
         else text += progress.text;
         frame ||= requestAnimationFrame(draw);
@@ -148,11 +149,12 @@ function Conversation({ turns, onAsk, onRetry }: { turns: Turn[]; onAsk: (questi
 }
 
 function Welcome({ onAsk }: { onAsk: (question: string) => void }) {
+  const { suggestions } = useConfig();
   return (
     <section class="welcome" aria-labelledby="greeting">
       <h2 id="greeting">{texts.GREETING}</h2>
       <ul>
-        {texts.SUGGESTIONS.map((question) => (
+        {(suggestions.length ? suggestions : texts.SUGGESTIONS).map((question) => (
           <li key={question}>
             <button type="button" aria-label={`Ask: ${question}`} onClick={() => onAsk(question)}>
               {question}

@@ -20,10 +20,20 @@ export class Problem extends Error {
 /** What the model wrote next, or why it stopped. */
 export type Progress = { text: string } | { finish: string };
 
+/** What to ask, of which model, and how answers reach the page: through the site, or straight from where a ticket leads. */
+export interface Question {
+  messages: Message[];
+  model?: string;
+  delivery: 'streamed' | 'buffered' | 'direct';
+}
+
 /** The answer as it comes. Throws a Problem, or an AbortError after `signal`. */
-export async function* complete(messages: Message[], signal: AbortSignal): AsyncGenerator<Progress> {
+export async function* complete(question: Question, signal: AbortSignal): AsyncGenerator<Progress> {
   const requestId = crypto.randomUUID();
-  const response = await post(messages, requestId, signal);
+  const { messages, model, delivery } = question;
+  const body = JSON.stringify({ messages, model, stream: true, stream_options: { include_usage: true } });
+  const { url, headers } = delivery === 'direct' ? await ticket(body, requestId, signal) : COMPLETIONS;
+  const response = await post(url, body, { accept: 'text/event-stream', ...headers }, requestId, signal);
   if (isJson(response)) {
     const choice = (await json(response))?.choices?.[0];
     if (!choice?.message) throw new Problem('interrupted', requestId);
@@ -42,20 +52,44 @@ export async function* complete(messages: Message[], signal: AbortSignal): Async
   if (!finished) throw new Problem('interrupted', requestId);
 }
 
-async function post(messages: Message[], requestId: string, signal: AbortSignal): Promise<Response> {
+interface Target {
+  url: string;
+  headers: Record<string, string>;
+}
+
+const COMPLETIONS: Target = { url: '/api/chat/completions', headers: {} };
+
+/** Where this one question may be asked directly, and the ticket that opens it. */
+async function ticket(body: string, requestId: string, signal: AbortSignal): Promise<Target> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(body));
+  const sha256 = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const response = await post('/api/chat/ticket', JSON.stringify({ sha256 }), {}, requestId, signal);
+  const given = isJson(response) ? await json(response) : null;
+  if (!given?.ticket) throw new Problem('signed_out', requestId);
+  return { url: given.url, headers: { 'x-chat-ticket': given.ticket } };
+}
+
+async function post(
+  url: string,
+  body: string,
+  headers: Record<string, string>,
+  requestId: string,
+  signal: AbortSignal,
+): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch('/api/chat/completions', {
+    response = await fetch(url, {
       method: 'POST',
       redirect: 'manual', // an expired session is a redirect to the sign-in page, not an answer
-      headers: { 'content-type': 'application/json', accept: 'text/event-stream', 'x-request-id': requestId },
-      body: JSON.stringify({ messages, stream: true, stream_options: { include_usage: true } }),
+      headers: { 'content-type': 'application/json', 'x-request-id': requestId, ...headers },
+      body,
       signal,
     });
   } catch (error) {
     throw isAbort(error) ? error : new Problem('network', requestId);
   }
-  if (response.type === 'opaqueredirect' || response.status === 401) throw new Problem('signed_out', requestId);
+  const here = url.startsWith('/'); // an app elsewhere knows nothing of the session
+  if (response.type === 'opaqueredirect' || (here && response.status === 401)) throw new Problem('signed_out', requestId);
   if (response.ok) return response;
   const error = isJson(response) ? (await json(response))?.error : null;
   const retryAfter = Number(response.headers.get('retry-after'));

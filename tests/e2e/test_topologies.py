@@ -1,0 +1,60 @@
+"""The page in front of each topology, built as it is deployed for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mockserver.pytest_plugin import MockServer
+from mockserver.rehearsal import ApiOptions, Functions, Rehearsal, SiteOptions, Topology
+from mockserver.server import bind
+from mockserver.swa.personas import load_personas
+from tests.e2e.chat_page import ChatPage
+
+ROOT = Path(__file__).parents[2]
+
+
+def built_for(origin: str, folder: Path) -> Path:
+    """The page, its policy opened for one more origin."""
+    npx = shutil.which("npx") or "npx"
+    command = [npx, "vite", "build", "--outDir", str(folder), "--logLevel", "error"]
+    subprocess.run(command, cwd=ROOT / "webapp", env={**os.environ, "DIRECT_ORIGIN": origin}, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("topology", list(Topology))
+def test_the_page_works_in_every_topology(
+    topology: Topology, mock_server: MockServer, new_context: Callable[..., Any], tmp_path: Path
+) -> None:
+    with bind(0, "the direct app") as probe:
+        port: int = probe.getsockname()[1]
+    dist = ROOT / "webapp" / "dist"
+    if topology is Topology.DIRECT:
+        dist = built_for(f"http://127.0.0.1:{port}", tmp_path / "dist")
+    functions = Functions(mock_server.model, ApiOptions(ROOT / "api", topology=topology, direct_port=port))
+    rehearsal = Rehearsal(mock_server.model, functions, SiteOptions(dist, load_personas()))
+    mock_server.say("Lighthouses are **tall**.")
+    with functions, rehearsal:
+        context = new_context(base_url=rehearsal.url)
+        context.add_cookies(
+            [{"name": n, "value": v, "url": rehearsal.url} for n, v in rehearsal.cookie("alice").items()]
+        )
+        page: Page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto("/")
+        chat = ChatPage(page)
+        with page.expect_request("**/api/chat/completions") as asked:
+            chat.ask("Tell me about lighthouses")
+        expect(chat.answer).to_have_attribute("data-state", "done")
+        expect(chat.answer).to_contain_text("Lighthouses are tall.")
+        assert asked.value.url.startswith(functions.direct_url or rehearsal.url)
+        assert complaints == []
+    assert [entry.end for entry in mock_server.journal] == ["eof"]
