@@ -23,6 +23,7 @@ from mockserver.swa.site import Site
 
 #: Source: Static Web Apps API constraints: "maximum request duration of 45 seconds", managed and linked alike.
 API_LIMIT_S = 45.0
+_LOOKED_S = 0.5  # how often a debugger's pause is looked for
 #: How much of an API's answer the journal keeps.
 _TAPED_BYTES = 256 << 10
 #: What Static Web Apps passes on as it comes. Source: Microsoft in static-web-apps#1180, 2024-09-06 and 2025-02-07.
@@ -62,13 +63,15 @@ class SiteFront(Front):
         journal: Journal | None = None,
         report: Callable[[Entry], None] = lambda _entry: None,
         asking: Asking = lambda _request, _principal: ("", NOTHING),
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Every visit goes into the journal and is then reported.
+        """Every visit goes into the journal and is then reported. While the API is `paused`, its time does not run.
 
         `asking` may raise ScopeError for a request that cannot be attributed: it is refused, and says so.
         """
         super().__init__(flask)
-        self._site, self._delivery, self._report, self._asking = site, delivery, report, asking
+        self._site, self._delivery, self._report = site, delivery, report
+        self._asking, self._paused = asking, paused
         self._journal = journal if journal is not None else Journal()
         self._apis = deque(map(Upstream, site.api_urls))
         self._app = Upstream(site.app_url) if site.app_url else None
@@ -122,7 +125,6 @@ class SiteFront(Front):
             return await _answer(
                 connection, tape, _plain(400, "Static Web Apps does not pass WebSockets on to an API.\n")
             )
-        over_s = clock.now() + API_LIMIT_S
 
         async def hand_on() -> None:
             await clock.until(clock.now() + mishap.wait_ms / 1000)
@@ -144,7 +146,7 @@ class SiteFront(Front):
             await connection.finish()
 
         try:
-            if await connection.until_gone(hand_on(), over=clock.until(over_s)):
+            if await connection.until_gone(hand_on(), over=self._time_is_up()):
                 return "eof"
             if connection.gone:
                 return "eof" if tape.whole else "client left"
@@ -154,6 +156,14 @@ class SiteFront(Front):
         except UpstreamError as error:
             log.warning("the API does not answer: %s", error)
             return await _cut(connection, tape, _plain(502, "The API does not answer.\n"))
+
+    async def _time_is_up(self) -> None:
+        """Return once an API call has had its time, that in a debugger not counted."""
+        clock, left_s = self._site.clock, API_LIMIT_S
+        while left_s > 0:
+            began_s = clock.now()
+            await clock.until(began_s + min(_LOOKED_S, left_s))
+            left_s -= 0 if self._paused() else clock.now() - began_s
 
     # --- a dev server ------------------------------------------------------------------------------------------------
 

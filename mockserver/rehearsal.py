@@ -92,7 +92,7 @@ class Topology(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ApiOptions:
     """The function app: its folder, which endpoint it is set up for, and how it is reached. `reload` starts it anew whenever
-    one of its files changes."""
+    one of its files changes; `debug` lets a debugger attach, and the API wait for whoever thinks."""
 
     app: Path
     backend: Backend = Backend.OPENAI
@@ -101,6 +101,7 @@ class ApiOptions:
     direct_port: int = 0
     instances: int = 1
     reload: bool = False
+    debug: bool = False
 
 
 def credentials_of(environment: Mapping[str, str]) -> Credentials:
@@ -183,6 +184,8 @@ class Functions:
     """
 
     def __init__(self, model: Model, options: ApiOptions, *, stopped: threading.Event | None = None) -> None:
+        if options.debug and (options.instances > 1 or options.topology is Topology.DIRECT):
+            raise SetUpError("--debug is for one process: leave out --instances and --topology direct")
         self._model, self._options, self._stopped = model, options, stopped
         self.site_url: str | None = None
         # Bound once, to find free ports and to say early that one is taken; then left to the hosts' own processes.
@@ -231,10 +234,17 @@ class Functions:
         """Whether one has ended by itself."""
         return any(process.exit_status is not None for process in self._processes)
 
+    @property
+    def paused(self) -> bool:
+        """Whether a debugger has paused one."""
+        return any(process.paused for process in self._processes)
+
     def _wanted(self) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
         """Every process to start: its URL, its environment and its options."""
-        reload = ("--reload",) if self._options.reload else ()
-        asking = api_environment(self._model, self._options.backend)
+        asks = {"--reload": self._options.reload, "--debug": self._options.debug}
+        chosen = tuple(option for option, wanted in asks.items() if wanted)
+        patience = {"ANSWER_WITHIN_S": str(24 * 3600)} if self._options.debug else {}
+        asking = {**api_environment(self._model, self._options.backend), **patience}
         if self.direct_url is None:
             behind = {**asking, "TOPOLOGY": self._options.topology, "DIRECT_URL": ""}
         else:
@@ -244,9 +254,9 @@ class Functions:
             # Source: linking a back end shuts it to everybody but the site, so what mints tickets is managed functions.
             behind = {**asking, **blank, **key, "TOPOLOGY": Topology.MANAGED, "DIRECT_URL": self.direct_url}
             direct = {**asking, **key, "TOPOLOGY": Topology.DIRECT, "DIRECT_URL": ""}
-            yield self.direct_url, direct, ("--cors", self.site_url, *reload)
+            yield self.direct_url, direct, ("--cors", self.site_url, *chosen)
         for url in self.urls:
-            yield url, behind, reload
+            yield url, behind, chosen
 
     def _called(self, call: Call) -> None:
         """Write down what the host says of a call that has ended."""
@@ -308,6 +318,7 @@ class Rehearsal:
             journal=simulation.journal,
             report=visited,
             asking=asking,
+            paused=lambda: functions.paused,
         )
         self._servers = Servers((self._front, socket), at_end=self._front.close)
 
@@ -344,7 +355,8 @@ def _require_open(site: Site, origin: str) -> None:
 
 
 def api_environment(model: Model, backend: Backend) -> dict[str, str]:
-    """The settings that point the API at the model endpoint, whatever the environment or local.settings.json say."""
+    """The settings that point the API at the model endpoint and nowhere else, whatever the environment or local.settings.json
+    say."""
     azure = backend is Backend.AZURE
     models = model.simulation.library.models(backend)
     if model.simulation.on_miss is OnMiss.RECORD:  # the upstream's own model, not one that was recorded before
@@ -352,6 +364,8 @@ def api_environment(model: Model, backend: Backend) -> dict[str, str]:
     name = next(filter(None, models), _DEFAULT_MODEL)
     return {
         **without_proxy(),
+        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "false",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "",
         "AZURE_OPENAI_ENDPOINT": model.url if azure else "",
         "AZURE_OPENAI_API_KEY": model.api_key if azure else "",
         "AZURE_OPENAI_DEPLOYMENT": name if azure else "",

