@@ -178,3 +178,10 @@ def test_what_is_not_http_harms_nobody(simulation: Simulation, serve_front: Serv
             connection.sendall(garbage)
             assert re.match(rb"HTTP/1.1 (400|401|404)", connection.recv(65536))
     assert httpx2.get(f"{url}/__admin/health").status_code == 200
+
+
+def test_no_answer_waits_for_the_one_before_to_be_acknowledged() -> None:
+    with bind(0, "the test") as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:  # asyncio turns Nagle's algorithm off for sockets that are named TCP
+            assert accepted.proto == socket.IPPROTO_TCP
