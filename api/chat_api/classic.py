@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 
@@ -14,7 +15,8 @@ routes = func.Blueprint()  # type: ignore[no-untyped-call]  # the library's own
 
 def _function(operation: Operation) -> Callable[..., Awaitable[func.HttpResponse]]:
     async def function(req: func.HttpRequest) -> func.HttpResponse:
-        reply = await operations.answer(operation, operations.Request(req.headers, req.params, req.get_body()))
+        query = dict(parse_qsl(urlsplit(req.url).query, keep_blank_values=True))  # `params` has none without a value
+        reply = await operations.answer(operation, operations.Request(req.headers, query, req.get_body()))
         body = reply.body if isinstance(reply.body, bytes) else b"".join([piece async for piece in reply.body])
         return func.HttpResponse(body, status_code=reply.status, headers=dict(reply.headers), mimetype=reply.media_type)
 

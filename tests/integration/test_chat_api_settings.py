@@ -87,8 +87,9 @@ def test_what_goes_wrong_in_a_response_is_said_as_in_a_chat_completion(
     assert (problems("Error", httpx2.Response(200, text=last).json()), code in last) == ([], True)
 
 
-def test_starts_with_an_empty_environment_and_says_what_is_missing(app: Callable[..., str]) -> None:
-    url = app(OPENAI_API_KEY="", OPENAI_MODEL="", OPENAI_BASE_URL="")
+@pytest.mark.parametrize("topology", ["managed", "linked"])
+def test_starts_with_an_empty_environment_and_says_what_is_missing(app: Callable[..., str], topology: str) -> None:
+    url = app(OPENAI_API_KEY="", OPENAI_MODEL="", OPENAI_BASE_URL="", TOPOLOGY=topology)
     health = httpx2.get(f"{url}/api/health")
     assert (health.status_code, health.json()["missing"]) == (503, ["OPENAI_API_KEY", "OPENAI_MODEL"])
     assert httpx2.get(f"{url}/api/health?live").status_code == 200

@@ -158,34 +158,35 @@ def with_role(text: str) -> str:
 
 NOBODY = Principal("2", "bob@example.com", frozenset({"anonymous"}))
 INVITED = Shown("aad", "1", "alice@example.com", ("invited",)).header()
-ATTACKS: dict[str, tuple[dict[str, str], bytes, int]] = {
-    "no-ticket": ({}, QUESTION, 401),
-    "a-principal-of-ones-own": ({"x-ms-client-principal": INVITED}, QUESTION, 401),
-    "another-key": ({HEADER: made("x" * 32)}, QUESTION, 401),
-    "no-key": ({HEADER: made("")}, QUESTION, 401),
-    "no-signature": ({HEADER: made().partition(".")[0]}, QUESTION, 401),
-    "an-empty-signature": ({HEADER: made().partition(".")[0] + "."}, QUESTION, 401),
-    "a-signature-alone": ({HEADER: "." + made().partition(".")[2]}, QUESTION, 401),
-    "garbage": ({HEADER: "%%%.é".encode().decode("latin-1")}, QUESTION, 401),
-    "a-role-written-in": ({HEADER: with_role(made(principal=NOBODY))}, QUESTION, 401),
-    "no-role": ({HEADER: made(principal=NOBODY)}, QUESTION, 403),
-    "no-role-but-a-principal": (
+#: Made when they are tried: a ticket lasts 90 seconds.
+ATTACKS: dict[str, Callable[[], tuple[dict[str, str], bytes, int]]] = {
+    "no-ticket": lambda: ({}, QUESTION, 401),
+    "a-principal-of-ones-own": lambda: ({"x-ms-client-principal": INVITED}, QUESTION, 401),
+    "another-key": lambda: ({HEADER: made("x" * 32)}, QUESTION, 401),
+    "no-key": lambda: ({HEADER: made("")}, QUESTION, 401),
+    "no-signature": lambda: ({HEADER: made().partition(".")[0]}, QUESTION, 401),
+    "an-empty-signature": lambda: ({HEADER: made().partition(".")[0] + "."}, QUESTION, 401),
+    "a-signature-alone": lambda: ({HEADER: "." + made().partition(".")[2]}, QUESTION, 401),
+    "garbage": lambda: ({HEADER: "%%%.é".encode().decode("latin-1")}, QUESTION, 401),
+    "a-role-written-in": lambda: ({HEADER: with_role(made(principal=NOBODY))}, QUESTION, 401),
+    "no-role": lambda: ({HEADER: made(principal=NOBODY)}, QUESTION, 403),
+    "no-role-but-a-principal": lambda: (
         {HEADER: made(principal=NOBODY), "x-ms-client-principal": INVITED},
         QUESTION,
         403,
     ),
-    "expired": ({HEADER: made(expires_s=time.time() - 1)}, QUESTION, 401),
-    "another-question": ({HEADER: made()}, QUESTION.replace(b"Count", b"Spend"), 401),
-    "one-space-more": ({HEADER: made()}, QUESTION + b" ", 401),
-    "another-origin": ({HEADER: made(), "origin": "https://elsewhere.example"}, QUESTION, 401),
-    "no-origin": ({HEADER: made(), "origin": ""}, QUESTION, 401),
-    "anothers-site-ticket": ({HEADER: made(origin="https://elsewhere.example")}, QUESTION, 401),
+    "expired": lambda: ({HEADER: made(expires_s=time.time() - 1)}, QUESTION, 401),
+    "another-question": lambda: ({HEADER: made()}, QUESTION.replace(b"Count", b"Spend"), 401),
+    "one-space-more": lambda: ({HEADER: made()}, QUESTION + b" ", 401),
+    "another-origin": lambda: ({HEADER: made(), "origin": "https://elsewhere.example"}, QUESTION, 401),
+    "no-origin": lambda: ({HEADER: made(), "origin": ""}, QUESTION, 401),
+    "anothers-site-ticket": lambda: ({HEADER: made(origin="https://elsewhere.example")}, QUESTION, 401),
 }
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_direct_app_refuses(direct_app: str, mock_server: MockServer, attack: str) -> None:
-    headers, body, status = ATTACKS[attack]
+    headers, body, status = ATTACKS[attack]()
     sent = {name.encode(): value.encode("latin-1") for name, value in {"origin": SITE, **TYPE, **headers}.items()}
     answer = httpx2.post(f"{direct_app}/api/chat/completions", content=body, headers=sent)
     assert (answer.status_code, problems("Error", answer.json())) == (status, [])
