@@ -55,10 +55,11 @@ def _identity() -> Callable[[], Awaitable[str]]:
     return lambda: asyncio.to_thread(token)  # the first one is fetched, and must not hold up others
 
 
-def upstream_request(body: object, settings: Settings) -> dict[str, Any]:
+def upstream_request(body: object, settings: Settings, *, own_prompt: bool = False) -> dict[str, Any]:
     """The arguments to ask the model with, from a client's request body.
 
-    The system prompt is the app's, and the model one of its own; usage is always asked for.
+    The system prompt is the app's, unless the client may send its own; the model is one of the app's; usage is always
+    asked for.
 
     Raises:
         ApiError: 400 `bad_request`, naming the field.
@@ -77,8 +78,11 @@ def upstream_request(body: object, settings: Settings) -> dict[str, Any]:
         raise _bad("stream must be true or false.")
     if not isinstance(body.get("stream_options") or {}, dict):
         raise _bad("stream_options must be an object.")
-    asked = [{"role": each["role"], "content": each["content"]} for each in messages if each["role"] != "system"]
-    system = [{"role": "system", "content": settings.system_prompt}] if settings.system_prompt else []
+    sent = [{"role": each["role"], "content": each["content"]} for each in messages]
+    asked = [each for each in sent if each["role"] != "system"]
+    system = [each for each in sent if each["role"] == "system"] if own_prompt else []
+    if not system and settings.system_prompt:
+        system = [{"role": "system", "content": settings.system_prompt}]
     request: dict[str, Any] = {"model": _model(body.get("model"), settings), "messages": [*system, *asked]}
     if body.get("stream"):
         request |= {"stream": True, "stream_options": {"include_usage": True}}

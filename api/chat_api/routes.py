@@ -99,9 +99,9 @@ async def chat_completions(request: Request) -> Reply:
     headers = {"x-request-id": request_id, "cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
     headers |= _EXPOSED if settings().topology == "direct" else {}
     try:
-        require_role(_asker(request), settings().required_role)
+        who = require_role(_asker(request), settings().required_role)
         body = request.json()
-        asked = completion.upstream_request(body, settings())
+        asked = completion.upstream_request(body, settings(), own_prompt=_may_prompt(who))
         if not asked.get("stream"):
             whole = await completion.complete(client(), asked, request_id, settings())
             return _json(whole, headers=headers)
@@ -129,11 +129,12 @@ async def chat_ticket(request: Request) -> Reply:
     return _json(given, headers={"x-request-id": request.id, "cache-control": "no-store"})
 
 
-async def config(_request: Request) -> Reply:
-    """What the page offers: models, limits, how answers arrive, and what to ask first."""
+async def config(request: Request) -> Reply:
+    """What the page offers whoever asks: models, limits, how answers arrive, what to ask first, a system prompt of one's own."""
+    prompt = _may_prompt(principal_of(request.headers.get(principal.HEADER)))
     limits = {"messages": completion.MAX_MESSAGES, "seconds": settings().timeout_s}
     offered = {"models": settings().models, "limits": limits, "delivery": settings().delivery}
-    return _json({**offered, "suggestions": settings().suggestions})
+    return _json({**offered, "suggestions": settings().suggestions, "system_prompt": prompt})
 
 
 async def me(request: Request) -> Reply:
@@ -186,6 +187,10 @@ def _asker(request: Request) -> Principal | None:
     if why := shown.refusal(request.body, origin=origin, now_s=time.time()):
         raise ticket.refused(why)
     return shown.principal
+
+
+def _may_prompt(who: Principal | None) -> bool:
+    return who is not None and settings().prompt_role in who.roles
 
 
 def _site_of(request: Request) -> str:

@@ -21,7 +21,8 @@ class Settings:
     OpenAI's own). `models` are what a client may ask for, the first where it asks for none; deployments on Azure.
     `api_version` empty is Azure's `/openai/v1`. `identity` asks Azure with the app's managed identity in place of a key.
     `responses` asks the model through the Responses API. `required_role` empty lets everybody signed in ask; `invited`
-    are the addresses, and `@domains`, that the roles function gives that role.
+    are the addresses, and `@domains`, that the roles function gives that role. Whoever has `prompt_role` may send a system
+    prompt of their own; empty is nobody.
 
     `topology` is how this app is reached: as managed functions or a linked back end behind the gate, or directly, past it,
     with tickets. `direct_url` is, behind the gate, the origin of the app that streams directly; that one asks the model
@@ -41,6 +42,7 @@ class Settings:
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
     required_role: str = "invited"
     invited: frozenset[str] = frozenset()
+    prompt_role: str = ""
     suggestions: tuple[str, ...] = ()
     topology: str = "linked"
     direct_url: str = ""
@@ -98,6 +100,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         system_prompt=environment.get("SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT),
         required_role=environment.get("REQUIRED_ROLE", "invited"),
         invited=frozenset(each.lower() for each in _listed(environment.get("INVITED", ""))),
+        prompt_role=environment.get("SYSTEM_PROMPT_ROLE", ""),
         suggestions=_listed(environment.get("SUGGESTIONS", ""), "|"),
         topology=topology,
         direct_url=environment.get("DIRECT_URL", "").rstrip("/"),

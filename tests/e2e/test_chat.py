@@ -110,7 +110,7 @@ def test_markdown_is_drawn_and_nothing_in_it_runs(chat_page: ChatPage, mock_serv
     expect(answer.get_by_role("link", name="pic")).to_have_attribute("href", "https://example.com/p.png")
     expect(answer.locator("img")).to_have_count(0)
     expect(answer.get_by_role("link", name="bad")).to_have_count(0)
-    assert chat_page.page.title() == "ChatGPT on Azure"
+    assert chat_page.page.title() == "Show me – ChatGPT on Azure"
     assert [violation["id"] for violation in Axe().run(chat_page.page).response["violations"]] == []
 
 
@@ -118,8 +118,8 @@ def test_an_expired_session_is_noticed_and_the_question_kept(chat_page: ChatPage
     chat_page.page.context.clear_cookies()
     chat_page.ask("Hello!")
     expect(chat_page.answer).to_have_attribute("data-state", "failed")
-    expect(chat_page.alert).to_contain_text("You have been signed out.")
-    chat_page.alert.get_by_role("link", name="Sign in").click()
+    dialog = chat_page.page.get_by_role("dialog", name="You have been signed out")
+    dialog.get_by_role("link", name="Sign in").click()
     chat_page.page.get_by_role("button", name="Continue as Alice Invited").click()
     expect(chat_page.page.get_by_role("textbox", name="Message")).to_have_value("Hello!")
 

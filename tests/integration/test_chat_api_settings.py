@@ -105,6 +105,18 @@ def test_roles_are_given_by_address_and_by_domain(app: Callable[..., str]) -> No
     assert httpx2.get(f"{url}/api/config").json()["suggestions"] == ["One?", "Two?"]
 
 
+def test_a_system_prompt_of_ones_own_is_for_a_role(app: Callable[..., str], mock_server: MockServer) -> None:
+    url = app(SYSTEM_PROMPT_ROLE="author")
+    mock_server.say("Hi")
+    for roles, may in ((("invited",), False), (("invited", "author"), True)):
+        who = {"x-ms-client-principal": Principal("aad", "1", "alice@example.com", roles).header()}
+        assert httpx2.get(f"{url}/api/config", headers=who).json()["system_prompt"] is may
+        messages = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Hi"}]
+        httpx2.post(f"{url}/api/chat/completions", json={"messages": messages}, headers=who)
+        asked = mock_server.journal[-1].request.json_object() or {}
+        assert (asked["messages"][0]["content"] == "Rhyme.") is may
+
+
 def test_a_line_of_the_log_has_the_request_and_its_tokens_and_no_content(
     app: Callable[..., str], mock_server: MockServer, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,6 +79,14 @@ def test_the_model_and_the_system_prompt_are_the_apps() -> None:
     }
 
 
+def test_a_system_prompt_of_ones_own_takes_the_place_of_the_apps_where_it_is_allowed() -> None:
+    messages = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Hi"}]
+    asked = completion.upstream_request({"messages": messages}, SETTINGS, own_prompt=True)
+    assert [each["content"] for each in asked["messages"]] == ["Rhyme.", "Hi"]
+    without = completion.upstream_request({"messages": messages[1:]}, SETTINGS, own_prompt=True)
+    assert [each["content"] for each in without["messages"]] == ["Be brief.", "Hi"]
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

@@ -1,160 +1,318 @@
-/** The chat: conversation, composer, and the one answer that may be under way. */
-import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
-import { complete, isAbort, Problem } from './completion';
-import { config, useConfig } from './config';
-import { context, reduce, type Turn } from './conversation';
-import { Markdown } from './markdown';
+/** The chat's screen: chats at the side, the conversation, the composer, and the dialogs over them. */
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useChat, type Chat } from './chat';
+import { Composer } from './composer';
+import { useConfig } from './config';
+import { isUnderWay, type Conversation, type Message } from './conversation';
+import { Confirm, Settings, Shortcuts, SignedOut, UsageNotes } from './dialogs';
+import { download, type Format } from './export';
+import { History } from './history';
+import { useShortcuts } from './keys';
+import { forgetPreferences, usePreferences } from './preferences';
 import * as texts from './texts';
-import { currentUser, LOG_OUT, SIGN_IN, type User } from './user';
+import { Answer, Question } from './turn';
+import { currentUser, LOG_OUT, type User } from './user';
+
+type Open = 'settings' | 'usage' | 'keys' | 'clear' | 'wipe' | null;
 
 export function App() {
-  const [turns, dispatch] = useReducer(reduce, []);
   const [user, setUser] = useState<User | null>(null);
-  const [draft, setDraft] = useState(keptDraft);
-  const running = useRef<AbortController | null>(null);
+  const [preferences, choose] = usePreferences();
+  const config = useConfig();
+  const chat = useChat(user, preferences);
+  const [draft, setDraft] = useState(firstDraft);
+  const [dialog, setDialog] = useState<Open>(null);
+  const [drawer, setDrawer] = useState(false);
+  const [editing, setEditing] = useState<string | null>(null);
+  const [said, say] = useState('');
+  const [undo, setUndo] = useState<(() => void) | null>(null);
+  const online = useOnline();
   const message = useRef<HTMLTextAreaElement>(null);
-  const last = turns.at(-1);
-  const busy = last?.state === 'sending' || last?.state === 'streaming';
+  const search = useRef<HTMLInputElement>(null);
+  const last = chat.messages.at(-1);
+  const signedOut = last?.failure?.code === 'signed_out';
 
   useEffect(() => void currentUser().then(setUser), []);
+  useEffect(() => say(last ? texts.STATUS[last.state] : ''), [last?.id, last?.state]);
   useEffect(() => {
-    const abort = () => running.current?.abort();
-    addEventListener('pagehide', abort);
-    return () => removeEventListener('pagehide', abort);
-  }, []);
+    const question = chat.messages.at(-2)?.content;
+    if (signedOut && question) sessionStorage.setItem(DRAFT, question);
+  }, [signedOut]);
+  useEffect(() => {
+    if (!undo) return;
+    const timer = setTimeout(() => setUndo(null), 10_000);
+    return () => clearTimeout(timer);
+  }, [undo]);
+  useEffect(() => {
+    document.title = chat.open.title ? `${chat.open.title} – ${texts.TITLE}` : texts.TITLE;
+  }, [chat.open.title]);
 
-  async function answer(asked: Turn[]) {
-    const abort = new AbortController();
-    running.current = abort;
-    let text = '';
-    let frame = 0;
-    const draw = () => {
-      frame = 0;
-      dispatch({ type: 'answer', text });
-    };
-    const settle = (end: Parameters<typeof dispatch>[0]) => {
-      cancelAnimationFrame(frame);
-      if (running.current !== abort) return; // the chat was cleared meanwhile
-      if (text) draw();
-      dispatch(end);
-    };
-    try {
-      for await (const progress of complete({ messages: context(asked), delivery: (await config).delivery }, abort.signal)) {
-        if ('finish' in progress) dispatch({ type: 'finish', reason: progress.finish });
-        else text += progress.text;
-        frame ||= requestAnimationFrame(draw);
-      }
-      settle({ type: 'end', state: 'done' });
-    } catch (error) {
-      if (isAbort(error)) settle({ type: 'end', state: 'stopped' });
-      else if (error instanceof Problem) {
-        if (error.code === 'signed_out') sessionStorage.setItem(DRAFT, asked.at(-1)!.question);
-        settle({ type: 'end', state: text ? 'interrupted' : 'failed', problem: error });
-      } else throw error;
-    }
-  }
-
-  function ask(question: string) {
-    const text = question.trim();
-    if (!text || busy) return;
-    const action = { type: 'ask', question: text } as const;
-    dispatch(action);
+  const start = () => {
+    chat.start();
+    setDrawer(false);
+    message.current?.focus();
+  };
+  const ask = (question: string) => {
+    chat.ask(question);
     setDraft('');
     message.current?.focus();
-    void answer(reduce(turns, action));
-  }
-
-  function retry() {
-    const action = { type: 'retry' } as const;
-    dispatch(action);
-    void answer(reduce(turns, action));
-  }
-
-  function newChat() {
-    running.current?.abort();
-    running.current = null;
-    dispatch({ type: 'clear' });
+  };
+  const remove = ({ id }: Conversation) => {
+    const back = chat.remove(id);
+    setUndo(() => back);
     message.current?.focus();
-  }
+  };
+  const editLast = () => setEditing(chat.messages.findLast(({ role }) => role === 'user')?.id ?? null);
 
+  useShortcuts(preferences.singleKeys && !dialog, {
+    write: () => message.current?.focus(),
+    start,
+    search: () => (setDrawer(true), requestAnimationFrame(() => search.current?.focus())),
+    help: () => setDialog('keys'),
+    escape: () => (chat.busy ? chat.stop() : drawer ? setDrawer(false) : setEditing(null)),
+    copyCode: () => copyLastCode().then((did) => did && say('Copied')),
+  });
+
+  const close = () => setDialog(null);
   return (
     <>
       <a class="skip" href="#message">
         Skip to message box
       </a>
       <header>
-        <span class="name">{texts.TITLE}</span>
-        <button type="button" class="quiet" onClick={newChat}>
-          New chat
+        <button type="button" class="quiet icon menu-button" aria-label="Chats" aria-expanded={drawer} onClick={() => setDrawer(!drawer)}>
+          ☰
         </button>
-        {user && <Account user={user} />}
+        <span class="name">{texts.TITLE}</span>
+        {config.models.length > 1 && (
+          <select aria-label="Model" value={preferences.model || config.models[0]} onChange={(event) => choose({ model: event.currentTarget.value })}>
+            {config.models.map((model) => (
+              <option key={model}>{model}</option>
+            ))}
+          </select>
+        )}
+        <button type="button" class="quiet" onClick={start}>
+          {texts.NEW_CHAT}
+        </button>
+        {chat.messages.length > 0 && <Export conversation={chat.open} onClear={() => setDialog('clear')} />}
+        {user && <Account user={user} onOpen={setDialog} />}
       </header>
-      <main>
-        <h1 class="sr">{turns[0]?.question.slice(0, 48) ?? 'New chat'}</h1>
-        <Conversation turns={turns} onAsk={ask} onRetry={retry} />
-      </main>
-      <p class="sr" role="status">
-        {last ? texts.STATUS[last.state] : ''}
-      </p>
-      <Composer draft={draft} busy={busy} field={message} onDraft={setDraft} onAsk={ask} onStop={() => running.current?.abort()} />
+      <div class="rooms">
+        <nav aria-label="Chats" class={drawer ? 'drawer shown' : 'drawer'}>
+          <History chat={chat} field={search} onChosen={() => setDrawer(false)} onRemove={remove} />
+        </nav>
+        {drawer && <button type="button" class="shade" aria-label="Close chats" onClick={() => setDrawer(false)} />}
+        <main>
+          <h1 class="sr">{chat.open.title || texts.NEW_CHAT}</h1>
+          <Log chat={chat} user={user} editing={editing} onEdit={setEditing} onAsk={ask} say={say} suggestions={config.suggestions} />
+          <p class="sr" role="status">
+            {said}
+          </p>
+          {undo && (
+            <p class="toast">
+              Chat deleted.{' '}
+              <button type="button" class="quiet" onClick={() => (undo(), setUndo(null))}>
+                Undo
+              </button>
+            </p>
+          )}
+          <Composer
+            draft={draft}
+            busy={chat.busy}
+            online={online}
+            singleKeys={preferences.singleKeys}
+            field={message}
+            onDraft={setDraft}
+            onAsk={ask}
+            onStop={chat.stop}
+            onEditLast={editLast}
+          />
+        </main>
+      </div>
+      {signedOut && <SignedOut key={last.id} />}
+      {dialog === 'settings' && <Settings config={config} chosen={preferences} onChoose={choose} onClose={close} />}
+      {dialog === 'usage' && <UsageNotes onClose={close} />}
+      {dialog === 'keys' && <Shortcuts onClose={close} />}
+      {dialog === 'clear' && <Confirm {...texts.CLEAR} action="Clear chat" onClose={close} onDo={() => remove(chat.open)} />}
+      {dialog === 'wipe' && (
+        <Confirm {...texts.WIPE} action="Delete my data" onClose={close} onDo={() => (forgetPreferences(), void chat.wipe())} />
+      )}
     </>
   );
 }
 
 const DRAFT = 'draft';
 
-/** What was asked when the session had ended, once, after signing in again. */
-function keptDraft(): string {
-  const kept = sessionStorage.getItem(DRAFT) ?? '';
+/** What was asked when the session had ended, once, after signing in again; else what the address proposes with `?q=`. */
+function firstDraft(): string {
+  const kept = sessionStorage.getItem(DRAFT) ?? new URLSearchParams(location.search).get('q') ?? '';
   sessionStorage.removeItem(DRAFT);
   return kept;
 }
 
-function Account({ user }: { user: User }) {
+function useOnline(): boolean {
+  const [online, setOnline] = useState(navigator.onLine);
+  useEffect(() => {
+    const look = () => setOnline(navigator.onLine);
+    addEventListener('online', look);
+    addEventListener('offline', look);
+    return () => {
+      removeEventListener('online', look);
+      removeEventListener('offline', look);
+    };
+  }, []);
+  return online;
+}
+
+async function copyLastCode(): Promise<boolean> {
+  const code = [...document.querySelectorAll('.log pre code')].at(-1)?.textContent;
+  if (code) await navigator.clipboard.writeText(code);
+  return Boolean(code);
+}
+
+function Account({ user, onOpen }: { user: User; onOpen: (dialog: Open) => void }) {
+  const menu = useRef<HTMLDivElement>(null);
+  const open = (dialog: Open) => () => (menu.current!.hidePopover(), onOpen(dialog));
   return (
     <>
       <button type="button" class="quiet account" popovertarget="account">
         {user.userDetails}
       </button>
-      <div id="account" popover="auto" class="menu">
+      <div id="account" popover="auto" class="menu" ref={menu}>
+        <button type="button" class="quiet" onClick={open('settings')}>
+          Settings
+        </button>
+        <button type="button" class="quiet" onClick={open('usage')}>
+          Usage notes
+        </button>
+        <button type="button" class="quiet" onClick={open('keys')}>
+          Keyboard shortcuts
+        </button>
+        <button type="button" class="quiet" onClick={open('wipe')}>
+          Delete my data on this device
+        </button>
         <a href={LOG_OUT}>Log out</a>
       </div>
     </>
   );
 }
 
-function Conversation({ turns, onAsk, onRetry }: { turns: Turn[]; onAsk: (question: string) => void; onRetry: () => void }) {
-  const log = useRef<HTMLDivElement>(null);
-  const follows = useRef(true);
-  const onScroll = () => {
-    const box = log.current!;
-    follows.current = box.scrollHeight - box.scrollTop - box.clientHeight < 48;
-  };
-  useLayoutEffect(() => {
-    follows.current = true;
-  }, [turns.length]);
-  useLayoutEffect(() => {
-    if (turns.length && follows.current) log.current!.scrollTop = log.current!.scrollHeight;
-  });
+const FORMATS: [Format, string][] = [
+  ['txt', 'Text file'],
+  ['md', 'Markdown file'],
+  ['json', 'JSON file'],
+];
+
+function Export({ conversation, onClear }: { conversation: Conversation; onClear: () => void }) {
+  const menu = useRef<HTMLDivElement>(null);
+  const after = (what: () => void) => () => (menu.current!.hidePopover(), what());
   return (
-    <div class="log" role="log" aria-label="Conversation" aria-live="off" tabIndex={0} ref={log} onScroll={onScroll}>
-      <div class="column">
-        {turns.length === 0 && <Welcome onAsk={onAsk} />}
-        {turns.map((turn, index) => (
-          <TurnView key={index} turn={turn} onRetry={index === turns.length - 1 ? onRetry : null} />
+    <>
+      <button type="button" class="quiet" popovertarget="export">
+        Export
+      </button>
+      <div id="export" popover="auto" class="menu" ref={menu}>
+        {FORMATS.map(([format, name]) => (
+          <button key={format} type="button" class="quiet" onClick={after(() => download(conversation, format))}>
+            {name}
+          </button>
         ))}
+        <button type="button" class="quiet" onClick={after(() => print())}>
+          Print or save as PDF
+        </button>
       </div>
+      <button type="button" class="quiet clear" onClick={onClear}>
+        Clear chat
+      </button>
+    </>
+  );
+}
+
+interface LogProps {
+  chat: Chat;
+  user: User | null;
+  editing: string | null;
+  suggestions: string[];
+  onEdit: (id: string | null) => void;
+  onAsk: (question: string) => void;
+  say: (status: string) => void;
+}
+
+const NEAR_PX = 48;
+
+/** The conversation. A new question goes to the top and its answer fills the room below it; who scrolls to the end is kept there. */
+function Log({ chat, user, editing, suggestions, onEdit, onAsk, say }: LogProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const follows = useRef(false);
+  const [away, setAway] = useState(false);
+  const turns = paired(chat.messages);
+  const onScroll = () => {
+    const { scrollHeight, scrollTop, clientHeight } = box.current!;
+    setAway(scrollHeight - scrollTop - clientHeight > NEAR_PX);
+  };
+  const byHand = () =>
+    requestAnimationFrame(() => {
+      const { scrollHeight, scrollTop, clientHeight } = box.current!;
+      follows.current = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    });
+  const toEnd = () => box.current!.scrollTo({ top: box.current!.scrollHeight });
+  useLayoutEffect(() => {
+    follows.current = false;
+    const turn = box.current!.querySelector<HTMLElement>('.turn:last-child');
+    if (turn) box.current!.scrollTo({ top: turn.offsetTop - box.current!.offsetTop });
+  }, [chat.open.id, turns.at(-1)?.[0].id]);
+  useLayoutEffect(() => {
+    if (follows.current) toEnd();
+    else if (turns.length) onScroll();
+  }, [chat.messages]);
+  const shared = { chat, user, onEdit, say };
+  return (
+    <div class="scene">
+      <div
+        class="log"
+        role="log"
+        aria-label="Conversation"
+        aria-live="off"
+        tabIndex={0}
+        ref={box}
+        onScroll={onScroll}
+        onWheel={byHand}
+        onTouchMove={byHand}
+        onKeyDown={byHand}
+      >
+        <div class="column">
+          {turns.length === 0 && <Welcome suggestions={suggestions.length ? suggestions : texts.SUGGESTIONS} onAsk={onAsk} />}
+          {turns.map(([question, answer], index) => {
+            const last = index === turns.length - 1;
+            return (
+              <div class="turn" key={question.id}>
+                <Question {...shared} message={question} last={last} editing={editing === question.id} />
+                {answer && <Answer {...shared} key={answer.id} message={answer} last={last} editing={false} />}
+              </div>
+            );
+          })}
+        </div>
+      </div>
+      {away && turns.length > 0 && (
+        <button type="button" class="jump" onClick={() => ((follows.current = isUnderWay(chat.messages.at(-1))), toEnd())}>
+          Jump to latest
+        </button>
+      )}
     </div>
   );
 }
 
-function Welcome({ onAsk }: { onAsk: (question: string) => void }) {
-  const { suggestions } = useConfig();
+/** Each question with its answer. */
+function paired(messages: Message[]): [Message, Message | undefined][] {
+  return messages.flatMap((message, index) => (message.role === 'user' ? [[message, messages[index + 1]] as [Message, Message | undefined]] : []));
+}
+
+function Welcome({ suggestions, onAsk }: { suggestions: string[]; onAsk: (question: string) => void }) {
   return (
     <section class="welcome" aria-labelledby="greeting">
       <h2 id="greeting">{texts.GREETING}</h2>
       <ul>
-        {(suggestions.length ? suggestions : texts.SUGGESTIONS).map((question) => (
+        {suggestions.map((question) => (
           <li key={question}>
             <button type="button" aria-label={`Ask: ${question}`} onClick={() => onAsk(question)}>
               {question}
@@ -164,106 +322,5 @@ function Welcome({ onAsk }: { onAsk: (question: string) => void }) {
       </ul>
       <p class="usage">{texts.USAGE}</p>
     </section>
-  );
-}
-
-function TurnView({ turn, onRetry }: { turn: Turn; onRetry: (() => void) | null }) {
-  const note = turn.state === 'stopped' ? 'You stopped this answer.' : turn.finish ? texts.FINISHES[turn.finish] : undefined;
-  return (
-    <>
-      <article class="user" aria-label="You said">
-        <h2 class="sr">You said</h2>
-        <p dir="auto">{turn.question}</p>
-      </article>
-      <article class="assistant" aria-label="Assistant said" data-state={turn.state} aria-busy={turn.state === 'streaming'}>
-        <h2 class="sr">Assistant said</h2>
-        {turn.state === 'sending' && <Waiting />}
-        <div class="markdown" dir="auto">
-          <Markdown text={turn.answer} />
-        </div>
-        {note && <p class="note">{note}</p>}
-        {turn.problem && <Failure problem={turn.problem} partial={turn.answer !== ''} onRetry={onRetry} />}
-      </article>
-    </>
-  );
-}
-
-function Waiting() {
-  return (
-    <p class="dots" aria-hidden="true">
-      <i /> <i /> <i />
-    </p>
-  );
-}
-
-function Failure({ problem, partial, onRetry }: { problem: Problem; partial: boolean; onRetry: (() => void) | null }) {
-  return (
-    <div class="failure" role="alert">
-      <p>{texts.explain(problem, partial)}</p>
-      {problem.code === 'signed_out' && <p>{texts.SIGNED_OUT}</p>}
-      {texts.needsReference(problem, partial) && (
-        <p class="reference">
-          Reference: <code>{problem.requestId}</code>
-        </p>
-      )}
-      {problem.code === 'signed_out' ? (
-        <a class="button" href={SIGN_IN}>
-          Sign in
-        </a>
-      ) : (
-        onRetry && (
-          <button type="button" onClick={onRetry}>
-            {partial ? 'Regenerate answer' : 'Retry'}
-          </button>
-        )
-      )}
-    </div>
-  );
-}
-
-interface ComposerProps {
-  draft: string;
-  busy: boolean;
-  field: { current: HTMLTextAreaElement | null };
-  onDraft: (text: string) => void;
-  onAsk: (question: string) => void;
-  onStop: () => void;
-}
-
-function Composer({ draft, busy, field, onDraft, onAsk, onStop }: ComposerProps) {
-  // While an input method composes, Enter chooses a word; 229 is how older browsers say so.
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
-      event.preventDefault();
-      onAsk(draft);
-    }
-    if (event.key === 'Escape' && busy) onStop();
-  };
-  const onSubmit = (event: Event) => {
-    event.preventDefault();
-    if (busy) onStop();
-    else onAsk(draft);
-  };
-  return (
-    <form class="composer" aria-label="Send a message" onSubmit={onSubmit}>
-      <div class="box">
-        <label class="sr" for="message">
-          Message
-        </label>
-        <textarea
-          id="message"
-          ref={field}
-          rows={1}
-          autofocus
-          placeholder="Press shift-enter for multi line"
-          value={draft}
-          onInput={(event) => onDraft(event.currentTarget.value)}
-          onKeyDown={onKeyDown}
-          dir="auto"
-        />
-        <button>{busy ? 'Stop generating' : 'Send'}</button>
-      </div>
-      <p class="footer">{texts.FOOTER}</p>
-    </form>
   );
 }

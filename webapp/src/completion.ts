@@ -1,28 +1,42 @@
 /** Asks our API for a chat completion; streamed, buffered or plain JSON make no difference to the caller. */
 import { createParser } from 'eventsource-parser';
 
-export interface Message {
-  role: 'user' | 'assistant';
+/** A message as the API takes it. */
+export interface Wire {
+  role: 'user' | 'assistant' | 'system';
   content: string;
 }
 
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
 /** Why there is no answer, or not all of it. The codes are the API's; `signed_out`, `network` and `interrupted` are ours. */
+export interface Failure {
+  code: string;
+  requestId: string;
+  /** When to ask again, in milliseconds since 1970, where the API says. */
+  retryAt: number | null;
+  /** What the content filter found, as `violence (medium)`. */
+  filtered: string[];
+}
+
 export class Problem extends Error {
-  constructor(
-    readonly code: string,
-    readonly requestId: string,
-    readonly retryAfterS: number | null = null,
-  ) {
+  readonly failure: Failure;
+  constructor(code: string, requestId: string, more: Partial<Failure> = {}) {
     super(code);
+    this.failure = { code, requestId, retryAt: null, filtered: [], ...more };
   }
 }
 
-/** What the model wrote next, or why it stopped. */
-export type Progress = { text: string } | { finish: string };
+/** What the model wrote next, why it stopped, or what it took. */
+export type Progress = { text: string } | { finish: string } | { usage: Usage };
 
 /** What to ask, of which model, and how answers reach the page: through the site, or straight from where a ticket leads. */
 export interface Question {
-  messages: Message[];
+  messages: Wire[];
   model?: string;
   delivery: 'streamed' | 'buffered' | 'direct';
 }
@@ -35,10 +49,12 @@ export async function* complete(question: Question, signal: AbortSignal): AsyncG
   const { url, headers } = delivery === 'direct' ? await ticket(body, requestId, signal) : COMPLETIONS;
   const response = await post(url, body, { accept: 'text/event-stream', ...headers }, requestId, signal);
   if (isJson(response)) {
-    const choice = (await json(response))?.choices?.[0];
+    const whole = await json(response);
+    const choice = whole?.choices?.[0];
     if (!choice?.message) throw new Problem('interrupted', requestId);
     yield { text: choice.message.content ?? '' };
     yield { finish: choice.finish_reason };
+    if (whole.usage) yield { usage: whole.usage };
     return;
   }
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream')) {
@@ -92,10 +108,24 @@ async function post(
   if (response.type === 'opaqueredirect' || (here && response.status === 401)) throw new Problem('signed_out', requestId);
   if (response.ok) return response;
   const error = isJson(response) ? (await json(response))?.error : null;
-  const retryAfter = Number(response.headers.get('retry-after'));
   // The gate's own 403 is a page; the API's is JSON.
   const code = error?.code ?? (response.status === 403 ? 'forbidden' : `http_${response.status}`);
-  throw new Problem(code, requestId, retryAfter > 0 ? retryAfter : null);
+  throw new Problem(code, requestId, { retryAt: retryAt(response, code), filtered: filtered(error) });
+}
+
+const USUAL_WAIT_S = 10;
+
+/** When a limit ends: as the API says it, which it says in seconds. */
+function retryAt(response: Response, code: string): number | null {
+  const seconds = Number(response.headers.get('retry-after'));
+  if (!seconds && code !== 'rate_limit_exceeded') return null;
+  return Date.now() + (seconds || USUAL_WAIT_S) * 1000;
+}
+
+/** The categories that the content filter objected to, each with how much. */
+function filtered(error: any): string[] {
+  const found = Object.entries<any>(error?.innererror?.content_filter_result ?? {}).filter(([, each]) => each?.filtered);
+  return found.map(([name, each]) => name.replace(/_/g, ' ') + (each.severity ? ` (${each.severity})` : ''));
 }
 
 async function* parsed(body: ReadableStream<Uint8Array>, requestId: string): AsyncGenerator<Progress> {
@@ -105,7 +135,8 @@ async function* parsed(body: ReadableStream<Uint8Array>, requestId: string): Asy
     onEvent(event) {
       if (event.data === '[DONE]') return;
       const chunk = JSON.parse(event.data);
-      if (chunk.error) failure = new Problem(chunk.error.code ?? 'interrupted', requestId);
+      if (chunk.error) failure = new Problem(chunk.error.code ?? 'interrupted', requestId, { filtered: filtered(chunk.error) });
+      if (chunk.usage) waiting.push({ usage: chunk.usage });
       // Azure's first chunk and the one with usage have no choices, and its annotations no delta.
       const choice = chunk.choices?.[0];
       if (choice?.delta?.content) waiting.push({ text: choice.delta.content });

@@ -1,56 +1,139 @@
-/** A conversation as plain data and one pure function; nothing here knows the page or the network. */
-import type { Message, Problem } from './completion';
+/** A conversation as plain data, a tree of messages, and one pure function; nothing here knows the page or the network. */
+import type { Failure, Usage, Wire } from './completion';
 
-export type TurnState = 'sending' | 'streaming' | 'done' | 'stopped' | 'interrupted' | 'failed';
+/** How far a message is. `sending` waits for the first word; `limited` may be asked again at `failure.retryAt`. */
+export const STATES = ['sending', 'streaming', 'done', 'stopped', 'interrupted', 'failed', 'limited'] as const;
+export type State = (typeof STATES)[number];
 
-export interface Turn {
-  question: string;
-  answer: string;
-  state: TurnState;
+export interface Message {
+  id: string;
+  /** What it answers or follows; null begins the conversation. Messages of one parent are versions of each other. */
+  parent: string | null;
+  role: 'user' | 'assistant';
+  content: string;
+  at: number;
+  state: State;
   /** Why the model stopped; null while it writes. */
   finish: string | null;
-  problem: Problem | null;
+  usage: Usage | null;
+  failure: Failure | null;
+}
+
+export interface Conversation {
+  id: string;
+  title: string;
+  /** When it last changed, in milliseconds since 1970. */
+  at: number;
+  messages: Message[];
+  /** The last message of the branch that is shown. */
+  leaf: string | null;
 }
 
 export type Action =
-  | { type: 'ask'; question: string }
-  | { type: 'retry' }
-  | { type: 'answer'; text: string }
-  | { type: 'finish'; reason: string }
-  | { type: 'end'; state: TurnState; problem?: Problem }
-  | { type: 'clear' };
+  | { type: 'ask'; text: string; parent: string | null; ids: [string, string]; at: number }
+  | { type: 'again'; question: string; id: string; at: number }
+  | { type: 'grow'; id: string; content: string }
+  | { type: 'finish'; id: string; reason: string }
+  | { type: 'usage'; id: string; usage: Usage }
+  | { type: 'end'; id: string; state: State; failure?: Failure }
+  | { type: 'show'; id: string }
+  | { type: 'rename'; title: string };
 
-export function reduce(turns: Turn[], action: Action): Turn[] {
+const TITLE_LENGTH = 48;
+
+export function fresh(id: string, at: number): Conversation {
+  return { id, title: '', at, messages: [], leaf: null };
+}
+
+export function reduce(conversation: Conversation, action: Action): Conversation {
   switch (action.type) {
-    case 'ask':
-      return [...turns, fresh(action.question)];
-    case 'retry':
-      return change(turns, (turn) => fresh(turn.question));
-    case 'answer':
-      return change(turns, (turn) => ({ ...turn, answer: action.text, state: 'streaming' }));
+    case 'ask': {
+      const [id, answer] = action.ids;
+      const question = { ...blank(id, action.parent, 'user', action.at), content: action.text, state: 'done' as const };
+      const title = conversation.title || action.text.trim().replace(/\s+/g, ' ').slice(0, TITLE_LENGTH);
+      return grown({ ...conversation, title }, [question, blank(answer, id, 'assistant', action.at)], action.at);
+    }
+    case 'again':
+      return grown(conversation, [blank(action.id, action.question, 'assistant', action.at)], action.at);
+    case 'grow':
+      return change(conversation, action.id, { content: action.content, state: 'streaming' });
     case 'finish':
-      return change(turns, (turn) => ({ ...turn, finish: action.reason }));
+      return change(conversation, action.id, { finish: action.reason });
+    case 'usage':
+      return change(conversation, action.id, { usage: action.usage });
     case 'end':
-      return change(turns, (turn) => ({ ...turn, state: action.state, problem: action.problem ?? null }));
-    case 'clear':
-      return [];
+      return change(conversation, action.id, { state: action.state, failure: action.failure ?? null });
+    case 'show':
+      return { ...conversation, leaf: newestBelow(conversation, action.id) };
+    case 'rename':
+      return { ...conversation, title: action.title };
   }
 }
 
-/** What the model is sent: every turn that has an answer, and the question that waits for one. */
-export function context(turns: Turn[]): Message[] {
-  return turns.flatMap((turn, index): Message[] => {
-    const question: Message = { role: 'user', content: turn.question };
-    if (index === turns.length - 1) return [question];
-    return turn.answer ? [question, { role: 'assistant', content: turn.answer }] : [];
+/** The messages that are shown, first to last. */
+export function branch(conversation: Conversation): Message[] {
+  const shown: Message[] = [];
+  for (let at = find(conversation, conversation.leaf); at; at = find(conversation, at.parent)) shown.unshift(at);
+  return shown;
+}
+
+/** A message and its other versions, oldest first. */
+export function versions(conversation: Conversation, message: Message): Message[] {
+  return conversation.messages.filter((each) => each.parent === message.parent && each.role === message.role);
+}
+
+/** What the model is sent to answer a question: everything before it that was answered, and the question itself. */
+export function context(conversation: Conversation, question: string): Wire[] {
+  const before = branch({ ...conversation, leaf: question });
+  return before.flatMap((message, index): Wire[] => {
+    if (message.id === question) return [wire(message)];
+    const answer = before[index + 1];
+    if (message.role === 'user') return answer && isKept(answer) ? [wire(message)] : [];
+    return isKept(message) ? [wire(message)] : [];
   });
 }
 
-function fresh(question: string): Turn {
-  return { question, answer: '', state: 'sending', finish: null, problem: null };
+/** As it was left: what was under way when its page went away will not come any more. */
+export function settled(conversation: Conversation): Conversation {
+  const messages = conversation.messages.map((message): Message => {
+    if (!isUnderWay(message)) return message;
+    const failure = { code: 'interrupted', requestId: '', retryAt: null, filtered: [] };
+    return { ...message, state: message.content ? 'interrupted' : 'failed', failure };
+  });
+  return { ...conversation, messages };
 }
 
-function change(turns: Turn[], update: (turn: Turn) => Turn): Turn[] {
-  const last = turns.at(-1);
-  return last ? [...turns.slice(0, -1), update(last)] : turns;
+export function isUnderWay(message: Message | undefined): boolean {
+  return message?.state === 'sending' || message?.state === 'streaming';
+}
+
+/** Whether an answer can be built on: there is one, and the filter did not object to it. */
+function isKept(answer: Message): boolean {
+  return answer.content !== '' && answer.finish !== 'content_filter';
+}
+
+function wire({ role, content }: Message): Wire {
+  return { role, content };
+}
+
+function find(conversation: Conversation, id: string | null): Message | undefined {
+  return conversation.messages.find((message) => message.id === id);
+}
+
+function newestBelow(conversation: Conversation, id: string): string {
+  const below = conversation.messages.filter((message) => message.parent === id).at(-1);
+  return below ? newestBelow(conversation, below.id) : id;
+}
+
+function grown(conversation: Conversation, added: Message[], at: number): Conversation {
+  return { ...conversation, at, messages: [...conversation.messages, ...added], leaf: added.at(-1)!.id };
+}
+
+function change(conversation: Conversation, id: string, changed: Partial<Message>): Conversation {
+  const messages = conversation.messages.map((message) => (message.id === id ? { ...message, ...changed } : message));
+  return { ...conversation, messages };
+}
+
+function blank(id: string, parent: string | null, role: Message['role'], at: number): Message {
+  return { id, parent, role, content: '', at, state: 'sending', finish: null, usage: null, failure: null };
 }

@@ -1,5 +1,6 @@
 /** Who is signed in, as Static Web Apps says. */
 export interface User {
+  userId: string;
   userDetails: string;
   userRoles: string[];
 }
@@ -16,4 +17,8 @@ export async function currentUser(): Promise<User | null> {
 }
 
 export const LOG_OUT = '/logout';
-export const SIGN_IN = '/.auth/login/aad?post_login_redirect_uri=/';
+
+/** The address to sign in at, and to come back from to a path of this site. */
+export function signInBackTo(path: string): string {
+  return `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent(path)}`;
+}

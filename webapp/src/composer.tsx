@@ -1,0 +1,68 @@
+/** Where a message is written, and sent or stopped with the same button. */
+import { useState } from 'preact/hooks';
+import * as texts from './texts';
+
+interface ComposerProps {
+  draft: string;
+  busy: boolean;
+  online: boolean;
+  singleKeys: boolean;
+  field: { current: HTMLTextAreaElement | null };
+  onDraft: (text: string) => void;
+  onAsk: (question: string) => void;
+  onStop: () => void;
+  onEditLast: () => void;
+}
+
+export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAsk, onStop, onEditLast }: ComposerProps) {
+  const [focused, setFocused] = useState(false);
+  const send = () => {
+    if (online && draft.trim()) onAsk(draft);
+  };
+  // While an input method composes, Enter chooses a word; 229 is how older browsers say so.
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
+      event.preventDefault();
+      send();
+    }
+    if (event.key === 'ArrowUp' && draft === '' && !busy) {
+      event.preventDefault();
+      onEditLast();
+    }
+  };
+  const onSubmit = (event: Event) => {
+    event.preventDefault();
+    if (busy) onStop();
+    else send();
+  };
+  const blurred = singleKeys ? texts.PLACEHOLDER.blurred : texts.PLACEHOLDER.plain;
+  return (
+    <form class="composer" aria-label="Send a message" onSubmit={onSubmit}>
+      {!online && (
+        <p class="offline" role="alert">
+          {texts.OFFLINE}
+        </p>
+      )}
+      <div class="box">
+        <label class="sr" for="message">
+          Message
+        </label>
+        <textarea
+          id="message"
+          ref={field}
+          rows={1}
+          autofocus
+          placeholder={focused ? texts.PLACEHOLDER.focused : blurred}
+          value={draft}
+          onInput={(event) => onDraft(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+          onFocus={() => setFocused(true)}
+          onBlur={() => setFocused(false)}
+          dir="auto"
+        />
+        <button aria-disabled={!busy && (!online || !draft.trim())}>{busy ? 'Stop generating' : 'Send'}</button>
+      </div>
+      <p class="footer">{texts.FOOTER}</p>
+    </form>
+  );
+}

@@ -1,0 +1,44 @@
+/** The keyboard's shortcuts, wherever the focus is. */
+import { useEffect, useRef } from 'preact/hooks';
+
+export interface Shortcuts {
+  write: () => void;
+  start: () => void;
+  search: () => void;
+  help: () => void;
+  escape: () => void;
+  copyCode: () => void;
+}
+
+/** What a key does: single ones only outside of fields, and only where they are wanted. */
+export function shortcut(event: KeyboardEvent, singleKeys: boolean): keyof Shortcuts | null {
+  if (event.isComposing) return null;
+  if (event.key === 'Escape') return 'escape';
+  const key = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey) {
+    if (event.shiftKey) return key === 'o' ? 'start' : key === 'c' ? 'copyCode' : null;
+    return key === 'k' ? 'search' : null;
+  }
+  if (!singleKeys || event.altKey || isField(event.target)) return null;
+  return key === '/' || key === '\\' ? 'write' : key === '?' ? 'help' : null;
+}
+
+function isField(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+export function useShortcuts(singleKeys: boolean, shortcuts: Shortcuts): void {
+  const latest = useRef(shortcuts);
+  latest.current = shortcuts;
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (document.querySelector('dialog[open], [popover]:popover-open')) return; // they close by themselves
+      const which = shortcut(event, singleKeys);
+      if (!which) return;
+      if (which !== 'escape') event.preventDefault();
+      latest.current[which]();
+    };
+    addEventListener('keydown', onKeyDown);
+    return () => removeEventListener('keydown', onKeyDown);
+  }, [singleKeys]);
+}
