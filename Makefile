@@ -24,7 +24,7 @@ mock: setup-mock   ## the whole app on http://127.0.0.1:4280; elsewhere: PORT=52
 test: lint test-unit test-integration test-e2e  ## all of it
 
 test-unit: setup   ## no socket, no sleep
-	@$(RUN) pytest tests/unit --junitxml=test-results/unit.xml $(ARGS)
+	@$(RUN) pytest tests/unit --junitxml=test-results/unit.xml $(ARGS) && npm --prefix webapp run --silent test
 
 test-integration: setup  ## real processes on loopback; a part of them: SHARD=1/4
 	@$(RUN) pytest tests/integration -n auto --junitxml=test-results/integration.xml $(SHARDED) $(ARGS)

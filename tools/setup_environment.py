@@ -229,7 +229,7 @@ def page_state():
     inputs = [
         path
         for path in sorted(WEBAPP.rglob("*"))
-        if path.is_file() and not {"node_modules", "dist"} & set(path.relative_to(WEBAPP).parts)
+        if path.is_file() and not {"node_modules", "dist", "test"} & set(path.relative_to(WEBAPP).parts)
     ]
     return digest(inputs) + os.environ.get("DIRECT_ORIGIN", "")
 

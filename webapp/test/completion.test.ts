@@ -1,0 +1,111 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { complete, Problem, type Progress, type Question } from '../src/completion';
+
+const QUESTION: Question = { messages: [{ role: 'user', content: 'Hi' }], delivery: 'streamed' };
+const text = (content: string) => `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
+const FINISH = 'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n';
+const DONE = 'data: [DONE]\n\n';
+
+afterEach(() => vi.unstubAllGlobals());
+
+function answers(body: BodyInit | null, init: ResponseInit & { type?: string } = {}): void {
+  const headers = { 'content-type': 'text/event-stream', ...(init.headers as object) };
+  vi.stubGlobal('fetch', () => Promise.resolve(new Response(body, { ...init, headers })));
+}
+
+const hex = (digest: ArrayBuffer) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** The body in pieces of so many bytes. */
+function inPieces(whole: string, size: number): ReadableStream<Uint8Array> {
+  const bytes = new TextEncoder().encode(whole);
+  return new ReadableStream({
+    start(controller) {
+      for (let at = 0; at < bytes.length; at += size) controller.enqueue(bytes.slice(at, at + size));
+      controller.close();
+    },
+  });
+}
+
+async function all(question = QUESTION): Promise<Progress[]> {
+  const found: Progress[] = [];
+  for await (const progress of complete(question, new AbortController().signal)) found.push(progress);
+  return found;
+}
+
+async function failure(question = QUESTION) {
+  const raised = await all(question).catch((error: unknown) => error);
+  expect(raised).toBeInstanceOf(Problem);
+  return (raised as Problem).failure;
+}
+
+test.each([1, 2, 7, 10_000])('a stream says the same in pieces of %i bytes', async (size) => {
+  const azure = 'data: {"choices":[],"prompt_filter_results":[]}\n\n';
+  const usage = 'data: {"choices":[],"usage":{"total_tokens":3}}\n\n';
+  answers(inPieces(`: open\n\n${azure}${text('Zoë ')}: ping\r\n\r\n${text('日本')}${FINISH}${usage}${DONE}`, size));
+  const said = await all();
+  expect(said).toEqual([{ text: 'Zoë ' }, { text: '日本' }, { finish: 'stop' }, { usage: { total_tokens: 3 } }]);
+});
+
+test('a JSON answer says the same as a stream', async () => {
+  const body = { choices: [{ message: { content: 'Hi' }, finish_reason: 'stop' }], usage: { total_tokens: 3 } };
+  answers(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
+  expect(await all()).toEqual([{ text: 'Hi' }, { finish: 'stop' }, { usage: { total_tokens: 3 } }]);
+});
+
+test('a stream that ends without a reason was interrupted', async () => {
+  answers(text('Half') + DONE);
+  expect((await failure()).code).toBe('interrupted');
+});
+
+test('an error in the stream is the failure', async () => {
+  answers(text('Half') + 'data: {"error":{"code":"upstream_timeout"}}\n\n' + DONE);
+  expect((await failure()).code).toBe('upstream_timeout');
+});
+
+test.each([
+  [401, 'application/json', '{}', 'signed_out'],
+  [403, 'text/html', '<h1>No</h1>', 'forbidden'],
+  [200, 'text/html', '<h1>Sign in</h1>', 'signed_out'],
+  [502, 'text/plain', 'Bad gateway', 'http_502'],
+  [500, 'application/json', '{broken', 'http_500'],
+])('%i %s means %s', async (status, type, body, code) => {
+  answers(body, { status, headers: { 'content-type': type } });
+  expect((await failure()).code).toBe(code);
+});
+
+test('an error says when to ask again and what the filter found', async () => {
+  const results = { hate: { filtered: false }, self_harm: { filtered: true, severity: 'medium' }, jailbreak: { filtered: true } };
+  const error = { code: 'content_filter', innererror: { content_filter_result: results } };
+  answers(JSON.stringify({ error }), { status: 429, headers: { 'content-type': 'application/json', 'retry-after': '23' } });
+  const { filtered, retryAt } = await failure();
+  expect(filtered).toEqual(['self harm (medium)', 'jailbreak']);
+  expect(Math.round((retryAt! - Date.now()) / 1000)).toBe(23);
+});
+
+test('a network that is not there is a failure of its own', async () => {
+  vi.stubGlobal('fetch', () => Promise.reject(new TypeError('network error')));
+  expect((await failure()).code).toBe('network');
+});
+
+test('a direct question goes where its ticket leads, with the digest of what is sent', async () => {
+  const asked: [string, RequestInit][] = [];
+  vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
+    asked.push([url, init]);
+    const ticket = { ticket: 't', url: 'https://direct.example/ask', expires_in: 90 };
+    if (url === '/api/chat/ticket') return Promise.resolve(Response.json(ticket));
+    return Promise.resolve(new Response(text('Hi') + FINISH + DONE, { headers: { 'content-type': 'text/event-stream' } }));
+  });
+  await all({ ...QUESTION, delivery: 'direct' });
+  const [[, first], [url, second]] = asked as [[string, RequestInit], [string, RequestInit]];
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(second.body as string));
+  expect(JSON.parse(first.body as string).sha256).toBe(hex(digest));
+  expect([url, (second.headers as Record<string, string>)['x-chat-ticket']]).toEqual(['https://direct.example/ask', 't']);
+});
+
+test('a direct app that refuses the ticket does not mean that the session has ended', async () => {
+  vi.stubGlobal('fetch', (url: string) => {
+    if (url.startsWith('/')) return Promise.resolve(Response.json({ ticket: 't', url: 'https://direct.example/ask' }));
+    return Promise.resolve(Response.json({ error: { code: 'ticket_refused' } }, { status: 401 }));
+  });
+  expect((await failure({ ...QUESTION, delivery: 'direct' })).code).toBe('ticket_refused');
+});

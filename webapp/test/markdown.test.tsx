@@ -1,0 +1,46 @@
+import { renderToString } from 'preact-render-to-string';
+import { expect, test } from 'vitest';
+import { Markdown } from '../src/markdown';
+
+const drawn = (text: string) => renderToString(<Markdown text={text} />);
+
+test.each([
+  ['# Title', '<h3>Title</h3>'],
+  ['a **b** _c_ ~~d~~ `e`', '<p>a <strong>b</strong> <em>c</em> <del>d</del> <code>e</code></p>'],
+  ['1. one\n2. two', '<ol start="1"><li>one</li><li>two</li></ol>'],
+  ['> said', '<blockquote><p>said</p></blockquote>'],
+  ['a  \nb', '<p>a<br/>b</p>'],
+  ['[x](https://e.example/)', '<p><a href="https://e.example/" target="_blank" rel="noopener noreferrer nofollow">x</a></p>'],
+])('%j', (text, html) => {
+  expect(drawn(text)).toBe(html);
+});
+
+test.each([
+  ['a script', '<script>alert(1)</script>'],
+  ['a handler', '<img src=x onerror=alert(1)>'],
+  ['a javascript link', '[x](javascript:alert(1))'],
+  ['a data link', '[x](data:text/html,x)'],
+  ['a link without a scheme', '[x](//e.example)'],
+])('%s does nothing', (_, text) => {
+  expect(drawn(text)).not.toMatch(/<script|<img|href/);
+});
+
+test('an image is a link and is never loaded', () => {
+  expect(drawn('![pic](https://e.example/p.png)')).toMatch(/^<p><a href="https:\/\/e\.example\/p\.png"[^>]*>pic<\/a><\/p>$/);
+});
+
+test('code is highlighted where its language is known, and plain where not', () => {
+  expect(drawn("```python\nprint('x')\n```")).toContain('<span class="hljs-string">');
+  expect(drawn('```klingon\n<b>\n```')).toContain('<code>&lt;b></code>');
+});
+
+test('a table can be scrolled and has its headings', () => {
+  const html = drawn('| a | b |\n|---|---|\n| 1 | 2 |');
+  expect(html).toContain('<th scope="col">a</th>');
+  expect(html).toContain('role="region"');
+});
+
+test('half of anything is drawn as far as it goes', () => {
+  const whole = '# T\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nx = 1\n```\n\n- one\n- [two](https://e.example)\n';
+  for (let end = 0; end <= whole.length; end++) expect(() => drawn(whole.slice(0, end))).not.toThrow();
+});
