@@ -16,10 +16,15 @@ setup:             ## everything for developing and testing, in .venv and webapp
 setup-mock:
 	$(SETUP) --requirements mock
 
+# Hot: the gate in front of Vite, so that the page follows every edit. The production policy needs the built page.
+BUILT := $(or $(BUILT),$(filter direct,$(TOPOLOGY)),$(if $(shell command -v npm),,no npm))
+VITE_PORT := $(if $(PORT),$(shell expr $(PORT) + 4),5173)
+HOT := --webapp http://localhost:$(VITE_PORT) --config webapp/staticwebapp.config.json --run "npm --prefix webapp run --silent dev -- --port $(VITE_PORT)"
+
 # The page's policy names the one origin it may ask beside its own, so the page is built for it.
 mock: export DIRECT_ORIGIN = $(if $(filter direct,$(TOPOLOGY)),http://127.0.0.1:$(if $(PORT),$(shell expr $(PORT) + 3),7072))
-mock: setup-mock   ## the whole app on http://127.0.0.1:4280; elsewhere: PORT=5280; TOPOLOGY=managed or direct; more: ARGS="--speed 4"
-	@exec $(RUN) mockserver up --on-miss generate $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(PORT),--site-port $(PORT) --model-port $$(($(PORT)+1)) --functions-port $$(($(PORT)+2)) --direct-port $$(($(PORT)+3))) $(ARGS)
+mock: setup-mock   ## the whole app on http://127.0.0.1:4280; elsewhere: PORT=5280; the built page under its CSP: BUILT=1; TOPOLOGY=managed or direct; more: ARGS="--speed 4"
+	@exec $(RUN) mockserver up --on-miss generate $(if $(BUILT),,$(HOT)) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(PORT),--site-port $(PORT) --model-port $$(($(PORT)+1)) --functions-port $$(($(PORT)+2)) --direct-port $$(($(PORT)+3))) $(ARGS)
 
 test: lint test-unit test-integration test-e2e  ## all of it
 

@@ -72,12 +72,14 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
-    """The site: its built page or a dev server's URL, who can sign in, and how its proxy delivers."""
+    """The site: its built page or a dev server's URL, its configuration where that does not lie among its files, who can sign
+    in, and how its proxy delivers."""
 
     webapp: Path | str
     personas: dict[str, Persona]
     port: int = 0
     delivery: Delivery = Delivery.AS_AZURE
+    config: Path | None = None
 
 
 class Topology(StrEnum):
@@ -286,7 +288,12 @@ class Rehearsal:
         clock, simulation = model.clock, model.simulation
         sessions = Sessions(session_key(state_folder()), clock)
         self.site = load_site(
-            options.webapp, personas=options.personas, sessions=sessions, clock=clock, api_urls=functions.urls
+            options.webapp,
+            personas=options.personas,
+            sessions=sessions,
+            clock=clock,
+            api_urls=functions.urls,
+            config=options.config,
         )
         if functions.direct_url is not None:
             _require_open(self.site, functions.direct_url)

@@ -15,7 +15,7 @@ from contracts.operations import Backend
 from mockserver import console
 from mockserver.cli.explained import PATH, explained, stoppable
 from mockserver.cli.recording import credentials_for
-from mockserver.cli.site import DELIVERY, AppType, notes
+from mockserver.cli.site import DELIVERY, AppType, notes, running
 from mockserver.functions.process import READY, StartError, tell
 from mockserver.functions.workers import WorkerKind
 from mockserver.gate import Delivery
@@ -114,6 +114,8 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
     metavar="DIR|URL",
     help="The built page, or its dev server.",
 )
+@click.option("--config", type=PATH, metavar="FILE", help="Its staticwebapp.config.json, where that lies elsewhere.")
+@click.option("--run", "command", metavar="COMMAND", help="Starts the page's dev server, and ends it.")
 @click.option("--api", type=PATH, default="api", show_default=True, metavar="DIR", help="The function app.")
 @click.option("--personas", type=PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
 @DELIVERY
@@ -160,9 +162,11 @@ def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
             reload=not options["debug"],
         )
         functions = Functions(endpoint, served, stopped=stopped)
-        site = SiteOptions(webapp, load_personas(personas), options["site_port"], Delivery(options["delivery"]))
+        delivery = Delivery(options["delivery"])
+        site = SiteOptions(webapp, load_personas(personas), options["site_port"], delivery, options["config"])
         rehearsal = Rehearsal(endpoint, functions, site, report=_report_visit)
-        with endpoint, functions, rehearsal, _token_file(endpoint) as token_file:
+        dev_server = running(options["command"], webapp, stopped)
+        with dev_server, endpoint, functions, rehearsal, _token_file(endpoint) as token_file:
             _say_findings(endpoint)
             for line in notes(rehearsal.site):
                 _say(line)
@@ -239,7 +243,7 @@ def functions(app: Path, port: int, **options: Any) -> None:
     from mockserver.functions.reload import changed, start_anew, started_anew
     from mockserver.functions.workers import start_worker
 
-    app = app.resolve()
+    app, here = app.resolve(), Path.cwd()
     with explained(), stoppable() as stopped:
         socket = bind(port, "the Functions host")
         port = socket.getsockname()[1]
@@ -257,7 +261,7 @@ def functions(app: Path, port: int, **options: Any) -> None:
             click.secho(f"{error}\nWaiting for it to be mended.", fg="yellow", err=True)
             changed(app, stopped)
             if not stopped.is_set():
-                start_anew(port)
+                start_anew(port, here)
             return
         host = FunctionsHost(worker, key=options["key"], origins=opened.origins | {*options["origins"]}, report=report)
         servers = Servers((host, socket), at_end=worker.close)
@@ -271,7 +275,7 @@ def functions(app: Path, port: int, **options: Any) -> None:
             servers.stop()
         if not stopped.is_set():
             _say("functions  a file of the app has changed: starting anew")
-            start_anew(port)
+            start_anew(port, here)
 
 
 # --- shared by the commands ------------------------------------------------------------------------------------------

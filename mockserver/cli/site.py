@@ -106,7 +106,7 @@ def site(**options: Any) -> None:
             config=options["config"],
         )
         port = bind(4280 if options["port"] is None else options["port"], "the site")
-        with _running(options["command"], app, stopped):
+        with running(options["command"], app, stopped):
             for line in notes(served):
                 click.echo(line, err=True)
             front = SiteFront(create_app(served), served, delivery=Delivery(options["delivery"]), report=_report)
@@ -133,7 +133,7 @@ def _report(visit: Entry) -> None:
 
 
 @contextmanager
-def _running(command: str | None, app: Path | str, stopped: threading.Event) -> Iterator[None]:
+def running(command: str | None, app: Path | str, stopped: threading.Event) -> Iterator[None]:
     """A dev server's command, ended with all it started.
 
     Raises:

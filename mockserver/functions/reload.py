@@ -25,8 +25,9 @@ def started_anew() -> bool:
     return _AGAIN in os.environ
 
 
-def start_anew(port: int) -> None:
-    """Replace this process by the same command, on the port it has."""
+def start_anew(port: int, folder: Path) -> None:
+    """Replace this process by the same command, given in the same folder, on the port it has."""
+    os.chdir(folder)  # loading an app makes its folder the working one
     os.environ[_AGAIN] = "1"
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "mockserver", *sys.argv[1:], "--port", str(port)])  # noqa: S606  ourselves

@@ -110,7 +110,7 @@ def test_markdown_is_drawn_and_nothing_in_it_runs(chat_page: ChatPage, mock_serv
     expect(answer.get_by_role("link", name="pic")).to_have_attribute("href", "https://example.com/p.png")
     expect(answer.locator("img")).to_have_count(0)
     expect(answer.get_by_role("link", name="bad")).to_have_count(0)
-    assert chat_page.page.title() == "Show me – ChatGPT on Azure"
+    assert chat_page.page.title().startswith("Show me")
     assert [violation["id"] for violation in Axe().run(chat_page.page).response["violations"]] == []
 
 

@@ -57,7 +57,7 @@ def start(tmp_path: Path, worker: str) -> Iterator[Callable[..., str]]:
     running: list[FunctionsProcess] = []
 
     def started(source: str, host: str = '{"version": "2.0"}', options: Sequence[str] = (), **environment: str) -> str:
-        app = write_app(tmp_path, source, host)
+        app = Path(os.path.relpath(write_app(tmp_path, source, host)))  # as a person names it
         options = ("--worker", worker, *options)
         running.append(FunctionsProcess(app, port=0, environment=environment, options=options))
         return running[-1].wait_until_ready()
