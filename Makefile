@@ -5,7 +5,7 @@ RUN := .venv/bin/python -m
 SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 2,$(subst /, ,$(SHARD))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package coverage clean
+.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package coverage gallery clean
 
 help:              ## this list
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -55,6 +55,9 @@ package: setup     ## the function app as it is deployed, in dist/api.zip, loade
 coverage: setup    ## what the tests of the API reach of it, line by line where they do not
 	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -q -n 0 tests/unit/test_api.py tests/integration/test_chat_api.py tests/integration/test_chat_api_contract.py tests/integration/test_chat_api_settings.py tests/integration/test_topologies.py tests/integration/test_faults.py $(ARGS)
 	@$(RUN) coverage combine -q && $(RUN) coverage report --show-missing
+
+gallery: setup     ## every state of the page in both themes and widths, in test-results/gallery.html
+	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e/test_states.py -q $(ARGS) && $(RUN:-m=) tools/gallery.py
 
 clean:             ## remove everything make made
 	rm -rf .venv .cache .local-model dist test-results webapp/node_modules webapp/dist .mypy_cache .pytest_cache .ruff_cache

@@ -157,6 +157,15 @@ def token_expired() -> Refusal:
     return Refusal(401, _JSON, _compact({"statusCode": 401, "message": text}), "token expired")
 
 
+def context_length_exceeded() -> Refusal:
+    """A conversation longer than the model takes; both backends' code and param, wording from reports (openai-python#1094)."""
+    text = (
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in 128042 tokens. "
+        "Please reduce the length of the messages."
+    )
+    return Refusal(400, _JSON, _pretty(text, "messages", "context_length_exceeded"), "context length exceeded")
+
+
 def no_json() -> Refusal:
     """A body that is no JSON object; wording from reports."""
     return Refusal(400, _JSON, _pretty("We could not parse the JSON body of your request."), "no JSON object")

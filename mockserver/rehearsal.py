@@ -8,7 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -33,6 +33,7 @@ from mockserver.simulation import OnMiss, Simulation
 from mockserver.swa.personas import Persona, find_persona
 from mockserver.swa.principal import COOKIE, Principal, Sessions, session_key
 from mockserver.swa.site import Site, load_site
+from mockserver.swa.states import State
 
 #: What the API asks for where no cassette names a model.
 _DEFAULT_MODEL = "gpt-4o-mini"
@@ -73,13 +74,14 @@ class ModelOptions:
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
     """The site: its built page or a dev server's URL, its configuration where that does not lie among its files, who can sign
-    in, and how its proxy delivers."""
+    in, how its proxy delivers, and the states of its page."""
 
     webapp: Path | str
     personas: dict[str, Persona]
     port: int = 0
     delivery: Delivery = Delivery.AS_AZURE
     config: Path | None = None
+    states: tuple[State, ...] = ()
 
 
 class Topology(StrEnum):
@@ -295,6 +297,7 @@ class Rehearsal:
             api_urls=functions.urls,
             config=options.config,
         )
+        self.site = replace(self.site, states=options.states)
         if functions.direct_url is not None:
             _require_open(self.site, functions.direct_url)
 
@@ -306,12 +309,16 @@ class Rehearsal:
                 report(visit, asked)
 
         scenarios = {each.email: each.scenario for each in options.personas.values()}
-        for name in filter(None, scenarios.values()):
+        met = {each.persona.email: each.scenario for each in options.states if each.scenario}
+        for name in filter(None, (scenarios | met).values()):
             simulation.library.scenarios.chosen(name)
 
         def asking(request: Request, principal: Principal | None) -> tuple[str, faults.Mishap]:
             name = request.header(HEADER)
-            if name is None and any(scenarios.values()):  # each persona is somebody else
+            if name is None and principal and (scenario := met.get(principal.user_details)):
+                name = f"persona {principal.user_details}"
+                simulation.open_scope(scenario, name)
+            elif name is None and any(scenarios.values()):  # each persona is somebody else
                 name = f"persona {principal.user_details}" if principal else "persona nobody"
                 simulation.open_scope(scenarios.get(principal.user_details) if principal else None, name)
             if name is not None:

@@ -19,6 +19,7 @@ from mockserver.swa.config import Config
 from mockserver.swa.personas import EIGHT_HOURS_S, PersonaError, find_persona
 from mockserver.swa.principal import COOKIE, EVERYBODY, Principal
 from mockserver.swa.site import Site
+from mockserver.swa.states import PICTURES, THEMES, WIDTHS
 
 _HERE = Path(__file__).parent
 #: What identity providers are called, by their names in the address; others go by their own.
@@ -67,7 +68,7 @@ def _login(site: Site, provider: str) -> Response:
             raise
         return _page(site, provider, target, complaint=str(error.description))
     signed_in = _signed_in(_to(site, target), site, principal, expires_in_s)
-    if key := request.values.get("persona"):
+    if (key := request.values.get("persona")) in site.personas:
         signed_in.set_cookie(_LAST, key, max_age=30 * 86400, httponly=True, samesite="Lax", path="/.auth")
     return signed_in
 
@@ -84,6 +85,7 @@ def _page(site: Site, provider: str, target: str, *, complaint: str = "") -> Res
         "sign_in.html",
         provider=_NAMES.get(provider, provider),
         provider_key=provider,
+        states=site.states,
         personas=personas.values(),
         last=last,
         gets={key: _gets(site, each.principal(provider), target) for key, each in personas.items()},
@@ -119,7 +121,7 @@ def _chosen(site: Site, provider: str) -> tuple[Principal, float]:
     """
     if key := request.values.get("persona"):
         try:
-            persona = find_persona(site.personas, key)
+            persona = find_persona(site.everybody, key)
         except PersonaError as error:
             raise BadRequest(str(error)) from error
         principal, expires_in_s = persona.principal(provider), persona.expires_in_s
@@ -252,6 +254,21 @@ def add_mock_pages(app: Flask, site: Site) -> None:
             traps=site.traps,
         )
         return _ours(page)
+
+    @app.get("/__mock/states")
+    def states() -> Response:
+        if not site.states:
+            raise NotFound("The states of this page are not known: up --states FILE names them.")
+        theme, width = request.args.get("theme", THEMES[0]), request.args.get("width", WIDTHS[0], int)
+        pictured = {path.name for path in PICTURES.glob("*.png")}
+        shown = {"themes": THEMES, "widths": WIDTHS, "theme": theme, "width": width, "pictured": pictured}
+        response = _ours(render_template("states.html", states=site.states, **shown))
+        response.headers["content-security-policy"] = f"{CSP}; img-src 'self'"
+        return response
+
+    @app.get("/__mock/states/<name>")
+    def state_picture(name: str) -> Response:
+        return _uncached(send_from_directory(PICTURES.resolve(), name))
 
     @app.post("/__mock/login")
     def login() -> Response:

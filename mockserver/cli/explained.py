@@ -26,6 +26,7 @@ from mockserver.stub import StubError
 from mockserver.swa.config import ConfigError
 from mockserver.swa.personas import PersonaError
 from mockserver.swa.start import StartConfigError
+from mockserver.swa.states import StatesError
 
 PATH = click.Path(path_type=Path)
 
@@ -40,6 +41,7 @@ _EXPLAINED = (
     LimitError,
     NoRunError,
     PersonaError,
+    StatesError,
     PortTakenError,
     RecordingError,
     ScenarioError,

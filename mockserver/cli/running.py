@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from contracts.operations import Backend
 from mockserver import console
@@ -36,6 +37,7 @@ from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import OnMiss
 from mockserver.swa.personas import SHIPPED as SHIPPED_PERSONAS
 from mockserver.swa.personas import load_personas
+from mockserver.swa.states import State, load_states
 
 _PORT = click.IntRange(0, 65535)
 
@@ -115,6 +117,13 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
     help="The built page, or its dev server.",
 )
 @click.option("--config", type=PATH, metavar="FILE", help="Its staticwebapp.config.json, where that lies elsewhere.")
+@click.option(
+    "--states",
+    type=PATH,
+    default="webapp/states.yaml",
+    metavar="FILE",
+    help="The states of the page, for /__mock/states. Default: webapp/states.yaml, where there is one.",
+)
 @click.option("--run", "command", metavar="COMMAND", help="Starts the page's dev server, and ends it.")
 @click.option("--api", type=PATH, default="api", show_default=True, metavar="DIR", help="The function app.")
 @click.option("--personas", type=PATH, default=SHIPPED_PERSONAS, metavar="FILE", help="Whom one can sign in as.")
@@ -163,7 +172,14 @@ def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
         )
         functions = Functions(endpoint, served, stopped=stopped)
         delivery = Delivery(options["delivery"])
-        site = SiteOptions(webapp, load_personas(personas), options["site_port"], delivery, options["config"])
+        site = SiteOptions(
+            webapp,
+            load_personas(personas),
+            options["site_port"],
+            delivery,
+            options["config"],
+            _states(options["states"]),
+        )
         rehearsal = Rehearsal(endpoint, functions, site, report=_report_visit)
         dev_server = running(options["command"], webapp, stopped)
         with dev_server, endpoint, functions, rehearsal, _token_file(endpoint) as token_file:
@@ -299,6 +315,11 @@ def _model(options: dict[str, Any], port: int, port_option: str, **more: Any) ->
         port_option=port_option,
         **more,
     )
+
+
+def _states(path: Path) -> tuple[State, ...]:
+    given = click.get_current_context().get_parameter_source("states") is not ParameterSource.DEFAULT
+    return load_states(path) if given or path.is_file() else ()
 
 
 def _named(deployments: tuple[str, ...]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from mockserver.swa.config import FILE_NAME, Config, load_config, traps
 from mockserver.swa.personas import Persona
 from mockserver.swa.principal import HEADER, Principal, Sessions
 from mockserver.swa.rules import Decision, decide, fallback_fits, find_file, normalised
+from mockserver.swa.states import State
 
 #: Headers about the client that only the platform may set.
 _PLATFORM = ("authorization", "x-ms-client-principal", "x-ms-original-url", "x-ms-auth-token", "x-mockserver-")
@@ -24,7 +25,7 @@ _PLATFORM_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJtb2NrIn0.made-up-by-the-mock"
 @dataclass(frozen=True, slots=True)
 class Site:
     """A Static Web App. `folder` is absolute, None where its files are a dev server's, at `app_url`; `api_urls` are
-    the instances of its API, none for one without."""
+    the instances of its API, none for one without; `states` are its page's, where they are known."""
 
     folder: Path | None
     config: Config
@@ -33,6 +34,7 @@ class Site:
     clock: Clock
     api_urls: tuple[str, ...] = ()
     app_url: str | None = None
+    states: tuple[State, ...] = ()
 
     @property
     def api_url(self) -> str | None:
@@ -44,6 +46,11 @@ class Site:
         """What the configuration allows and its author hardly wants."""
         known = {role for persona in self.personas.values() for role in persona.roles}
         return tuple(traps(self.config, known if self.config.auth.roles_source is None else self.config.roles))
+
+    @property
+    def everybody(self) -> dict[str, Persona]:
+        """The personas, and whoever always meets one of the page's states."""
+        return self.personas | {each.persona.key: each.persona for each in self.states}
 
     def principal(self, request: Request) -> Principal | None:
         """Who is signed in, None for nobody."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import browser
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import ConsoleMessage, Page, expect
 
 from mockserver.rehearsal import Rehearsal
 from tests.e2e.chat_page import ChatPage
@@ -42,23 +42,39 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
     }
 
 
+Watch = Callable[[Page], Page]
+
+
 @pytest.fixture
-def watched(page_as: Callable[[str], Page]) -> Iterator[Callable[[str], Page]]:
-    """`page_as`, failing a test in which a page broke its own content security policy or wrote an error to the console."""
+def watch() -> Iterator[Watch]:
+    """Fails a test in which a page, once given to this, broke its content security policy or wrote an error to the console.
+
+    That a request was refused is no error of the page's; the browser writes it by itself.
+    """
     pages: list[Page] = []
     complaints: list[str] = []
 
-    def opened(persona: str) -> Page:
-        page = page_as(persona)
+    def wrote(message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            complaints.append(message.text)
+
+    def watched(page: Page) -> Page:
         page.add_init_script(_WATCH)
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", wrote)
         pages.append(page)
         return page
 
-    yield opened
+    yield watched
     for page in pages:
         complaints += page.evaluate("window.violations ?? []") if not page.is_closed() else []
     assert complaints == []
+
+
+@pytest.fixture
+def watched(page_as: Callable[[str], Page], watch: Watch) -> Callable[[str], Page]:
+    """`page_as`, watched."""
+    return lambda persona: watch(page_as(persona))
 
 
 @pytest.fixture

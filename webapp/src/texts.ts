@@ -74,7 +74,7 @@ export const FAILURES: Record<string, Explained> = {
   insufficient_quota: { text: `${QUOTA} Try again later or contact your administrator.`, ways: ['retry'] },
   interrupted: { text: 'The answer did not arrive.', ways: ['retry'] },
   network: { text: 'There was a connection problem. Please check your internet connection and retry.', ways: ['retry'] },
-  rate_limit_exceeded: { text: LIMITED, ways: [] },
+  rate_limit_exceeded: { text: LIMITED, ways: ['retry'] },
   signed_out: { text: `${SIGNED_OUT.title}.`, ways: [] },
   upstream_timeout: { text: SLOW, ways: ['retry'] },
 };
