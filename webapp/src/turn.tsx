@@ -72,7 +72,7 @@ export function Answer(props: TurnProps) {
       )}
       {!under && (
         <Actions {...props}>
-          {message.state !== 'failed' && message.state !== 'limited' && (
+          {!(message.failure && last) && (
             <button type="button" class="quiet small" disabled={chat.busy} onClick={() => chat.regenerate(message)}>
               Regenerate answer
             </button>
@@ -197,8 +197,8 @@ function Failed({ chat, message, failure, user, last, onEdit, say }: TurnProps &
       )}
       {last && (
         <div class="row">
-          {ways.map((way) => (
-            <button key={way} type="button" onClick={go[way]}>
+          {ways.map((way, index) => (
+            <button key={way} type="button" class={index ? 'button plain' : ''} onClick={go[way]}>
               {texts.WAYS_OUT[way]}
             </button>
           ))}
