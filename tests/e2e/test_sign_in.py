@@ -30,6 +30,10 @@ def test_the_uninvited_persona_is_told_so(watched: Callable[[str], Page]) -> Non
     page.goto("/")
     expect(page.get_by_role("heading", name="Not Authorised")).to_be_visible()
     expect(page.get_by_text("Signed in as bob@example.com")).to_be_visible()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy a request for access").click()
+    expect(page.get_by_role("status")).to_have_text("Copied")
+    assert "I am signed in as bob@example.com" in page.evaluate("navigator.clipboard.readText()")
     page.get_by_role("link", name="Log out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 

@@ -321,6 +321,25 @@ def test_site_takes_the_place_of_swa_start(run: Callable[..., Running], tmp_path
     assert "leaves /a itself open" in "\n".join(site.lines)
 
 
+def test_up_stands_before_a_dev_server_and_ends_it(run: Callable[..., Running]) -> None:
+    """As `make mock` does."""
+    port = free_port()
+    command = f"npm --prefix webapp run --silent dev -- --port {port}"
+    hot = ("--webapp", f"http://localhost:{port}", "--config", "webapp/staticwebapp.config.json", "--run", command)
+    up = run("up", *FREE_PORTS, *hot)
+    url = up.read_until(r"^http://127\.0\.0\.1:\d+$")[0]
+    with httpx2.Client(base_url=url, trust_env=False, timeout=30) as browser:
+        assert browser.get("/").status_code == 302
+        browser.get("/.auth/login/aad?persona=alice")
+        assert "/@vite/client" in browser.get("/").text
+        browser.get("/.auth/login/aad?persona=bob")
+        assert browser.get("/src/app.tsx").status_code == 403
+    up.process.send_signal(signal.SIGINT)
+    assert up.ended() == 0
+    with pytest.raises(OSError):  # noqa: PT011  refused, however the system words it
+        socket.create_connection(("localhost", port), timeout=1)
+
+
 @pytest.mark.parametrize(
     ("configurations", "arguments", "complaint"),
     [
