@@ -8,6 +8,8 @@ from typing import Any
 
 import openai
 
+_NOT_SET_UP = {401: "model_access_refused", 403: "model_access_refused", 404: "model_not_found"}
+
 
 class ApiError(Exception):
     """An error as the client sees it. `retry_after_s` and `details` are left out of the answer where None."""
@@ -71,13 +73,10 @@ def _from_status(error: openai.APIStatusError) -> ApiError:
         return ApiError(429, "insufficient_quota", "The quota for this model is used up.")
     if error.status_code == 429:
         return ApiError(429, "rate_limit_exceeded", "Too many requests right now.", retry_after_s=_retry_after_s(error))
-    if error.status_code in (401, 403, 404):
-        # Our own key, role or deployment name is wrong: nothing the person asking can mend.
-        return ApiError(
-            502,
-            "model_not_found" if error.status_code == 404 else "upstream_unavailable",
-            "The model is not set up correctly.",
-        )
+    if error.status_code in _NOT_SET_UP:
+        # Our own key, role or deployment name is wrong: nothing the person asking can mend, but whoever deploys can.
+        code = "model_role_missing" if error.code == "PermissionDenied" else _NOT_SET_UP[error.status_code]
+        return ApiError(502, code, "The model is not set up correctly.")
     if error.status_code == 400:
         return ApiError(400, "bad_request", "The model did not accept this request.")
     return unavailable()

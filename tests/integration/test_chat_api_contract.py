@@ -63,9 +63,9 @@ def test_a_whole_answer_keeps_the_contract(site: Rehearsal, mock_server: MockSer
         (ASK, "bob", {}, 403, "forbidden"),
         (ASK, "alice", {"filter": "prompt"}, 400, "content_filter"),
         (ASK, "alice", {"filter": "prompt_without_details"}, 400, "content_filter"),
-        (ASK, "alice", {"fault": "firewall"}, 502, "upstream_unavailable"),
-        (ASK, "alice", {"fault": "role_missing"}, 502, "upstream_unavailable"),
-        (ASK, "alice", {"fault": "token_expired"}, 502, "upstream_unavailable"),
+        (ASK, "alice", {"fault": "firewall"}, 502, "model_access_refused"),
+        (ASK, "alice", {"fault": "role_missing"}, 502, "model_role_missing"),
+        (ASK, "alice", {"fault": "token_expired"}, 502, "model_access_refused"),
     ],
 )
 def test_every_refusal_keeps_the_contract(
@@ -109,10 +109,7 @@ def test_every_other_route_keeps_the_contract(
 
 def test_every_code_the_api_knows_is_in_the_contract_and_no_other() -> None:
     source = "".join(path.read_text() for path in API.glob("*.py"))
-    raised = set(re.findall(r'ApiError\(\s*\d+,\s*"(\w+)"', source)) | set(
-        re.findall(r'"(model_not_found)" if', source)
-    )
-    raised |= {"upstream_unavailable"}
+    raised = set(re.findall(r'ApiError\(\s*\d+,\s*"(\w+)"', source)) | set(re.findall(r'"(model_\w+)"', source))
     assert (
         set(document()["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]) == raised
     )
