@@ -5,6 +5,8 @@ RUN := .venv/bin/python -m
 SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 2,$(subst /, ,$(SHARD))))
 
 .DEFAULT_GOAL := help
+# The tests start hundreds of processes, and each would compile us anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package coverage gallery clean
 
 help:              ## this list

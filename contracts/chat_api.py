@@ -18,7 +18,7 @@ def document() -> dict[str, Any]:
 
 
 def problems(schema: str, value: Any) -> list[str]:
-    """What keeps a JSON value from being a `Request`, `Completion`, `Event`, `Error`, `Config`, `Me`, `Roles` or `Health`."""
+    """What keeps a JSON value from being a `Request`, `Completion`, `Event`, `Error`, `Config`, `Me`, `Roles`, `Health` or `Chat`."""
     whole = {"$ref": f"#/components/schemas/{schema}", "components": document()["components"]}
     return [
         f"{'/'.join(map(str, each.instance_path))}: {each.message}"

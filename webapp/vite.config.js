@@ -16,11 +16,12 @@ const swaConfig = {
 };
 
 export default defineConfig({
+  appType: 'mpa', // what is not there is not found; only the site's configuration rewrites
   plugins: [swaConfig],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0, // the CSP takes no data: addresses
-    rollupOptions: { input: ['index.html', 'unauthorized.html'] },
+    rollupOptions: { input: ['index', 'register', 'unauthorized', 'usage', 'purge', '404'].map((page) => `${page}.html`) },
   },
 });

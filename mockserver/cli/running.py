@@ -260,6 +260,8 @@ def functions(app: Path, port: int, **options: Any) -> None:
     from mockserver.functions.workers import start_worker
 
     app, here = app.resolve(), Path.cwd()
+    # Bytecode is compared by the second: an app that is edited twice in one would be loaded as it was.
+    sys.dont_write_bytecode |= options["reload"]
     with explained(), stoppable() as stopped:
         socket = bind(port, "the Functions host")
         port = socket.getsockname()[1]

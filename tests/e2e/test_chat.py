@@ -114,6 +114,15 @@ def test_markdown_is_drawn_and_nothing_in_it_runs(chat_page: ChatPage, mock_serv
     assert [violation["id"] for violation in Axe().run(chat_page.page).response["violations"]] == []
 
 
+def test_formulas_are_drawn_as_mathml(chat_page: ChatPage, mock_server: MockServer) -> None:
+    mock_server.say("The area is \\(A = \\pi r^2\\), for $5:\n\n$$\n\\frac{a}{b} \\bad\n$$\n\n$$\\sqrt{2}$$\n")
+    chat_page.ask("Show me")
+    expect(chat_page.answer.locator("math")).to_have_count(2)
+    expect(chat_page.answer).to_contain_text("for $5")
+    expect(chat_page.answer.get_by_role("group", name="Formula").first).to_have_text("\\frac{a}{b} \\bad")
+    assert Axe().run(chat_page.page).response["violations"] == []
+
+
 def test_an_expired_session_is_noticed_and_the_question_kept(chat_page: ChatPage) -> None:
     chat_page.page.context.clear_cookies()
     chat_page.ask("Hello!")

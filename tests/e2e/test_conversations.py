@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from contracts.chat_api import problems
 from mockserver.pytest_plugin import MockServer
+from mockserver.rehearsal import Rehearsal
 from tests.e2e.chat_page import ChatPage
 
 
@@ -113,7 +118,48 @@ def test_a_chat_as_a_file(chat_page: ChatPage, mock_server: MockServer, tmp_path
         said[download.value.suggested_filename] = (tmp_path / "file").read_text(encoding="utf-8")
     assert said["Chat.txt"] == "[user]:\nGrüße?\n\n[assistant]:\nHello **you**\n\n"
     assert said["Chat.md"] == "# Grüße?\n\n## You\n\nGrüße?\n\n## Assistant\n\nHello **you**\n"
-    assert [each["content"] for each in json.loads(said["Chat.json"])["messages"]] == ["Grüße?", "Hello **you**"]
+    kept = json.loads(said["Chat.json"])
+    assert [each["content"] for each in kept["messages"]] == ["Grüße?", "Hello **you**"]
+    assert problems("Chat", kept) == []
+
+
+def test_a_chat_comes_back_from_its_file__and_a_file_that_is_none_says_so(
+    chat_page: ChatPage, mock_server: MockServer, tmp_path: Path
+) -> None:
+    page = chat_page.page
+    asked(chat_page, mock_server, "Grüße?", "Hello **you**")
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON file").click()
+    download.value.save_as(tmp_path / "Chat.json")
+    page.get_by_role("button", name="New chat").click()
+    page.get_by_label("Import a chat").set_input_files(tmp_path / "Chat.json")
+    expect(chat_page.answer).to_contain_text("Hello you")
+    expect(page.get_by_role("navigation").get_by_role("listitem")).to_have_count(2)
+    (tmp_path / "Notes.txt").write_text("Grüße")
+    page.get_by_label("Import a chat").set_input_files(tmp_path / "Notes.txt")
+    expect(page.get_by_role("alert")).to_have_text("Notes.txt was not imported: it is not JSON.")
+    assert Axe().run(page).response["violations"] == []
+
+
+def test_the_page_speaks_another_language(chat_page: ChatPage, mock_server: MockServer) -> None:
+    page = chat_page.page
+    asked(chat_page, mock_server, "Hallo?", "Hello")
+    page.get_by_role("textbox", name="Message", exact=True).fill("An unsent draft")
+    page.get_by_role("button", name="alice@example.com").click()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("Language").select_option("Deutsch")
+    expect(page.get_by_role("textbox", name="Nachricht", exact=True)).to_have_value("An unsent draft")
+    expect(page.get_by_role("article", name="Der Assistent schrieb")).to_contain_text("Hello")
+    assert page.evaluate("document.documentElement.lang") == "de"
+    assert Axe().run(page).response["violations"] == []
+
+
+@pytest.mark.browser_context_args(locale="de-AT")
+def test_a_browsers_language_is_the_pages(site: Rehearsal, new_context: Callable[..., Any]) -> None:
+    page: Page = new_context(base_url=site.url).new_page()
+    page.goto("/register")
+    expect(page.get_by_role("link", name="Mit Microsoft anmelden")).to_be_visible()
 
 
 def test_deleting_ones_data_leaves_none(chat_page: ChatPage, mock_server: MockServer) -> None:

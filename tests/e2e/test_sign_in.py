@@ -6,6 +6,9 @@ from collections.abc import Callable
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from mockserver.pytest_plugin import MockServer
+from tests.e2e.chat_page import ChatPage
+
 
 def test_anonymous_is_sent_to_sign_in_and_comes_back_as_the_chosen_persona(anonymous_page: Page) -> None:
     anonymous_page.goto("/")
@@ -35,12 +38,13 @@ def test_the_uninvited_persona_is_told_so(watched: Callable[[str], Page]) -> Non
     expect(page.get_by_role("status")).to_have_text("Copied")
     assert "I am signed in as bob@example.com" in page.evaluate("navigator.clipboard.readText()")
     page.get_by_role("link", name="Log out").click()
-    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("link", name="Sign in with Microsoft")).to_be_visible()
 
 
 def test_logging_out_ends_the_session(invited_page: Page) -> None:
     invited_page.get_by_role("button", name="alice@example.com").click()
     invited_page.get_by_role("link", name="Log out").click()
+    invited_page.get_by_role("link", name="Sign in with Microsoft").click()
     expect(invited_page.get_by_role("heading", name="Sign in")).to_be_visible()
     invited_page.goto("/")
     expect(invited_page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -60,6 +64,27 @@ def test_the_mocks_own_page_shows_the_session_and_switches_it(invited_page: Page
     expect(invited_page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+def test_forgetting_somebody_leaves_neither_chats_nor_session(invited_page: Page, mock_server: MockServer) -> None:
+    mock_server.say("Hello")
+    chat = ChatPage(invited_page)
+    chat.ask("Hi")
+    expect(chat.answer).to_have_attribute("data-state", "done")
+    invited_page.goto("/purge")
+    expect(invited_page.get_by_text("Signed in as alice@example.com")).to_be_visible()
+    invited_page.get_by_role("button", name="Delete my data and log out").click()
+    invited_page.get_by_role("link", name="Sign in with Microsoft").click()
+    invited_page.get_by_role("button", name="Continue as Alice Invited").click()
+    expect(invited_page.get_by_text("Your chats will be listed here.")).to_be_visible()
+
+
+def test_a_page_that_is_not_there_is_not_found(invited_page: Page) -> None:
+    response = invited_page.goto("/nowhere")
+    assert response is not None
+    assert response.status == 404
+    invited_page.get_by_role("link", name="Go to the chat").click()
+    expect(invited_page.get_by_role("textbox", name="Message")).to_be_visible()
+
+
 def test_every_screen_is_accessible(anonymous_page: Page, invited_page: Page, watched: Callable[[str], Page]) -> None:
     turned_away = watched("bob")
     turned_away.goto("/")
@@ -75,3 +100,12 @@ def test_every_screen_is_accessible(anonymous_page: Page, invited_page: Page, wa
     ):
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
         assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
+    for path, heading in (
+        ("/register", "ChatGPT on Azure"),
+        ("/usage", "Usage notes"),
+        ("/purge", "Delete my data"),
+        ("/nowhere", "Page not found"),
+    ):
+        invited_page.goto(path)
+        expect(invited_page.get_by_role("heading", name=heading)).to_be_visible()
+        assert [violation["id"] for violation in Axe().run(invited_page).response["violations"]] == []

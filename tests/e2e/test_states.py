@@ -23,6 +23,8 @@ from tests.e2e.conftest import Watch
 ROOT = Path(__file__).parents[2]
 STATES = load_states(ROOT / "webapp" / "states.yaml")
 LOOKS = [(theme, width) for theme in THEMES for width in WIDTHS]
+#: Between them each theme, whose colours differ, and each width, whose parts do.
+CHECKED = list(zip(THEMES, WIDTHS, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_a_state_says_what_it_is_and_is_accessible(
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]  # one of two words
         page.set_viewport_size({"width": width, "height": 770})
         page.screenshot(path=PICTURES / card.picture(theme, width))
-        if card.state not in ("sending", "streaming"):
+        if (theme, width) in CHECKED and card.state not in ("sending", "streaming"):
             violations = Axe().run(page).response["violations"]
             assert [(each["id"], theme, width) for each in violations] == []
 

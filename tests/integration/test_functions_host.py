@@ -298,8 +298,9 @@ def test_a_client_that_leaves_ends_the_function(start: Callable[..., str], capfd
 
 
 def test_a_changed_app_is_started_anew_and_a_broken_one_waited_for(
-    start: Callable[..., str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    start: Callable[..., str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # an old copy must not be loaded
     source = HEAD + "@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n    return 'one'\n"
     url = start(source, options=("--reload",))
 

@@ -5,11 +5,11 @@ import { Composer } from './composer';
 import { useConfig } from './config';
 import { isUnderWay, type Conversation, type Message } from './conversation';
 import { Confirm, Settings, Shortcuts, SignedOut, UsageNotes } from './dialogs';
-import { download, type Format } from './export';
+import { download, type Format } from './file';
 import { History } from './history';
 import { useShortcuts } from './keys';
 import { forgetPreferences, usePreferences } from './preferences';
-import * as texts from './texts';
+import { texts } from './texts';
 import { Answer, Question } from './turn';
 import { currentUser, LOG_OUT, type User } from './user';
 
@@ -33,7 +33,12 @@ export function App() {
   const signedOut = last?.failure?.code === 'signed_out';
 
   useEffect(() => void currentUser().then(setUser), []);
-  useEffect(() => say(last ? texts.STATUS[last.state] : ''), [last?.id, last?.state]);
+  useEffect(() => {
+    const keep = () => draft.trim() && sessionStorage.setItem(DRAFT, draft);
+    addEventListener('pagehide', keep);
+    return () => removeEventListener('pagehide', keep);
+  }, [draft]);
+  useEffect(() => say(last ? texts.status[last.state] : ''), [last?.id, last?.state]);
   useEffect(() => {
     const question = chat.messages.at(-2)?.content;
     if (signedOut && question) sessionStorage.setItem(DRAFT, question);
@@ -44,7 +49,7 @@ export function App() {
     return () => clearTimeout(timer);
   }, [undo]);
   useEffect(() => {
-    document.title = chat.open.title ? `${chat.open.title} – ${texts.TITLE}` : texts.TITLE;
+    document.title = chat.open.title ? `${chat.open.title} – ${texts.title}` : texts.title;
   }, [chat.open.title]);
 
   const start = () => {
@@ -70,49 +75,49 @@ export function App() {
     search: () => (setDrawer(true), requestAnimationFrame(() => search.current?.focus())),
     help: () => setDialog('keys'),
     escape: () => (chat.busy ? chat.stop() : drawer ? setDrawer(false) : setEditing(null)),
-    copyCode: () => copyLastCode().then((did) => did && say('Copied')),
+    copyCode: () => copyLastCode().then((did) => did && say(texts.copied)),
   });
 
   const close = () => setDialog(null);
   return (
     <>
       <a class="skip" href="#message">
-        Skip to message box
+        {texts.skip}
       </a>
       <header>
-        <button type="button" class="quiet icon menu-button" aria-label="Chats" aria-expanded={drawer} onClick={() => setDrawer(!drawer)}>
+        <button type="button" class="quiet icon menu-button" aria-label={texts.chats.name} aria-expanded={drawer} onClick={() => setDrawer(!drawer)}>
           ☰
         </button>
-        <span class="name">{texts.TITLE}</span>
+        <span class="name">{texts.title}</span>
         {config.models.length > 1 && (
-          <select aria-label="Model" value={preferences.model || config.models[0]} onChange={(event) => choose({ model: event.currentTarget.value })}>
+          <select aria-label={texts.model} value={preferences.model || config.models[0]} onChange={(event) => choose({ model: event.currentTarget.value })}>
             {config.models.map((model) => (
               <option key={model}>{model}</option>
             ))}
           </select>
         )}
         <button type="button" class="quiet" onClick={start}>
-          {texts.NEW_CHAT}
+          {texts.chats.new}
         </button>
         {chat.messages.length > 0 && <Export conversation={chat.open} onClear={() => setDialog('clear')} />}
         {user && <Account user={user} onOpen={setDialog} />}
       </header>
       <div class="rooms">
-        <nav aria-label="Chats" class={drawer ? 'drawer shown' : 'drawer'}>
+        <nav aria-label={texts.chats.name} class={drawer ? 'drawer shown' : 'drawer'}>
           <History chat={chat} field={search} onChosen={() => setDrawer(false)} onRemove={remove} />
         </nav>
-        {drawer && <button type="button" class="shade" aria-label="Close chats" onClick={() => setDrawer(false)} />}
+        {drawer && <button type="button" class="shade" aria-label={texts.chats.close} onClick={() => setDrawer(false)} />}
         <main>
-          <h1 class="sr">{chat.open.title || texts.NEW_CHAT}</h1>
+          <h1 class="sr">{chat.open.title || texts.chats.new}</h1>
           <Log chat={chat} user={user} editing={editing} onEdit={setEditing} onAsk={ask} say={say} suggestions={config.suggestions} />
           <p class="sr" role="status">
             {said}
           </p>
           {undo && (
             <p class="toast">
-              Chat deleted.{' '}
+              {texts.chats.deleted}{' '}
               <button type="button" class="quiet" onClick={() => (undo(), setUndo(null))}>
-                Undo
+                {texts.chats.undo}
               </button>
             </p>
           )}
@@ -133,9 +138,9 @@ export function App() {
       {dialog === 'settings' && <Settings config={config} chosen={preferences} onChoose={choose} onClose={close} />}
       {dialog === 'usage' && <UsageNotes onClose={close} />}
       {dialog === 'keys' && <Shortcuts onClose={close} />}
-      {dialog === 'clear' && <Confirm {...texts.CLEAR} action="Clear chat" onClose={close} onDo={() => remove(chat.open)} />}
+      {dialog === 'clear' && <Confirm {...texts.clear} action={texts.clear.button} onClose={close} onDo={() => remove(chat.open)} />}
       {dialog === 'wipe' && (
-        <Confirm {...texts.WIPE} action="Delete my data" onClose={close} onDo={() => (forgetPreferences(), void chat.wipe())} />
+        <Confirm {...texts.wipe} onClose={close} onDo={() => (forgetPreferences(), void chat.wipe())} />
       )}
     </>
   );
@@ -143,7 +148,7 @@ export function App() {
 
 const DRAFT = 'draft';
 
-/** What was asked when the session had ended, once, after signing in again; else what the address proposes with `?q=`. */
+/** What was written before a reload, or asked when the session had ended, once; else what the address proposes with `?q=`. */
 function firstDraft(): string {
   const kept = sessionStorage.getItem(DRAFT) ?? new URLSearchParams(location.search).get('q') ?? '';
   sessionStorage.removeItem(DRAFT);
@@ -171,6 +176,7 @@ async function copyLastCode(): Promise<boolean> {
 }
 
 function Account({ user, onOpen }: { user: User; onOpen: (dialog: Open) => void }) {
+  const { account } = texts;
   const menu = useRef<HTMLDivElement>(null);
   const open = (dialog: Open) => () => (menu.current!.hidePopover(), onOpen(dialog));
   return (
@@ -180,28 +186,24 @@ function Account({ user, onOpen }: { user: User; onOpen: (dialog: Open) => void 
       </button>
       <div id="account" popover="auto" class="menu" ref={menu}>
         <button type="button" class="quiet" onClick={open('settings')}>
-          Settings
+          {account.settings}
         </button>
         <button type="button" class="quiet" onClick={open('usage')}>
-          Usage notes
+          {account.usage}
         </button>
         <button type="button" class="quiet" onClick={open('keys')}>
-          Keyboard shortcuts
+          {account.keys}
         </button>
         <button type="button" class="quiet" onClick={open('wipe')}>
-          Delete my data on this device
+          {account.wipe}
         </button>
-        <a href={LOG_OUT}>Log out</a>
+        <a href={LOG_OUT}>{texts.logOut}</a>
       </div>
     </>
   );
 }
 
-const FORMATS: [Format, string][] = [
-  ['txt', 'Text file'],
-  ['md', 'Markdown file'],
-  ['json', 'JSON file'],
-];
+const FORMATS: Format[] = ['txt', 'md', 'json'];
 
 function Export({ conversation, onClear }: { conversation: Conversation; onClear: () => void }) {
   const menu = useRef<HTMLDivElement>(null);
@@ -209,20 +211,20 @@ function Export({ conversation, onClear }: { conversation: Conversation; onClear
   return (
     <>
       <button type="button" class="quiet" popovertarget="export">
-        Export
+        {texts.exports.name}
       </button>
       <div id="export" popover="auto" class="menu" ref={menu}>
-        {FORMATS.map(([format, name]) => (
+        {FORMATS.map((format) => (
           <button key={format} type="button" class="quiet" onClick={after(() => download(conversation, format))}>
-            {name}
+            {texts.exports[format]}
           </button>
         ))}
         <button type="button" class="quiet" onClick={after(() => print())}>
-          Print or save as PDF
+          {texts.exports.print}
         </button>
       </div>
       <button type="button" class="quiet clear" onClick={onClear}>
-        Clear chat
+        {texts.clear.button}
       </button>
     </>
   );
@@ -238,6 +240,13 @@ interface LogProps {
   say: (status: string) => void;
 }
 
+/** What to ask first where the API proposes nothing; recordings answer these. */
+const SUGGESTIONS = [
+  'How do I sort a list in Python? Show code.',
+  'Name five kinds of fruit and a fact about each.',
+  'Tell me about lighthouses.',
+  'What is the capital of France?',
+];
 const NEAR_PX = 48;
 
 /** The conversation. A new question goes to the top and its answer fills the room below it; who scrolls to the end is kept there. */
@@ -271,7 +280,7 @@ function Log({ chat, user, editing, suggestions, onEdit, onAsk, say }: LogProps)
       <div
         class="log"
         role="log"
-        aria-label="Conversation"
+        aria-label={texts.conversation.name}
         aria-live="off"
         tabIndex={0}
         ref={box}
@@ -281,7 +290,7 @@ function Log({ chat, user, editing, suggestions, onEdit, onAsk, say }: LogProps)
         onKeyDown={byHand}
       >
         <div class="column">
-          {turns.length === 0 && <Welcome suggestions={suggestions.length ? suggestions : texts.SUGGESTIONS} onAsk={onAsk} />}
+          {turns.length === 0 && <Welcome suggestions={suggestions.length ? suggestions : SUGGESTIONS} onAsk={onAsk} />}
           {turns.map(([question, answer], index) => {
             const last = index === turns.length - 1;
             return (
@@ -295,7 +304,7 @@ function Log({ chat, user, editing, suggestions, onEdit, onAsk, say }: LogProps)
       </div>
       {away && turns.length > 0 && (
         <button type="button" class="jump" onClick={() => ((follows.current = isUnderWay(chat.messages.at(-1))), toEnd())}>
-          Jump to latest
+          {texts.conversation.jump}
         </button>
       )}
     </div>
@@ -310,17 +319,17 @@ function paired(messages: Message[]): [Message, Message | undefined][] {
 function Welcome({ suggestions, onAsk }: { suggestions: string[]; onAsk: (question: string) => void }) {
   return (
     <section class="welcome" aria-labelledby="greeting">
-      <h2 id="greeting">{texts.GREETING}</h2>
+      <h2 id="greeting">{texts.greeting}</h2>
       <ul>
         {suggestions.map((question) => (
           <li key={question}>
-            <button type="button" aria-label={`Ask: ${question}`} onClick={() => onAsk(question)}>
+            <button type="button" aria-label={texts.conversation.ask(question)} onClick={() => onAsk(question)}>
               {question}
             </button>
           </li>
         ))}
       </ul>
-      <p class="usage">{texts.USAGE}</p>
+      <p class="usage">{texts.usage}</p>
     </section>
   );
 }

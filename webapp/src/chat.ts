@@ -26,6 +26,8 @@ export interface Chat {
   rename(id: string, title: string): void;
   /** Remove one; what is given back brings it back. */
   remove(id: string): () => void;
+  /** Take one in and show it. */
+  add(conversation: Conversation): void;
   wipe(): Promise<void>;
 }
 
@@ -185,6 +187,10 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
             await save(again);
             if (id === shown.id) turnTo(settled(again), `/c/${id}`);
           });
+      },
+      add(conversation: Conversation) {
+        void save(conversation);
+        turnTo(conversation, `/c/${conversation.id}`);
       },
       async wipe() {
         await keeping.current?.wipe();

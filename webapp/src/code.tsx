@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { h } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { createLowlight } from 'lowlight';
+import { texts } from './texts';
 // Resolved through lowlight: listing highlight.js beside it would bring a second copy.
 import bash from 'highlight.js/lib/languages/bash';
 import css from 'highlight.js/lib/languages/css';
@@ -29,10 +30,10 @@ export function Code({ text, language }: { text: string; language: string | unde
       <figcaption>
         <span>{language || 'text'}</span>
         <button type="button" onClick={copy}>
-          {copied ? 'Copied' : 'Copy code'}
+          {copied ? texts.copied : texts.conversation.copyCode}
         </button>
       </figcaption>
-      <pre tabIndex={0} role="region" aria-label="Code">
+      <pre tabIndex={0} role="region" aria-label={texts.conversation.code}>
         <code>{shown}</code>
       </pre>
     </figure>

@@ -41,11 +41,15 @@ export interface Question {
   delivery: 'streamed' | 'buffered' | 'direct';
 }
 
+/** Whether a proxy on the way lost a whole stream; from then on answers are asked for in one piece. */
+let streamsAreLost = false;
+
 /** The answer as it comes. Throws a Problem, or an AbortError after `signal`. */
 export async function* complete(question: Question, signal: AbortSignal): AsyncGenerator<Progress> {
   const requestId = crypto.randomUUID();
   const { messages, model, delivery } = question;
-  const body = JSON.stringify({ messages, model, stream: true, stream_options: { include_usage: true } });
+  const how = streamsAreLost ? { stream: false } : { stream: true, stream_options: { include_usage: true } };
+  const body = JSON.stringify({ messages, model, ...how });
   const { url, headers } = delivery === 'direct' ? await ticket(body, requestId, signal) : COMPLETIONS;
   const response = await post(url, body, { accept: 'text/event-stream', ...headers }, requestId, signal);
   if (isJson(response)) {
@@ -60,12 +64,16 @@ export async function* complete(question: Question, signal: AbortSignal): AsyncG
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream')) {
     throw new Problem('signed_out', requestId);
   }
-  let finished = false;
+  let [begun, finished] = [false, false];
   for await (const progress of parsed(response.body, requestId)) {
+    begun = true;
     finished ||= 'finish' in progress;
     yield progress;
   }
-  if (!finished) throw new Problem('interrupted', requestId);
+  if (!begun && !streamsAreLost) {
+    streamsAreLost = true; // Source: Azure/static-web-apps#833, only `[DONE]` arrived
+    yield* complete(question, signal);
+  } else if (!finished) throw new Problem('interrupted', requestId);
 }
 
 interface Target {

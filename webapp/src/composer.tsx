@@ -1,6 +1,6 @@
 /** Where a message is written, and sent or stopped with the same button. */
 import { useState } from 'preact/hooks';
-import * as texts from './texts';
+import { texts } from './texts';
 
 interface ComposerProps {
   draft: string;
@@ -35,24 +35,25 @@ export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAs
     if (busy) onStop();
     else send();
   };
-  const blurred = singleKeys ? texts.PLACEHOLDER.blurred : texts.PLACEHOLDER.plain;
+  const { composer } = texts;
+  const blurred = singleKeys ? composer.blurred : composer.plain;
   return (
-    <form class="composer" aria-label="Send a message" onSubmit={onSubmit}>
+    <form class="composer" aria-label={composer.name} onSubmit={onSubmit}>
       {!online && (
         <p class="offline" role="alert">
-          {texts.OFFLINE}
+          {composer.offline}
         </p>
       )}
       <div class="box">
         <label class="sr" for="message">
-          Message
+          {composer.message}
         </label>
         <textarea
           id="message"
           ref={field}
           rows={1}
           autofocus
-          placeholder={focused ? texts.PLACEHOLDER.focused : blurred}
+          placeholder={focused ? composer.focused : blurred}
           value={draft}
           onInput={(event) => onDraft(event.currentTarget.value)}
           onKeyDown={onKeyDown}
@@ -60,9 +61,9 @@ export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAs
           onBlur={() => setFocused(false)}
           dir="auto"
         />
-        <button aria-disabled={!busy && (!online || !draft.trim())}>{busy ? 'Stop generating' : 'Send'}</button>
+        <button aria-disabled={!busy && (!online || !draft.trim())}>{busy ? composer.stop : composer.send}</button>
       </div>
-      <p class="footer">{texts.FOOTER}</p>
+      <p class="footer">{composer.footer}</p>
     </form>
   );
 }

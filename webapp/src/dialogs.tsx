@@ -3,7 +3,8 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Config } from './config';
 import type { Preferences } from './preferences';
-import * as texts from './texts';
+import { LANGUAGES, texts } from './texts';
+import { Usage } from './parts';
 import { signInBackTo } from './user';
 
 interface DialogProps {
@@ -23,10 +24,10 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   );
 }
 
-function Close({ label = 'Close' }: { label?: string }) {
+function Close({ quiet = false }: { quiet?: boolean }) {
   return (
     <form method="dialog" class="row">
-      <button class={label === 'Cancel' ? 'quiet' : ''}>{label}</button>
+      <button class={quiet ? 'quiet' : ''}>{quiet ? texts.cancel : texts.close}</button>
     </form>
   );
 }
@@ -36,7 +37,7 @@ export function Confirm({ title, text, action, onClose, onDo }: Omit<DialogProps
     <Dialog title={title} onClose={onClose}>
       <p>{text}</p>
       <div class="row">
-        <Close label="Cancel" />
+        <Close quiet />
         <button type="button" onClick={() => (onDo(), onClose())}>
           {action}
         </button>
@@ -47,11 +48,11 @@ export function Confirm({ title, text, action, onClose, onDo }: Omit<DialogProps
 
 export function SignedOut() {
   return (
-    <Dialog title={texts.SIGNED_OUT.title} onClose={() => undefined}>
-      <p>{texts.SIGNED_OUT.text}</p>
+    <Dialog title={texts.signedOut.title} onClose={() => undefined}>
+      <p>{texts.signedOut.text}</p>
       <div class="row">
         <a class="button" href={signInBackTo(location.pathname)}>
-          Sign in
+          {texts.signedOut.action}
         </a>
       </div>
     </Dialog>
@@ -60,17 +61,8 @@ export function SignedOut() {
 
 export function UsageNotes({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title="Usage notes" onClose={onClose}>
-      <p>{texts.USAGE}</p>
-      <ul>
-        {texts.USAGE_LINKS.map(([name, href]) => (
-          <li key={href}>
-            <a href={href} target="_blank" rel="noopener noreferrer">
-              {name}
-            </a>
-          </li>
-        ))}
-      </ul>
+    <Dialog title={texts.account.usage} onClose={onClose}>
+      <Usage />
       <Close />
     </Dialog>
   );
@@ -78,9 +70,9 @@ export function UsageNotes({ onClose }: { onClose: () => void }) {
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title="Keyboard shortcuts" onClose={onClose}>
+    <Dialog title={texts.account.keys} onClose={onClose}>
       <dl class="keys">
-        {texts.SHORTCUTS.map(([keys, what]) => (
+        {texts.keys.map(([keys, what]) => (
           <div key={keys}>
             <dt>
               <kbd>{keys}</kbd>
@@ -102,23 +94,35 @@ interface SettingsProps {
 }
 
 export function Settings({ config, chosen, onChoose, onClose }: SettingsProps) {
+  const { settings } = texts;
   return (
-    <Dialog title="Settings" onClose={onClose}>
+    <Dialog title={texts.account.settings} onClose={onClose}>
       <label class="field">
-        Theme
+        {settings.theme}
         <select value={chosen.theme} onChange={(event) => onChoose({ theme: event.currentTarget.value as Preferences['theme'] })}>
-          <option value="system">As the system</option>
-          <option value="light">Light</option>
-          <option value="dark">Dark</option>
+          <option value="system">{settings.themes.system}</option>
+          <option value="light">{settings.themes.light}</option>
+          <option value="dark">{settings.themes.dark}</option>
+        </select>
+      </label>
+      <label class="field">
+        {settings.language}
+        <select value={chosen.language} onChange={(event) => onChoose({ language: event.currentTarget.value })}>
+          <option value="">{settings.asBrowser}</option>
+          {Object.entries(LANGUAGES).map(([tag, { language }]) => (
+            <option key={tag} value={tag} lang={tag}>
+              {language}
+            </option>
+          ))}
         </select>
       </label>
       {config.system_prompt && (
         <label class="field tall">
-          System prompt
+          {settings.systemPrompt}
           <textarea
             rows={4}
             dir="auto"
-            placeholder="The app's own"
+            placeholder={settings.ownPrompt}
             value={chosen.systemPrompt}
             onInput={(event) => onChoose({ systemPrompt: event.currentTarget.value })}
           />
@@ -126,7 +130,7 @@ export function Settings({ config, chosen, onChoose, onClose }: SettingsProps) {
       )}
       <label class="check">
         <input type="checkbox" checked={chosen.singleKeys} onChange={(event) => onChoose({ singleKeys: event.currentTarget.checked })} />
-        Shortcuts of a single key (/ and ?)
+        {settings.singleKeys}
       </label>
       <Close />
     </Dialog>

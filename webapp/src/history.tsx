@@ -2,7 +2,8 @@
 import { useState } from 'preact/hooks';
 import type { Chat } from './chat';
 import type { Conversation } from './conversation';
-import * as texts from './texts';
+import { imported } from './file';
+import { texts } from './texts';
 
 interface HistoryProps {
   chat: Chat;
@@ -21,14 +22,14 @@ export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
       <input
         type="search"
         ref={field}
-        aria-label="Search chats"
-        placeholder="Search chats"
+        aria-label={texts.chats.search}
+        placeholder={texts.chats.search}
         value={search}
         onInput={(event) => setSearch(event.currentTarget.value)}
       />
-      {chat.keeps === false && <p class="empty">{texts.NO_HISTORY}</p>}
-      {chat.keeps && chat.kept.length === 0 && <p class="empty">{texts.NO_CHATS}</p>}
-      {chat.kept.length > 0 && shown.length === 0 && <p class="empty">No chat has “{search.trim()}”.</p>}
+      {chat.keeps === false && <p class="empty">{texts.chats.off}</p>}
+      {chat.keeps && chat.kept.length === 0 && <p class="empty">{texts.chats.none}</p>}
+      {chat.kept.length > 0 && shown.length === 0 && <p class="empty">{texts.chats.without(search.trim())}</p>}
       <ul>
         {shown.map((each) => (
           <li key={each.id} aria-current={each.id === chat.open.id ? 'page' : undefined}>
@@ -45,10 +46,10 @@ export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
                 <button type="button" class="quiet open" dir="auto" onClick={() => (chat.choose(each.id), onChosen())}>
                   {each.title}
                 </button>
-                <button type="button" class="quiet icon" aria-label={`Rename ${each.title}`} title="Rename" onClick={() => setRenaming(each.id)}>
+                <button type="button" class="quiet icon" aria-label={texts.chats.rename(each.title)} title={texts.chats.renameShort} onClick={() => setRenaming(each.id)}>
                   ✎
                 </button>
-                <button type="button" class="quiet icon" aria-label={`Delete ${each.title}`} title="Delete" onClick={() => onRemove(each)}>
+                <button type="button" class="quiet icon" aria-label={texts.chats.delete(each.title)} title={texts.chats.deleteShort} onClick={() => onRemove(each)}>
                   ✕
                 </button>
               </>
@@ -56,6 +57,7 @@ export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
           </li>
         ))}
       </ul>
+      {chat.keeps && <Import chat={chat} onChosen={onChosen} />}
     </>
   );
 }
@@ -70,7 +72,7 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string | nul
   return (
     <form onSubmit={(event) => (event.preventDefault(), onDone(text))}>
       <input
-        aria-label="Name of this chat"
+        aria-label={texts.chats.title}
         value={text}
         ref={(input) => input?.focus()}
         onInput={(event) => setText(event.currentTarget.value)}
@@ -83,4 +85,30 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string | nul
 
 function has(conversation: Conversation, wanted: string): boolean {
   return [conversation.title, ...conversation.messages.map(({ content }) => content)].some((text) => text.toLowerCase().includes(wanted));
+}
+
+/** Takes in a chat that was exported as a JSON file. */
+function Import({ chat, onChosen }: { chat: Chat; onChosen: () => void }) {
+  const [refused, refuse] = useState('');
+  const take = async (input: HTMLInputElement) => {
+    const file = input.files?.[0];
+    input.value = '';
+    if (!file) return;
+    try {
+      chat.add(imported(await file.text(), crypto.randomUUID()));
+      refuse('');
+      onChosen();
+    } catch (error) {
+      refuse(texts.chats.notImported(file.name, (error as Error).message));
+    }
+  };
+  return (
+    <div class="import">
+      <label>
+        {texts.chats.import}
+        <input type="file" class="sr" accept=".json,application/json" onChange={(event) => void take(event.currentTarget)} />
+      </label>
+      {refused && <p role="alert">{refused}</p>}
+    </div>
+  );
 }

@@ -5,8 +5,10 @@ import { memo } from 'preact/compat';
 import { useMemo, useRef } from 'preact/hooks';
 import { Marked, type Token, type Tokens } from 'marked';
 import { Code } from './code';
+import { Formula, formulas } from './formula';
+import { texts } from './texts';
 
-const marked = new Marked({ gfm: true });
+const marked = new Marked({ gfm: true }, formulas);
 
 /** The text, block by block; while it grows, only its last blocks are read and drawn again. */
 export function Markdown({ text }: { text: string }) {
@@ -69,6 +71,8 @@ function one(token: Tokens.Generic): ComponentChildren {
       return <hr />;
     case 'code':
       return <Code text={token.text} language={(token.lang ?? '').split(/\s/)[0]} />;
+    case 'formula':
+      return <Formula key={token.text} text={token.text} display={token.display} />;
     case 'blockquote':
       return <blockquote>{many(token.tokens)}</blockquote>;
     case 'list':
@@ -78,7 +82,7 @@ function one(token: Tokens.Generic): ComponentChildren {
     case 'link':
       return <Outside href={token.href}>{many(token.tokens)}</Outside>;
     case 'image': // never loaded: an image's address can carry text away
-      return <Outside href={token.href}>{token.text || 'image'}</Outside>;
+      return <Outside href={token.href}>{token.text || texts.conversation.image}</Outside>;
     case 'space':
     case 'def':
       return null;
@@ -90,7 +94,7 @@ function one(token: Tokens.Generic): ComponentChildren {
 function list(token: Tokens.List): VNode {
   const items = token.items.map((item, index) => (
     <li key={index}>
-      {item.task && <input type="checkbox" checked={item.checked} disabled aria-label={item.checked ? 'done' : 'not done'} />}
+      {item.task && <input type="checkbox" checked={item.checked} disabled aria-label={item.checked ? texts.conversation.done : texts.conversation.notDone} />}
       {many(item.tokens)}
     </li>
   ));
@@ -100,7 +104,7 @@ function list(token: Tokens.List): VNode {
 function table(token: Tokens.Table): VNode {
   const cells = (row: Tokens.TableCell[]) => row.map((cell, index) => <td key={index}>{many(cell.tokens)}</td>);
   return (
-    <div class="table" role="region" aria-label="Table" tabIndex={0}>
+    <div class="table" role="region" aria-label={texts.conversation.table} tabIndex={0}>
       <table>
         <thead>
           <tr>

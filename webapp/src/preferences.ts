@@ -7,17 +7,22 @@ export interface Preferences {
   singleKeys: boolean;
   model: string;
   systemPrompt: string;
+  /** Of the page's languages; empty is the browser's. */
+  language: string;
 }
 
 const KEY = 'preferences';
-const USUAL: Preferences = { theme: 'system', singleKeys: true, model: '', systemPrompt: '' };
+const USUAL: Preferences = { theme: 'system', singleKeys: true, model: '', systemPrompt: '', language: '' };
+
+const AT_START = preferences();
 
 export function usePreferences(): [Preferences, (changed: Partial<Preferences>) => void] {
-  const [chosen, setChosen] = useState(read);
+  const [chosen, setChosen] = useState(preferences);
   useEffect(() => {
     document.documentElement.dataset.theme = chosen.theme;
     document.querySelector('meta[name=color-scheme]')?.setAttribute('content', chosen.theme === 'system' ? 'light dark' : chosen.theme);
     attempt(() => localStorage.setItem(KEY, JSON.stringify(chosen)));
+    if (chosen.language !== AT_START.language) location.reload();
   }, [chosen]);
   return [chosen, (changed) => setChosen((before) => ({ ...before, ...changed }))];
 }
@@ -26,7 +31,8 @@ export function forgetPreferences(): void {
   attempt(() => localStorage.removeItem(KEY));
 }
 
-function read(): Preferences {
+/** What is chosen now. */
+export function preferences(): Preferences {
   return { ...USUAL, ...attempt(() => JSON.parse(localStorage.getItem(KEY) ?? '{}')) };
 }
 

@@ -4,11 +4,14 @@ import type { Chat } from './chat';
 import type { Failure } from './completion';
 import { versions, type Message } from './conversation';
 import { Markdown } from './markdown';
-import * as texts from './texts';
-import type { WayOut } from './texts';
+import { explained, needsReference, waiting, type WayOut } from './failures';
+import { texts } from './texts';
+import { Named } from './parts';
 import type { User } from './user';
 
 const SOON_S = 60;
+const ABOUT_FILTER = 'https://go.microsoft.com/fwlink/?linkid=2198766';
+const { conversation } = texts;
 
 export interface TurnProps {
   chat: Chat;
@@ -24,8 +27,8 @@ export interface TurnProps {
 export function Question(props: TurnProps) {
   const { chat, message, editing, onEdit } = props;
   return (
-    <article class="user" aria-label="You said">
-      <h2 class="sr">You said</h2>
+    <article class="user" aria-label={conversation.you}>
+      <h2 class="sr">{conversation.you}</h2>
       {editing ? (
         <Editor message={message} onCancel={() => onEdit(null)} onSend={(text) => (onEdit(null), chat.ask(text, message.parent))} />
       ) : (
@@ -36,7 +39,7 @@ export function Question(props: TurnProps) {
       {!editing && (
         <Actions {...props}>
           <button type="button" class="quiet small" disabled={chat.busy} onClick={() => onEdit(message.id)}>
-            Edit message
+            {conversation.edit}
           </button>
         </Actions>
       )}
@@ -46,11 +49,11 @@ export function Question(props: TurnProps) {
 
 export function Answer(props: TurnProps) {
   const { chat, message, last } = props;
-  const note = message.state === 'stopped' ? texts.STOPPED : message.finish ? texts.FINISHES[message.finish] : undefined;
+  const note = message.state === 'stopped' ? conversation.stopped : message.finish ? conversation.finishes[message.finish] : undefined;
   const under = message.state === 'sending' || message.state === 'streaming';
   return (
-    <article class="assistant" aria-label="Assistant said" data-state={message.state} aria-busy={under}>
-      <h2 class="sr">Assistant said</h2>
+    <article class="assistant" aria-label={conversation.assistant} data-state={message.state} aria-busy={under}>
+      <h2 class="sr">{conversation.assistant}</h2>
       {message.state === 'sending' && <Waiting />}
       <div class="markdown" dir="auto">
         <Markdown text={message.content} />
@@ -59,8 +62,8 @@ export function Answer(props: TurnProps) {
         <p class="note">
           {note}{' '}
           {message.finish === 'length' && last && (
-            <button type="button" class="quiet small" onClick={() => chat.ask(texts.CONTINUE)}>
-              Continue
+            <button type="button" class="quiet small" onClick={() => chat.ask(texts.waysOut.continue)}>
+              {texts.waysOut.continue}
             </button>
           )}
         </p>
@@ -74,12 +77,12 @@ export function Answer(props: TurnProps) {
         <Actions {...props}>
           {!(message.failure && last) && (
             <button type="button" class="quiet small" disabled={chat.busy} onClick={() => chat.regenerate(message)}>
-              Regenerate answer
+              {conversation.regenerate}
             </button>
           )}
           {message.usage && (
-            <span class="usage" title={`${message.usage.prompt_tokens} for the question, ${message.usage.completion_tokens} for the answer`}>
-              {message.usage.total_tokens} tokens
+            <span class="usage" title={conversation.tokensOf(message.usage.prompt_tokens, message.usage.completion_tokens)}>
+              {conversation.tokens(message.usage.total_tokens)}
             </span>
           )}
         </Actions>
@@ -91,20 +94,20 @@ export function Answer(props: TurnProps) {
 function Actions({ chat, message, say, children }: TurnProps & { children: preact.ComponentChildren }) {
   const all = versions(chat.open, message);
   const at = all.findIndex(({ id }) => id === message.id);
-  const copy = () => navigator.clipboard.writeText(message.content).then(() => say('Copied'));
+  const copy = () => navigator.clipboard.writeText(message.content).then(() => say(texts.copied));
   const turn = (by: number) => chat.show(all[at + by]!);
   return (
     <div class="actions">
       {all.length > 1 && (
         <span class="versions">
-          <button type="button" class="quiet small" aria-label="Previous version" disabled={at === 0 || chat.busy} onClick={() => turn(-1)}>
+          <button type="button" class="quiet small" aria-label={conversation.previous} disabled={at === 0 || chat.busy} onClick={() => turn(-1)}>
             ‹
           </button>
-          {at + 1} of {all.length}
+          {conversation.version(at + 1, all.length)}
           <button
             type="button"
             class="quiet small"
-            aria-label="Next version"
+            aria-label={conversation.next}
             disabled={at === all.length - 1 || chat.busy}
             onClick={() => turn(1)}
           >
@@ -114,7 +117,7 @@ function Actions({ chat, message, say, children }: TurnProps & { children: preac
       )}
       {message.content && (
         <button type="button" class="quiet small" onClick={copy}>
-          Copy message
+          {conversation.copy}
         </button>
       )}
       {children}
@@ -132,13 +135,13 @@ function Editor({ message, onSend, onCancel }: { message: Message; onSend: (text
     onCancel();
   };
   return (
-    <form class="editor" aria-label="Edit message" onSubmit={(event) => (event.preventDefault(), onSend(text))} onKeyDown={onKeyDown}>
-      <textarea ref={field} aria-label="Your message" value={text} dir="auto" onInput={(event) => setText(event.currentTarget.value)} />
+    <form class="editor" aria-label={conversation.edit} onSubmit={(event) => (event.preventDefault(), onSend(text))} onKeyDown={onKeyDown}>
+      <textarea ref={field} aria-label={conversation.yourMessage} value={text} dir="auto" onInput={(event) => setText(event.currentTarget.value)} />
       <div class="row">
         <button type="button" class="quiet" onClick={onCancel}>
-          Cancel
+          {texts.cancel}
         </button>
-        <button disabled={!text.trim()}>Send again</button>
+        <button disabled={!text.trim()}>{conversation.sendAgain}</button>
       </div>
     </form>
   );
@@ -156,50 +159,50 @@ function Waiting() {
       <span aria-hidden="true" hidden={!waited}>
         <i /> <i /> <i />
       </span>
-      {waited === 10_000 && <span class="note">{texts.STILL_WAITING}</span>}
+      {waited === 10_000 && <span class="note">{conversation.stillWaiting}</span>}
     </p>
   );
 }
 
 function Failed({ chat, message, failure, user, last, onEdit, say }: TurnProps & { failure: Failure }) {
   const partial = message.content !== '';
-  const { text, ways } = texts.explained(failure, partial);
+  const { text, ways } = explained(failure, partial);
   const go: Record<WayOut, () => void> = {
     edit: () => onEdit(message.parent),
     retry: () => chat.regenerate(message),
     regenerate: () => chat.regenerate(message),
-    continue: () => chat.ask(texts.CONTINUE),
+    continue: () => chat.ask(texts.waysOut.continue),
     start: chat.start,
     access: () =>
       void navigator.clipboard
-        .writeText(texts.requestForAccess(user?.userDetails ?? '', user?.userId ?? ''))
-        .then(() => say('Copied')),
+        .writeText(texts.requestForAccess(user?.userDetails ?? '', user?.userId ?? '', location.origin))
+        .then(() => say(texts.copied)),
   };
   return (
     <div class="failure" role="alert">
       <p>{text}</p>
       {failure.code === 'forbidden' && user && (
         <p>
-          Signed in as <b>{user.userDetails}</b>, no role yet.
+          <Named parts={texts.failures.noRoleYet(user.userDetails)} />
         </p>
       )}
       {failure.code === 'content_filter' && !partial && (
         <p>
-          <a href={texts.FILTER_LINK[1]} target="_blank" rel="noopener noreferrer">
-            {texts.FILTER_LINK[0]}
+          <a href={ABOUT_FILTER} target="_blank" rel="noopener noreferrer">
+            {texts.failures.aboutFilter}
           </a>
         </p>
       )}
-      {texts.needsReference(failure, partial) && (
+      {needsReference(failure, partial) && (
         <p class="reference">
-          Reference: <code>{failure.requestId}</code>
+          {texts.failures.reference} <code>{failure.requestId}</code>
         </p>
       )}
       {last && (
         <div class="row">
           {ways.map((way, index) => (
             <button key={way} type="button" class={index ? 'button plain' : ''} onClick={go[way]}>
-              {texts.WAYS_OUT[way]}
+              {texts.waysOut[way]}
             </button>
           ))}
         </div>
@@ -218,21 +221,21 @@ function Limited({ until, onRetry, say }: { until: number; onRetry: () => void; 
     return () => clearInterval(timer);
   }, [until]);
   useEffect(() => {
-    if (auto && (seconds === left() || seconds === 10 || seconds === 5)) say(texts.retryingIn(seconds));
+    if (auto && (seconds === left() || seconds === 10 || seconds === 5)) say(texts.limit.retryingIn(seconds));
     if (seconds > 0 || !auto) return;
     retried.add(until);
     onRetry();
   }, [seconds === 0, seconds === 10, seconds === 5, auto]);
   return (
     <div class="failure limited" role="alert">
-      <p>{texts.waiting(seconds)}</p>
+      <p>{waiting(seconds)}</p>
       <div class="row">
         <button type="button" disabled={seconds > 0} onClick={onRetry}>
-          Retry now
+          {texts.limit.retryNow}
         </button>
         {auto && seconds > 0 && (
           <button type="button" class="quiet" onClick={() => setAuto(false)}>
-            Cancel
+            {texts.cancel}
           </button>
         )}
       </div>

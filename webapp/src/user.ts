@@ -17,6 +17,8 @@ export async function currentUser(): Promise<User | null> {
 }
 
 export const LOG_OUT = '/logout';
+/** Where Static Web Apps forgets somebody; the provider's consent goes with it. */
+export const PURGE = '/.auth/purge/aad?post_logout_redirect_uri=/register';
 
 /** The address to sign in at, and to come back from to a path of this site. */
 export function signInBackTo(path: string): string {

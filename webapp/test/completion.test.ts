@@ -109,3 +109,16 @@ test('a direct app that refuses the ticket does not mean that the session has en
   });
   expect((await failure({ ...QUESTION, delivery: 'direct' })).code).toBe('ticket_refused');
 });
+
+test('where a proxy loses a whole stream, the answer is asked for in one piece, from then on at once', async () => {
+  const asked: boolean[] = [];
+  vi.stubGlobal('fetch', (_: string, init: RequestInit) => {
+    const { stream } = JSON.parse(init.body as string);
+    asked.push(stream);
+    if (stream) return Promise.resolve(new Response(DONE, { headers: { 'content-type': 'text/event-stream' } }));
+    return Promise.resolve(Response.json({ choices: [{ message: { content: 'Hi' }, finish_reason: 'stop' }] }));
+  });
+  expect(await all()).toEqual([{ text: 'Hi' }, { finish: 'stop' }]);
+  await all();
+  expect(asked).toEqual([true, false, false]);
+});

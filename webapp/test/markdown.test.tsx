@@ -44,3 +44,16 @@ test('half of anything is drawn as far as it goes', () => {
   const whole = '# T\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nx = 1\n```\n\n- one\n- [two](https://e.example)\n';
   for (let end = 0; end <= whole.length; end++) expect(() => drawn(whole.slice(0, end))).not.toThrow();
 });
+
+test.each([
+  ['so $$E = mc^2$$ holds', '<p>so <span dir="ltr" role="group" aria-label="Formula" tabindex="0" class="formula display">E = mc^2<span></span></span> holds</p>'],
+  ['so \\(a_1 * b_1\\) holds', '<p>so <span dir="ltr" class="formula">a_1 * b_1<span></span></span> holds</p>'],
+  ['it costs $5 or $6', '<p>it costs $5 or $6</p>'],
+  ['`$$x$$`', '<p><code>$$x$$</code></p>'],
+])('formulas: %j', (text, html) => {
+  expect(drawn(text)).toBe(html);
+});
+
+test.each(['$$\na\n$$', '\\[\na\n\\]'])('a formula on lines of its own: %j', (text) => {
+  expect(drawn(`before\n\n${text}\n\nafter`)).toMatch(/^<p>before<\/p><span [^>]*class="formula display">a<span><\/span><\/span><p>after<\/p>$/);
+});

@@ -1,0 +1,60 @@
+/** What the page says of a failure, and what it offers to do about it. */
+import type { Failure } from './completion';
+import { language, texts } from './texts';
+
+/** What can be done about a turn. */
+export type WayOut = keyof typeof texts.waysOut;
+
+interface Explained {
+  text: string;
+  /** In the order they are offered. */
+  ways: WayOut[];
+}
+
+const { failures, limit } = texts;
+
+/** By the failure's code, where there is no answer at all. */
+const KNOWN: Record<string, Explained> = {
+  content_filter: { text: failures.content_filter(''), ways: ['edit'] },
+  context_length_exceeded: { text: failures.context_length_exceeded, ways: ['start', 'edit'] },
+  forbidden: { text: failures.forbidden, ways: ['access'] },
+  insufficient_quota: { text: failures.insufficient_quota, ways: ['retry'] },
+  interrupted: { text: failures.interrupted, ways: ['retry'] },
+  network: { text: failures.network, ways: ['retry'] },
+  rate_limit_exceeded: { text: failures.rate_limit_exceeded, ways: ['retry'] },
+  signed_out: { text: failures.signed_out, ways: [] },
+  upstream_timeout: { text: failures.upstream_timeout, ways: ['retry'] },
+};
+
+/** What to say of a failure and what to offer; `partial` where some of the answer is there. */
+export function explained(failure: Failure, partial: boolean): Explained {
+  if (partial) return { text: failure.code === 'upstream_timeout' ? failures.upstream_timeout : failures.lost, ways: ['continue', 'regenerate'] };
+  const known = KNOWN[failure.code] ?? { text: failures.other, ways: ['retry'] };
+  if (failure.code !== 'content_filter' || !failure.filtered.length) return known;
+  return { ...known, text: failures.content_filter(failure.filtered.map(category).join(', ')) };
+}
+
+/** Whether the text says so little that a reference helps. */
+export function needsReference(failure: Failure, partial: boolean): boolean {
+  return !partial && !(failure.code in KNOWN) && failure.requestId !== '';
+}
+
+/** `violence (medium)` as the catalogue calls it. */
+function category(found: string): string {
+  const [, name, severity] = /^(.*?)( \(\w+\))?$/.exec(found)!;
+  return (failures.filters[name!] ?? name!) + (severity ?? '');
+}
+
+const HOUR_S = 3600;
+
+/** What to say of a limit that ends in so many seconds. */
+export function waiting(seconds: number): string {
+  if (seconds <= 0) return limit.over;
+  if (seconds <= HOUR_S) return limit.wait(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`);
+  const until = new Date(Date.now() + seconds * 1000).toLocaleString(language, {
+    ...(seconds > 12 * HOUR_S && { weekday: 'long' }),
+    hour: '2-digit',
+    minute: '2-digit',
+  });
+  return limit.long(until);
+}

@@ -1,0 +1,62 @@
+/** A conversation as a file: as text in the original app's form, as Markdown, or as JSON that can be read again. */
+import { branch, settled, STATES, type Conversation, type Message } from './conversation';
+import { texts } from './texts';
+
+export type Format = 'txt' | 'md' | 'json';
+
+const TYPES: Record<Format, string> = { txt: 'text/plain', md: 'text/markdown', json: 'application/json' };
+
+const FORMAT = 'chat-v1';
+
+/** What the file says: the branch that is shown; the JSON has every version. */
+export function exported(conversation: Conversation, format: Format): string {
+  if (format === 'json') return JSON.stringify({ format: FORMAT, ...conversation }, null, 2);
+  const messages = branch(conversation).filter(({ content }) => content);
+  if (format === 'txt') return messages.map(({ role, content }) => `[${role}]:\n${content}\n\n`).join('');
+  const said = messages.map(({ role, content }) => `## ${role === 'user' ? texts.exports.you : texts.exports.assistant}\n\n${content}\n`);
+  return [`# ${conversation.title}\n`, ...said].join('\n');
+}
+
+/** Have the browser save it as Chat.txt, Chat.md or Chat.json. */
+export function download(conversation: Conversation, format: Format): void {
+  const url = URL.createObjectURL(new Blob([exported(conversation, format)], { type: `${TYPES[format]};charset=utf-8` }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = `Chat.${format}`;
+  link.click();
+  URL.revokeObjectURL(url);
+}
+
+/** The conversation of a JSON file, under a new id, so that it can never take the place of one that is there. Throws an Error that says why not. */
+export function imported(text: string, id: string): Conversation {
+  let found: any;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    throw new Error(texts.chats.notJson);
+  }
+  if (found?.format !== FORMAT || typeof found.title !== 'string' || !Number.isFinite(found.at) || !Array.isArray(found.messages)) {
+    throw new Error(texts.chats.notAChat);
+  }
+  const known = new Set<unknown>([null]);
+  for (const message of found.messages) {
+    if (!isMessage(message) || known.has(message.id) || !known.has(message.parent)) throw new Error(texts.chats.notAChat);
+    known.add(message.id);
+  }
+  if (!known.has(found.leaf)) throw new Error(texts.chats.notAChat);
+  const { title, at, messages, leaf } = found;
+  return settled({ id, title, at, messages, leaf });
+}
+
+function isMessage(value: any): value is Message {
+  const { id, role, content, at, state, finish, usage, failure } = value ?? {};
+  return (
+    [id, content].every((each) => typeof each === 'string') &&
+    (role === 'user' || role === 'assistant') &&
+    Number.isFinite(at) &&
+    STATES.includes(state) &&
+    (finish === null || typeof finish === 'string') &&
+    (usage === null || Number.isFinite(usage?.total_tokens)) &&
+    (failure === null || (typeof failure?.code === 'string' && Array.isArray(failure.filtered)))
+  );
+}
