@@ -37,7 +37,7 @@ test-integration: setup  ## real processes on loopback; a part of them: SHARD=1/
 	@$(RUN) pytest tests/integration -n auto --junitxml=test-results/integration.xml $(SHARDED) $(ARGS)
 
 test-e2e: setup    ## a browser, through the real API; finds or installs one
-	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e --junitxml=test-results/e2e.xml --tracing=retain-on-failure $(SHARDED) $(ARGS)
+	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e -n auto --junitxml=test-results/e2e.xml --tracing=retain-on-failure $(SHARDED) $(ARGS)
 
 conformance: setup ## the official SDK's own tests, against the mock
 	@$(RUN:-m=) tools/conformance.py

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+#: The first is Chromium without its windows: the same pages, in half the time.
 _NAMES = (
+    "chromium-headless-shell",
     "chromium",
     "chromium-browser",
     "google-chrome",
@@ -36,10 +38,13 @@ def install() -> bool:
     """Install Debian's Chromium where that is ours to do; whether it was tried."""
     if shutil.which("apt-get") is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
         return False
-    print("browser: installing Debian's chromium (about 90 MB, once)", flush=True)
-    options = ["-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", *options, "chromium"]):
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    print("browser: installing Debian's Chromium (about 90 MB, once)", flush=True)
+    update = ["apt-get", "update", "-qq"]
+    get = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
+    subprocess.run(update, stdout=subprocess.DEVNULL, check=False)
+    for name in _NAMES[:2]:  # older releases have no shell of its own
+        if subprocess.run([*get, name], stdout=subprocess.DEVNULL, check=False).returncode == 0:
+            break
     return True
 
 
