@@ -7,7 +7,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes, and each would compile us anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package coverage gallery clean
+.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package coverage gallery preflight deploy verify destroy lock clean
 
 help:              ## this list
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -60,6 +60,27 @@ coverage: setup    ## what the tests of the API reach of it, line by line where 
 
 gallery: setup     ## every state of the page in both themes and widths, in test-results/gallery.html
 	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e/test_states.py -q $(ARGS) && $(RUN:-m=) tools/gallery.py
+
+# What to deploy: ENV=test TOPOLOGY=managed|linked|direct BACKEND=newAzureOpenAI|existingAzureOpenAI|openAI NAME=…
+CHOICE = $(if $(ENV),--env $(ENV)) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(BACKEND),--backend $(BACKEND)) $(if $(NAME),--name $(NAME))
+
+preflight: setup   ## everything that would keep a deployment from working; nothing is changed
+	@$(RUN) infra preflight $(CHOICE) $(ARGS)
+
+deploy: setup      ## to Azure: TOPOLOGY=managed, linked or direct, ENV=test; first what it would do: ARGS=--dry-run
+	@$(RUN) infra deploy $(CHOICE) $(ARGS)
+
+verify: setup      ## whether a deployed app works, and what is wrong if not: URL=https://…
+	@$(RUN) infra verify $(or $(URL),$(error Say which: make verify URL=https://…)) $(if $(WAIT),--wait $(WAIT)) $(ARGS)
+
+destroy: setup     ## remove an environment: list, ask, delete, purge; ENV=test
+	@$(RUN) infra destroy $(if $(ENV),--env $(ENV)) $(ARGS)
+
+LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+lock: setup        ## requirements/ anew from pyproject.toml and api/requirements.txt; newer versions: ARGS=--upgrade
+	@$(LOCK) pyproject.toml api/requirements.txt --extra generate -o requirements/mock.txt $(ARGS) > /dev/null
+	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null
+	@$(LOCK) --group conformance -o requirements/conformance.txt $(ARGS) > /dev/null
 
 clean:             ## remove everything make made
 	rm -rf .venv .cache .local-model dist test-results webapp/node_modules webapp/dist .mypy_cache .pytest_cache .ruff_cache

@@ -110,9 +110,11 @@ def alone(version: str) -> str | None:
 
 
 def main() -> None:
-    """Pack and verify."""
+    """Pack, and verify, but for `--pack`."""
     package = pack()
     print(f"{package.relative_to(ROOT)}  {package.stat().st_size / 1024:.0f} kB")
+    if "--pack" in sys.argv:
+        return
     try:
         for version in PYTHONS:
             python = alone(version)

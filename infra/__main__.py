@@ -1,0 +1,210 @@
+"""`python -m infra`: check the template, look before deploying, deploy, verify, remove."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import click
+
+from infra import deploy as deploying
+from infra.azure import Azure, AzureError, command_line
+from infra.check import combinations, mistakes
+from infra.deploy import DeployError
+from infra.expressions import TemplateError
+from infra.plan import Choice, described, parameters_of, parsed, wanted
+from infra.preflight import Looked, Wanted, preflight
+from infra.template import BACKENDS, TOPOLOGIES, read
+from infra.verify import PROPAGATION_S, Target
+from infra.verify import verify as verified
+
+_NOT_ALL = 3
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """From here to Azure."""
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Errors of ours as one message and exit status 1."""
+    try:
+        yield
+    except (TemplateError, DeployError, AzureError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+def check() -> None:
+    """Look for what Azure would refuse in the template, offline, and list what it makes."""
+    with _explained():
+        template = read()
+        found = mistakes(template)
+        for each in found:
+            click.echo(each)
+        if found:
+            raise click.ClickException(f"{len(found)} mistakes in infra/azuredeploy.json")
+        for name, made in combinations(template):
+            click.echo(f"{name:<28} {len(made.resources)} resources")
+
+
+def _choosing(command: Any) -> Any:
+    """The options that say what shall be deployed."""
+    for option in (
+        click.option(
+            "--env",
+            "environment",
+            default="test",
+            help="What it is for; its resource group is chat-ENV. Default: test.",
+        ),
+        click.option(
+            "--topology", type=click.Choice(TOPOLOGIES), default="managed", help="How the page reaches the API."
+        ),
+        click.option("--backend", type=click.Choice(BACKENDS), default="newAzureOpenAI", help="Which model is asked."),
+        click.option(
+            "--name", default="", help="What everything is named after. Default: of ENV and the subscription."
+        ),
+        click.option(
+            "--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of infra/azuredeploy.json."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _look(azure: Azure, options: Mapping[str, Any]) -> tuple[Wanted, dict[str, Any], Looked]:
+    """What shall be deployed, its parameters, and what stands in the way."""
+    try:
+        subscription = str(azure.json("account", "show")["id"])
+    except AzureError:
+        subscription = ""  # which preflight tells
+    given = dict(map(parsed, options["given"]))
+    choice = Choice(options["environment"], options["topology"], options["backend"], options["name"], given)
+    parameters = parameters_of(choice, subscription, os.environ)
+    subject = wanted(parameters, choice.group, date.today())
+    return subject, parameters, preflight(azure, subject)
+
+
+def _tell(looked: Looked) -> None:
+    """The findings, each with its fix."""
+    for each in sorted(looked.findings, key=lambda each: each.to_know):
+        mark = click.style("! ", fg="yellow") if each.to_know else click.style("x ", fg="red")
+        click.echo(f"{mark}{each.what}\n    {each.fix}")
+    for unseen in looked.unseen:
+        click.echo(f"{click.style('? ', fg='yellow')}not looked at: {unseen}")
+    wrong = sum(not each.to_know for each in looked.findings)
+    to_know = len(looked.findings) - wrong
+    click.echo(
+        f"preflight  {looked.looked_at} things looked at, {wrong} to mend, {to_know} to know, {len(looked.unseen)} not looked at"
+    )
+
+
+@main.command(name="preflight")
+@_choosing
+def preflight_command(**options: Any) -> None:
+    """Look for everything that would keep a deployment from working; nothing is changed."""
+    with _explained():
+        _, _, looked = _look(command_line(), options)
+    _tell(looked)
+    if not looked.ready:
+        sys.exit(1)
+
+
+@main.command()
+@_choosing
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do none of it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--wait", default=PROPAGATION_S, help="Seconds that roles and new functions are waited for.")
+def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
+    """Deploy the app: the resources, the page and the API; again after every change."""
+    azure = command_line()
+    with _explained():
+        subject, parameters, looked = _look(azure, options)
+        topology = subject.parameter("topology")
+        click.echo(
+            f"deploy     {options['environment']}: {topology}, {subject.parameter('backend')}, to the resource group {subject.group}"
+        )
+        rows = list(described(subject.made))
+        for name, what, cost in rows:
+            click.echo(f"           {name:<{max(len(each[0]) for each in rows)}}  {what:<60}  {cost}".rstrip())
+        click.echo(
+            "           list prices in US dollars of November 2026, not asked for: https://azure.microsoft.com/pricing/calculator"
+        )
+        _tell(looked)
+        if not looked.ready:
+            raise click.ClickException("nothing was changed: mend what preflight found, then again")
+        changed = deploying.changes(azure, subject.group, parameters)
+        click.echo("\n".join(f"           {each}" for each in changed) or "           all of it is new")
+        click.echo(f"then       build the page and the API, upload both, verify for up to {wait} s")
+        if dry_run:
+            click.echo("nothing was changed (--dry-run)")
+            return
+        if not yes:
+            click.confirm("Deploy?", abort=True)
+        deployed = deploying.deploy_resources(azure, subject.group, parameters)
+        deploying.build(deploying.run_command, topology, deployed.direct_url)
+        deploying.upload(azure, deploying.run_command, subject.group, topology, deployed)
+        click.echo(deployed.site_url)
+        host = deployed.site_url.removeprefix("https://")
+        click.echo(
+            f"invite     az staticwebapp users invite --name {deployed.site_name} --resource-group {subject.group} "
+            f"--domain {host} --authentication-provider aad --user-details YOU@EXAMPLE.COM --role {subject.parameter('requiredRole')} "
+            "--invitation-expiration-in-hours 24"
+        )
+    _verify(Target(deployed.site_url), wait)
+
+
+@main.command()
+@click.argument("url")
+@click.option(
+    "--wait", default=0, help="Seconds to wait for what may mend itself, such as a role that does not count yet."
+)
+def verify(url: str, wait: int) -> None:
+    """Whether a deployed app works, and what is wrong if not; with a session's cookie in SITE_SESSION, one answer too.
+
+    Exit status 0: all of it works; 1: something does not; 3: it works as far as can be seen without a session.
+    """
+    _verify(Target(url.rstrip("/"), os.environ.get("SITE_SESSION", "")), wait)
+
+
+def _verify(target: Target, wait_s: float) -> None:
+    for result in verified(target, wait_s=wait_s):
+        mark = click.style("ok", fg="green") if result.ok else click.style("x ", fg="red")
+        click.echo(f"{mark} {result.name:<7} {result.said}" + (f"\n           {result.fix}" if result.fix else ""))
+        if not result.ok:
+            sys.exit(1)
+    if not target.session:
+        click.echo(
+            "?  answer  not asked for: sign in in a browser, and put its cookie StaticWebAppsAuthCookie into SITE_SESSION"
+        )
+        sys.exit(_NOT_ALL)
+
+
+@main.command()
+@click.option("--env", "environment", default="test", help="Whose resource group, chat-ENV, is removed. Default: test.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def destroy(environment: str, yes: bool) -> None:
+    """Remove an environment: list what it has, ask, delete it all, and purge what would hold its name."""
+    group = Choice(environment, "managed", "newAzureOpenAI").group
+    azure = command_line()
+    with _explained():
+        resources = deploying.in_group(azure, group)
+        for each in resources:
+            click.echo(f"{each['type']:<60} {each['name']}")
+        purged = deploying.purged(resources)
+        click.echo(
+            f"{len(resources)} resources in {group}" + (f"; {', '.join(purged)} will be purged too" if purged else "")
+        )
+        if not yes and click.prompt(f"To delete all of it for good, type {group}") != group:
+            raise click.ClickException("nothing was deleted")
+        deploying.remove(azure, group, resources)
+    click.echo(f"{group} is gone")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m infra")

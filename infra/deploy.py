@@ -1,0 +1,193 @@
+"""From here to Azure: the resources, then the page and the API on them. Every step can be taken again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.azure import Azure, AzureError
+from infra.plan import ROOT
+from infra.template import TEMPLATE
+
+DIST = ROOT / "dist"
+SITE, MANAGED_API, PACKAGE = DIST / "site", DIST / "managed-api", DIST / "api.zip"
+#: Uploads a Static Web App; its own uploader is fetched by it. Pinned.
+SWA_CLI = "@azure/static-web-apps-cli@2.0.10"
+#: Managed functions take no newer one. Source: Static Web Apps' documentation of languages, 2026-10-05.
+_MANAGED_PYTHON = "3.11"
+#: Not pip, which reads the conditions in requirements as the Python that runs it.
+_UV = str(Path(sys.executable).with_name("uv"))
+
+#: What can be done about what Azure refuses, by its code.
+FIXES = {
+    "AuthorizationFailed": "ask for the roles that make preflight names",
+    "CustomDomainInUse": "choose another NAME; somebody has this one",
+    "FlagMustBeSetForRestore": "a namesake was deleted: purge it, as make preflight says",
+    "InsufficientQuota": "take a smaller modelCapacity, another modelLocation, or ask for more quota",
+    "LocationNotAvailableForResourceType": "choose one of the regions that Azure lists above",
+    "MissingSubscriptionRegistration": "az provider register --namespace THE_ONE_ABOVE, and again in a few minutes",
+    "RequestDisallowedByPolicy": "a policy of your organisation forbids it: ask who keeps the policies, naming the one above",
+    "RoleAssignmentUpdateNotPermitted": "the app was deleted and made again: delete its old role assignments, which have no principal any more",
+    "ServiceModelDeprecated": "choose another model: docs/model-change.md",
+    "StorageAccountAlreadyTaken": "choose another NAME; somebody has this one",
+    "VaultAlreadyExists": "choose another NAME; somebody has this one, or it was deleted and not purged",
+}
+
+
+class DeployError(Exception):
+    """A step that failed; says which, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What a deployment gave back."""
+
+    site_name: str
+    site_url: str
+    app_name: str
+    direct_url: str
+
+
+def deploy_resources(azure: Azure, group: str, parameters: Mapping[str, Any]) -> Deployed:
+    """Have Azure make, or change, what the template says. The parameters go to az by its input: there may be a key among them.
+
+    Raises:
+        DeployError: it was refused.
+    """
+    location = parameters.get("location", "westeurope")
+    given = json.dumps({name: {"value": value} for name, value in parameters.items()})
+    words = ("deployment", "group", "create", "--resource-group", group, "--name", "chat")
+    try:
+        if not azure.json("group", "exists", "--name", group):
+            azure.json("group", "create", "--name", group, "--location", location)
+        made = azure.json(*words, "--template-file", str(TEMPLATE), "--parameters", "@-", given=given, timeout_s=None)
+    except AzureError as error:
+        fix = FIXES.get(error.code, "look at the deployment in the portal, or ask again with az … --debug")
+        raise DeployError(f"Azure refused the resources. {error}\n{fix}") from error
+    outputs = {name: each["value"] for name, each in made["properties"]["outputs"].items()}
+    return Deployed(outputs["siteName"], outputs["siteUrl"], outputs["appName"], outputs["directUrl"])
+
+
+def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str]:
+    """What would change of what is there, a line each, as Azure says; nothing where there is no such group.
+
+    Raises:
+        AzureError: it cannot be said.
+    """
+    if not azure.json("group", "exists", "--name", group):
+        return []
+    given = json.dumps({name: {"value": value} for name, value in parameters.items()})
+    words = ("deployment", "group", "what-if", "--resource-group", group, "--no-pretty-print")
+    found = azure.json(*words, "--template-file", str(TEMPLATE), "--parameters", "@-", given=given, timeout_s=600)
+    return [
+        f"{each['changeType'].lower():<8} {each['resourceId'].partition('/providers/')[2]}"
+        for each in found["changes"]
+        if each["changeType"] not in ("NoChange", "Ignore")
+    ]
+
+
+# --- the code --------------------------------------------------------------------------------------------------------
+
+Run = Callable[[Sequence[str], Mapping[str, str]], None]
+
+
+def run_command(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a command of this project, its output on ours.
+
+    Raises:
+        DeployError: it failed, or is not there.
+    """
+    found = shutil.which(command[0])
+    if found is None:
+        raise DeployError(f"there is no {command[0]} on PATH")
+    done = subprocess.run([found, *command[1:]], cwd=ROOT, env={**os.environ, **environment}, check=False)
+    if done.returncode != 0:
+        raise DeployError(f"{' '.join(command[:4])} … ended with {done.returncode}; the reason stands above")
+
+
+def build(run: Run, topology: str, direct_url: str) -> None:
+    """The page, for the one other origin that it may ask, and the API as it is uploaded."""
+    run(["npm", "--prefix", "webapp", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], {})
+    run(
+        ["npm", "--prefix", "webapp", "run", "--silent", "build", "--", "--outDir", str(SITE), "--emptyOutDir"],
+        {"DIRECT_ORIGIN": direct_url},
+    )
+    if topology != "managed":
+        run([sys.executable, "tools/package.py", "--pack"], {})
+    if topology != "linked":
+        _build_managed_api(run)
+
+
+def _build_managed_api(run: Run) -> None:
+    """Managed functions are uploaded with their packages, for the machine they will run on."""
+    shutil.rmtree(MANAGED_API, ignore_errors=True)
+    shutil.copytree(
+        ROOT / "api", MANAGED_API, ignore=shutil.ignore_patterns("__pycache__", "local.settings.json", ".venv")
+    )
+    target = str(MANAGED_API / ".python_packages" / "lib" / "site-packages")
+    there = ["--python-version", _MANAGED_PYTHON, "--python-platform", "x86_64-manylinux2014", "--only-binary", ":all:"]
+    run([_UV, "pip", "install", "--quiet", "--target", target, *there, "--requirement", "api/requirements.txt"], {})
+
+
+def upload(azure: Azure, run: Run, group: str, topology: str, deployed: Deployed) -> None:
+    """The API to its app, the page, and managed functions with it, to the site. The site's token goes by the environment.
+
+    Raises:
+        DeployError: a step failed.
+    """
+    try:
+        if topology != "managed":
+            where = ("--resource-group", group, "--name", deployed.app_name)
+            zipped = ("--src", str(PACKAGE), "--build-remote", "true")
+            azure.json("functionapp", "deployment", "source", "config-zip", *where, *zipped, timeout_s=900)
+        secrets = azure.json("staticwebapp", "secrets", "list", "--resource-group", group, "--name", deployed.site_name)
+    except AzureError as error:
+        raise DeployError(
+            f"the code could not be uploaded. {error}\nmake deploy again; the resources are there"
+        ) from error
+    api = (
+        []
+        if topology == "linked"
+        else ["--api-location", str(MANAGED_API), "--api-language", "python", "--api-version", _MANAGED_PYTHON]
+    )
+    token = {"SWA_CLI_DEPLOYMENT_TOKEN": secrets["properties"]["apiKey"]}
+    run(["npx", "--yes", SWA_CLI, "deploy", str(SITE), "--env", "production", *api], token)
+
+
+def remove(azure: Azure, group: str, resources: Sequence[Mapping[str, Any]]) -> None:
+    """Delete a group and what it had, and purge what would hold its name.
+
+    Raises:
+        AzureError: it was refused.
+    """
+    azure.json("group", "delete", "--name", group, "--yes", timeout_s=None)
+    for each in resources:
+        name, location = each["name"], each["location"]
+        if each["type"] == "Microsoft.CognitiveServices/accounts":
+            where = ("--name", name, "--resource-group", group, "--location", location)
+            azure.json("cognitiveservices", "account", "purge", *where)
+        elif each["type"] == "Microsoft.KeyVault/vaults":
+            azure.json("keyvault", "purge", "--name", name, "--location", location)
+
+
+def purged(resources: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names that a removal purges."""
+    kinds = ("Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults")
+    return [each["name"] for each in resources if each["type"] in kinds]
+
+
+def in_group(azure: Azure, group: str) -> list[dict[str, Any]]:
+    """What a group has.
+
+    Raises:
+        AzureError: it cannot be said, as where there is no such group.
+    """
+    found: list[dict[str, Any]] = azure.json("resource", "list", "--resource-group", group)
+    return found
