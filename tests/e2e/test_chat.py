@@ -119,7 +119,7 @@ def test_formulas_are_drawn_as_mathml(chat_page: ChatPage, mock_server: MockServ
     chat_page.ask("Show me")
     expect(chat_page.answer.locator("math")).to_have_count(2)
     expect(chat_page.answer).to_contain_text("for $5")
-    expect(chat_page.answer.get_by_role("group", name="Formula").first).to_have_text("\\frac{a}{b} \\bad")
+    expect(chat_page.answer.get_by_role("group", name="Formula").first).to_contain_text("\\frac{a}{b} \\bad")
     assert Axe().run(chat_page.page).response["violations"] == []
 
 

@@ -1,5 +1,5 @@
 /** The chat's screen: chats at the side, the conversation, the composer, and the dialogs over them. */
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useChat, type Chat } from './chat';
 import { Composer } from './composer';
 import { useConfig } from './config';
@@ -8,15 +8,17 @@ import { Confirm, Settings, Shortcuts, SignedOut, UsageNotes } from './dialogs';
 import { download, type Format } from './file';
 import { History } from './history';
 import { useShortcuts } from './keys';
-import { forgetPreferences, usePreferences } from './preferences';
+import { Usage } from './parts';
+import { USUAL, usePreferences } from './preferences';
+import { Say } from './say';
 import { texts } from './texts';
-import { Answer, Question } from './turn';
+import { Answer, Question, type TurnProps } from './turn';
 import { currentUser, LOG_OUT, type User } from './user';
 
 type Open = 'settings' | 'usage' | 'keys' | 'clear' | 'wipe' | null;
 
 export function App() {
-  const [user, setUser] = useState<User | null>(null);
+  const [user, setUser] = useState<User | null>();
   const [preferences, choose] = usePreferences();
   const config = useConfig();
   const chat = useChat(user, preferences);
@@ -24,13 +26,22 @@ export function App() {
   const [dialog, setDialog] = useState<Open>(null);
   const [drawer, setDrawer] = useState(false);
   const [editing, setEditing] = useState<string | null>(null);
-  const [said, say] = useState('');
+  const [said, setSaid] = useState('');
   const [undo, setUndo] = useState<(() => void) | null>(null);
   const online = useOnline();
   const message = useRef<HTMLTextAreaElement>(null);
   const search = useRef<HTMLInputElement>(null);
   const last = chat.messages.at(-1);
-  const signedOut = last?.failure?.code === 'signed_out';
+  const menu = useRef<HTMLButtonElement>(null);
+  // Not of a turn that is kept from before: who opens it may be signed in again.
+  const signedOut = last?.failure?.code === 'signed_out' && last.at > LOADED_AT;
+
+  /** Cleared first, so that the same words are heard again. */
+  const say = useCallback((status: string) => {
+    setSaid('');
+    requestAnimationFrame(() => setSaid(status));
+  }, []);
+  const write = () => message.current?.focus();
 
   useEffect(() => void currentUser().then(setUser), []);
   useEffect(() => {
@@ -38,7 +49,7 @@ export function App() {
     addEventListener('pagehide', keep);
     return () => removeEventListener('pagehide', keep);
   }, [draft]);
-  useEffect(() => say(last ? texts.status[last.state] : ''), [last?.id, last?.state]);
+  useEffect(() => setSaid(last ? texts.status[last.state] : ''), [last?.id, last?.state]);
   useEffect(() => {
     const question = chat.messages.at(-2)?.content;
     if (signedOut && question) sessionStorage.setItem(DRAFT, question);
@@ -55,37 +66,56 @@ export function App() {
   const start = () => {
     chat.start();
     setDrawer(false);
-    message.current?.focus();
+    write();
   };
-  const ask = (question: string) => {
-    chat.ask(question);
-    setDraft('');
-    message.current?.focus();
+  const ask = (question: string, parent?: string | null) => {
+    const asked = chat.ask(question, parent);
+    if (asked) write();
+    return asked;
+  };
+  const send = (question: string) => ask(question) && setDraft('');
+  const regenerate = (answer: Message) => {
+    chat.regenerate(answer);
+    write();
   };
   const remove = ({ id }: Conversation) => {
     const back = chat.remove(id);
     setUndo(() => back);
-    message.current?.focus();
+    say(texts.chats.deleted);
+    if (drawer) search.current?.focus();
+    else write();
+  };
+  const wipe = () => {
+    choose(USUAL);
+    setUndo(null);
+    setDraft('');
+    sessionStorage.removeItem(DRAFT);
+    void chat.wipe();
+    write();
+  };
+  const closeDrawer = (focus: () => void) => {
+    setDrawer(false);
+    requestAnimationFrame(focus);
   };
   const editLast = () => setEditing(chat.messages.findLast(({ role }) => role === 'user')?.id ?? null);
 
   useShortcuts(preferences.singleKeys && !dialog, {
-    write: () => message.current?.focus(),
+    write,
     start,
-    search: () => (setDrawer(true), requestAnimationFrame(() => search.current?.focus())),
+    search: () => (setDrawer(NARROW.matches), requestAnimationFrame(() => search.current?.focus())),
     help: () => setDialog('keys'),
-    escape: () => (chat.busy ? chat.stop() : drawer ? setDrawer(false) : setEditing(null)),
-    copyCode: () => copyLastCode().then((did) => did && say(texts.copied)),
+    escape: () => (drawer ? closeDrawer(() => menu.current?.focus()) : chat.busy ? chat.stop() : setEditing(null)),
+    copyCode: () => void copyLastCode().then(say),
   });
 
   const close = () => setDialog(null);
   return (
-    <>
-      <a class="skip" href="#message">
+    <Say.Provider value={say}>
+      <a class="skip" href="#message" onClick={(event) => (event.preventDefault(), write())}>
         {texts.skip}
       </a>
-      <header>
-        <button type="button" class="quiet icon menu-button" aria-label={texts.chats.name} aria-expanded={drawer} onClick={() => setDrawer(!drawer)}>
+      <header inert={drawer}>
+        <button type="button" class="quiet icon menu-button" ref={menu} aria-label={texts.chats.name} aria-expanded={drawer} onClick={() => (setDrawer(true), requestAnimationFrame(() => search.current?.focus()))}>
           ☰
         </button>
         <span class="name">{texts.title}</span>
@@ -96,7 +126,7 @@ export function App() {
             ))}
           </select>
         )}
-        <button type="button" class="quiet" onClick={start}>
+        <button type="button" class="button plain new" onClick={start}>
           {texts.chats.new}
         </button>
         {chat.messages.length > 0 && <Export conversation={chat.open} onClear={() => setDialog('clear')} />}
@@ -104,19 +134,28 @@ export function App() {
       </header>
       <div class="rooms">
         <nav aria-label={texts.chats.name} class={drawer ? 'drawer shown' : 'drawer'}>
-          <History chat={chat} field={search} onChosen={() => setDrawer(false)} onRemove={remove} />
+          <History chat={chat} field={search} onChosen={() => closeDrawer(write)} onRemove={remove} />
         </nav>
-        {drawer && <button type="button" class="shade" aria-label={texts.chats.close} onClick={() => setDrawer(false)} />}
-        <main>
+        {drawer && <button type="button" class="shade" aria-label={texts.chats.close} onClick={() => closeDrawer(() => menu.current?.focus())} />}
+        <main inert={drawer}>
           <h1 class="sr">{chat.open.title || texts.chats.new}</h1>
-          <Log chat={chat} user={user} editing={editing} onEdit={setEditing} onAsk={ask} say={say} suggestions={config.suggestions} />
+          <Log
+            chat={chat}
+            user={user}
+            editing={editing}
+            onEdit={setEditing}
+            onAsk={ask}
+            onRegenerate={regenerate}
+            onStart={start}
+            suggestions={config.suggestions}
+          />
           <p class="sr" role="status">
             {said}
           </p>
           {undo && (
             <p class="toast">
               {texts.chats.deleted}{' '}
-              <button type="button" class="quiet" onClick={() => (undo(), setUndo(null))}>
+              <button type="button" class="quiet" onClick={() => (undo(), setUndo(null), write())}>
                 {texts.chats.undo}
               </button>
             </p>
@@ -128,7 +167,7 @@ export function App() {
             singleKeys={preferences.singleKeys}
             field={message}
             onDraft={setDraft}
-            onAsk={ask}
+            onAsk={send}
             onStop={chat.stop}
             onEditLast={editLast}
           />
@@ -140,12 +179,15 @@ export function App() {
       {dialog === 'keys' && <Shortcuts onClose={close} />}
       {dialog === 'clear' && <Confirm {...texts.clear} action={texts.clear.button} onClose={close} onDo={() => remove(chat.open)} />}
       {dialog === 'wipe' && (
-        <Confirm {...texts.wipe} onClose={close} onDo={() => (forgetPreferences(), void chat.wipe())} />
+        <Confirm {...texts.wipe} onClose={close} onDo={wipe} />
       )}
-    </>
+    </Say.Provider>
   );
 }
 
+const LOADED_AT = Date.now();
+/** Where the chats are in a drawer. */
+const NARROW = matchMedia('(max-width: 48rem)');
 const DRAFT = 'draft';
 
 /** What was written before a reload, or asked when the session had ended, once; else what the address proposes with `?q=`. */
@@ -169,10 +211,14 @@ function useOnline(): boolean {
   return online;
 }
 
-async function copyLastCode(): Promise<boolean> {
+/** What to say of it; nothing where there is no code. */
+async function copyLastCode(): Promise<string> {
   const code = [...document.querySelectorAll('.log pre code')].at(-1)?.textContent;
-  if (code) await navigator.clipboard.writeText(code);
-  return Boolean(code);
+  if (!code) return '';
+  return navigator.clipboard.writeText(code).then(
+    () => texts.copied,
+    () => texts.notCopied,
+  );
 }
 
 function Account({ user, onOpen }: { user: User; onOpen: (dialog: Open) => void }) {
@@ -232,12 +278,13 @@ function Export({ conversation, onClear }: { conversation: Conversation; onClear
 
 interface LogProps {
   chat: Chat;
-  user: User | null;
+  user: User | null | undefined;
   editing: string | null;
   suggestions: string[];
-  onEdit: (id: string | null) => void;
-  onAsk: (question: string) => void;
-  say: (status: string) => void;
+  onEdit: TurnProps['onEdit'];
+  onAsk: TurnProps['onAsk'];
+  onRegenerate: TurnProps['onRegenerate'];
+  onStart: TurnProps['onStart'];
 }
 
 /** What to ask first where the API proposes nothing; recordings answer these. */
@@ -250,7 +297,8 @@ const SUGGESTIONS = [
 const NEAR_PX = 48;
 
 /** The conversation. A new question goes to the top and its answer fills the room below it; who scrolls to the end is kept there. */
-function Log({ chat, user, editing, suggestions, onEdit, onAsk, say }: LogProps) {
+function Log({ chat, user, editing, suggestions, ...doing }: LogProps) {
+  const { onAsk } = doing;
   const box = useRef<HTMLDivElement>(null);
   const follows = useRef(false);
   const [away, setAway] = useState(false);
@@ -274,7 +322,7 @@ function Log({ chat, user, editing, suggestions, onEdit, onAsk, say }: LogProps)
     if (follows.current) toEnd();
     else if (turns.length) onScroll();
   }, [chat.messages]);
-  const shared = { chat, user, onEdit, say };
+  const shared = { chat, user, ...doing };
   return (
     <div class="scene">
       <div
@@ -290,21 +338,21 @@ function Log({ chat, user, editing, suggestions, onEdit, onAsk, say }: LogProps)
         onKeyDown={byHand}
       >
         <div class="column">
-          {turns.length === 0 && <Welcome suggestions={suggestions.length ? suggestions : SUGGESTIONS} onAsk={onAsk} />}
+          {turns.length === 0 && <Welcome lost={chat.lost} suggestions={suggestions.length ? suggestions : SUGGESTIONS} onAsk={onAsk} />}
           {turns.map(([question, answer], index) => {
             const last = index === turns.length - 1;
             return (
-              <div class="turn" key={question.id}>
+              <div class="turn" key={question.parent ?? chat.open.id}>
                 <Question {...shared} message={question} last={last} editing={editing === question.id} />
-                {answer && <Answer {...shared} key={answer.id} message={answer} last={last} editing={false} />}
+                {answer && <Answer {...shared} message={answer} last={last} editing={false} />}
               </div>
             );
           })}
         </div>
       </div>
       {away && turns.length > 0 && (
-        <button type="button" class="jump" onClick={() => ((follows.current = isUnderWay(chat.messages.at(-1))), toEnd())}>
-          {texts.conversation.jump}
+        <button type="button" class="jump" aria-label={texts.conversation.jump} title={texts.conversation.jump} onClick={() => ((follows.current = isUnderWay(chat.messages.at(-1))), toEnd())}>
+          <span aria-hidden="true">↓</span>
         </button>
       )}
     </div>
@@ -316,9 +364,10 @@ function paired(messages: Message[]): [Message, Message | undefined][] {
   return messages.flatMap((message, index) => (message.role === 'user' ? [[message, messages[index + 1]] as [Message, Message | undefined]] : []));
 }
 
-function Welcome({ suggestions, onAsk }: { suggestions: string[]; onAsk: (question: string) => void }) {
+function Welcome({ lost, suggestions, onAsk }: { lost: boolean; suggestions: string[]; onAsk: TurnProps['onAsk'] }) {
   return (
     <section class="welcome" aria-labelledby="greeting">
+      {lost && <p class="note">{texts.chats.unknown}</p>}
       <h2 id="greeting">{texts.greeting}</h2>
       <ul>
         {suggestions.map((question) => (
@@ -329,7 +378,9 @@ function Welcome({ suggestions, onAsk }: { suggestions: string[]; onAsk: (questi
           </li>
         ))}
       </ul>
-      <p class="usage">{texts.usage}</p>
+      <div class="usage">
+        <Usage />
+      </div>
     </section>
   );
 }

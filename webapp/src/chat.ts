@@ -17,7 +17,12 @@ export interface Chat {
   kept: Conversation[];
   /** Whether this browser keeps conversations; null until that is known. */
   keeps: boolean | null;
-  ask(text: string, parent?: string | null): void;
+  /** Whether it did, and has no room any more. */
+  full: boolean;
+  /** Whether the address names a conversation that is not here. */
+  lost: boolean;
+  /** Ask, unless there is nothing to ask or an answer is under way; whether it was asked. */
+  ask(text: string, parent?: string | null): boolean;
   regenerate(answer: Message): void;
   stop(): void;
   start(): void;
@@ -31,12 +36,18 @@ export interface Chat {
   wipe(): Promise<void>;
 }
 
-export function useChat(user: User | null, preferences: Preferences): Chat {
+/** `user` is undefined until it is known whether anybody is signed in. */
+export function useChat(user: User | null | undefined, preferences: Preferences): Chat {
   const [open, setOpen] = useState(begun);
   const [kept, setKept] = useState<Conversation[]>([]);
   const [store, setStore] = useState<Store | null | undefined>();
+  const [full, setFull] = useState(false);
+  const [lost, setLost] = useState(false);
   const latest = useRef(open);
   const running = useRef<AbortController | null>(null);
+  /** What was deleted, and must not be saved again by an answer that ends later. */
+  const gone = useRef(new Set<string>());
+  const awaited = useRef(new Set<string>());
   const keeping = useRef<Store | null | undefined>(undefined);
   keeping.current = store;
   const chosen = useRef(preferences);
@@ -52,28 +63,65 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
     return found;
   };
   const save = async (conversation: Conversation) => {
-    await keeping.current?.save(conversation);
+    if (gone.current.has(conversation.id)) return;
+    try {
+      await keeping.current?.save(conversation);
+    } catch {
+      setFull(true);
+    }
     await relist();
   };
 
   useEffect(() => {
     if (user) void openStore(user.userId).then(setStore);
-  }, [user?.userId]);
+    else if (user === null) setStore(null);
+  }, [user?.userId, user === null]);
+
+  /** Show it as it is kept. While another tab answers in it, it is under way here too, until that tab ends or goes. */
+  const adopt = async (found: Conversation) => {
+    const elsewhere = await isLocked(found.id);
+    display(elsewhere ? found : settled(found));
+    if (!elsewhere || awaited.current.has(found.id)) return;
+    awaited.current.add(found.id);
+    void navigator.locks.request(lockOf(found.id), () => awaited.current.delete(found.id)).then(refresh);
+  };
+  const refresh = async () => {
+    const wanted = latest.current.messages.length ? latest.current.id : addressed();
+    const found = (await relist()).find(({ id }) => id === wanted);
+    if (found && !running.current) await adopt(found);
+    else if (!found && wanted && !latest.current.messages.length) {
+      history.replaceState(null, '', '/');
+      setLost(true);
+    }
+  };
+  const forget = (id: string | null) => {
+    if (id !== null && id !== latest.current.id) return;
+    gone.current.add(latest.current.id);
+    running.current?.abort();
+    if (location.pathname !== '/') history.replaceState(null, '', '/');
+    display(begun());
+  };
   useEffect(() => {
     if (!store) return;
-    const refresh = async () => {
-      const found = (await relist()).find(({ id }) => id === (latest.current.messages.length ? latest.current.id : addressed()));
-      if (found && !running.current) display(settled(found));
-    };
     void refresh();
-    return store.watch(() => void refresh());
+    return store.watch(({ what, id }) => {
+      if (what === 'stop' && id === latest.current.id) running.current?.abort();
+      if (what === 'removed') forget(id);
+      if (what === 'changed') gone.current.delete(id!); // brought back
+      if (what !== 'stop') void refresh();
+    });
   }, [store]);
   useEffect(() => {
     const leave = () => running.current?.abort();
     const back = () => {
-      running.current?.abort();
       const id = addressed();
-      void relist().then((found) => display(settled(found.find((each) => each.id === id) ?? begun())));
+      if (id === latest.current.id) return; // a jump within the page
+      running.current?.abort();
+      void relist().then((all) => {
+        const found = all.find((each) => each.id === id);
+        if (found) void adopt(found);
+        else display(begun());
+      });
     };
     addEventListener('pagehide', leave);
     addEventListener('popstate', back);
@@ -98,16 +146,14 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
     const draw = () => {
       frame = 0;
       apply({ type: 'grow', id, content: text });
-      if (Date.now() - savedAt < SAVED_EVERY_MS) return;
-      savedAt = Date.now();
-      void save(mine);
     };
+    const release = held(lockOf(begin.id));
     const end = (state: Message['state'], failure?: Failure) => {
       cancelAnimationFrame(frame);
       if (text) apply({ type: 'grow', id, content: text });
       apply({ type: 'end', id, state, failure });
       if (running.current === abort) running.current = null;
-      void save(mine);
+      void save(mine).then(release);
     };
     display(begin);
     void save(begin);
@@ -121,6 +167,10 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
         else if ('usage' in progress) apply({ type: 'usage', id, usage: progress.usage });
         else text += progress.text;
         frame ||= requestAnimationFrame(draw);
+        if (Date.now() - savedAt < SAVED_EVERY_MS) continue;
+        savedAt = Date.now(); // here and not when it is drawn: a page in the background draws nothing
+        if (text) apply({ type: 'grow', id, content: text });
+        void save(mine);
       }
       end('done');
     } catch (error) {
@@ -131,9 +181,13 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
   }
 
   const actions = useMemo(() => {
-    const stop = () => running.current?.abort();
+    const stop = () => {
+      if (running.current) running.current.abort();
+      else keeping.current?.stop(latest.current.id); // another tab answers
+    };
     const turnTo = (conversation: Conversation, path: string) => {
-      stop();
+      running.current?.abort();
+      setLost(false);
       if (location.pathname !== path) history.pushState(null, '', path);
       display(conversation);
     };
@@ -141,11 +195,13 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
       stop,
       ask(text: string, parent: string | null = latest.current.leaf) {
         const question = text.trim();
-        if (!question || isUnderWay(branch(latest.current).at(-1))) return;
+        if (!question || isUnderWay(branch(latest.current).at(-1))) return false;
         const ids: [string, string] = [crypto.randomUUID(), crypto.randomUUID()];
         const next = reduce(latest.current, { type: 'ask', text: question, parent, ids, at: Date.now() });
         if (addressed() !== next.id) history.pushState(null, '', `/c/${next.id}`);
+        setLost(false);
         void answer(next, ...ids);
+        return true;
       },
       regenerate(message: Message) {
         const id = crypto.randomUUID();
@@ -157,7 +213,9 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
         if (id === latest.current.id) return;
         void relist().then((found) => {
           const conversation = found.find((each) => each.id === id);
-          if (conversation) turnTo(settled(conversation), `/c/${id}`);
+          if (!conversation) return;
+          turnTo(settled(conversation), `/c/${id}`);
+          void adopt(conversation);
         });
       },
       show(version: Message) {
@@ -174,6 +232,7 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
         });
       },
       remove(id: string) {
+        gone.current.add(id);
         const removed = relist().then(async (found) => {
           await keeping.current?.remove(id);
           await relist();
@@ -184,6 +243,7 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
         return () =>
           void removed.then(async (conversation) => {
             const again = conversation ?? shown;
+            gone.current.delete(id);
             await save(again);
             if (id === shown.id) turnTo(settled(again), `/c/${id}`);
           });
@@ -193,19 +253,37 @@ export function useChat(user: User | null, preferences: Preferences): Chat {
         turnTo(conversation, `/c/${conversation.id}`);
       },
       async wipe() {
+        gone.current.add(latest.current.id);
+        turnTo(begun(), '/');
         await keeping.current?.wipe();
         await relist();
-        turnTo(begun(), '/');
       },
     };
   }, []);
 
   const messages = useMemo(() => branch(open), [open]);
-  return { open, messages, busy: isUnderWay(messages.at(-1)), kept, keeps: store === undefined ? null : store !== null, ...actions };
+  return { open, messages, busy: isUnderWay(messages.at(-1)), kept, keeps: store === undefined ? null : store !== null, full, lost, ...actions };
 }
 
 function begun(): Conversation {
   return fresh(crypto.randomUUID(), Date.now());
+}
+
+/** Held by the tab that answers in a conversation, as long as it does; the browser lets go of it when the tab goes. */
+function lockOf(id: string): string {
+  return `answering ${id}`;
+}
+
+function held(name: string): () => void {
+  let release!: () => void;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  void navigator.locks.request(name, () => released);
+  return release;
+}
+
+async function isLocked(id: string): Promise<boolean> {
+  const { held } = await navigator.locks.query();
+  return held?.some(({ name }) => name === lockOf(id)) ?? false;
 }
 
 /** The conversation that the page's address names. */

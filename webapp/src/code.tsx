@@ -1,8 +1,10 @@
 /** A block of code, highlighted where its language is known, with a button that copies it. */
 import type { ComponentChildren } from 'preact';
 import { h } from 'preact';
-import { useMemo, useState } from 'preact/hooks';
+import { useContext, useMemo } from 'preact/hooks';
 import { createLowlight } from 'lowlight';
+import { Copy } from './parts';
+import { Say } from './say';
 import { texts } from './texts';
 // Resolved through lowlight: listing highlight.js beside it would bring a second copy.
 import bash from 'highlight.js/lib/languages/bash';
@@ -20,18 +22,12 @@ const lowlight = createLowlight({ bash, css, javascript, json, python, sql, type
 export function Code({ text, language }: { text: string; language: string | undefined }) {
   const known = language !== undefined && lowlight.registered(language);
   const shown = useMemo(() => (known ? drawn(lowlight.highlight(language, text)) : text), [text, language, known]);
-  const [copied, setCopied] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
-  };
+  const say = useContext(Say);
   return (
     <figure class="code">
       <figcaption>
-        <span>{language || 'text'}</span>
-        <button type="button" onClick={copy}>
-          {copied ? texts.copied : texts.conversation.copyCode}
-        </button>
+        <span>{language || texts.conversation.plain}</span>
+        <Copy text={text} label={texts.conversation.copyCode} say={say} />
       </figcaption>
       <pre tabIndex={0} role="region" aria-label={texts.conversation.code}>
         <code>{shown}</code>

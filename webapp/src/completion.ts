@@ -19,8 +19,8 @@ export interface Failure {
   requestId: string;
   /** When to ask again, in milliseconds since 1970, where the API says. */
   retryAt: number | null;
-  /** What the content filter found, as `violence (medium)`. */
-  filtered: string[];
+  /** What the content filter found: categories, each with how much where it says. */
+  filtered: [category: string, severity: string][];
 }
 
 export class Problem extends Error {
@@ -131,9 +131,9 @@ function retryAt(response: Response, code: string): number | null {
 }
 
 /** The categories that the content filter objected to, each with how much. */
-function filtered(error: any): string[] {
+function filtered(error: any): Failure['filtered'] {
   const found = Object.entries<any>(error?.innererror?.content_filter_result ?? {}).filter(([, each]) => each?.filtered);
-  return found.map(([name, each]) => name.replace(/_/g, ' ') + (each.severity ? ` (${each.severity})` : ''));
+  return found.map(([name, { severity }]) => [name, severity ?? '']);
 }
 
 async function* parsed(body: ReadableStream<Uint8Array>, requestId: string): AsyncGenerator<Progress> {

@@ -2,6 +2,8 @@
 import { useState } from 'preact/hooks';
 import { texts } from './texts';
 
+const TOUCHED = matchMedia('(hover: none)').matches;
+
 interface ComposerProps {
   draft: string;
   busy: boolean;
@@ -17,7 +19,7 @@ interface ComposerProps {
 export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAsk, onStop, onEditLast }: ComposerProps) {
   const [focused, setFocused] = useState(false);
   const send = () => {
-    if (online && draft.trim()) onAsk(draft);
+    if (!busy && online && draft.trim()) onAsk(draft);
   };
   // While an input method composes, Enter chooses a word; 229 is how older browsers say so.
   const onKeyDown = (event: KeyboardEvent) => {
@@ -30,13 +32,16 @@ export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAs
       onEditLast();
     }
   };
+  const onClick = (event: MouseEvent) => {
+    if (event.detail > 1) event.preventDefault(); // the second of a double click, meant for Send
+  };
   const onSubmit = (event: Event) => {
     event.preventDefault();
     if (busy) onStop();
     else send();
   };
   const { composer } = texts;
-  const blurred = singleKeys ? composer.blurred : composer.plain;
+  const keyed = focused ? composer.focused : singleKeys ? composer.blurred : composer.plain;
   return (
     <form class="composer" aria-label={composer.name} onSubmit={onSubmit}>
       {!online && (
@@ -53,7 +58,7 @@ export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAs
           ref={field}
           rows={1}
           autofocus
-          placeholder={focused ? composer.focused : blurred}
+          placeholder={TOUCHED ? composer.plain : keyed}
           value={draft}
           onInput={(event) => onDraft(event.currentTarget.value)}
           onKeyDown={onKeyDown}
@@ -61,7 +66,7 @@ export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAs
           onBlur={() => setFocused(false)}
           dir="auto"
         />
-        <button aria-disabled={!busy && (!online || !draft.trim())}>{busy ? composer.stop : composer.send}</button>
+        <button aria-disabled={!busy && (!online || !draft.trim())} onClick={onClick}>{busy ? composer.stop : composer.send}</button>
       </div>
       <p class="footer">{composer.footer}</p>
     </form>

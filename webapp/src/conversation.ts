@@ -41,6 +41,11 @@ export type Action =
 
 const TITLE_LENGTH = 48;
 
+/** A chat's title until somebody gives it another: how its first question begins. */
+export function titleOf(question: string): string {
+  return [...question.trim().replace(/\s+/g, ' ')].slice(0, TITLE_LENGTH).join('');
+}
+
 export function fresh(id: string, at: number): Conversation {
   return { id, title: '', at, messages: [], leaf: null };
 }
@@ -50,7 +55,7 @@ export function reduce(conversation: Conversation, action: Action): Conversation
     case 'ask': {
       const [id, answer] = action.ids;
       const question = { ...blank(id, action.parent, 'user', action.at), content: action.text, state: 'done' as const };
-      const title = conversation.title || action.text.trim().replace(/\s+/g, ' ').slice(0, TITLE_LENGTH);
+      const title = conversation.title || titleOf(action.text);
       return grown({ ...conversation, title }, [question, blank(answer, id, 'assistant', action.at)], action.at);
     }
     case 'again':
@@ -101,6 +106,19 @@ export function settled(conversation: Conversation): Conversation {
     return { ...message, state: message.content ? 'interrupted' : 'failed', failure };
   });
   return { ...conversation, messages };
+}
+
+/** One conversation of two tabs' copies: nobody's messages are lost, and of two copies of one the further one counts. */
+export function merged(kept: Conversation, mine: Conversation): Conversation {
+  const theirs = new Map(kept.messages.map((message) => [message.id, message]));
+  const known = new Set(mine.messages.map(({ id }) => id));
+  const messages = mine.messages.map((message) => further(theirs.get(message.id), message));
+  const at = Math.max(kept.at, mine.at);
+  return { ...mine, at, messages: [...kept.messages.filter(({ id }) => !known.has(id)), ...messages].sort((one, other) => one.at - other.at) };
+}
+
+function further(theirs: Message | undefined, mine: Message): Message {
+  return theirs && (theirs.content.length > mine.content.length || (theirs.finish && !mine.finish)) ? theirs : mine;
 }
 
 export function isUnderWay(message: Message | undefined): boolean {

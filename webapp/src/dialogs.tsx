@@ -38,7 +38,7 @@ export function Confirm({ title, text, action, onClose, onDo }: Omit<DialogProps
       <p>{text}</p>
       <div class="row">
         <Close quiet />
-        <button type="button" onClick={() => (onDo(), onClose())}>
+        <button type="button" onClick={(event) => (event.currentTarget.closest('dialog')!.close(), onDo())}>
           {action}
         </button>
       </div>

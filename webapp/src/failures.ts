@@ -1,6 +1,6 @@
 /** What the page says of a failure, and what it offers to do about it. */
 import type { Failure } from './completion';
-import { language, texts } from './texts';
+import { locale, texts } from './texts';
 
 /** What can be done about a turn. */
 export type WayOut = keyof typeof texts.waysOut;
@@ -22,13 +22,16 @@ const KNOWN: Record<string, Explained> = {
   interrupted: { text: failures.interrupted, ways: ['retry'] },
   network: { text: failures.network, ways: ['retry'] },
   rate_limit_exceeded: { text: failures.rate_limit_exceeded, ways: ['retry'] },
-  signed_out: { text: failures.signed_out, ways: [] },
+  signed_out: { text: failures.signed_out, ways: ['retry'] },
   upstream_timeout: { text: failures.upstream_timeout, ways: ['retry'] },
 };
 
+/** What breaks an answer off without saying more. */
+const LOST = new Set(['interrupted', 'network', 'upstream_unavailable']);
+
 /** What to say of a failure and what to offer; `partial` where some of the answer is there. */
 export function explained(failure: Failure, partial: boolean): Explained {
-  if (partial) return { text: failure.code === 'upstream_timeout' ? failures.upstream_timeout : failures.lost, ways: ['continue', 'regenerate'] };
+  if (partial) return { text: LOST.has(failure.code) ? failures.lost : (KNOWN[failure.code]?.text ?? failures.lost), ways: ['continue', 'regenerate'] };
   const known = KNOWN[failure.code] ?? { text: failures.other, ways: ['retry'] };
   if (failure.code !== 'content_filter' || !failure.filtered.length) return known;
   return { ...known, text: failures.content_filter(failure.filtered.map(category).join(', ')) };
@@ -39,22 +42,22 @@ export function needsReference(failure: Failure, partial: boolean): boolean {
   return !partial && !(failure.code in KNOWN) && failure.requestId !== '';
 }
 
-/** `violence (medium)` as the catalogue calls it. */
-function category(found: string): string {
-  const [, name, severity] = /^(.*?)( \(\w+\))?$/.exec(found)!;
-  return (failures.filters[name!] ?? name!) + (severity ?? '');
+/** As `violence (medium)`. */
+function category([name, severity]: [string, string]): string {
+  const said = failures.filters[name] ?? name.replace(/_/g, ' ');
+  return severity ? `${said} (${failures.severities[severity] ?? severity})` : said;
 }
 
 const HOUR_S = 3600;
 
-/** What to say of a limit that ends in so many seconds. */
-export function waiting(seconds: number): string {
-  if (seconds <= 0) return limit.over;
-  if (seconds <= HOUR_S) return limit.wait(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`);
-  const until = new Date(Date.now() + seconds * 1000).toLocaleString(language, {
+/** What to say of a limit that ends in so many seconds: the fact, and, where it is soon over, the time that passes. */
+export function waiting(seconds: number): [fact: string, time: string] {
+  if (seconds <= 0) return [failures.rate_limit_exceeded, limit.over];
+  if (seconds <= HOUR_S) return [failures.rate_limit_exceeded, limit.wait(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`)];
+  const until = new Date(Date.now() + seconds * 1000).toLocaleString(locale, {
     ...(seconds > 12 * HOUR_S && { weekday: 'long' }),
     hour: '2-digit',
     minute: '2-digit',
   });
-  return limit.long(until);
+  return [limit.long(until), ''];
 }

@@ -1,5 +1,5 @@
 /** A conversation as a file: as text in the original app's form, as Markdown, or as JSON that can be read again. */
-import { branch, settled, STATES, type Conversation, type Message } from './conversation';
+import { branch, settled, titleOf, STATES, type Conversation, type Message } from './conversation';
 import { texts } from './texts';
 
 export type Format = 'txt' | 'md' | 'json';
@@ -44,7 +44,8 @@ export function imported(text: string, id: string): Conversation {
     known.add(message.id);
   }
   if (!known.has(found.leaf)) throw new Error(texts.chats.notAChat);
-  const { title, at, messages, leaf } = found;
+  const { at, messages, leaf } = found;
+  const title = found.title.trim() || titleOf(messages[0]?.content ?? '') || texts.chats.new;
   return settled({ id, title, at, messages, leaf });
 }
 

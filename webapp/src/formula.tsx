@@ -26,7 +26,7 @@ function rule(name: string, level: 'block' | 'inline', form: RegExp, display: bo
 }
 
 /** As MathML, which screen readers read; until it is there, and where it is none, as it was written. */
-export function Formula({ text, display }: { text: string; display: boolean }) {
+export function Formula({ raw, text, display }: { raw: string; text: string; display: boolean }) {
   const box = useRef<HTMLSpanElement>(null);
   const [drawn, setDrawn] = useState(false);
   useEffect(() => {
@@ -41,7 +41,7 @@ export function Formula({ text, display }: { text: string; display: boolean }) {
   }, []);
   const inner = (
     <>
-      {!drawn && text}
+      {!drawn && raw.trim()}
       <span ref={box} />
     </>
   );

@@ -1,5 +1,5 @@
 /** The list of chats that this browser keeps, with search and what can be done to each. */
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { Chat } from './chat';
 import type { Conversation } from './conversation';
 import { imported } from './file';
@@ -15,6 +15,7 @@ interface HistoryProps {
 export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
   const [search, setSearch] = useState('');
   const [renaming, setRenaming] = useState<string | null>(null);
+  const list = useRef<HTMLUListElement>(null);
   const wanted = search.trim().toLowerCase();
   const shown = chat.kept.filter((each) => !wanted || has(each, wanted));
   return (
@@ -30,28 +31,48 @@ export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
       {chat.keeps === false && <p class="empty">{texts.chats.off}</p>}
       {chat.keeps && chat.kept.length === 0 && <p class="empty">{texts.chats.none}</p>}
       {chat.kept.length > 0 && shown.length === 0 && <p class="empty">{texts.chats.without(search.trim())}</p>}
-      <ul>
+      {chat.full && (
+        <p class="empty" role="alert">
+          {texts.chats.full}
+        </p>
+      )}
+      <ul ref={list}>
         {shown.map((each) => (
-          <li key={each.id} aria-current={each.id === chat.open.id ? 'page' : undefined}>
+          <li key={each.id} data-id={each.id} aria-current={each.id === chat.open.id ? 'page' : undefined}>
             {renaming === each.id ? (
               <Rename
                 title={each.title}
-                onDone={(title) => {
+                onDone={(title, byKey) => {
                   setRenaming(null);
                   if (title !== null) chat.rename(each.id, title);
+                  if (byKey) requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-id="${each.id}"] .open`)?.focus());
                 }}
               />
             ) : (
               <>
-                <button type="button" class="quiet open" dir="auto" onClick={() => (chat.choose(each.id), onChosen())}>
+                <button type="button" class="quiet open" dir="auto" title={each.title} onClick={() => (chat.choose(each.id), onChosen())}>
                   {each.title}
                 </button>
-                <button type="button" class="quiet icon" aria-label={texts.chats.rename(each.title)} title={texts.chats.renameShort} onClick={() => setRenaming(each.id)}>
-                  ✎
-                </button>
-                <button type="button" class="quiet icon" aria-label={texts.chats.delete(each.title)} title={texts.chats.deleteShort} onClick={() => onRemove(each)}>
-                  ✕
-                </button>
+                <span class="tools">
+                  <button
+                    type="button"
+                    class="quiet icon"
+                    aria-label={texts.chats.rename(each.title)}
+                    title={texts.chats.renameShort}
+                    onClick={() => setRenaming(each.id)}
+                  >
+                    ✎
+                  </button>
+                  <button
+                    type="button"
+                    class="quiet icon"
+                    aria-label={texts.chats.delete(each.title)}
+                    title={texts.chats.deleteShort}
+                    onClick={() => onRemove(each)}
+                  >
+                    ✕
+                  </button>
+                </span>
               </>
             )}
           </li>
@@ -62,21 +83,29 @@ export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
   );
 }
 
-function Rename({ title, onDone }: { title: string; onDone: (title: string | null) => void }) {
+const focusOnce = (input: HTMLInputElement | null) => (input?.focus(), input?.select());
+
+function Rename({ title, onDone }: { title: string; onDone: (title: string | null, byKey: boolean) => void }) {
   const [text, setText] = useState(title);
+  const ended = useRef(false); // what goes away loses the focus too
+  const end = (found: string | null, byKey: boolean) => {
+    if (!ended.current) onDone(found, byKey);
+    ended.current = true;
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Escape') return;
     event.stopPropagation();
-    onDone(null);
+    end(null, true);
   };
   return (
-    <form onSubmit={(event) => (event.preventDefault(), onDone(text))}>
+    <form onSubmit={(event) => (event.preventDefault(), end(text, true))}>
       <input
         aria-label={texts.chats.title}
         value={text}
-        ref={(input) => input?.focus()}
+        autofocus
+        ref={focusOnce}
         onInput={(event) => setText(event.currentTarget.value)}
-        onBlur={() => onDone(text)}
+        onBlur={() => end(text, false)}
         onKeyDown={onKeyDown}
       />
     </form>
@@ -87,6 +116,8 @@ function has(conversation: Conversation, wanted: string): boolean {
   return [conversation.title, ...conversation.messages.map(({ content }) => content)].some((text) => text.toLowerCase().includes(wanted));
 }
 
+const LARGEST_BYTES = 10_000_000;
+
 /** Takes in a chat that was exported as a JSON file. */
 function Import({ chat, onChosen }: { chat: Chat; onChosen: () => void }) {
   const [refused, refuse] = useState('');
@@ -94,6 +125,7 @@ function Import({ chat, onChosen }: { chat: Chat; onChosen: () => void }) {
     const file = input.files?.[0];
     input.value = '';
     if (!file) return;
+    if (file.size > LARGEST_BYTES) return refuse(texts.chats.notImported(file.name, texts.chats.tooLarge));
     try {
       chat.add(imported(await file.text(), crypto.randomUUID()));
       refuse('');

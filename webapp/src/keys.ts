@@ -13,7 +13,7 @@ export interface Shortcuts {
 /** What a key does: single ones only outside of fields, and only where they are wanted. */
 export function shortcut(event: KeyboardEvent, singleKeys: boolean): keyof Shortcuts | null {
   if (event.isComposing) return null;
-  if (event.key === 'Escape') return 'escape';
+  if (event.key === 'Escape') return event.target instanceof HTMLInputElement && event.target.value ? null : 'escape';
   const key = event.key.toLowerCase();
   if (event.ctrlKey || event.metaKey) {
     if (event.shiftKey) return key === 'o' ? 'start' : key === 'c' ? 'copyCode' : null;

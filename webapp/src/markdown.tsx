@@ -2,46 +2,66 @@
 import type { ComponentChildren, VNode } from 'preact';
 import { Fragment, h } from 'preact';
 import { memo } from 'preact/compat';
-import { useMemo, useRef } from 'preact/hooks';
-import { Marked, type Token, type Tokens } from 'marked';
+import { useErrorBoundary, useMemo, useRef } from 'preact/hooks';
+import { Lexer, Marked, type Token, type Tokens } from 'marked';
 import { Code } from './code';
 import { Formula, formulas } from './formula';
 import { texts } from './texts';
 
 const marked = new Marked({ gfm: true }, formulas);
 
-/** The text, block by block; while it grows, only its last blocks are read and drawn again. */
+/** The text as Markdown; as it is, where it is nested deeper than can be drawn. */
 export function Markdown({ text }: { text: string }) {
-  const last = useRef<Blocks>({ text: '', raws: [], settled: 0 });
+  const [failed] = useErrorBoundary();
+  return failed ? <p class="said">{text}</p> : <Growing text={text} />;
+}
+
+/** Block by block; while the text grows, only its last blocks are read and drawn again. */
+function Growing({ text }: { text: string }) {
+  const last = useRef<Blocks>({ text: '', raws: [], settled: 0, links: {} });
   last.current = grown(last.current, text.replace(/\r\n?/g, '\n')); // the lexer reads them so, and offsets must agree
+  const { raws, links } = last.current;
   return (
     <>
-      {last.current.raws.map((raw, index) => (
-        <Block key={index} raw={raw} />
+      {raws.map((raw, index) => (
+        <Block key={index} raw={raw} links={links} />
       ))}
     </>
   );
 }
+
+type Links = Record<string, Pick<Tokens.Link, 'href' | 'title'>>;
 
 interface Blocks {
   text: string;
   raws: string[];
   /** How many of them later text cannot change. */
   settled: number;
+  /** What `[name]: address` says anywhere; the same object while it says no more. */
+  links: Links;
 }
 
 function grown(before: Blocks, text: string): Blocks {
   if (before.text === text) return before;
   const kept = text.startsWith(before.text) ? before.raws.slice(0, before.settled) : [];
   const from = kept.reduce((length, raw) => length + raw.length, 0);
-  const raws = [...kept, ...marked.lexer(text.slice(from)).map((token) => token.raw)];
-  return { text, raws, settled: Math.max(kept.length, raws.length - 2) };
+  const tokens = marked.lexer(text.slice(from));
+  const raws = [...kept, ...tokens.map((token) => token.raw)];
+  const more = Object.keys(tokens.links).some((name) => !(name in before.links));
+  const links = more ? { ...before.links, ...tokens.links } : before.links;
+  return { text, raws, settled: Math.max(kept.length, raws.length - 2), links };
 }
 
-const Block = memo(function Block({ raw }: { raw: string }) {
-  const tokens = useMemo(() => marked.lexer(raw), [raw]);
+const Block = memo(function Block({ raw, links }: { raw: string; links: Links }) {
+  const tokens = useMemo(() => read(raw, links), [raw, links]);
   return <>{many(tokens)}</>;
 });
+
+function read(raw: string, links: Links): Token[] {
+  const lexer = new Lexer(marked.defaults);
+  Object.assign(lexer.tokens.links, links);
+  return lexer.lex(raw);
+}
 
 function many(tokens: Token[] | undefined): ComponentChildren {
   return tokens?.map((token, index) => <Fragment key={index}>{one(token as Tokens.Generic)}</Fragment>);
@@ -72,7 +92,7 @@ function one(token: Tokens.Generic): ComponentChildren {
     case 'code':
       return <Code text={token.text} language={(token.lang ?? '').split(/\s/)[0]} />;
     case 'formula':
-      return <Formula key={token.text} text={token.text} display={token.display} />;
+      return <Formula key={token.raw} raw={token.raw} text={token.text} display={token.display} />;
     case 'blockquote':
       return <blockquote>{many(token.tokens)}</blockquote>;
     case 'list':
@@ -85,8 +105,11 @@ function one(token: Tokens.Generic): ComponentChildren {
       return <Outside href={token.href}>{token.text || texts.conversation.image}</Outside>;
     case 'space':
     case 'def':
+    case 'checkbox': // drawn with its item
       return null;
-    default: // HTML among it, as the text it is
+    case 'html':
+      return /^<br\s*\/?>\s*$/i.test(token.raw) ? <br /> : token.raw;
+    default:
       return token.raw;
   }
 }
@@ -102,14 +125,20 @@ function list(token: Tokens.List): VNode {
 }
 
 function table(token: Tokens.Table): VNode {
-  const cells = (row: Tokens.TableCell[]) => row.map((cell, index) => <td key={index}>{many(cell.tokens)}</td>);
+  const side = (index: number) => (token.align[index] ? `to-${token.align[index]}` : undefined);
+  const cells = (row: Tokens.TableCell[]) =>
+    row.map((cell, index) => (
+      <td key={index} class={side(index)}>
+        {many(cell.tokens)}
+      </td>
+    ));
   return (
     <div class="table" role="region" aria-label={texts.conversation.table} tabIndex={0}>
       <table>
         <thead>
           <tr>
             {token.header.map((cell, index) => (
-              <th key={index} scope="col">
+              <th key={index} scope="col" class={side(index)}>
                 {many(cell.tokens)}
               </th>
             ))}
@@ -134,8 +163,12 @@ function Outside({ href, children }: { href: string; children: ComponentChildren
   );
 }
 
-const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" };
+/** The ones that models write; a name that is not here stays as it is. */
+const ENTITIES: Record<string, string> = {
+  ...{ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0', copy: '©', reg: '®', trade: '™', deg: '°', euro: '€' },
+  ...{ hellip: '…', mdash: '—', ndash: '–', laquo: '«', raquo: '»', times: '×', middot: '·', rarr: '→', larr: '←', le: '≤', ge: '≥' },
+};
 
 function unescaped(text: string): string {
-  return text.replace(/&(amp|lt|gt|quot|#39);/g, (_, name: string) => ENTITIES[name] ?? '');
+  return text.replace(/&(?:#(\d{1,6})|(\w+));/g, (written, code, name) => (code ? String.fromCodePoint(Number(code)) : (ENTITIES[name] ?? written)));
 }

@@ -5,7 +5,7 @@ import { forgetPreferences, usePreferences } from './preferences';
 import { openStore } from './store';
 import { language, texts } from './texts';
 import { currentUser, LOG_OUT, PURGE, signInBackTo, type User } from './user';
-import { Named, Usage } from './parts';
+import { Copy, Named, Usage } from './parts';
 import './style.css';
 
 function Card({ title, children }: { title: string; children: ComponentChildren }) {
@@ -38,8 +38,7 @@ function Register() {
 function Unauthorized() {
   const user = useUser();
   const [said, say] = useState('');
-  const copy = (who: User) =>
-    navigator.clipboard.writeText(texts.requestForAccess(who.userDetails, who.userId, location.origin)).then(() => say(texts.copied));
+  const request = user && texts.requestForAccess(texts.title, user.userDetails, user.userId, location.origin);
   return (
     <Card title={texts.unauthorized.title}>
       <p>{texts.unauthorized.text}</p>
@@ -50,11 +49,7 @@ function Unauthorized() {
         </p>
       )}
       <p class="row">
-        {user && (
-          <button type="button" onClick={() => copy(user)}>
-            {said || texts.waysOut.access}
-          </button>
-        )}
+        {request && <Copy text={request} label={texts.waysOut.access} say={say} />}
         <a class="button plain" href={LOG_OUT}>
           {texts.logOut}
         </a>

@@ -1,4 +1,5 @@
 /** Small parts that several pages show. */
+import { useEffect, useState } from 'preact/hooks';
 import { texts } from './texts';
 
 const LINKS = [
@@ -32,5 +33,35 @@ export function Named({ parts: [before, name, after] }: { parts: string[] }) {
       <b>{name}</b>
       {after}
     </>
+  );
+}
+
+interface CopyProps {
+  text: string;
+  label: string;
+  class?: string;
+  say: (status: string) => void;
+}
+
+/** A button that copies, and says for two seconds that it did, to the eye and to a screen reader; or that it could not. */
+export function Copy({ text, label, say, ...look }: CopyProps) {
+  const [said, setSaid] = useState('');
+  useEffect(() => {
+    if (!said) return;
+    const timer = setTimeout(() => setSaid(''), 2000);
+    return () => clearTimeout(timer);
+  }, [said]);
+  const copy = async () => {
+    const done = await navigator.clipboard.writeText(text).then(
+      () => texts.copied,
+      () => texts.notCopied,
+    );
+    setSaid(done);
+    say(done);
+  };
+  return (
+    <button type="button" {...look} onClick={copy}>
+      {said || label}
+    </button>
   );
 }

@@ -12,7 +12,7 @@ export interface Preferences {
 }
 
 const KEY = 'preferences';
-const USUAL: Preferences = { theme: 'system', singleKeys: true, model: '', systemPrompt: '', language: '' };
+export const USUAL: Preferences = { theme: 'system', singleKeys: true, model: '', systemPrompt: '', language: '' };
 
 const AT_START = preferences();
 

@@ -1,6 +1,6 @@
 /** The conversations this browser keeps, each user's own, and word of changes in its other tabs. */
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
-import type { Conversation } from './conversation';
+import { merged, type Conversation } from './conversation';
 
 interface Schema extends DBSchema {
   conversations: { key: [string, string]; value: Conversation & { user: string } };
@@ -9,12 +9,21 @@ interface Schema extends DBSchema {
 export interface Store {
   /** All of the user's, the last changed first. */
   list(): Promise<Conversation[]>;
+  /** Together with what another tab has made of it. */
   save(conversation: Conversation): Promise<void>;
   remove(id: string): Promise<void>;
-  /** Everybody's, and the database with it. */
+  /** Everybody's. */
   wipe(): Promise<void>;
-  /** Call back when another tab has changed something. */
-  watch(changed: () => void): () => void;
+  /** Have the tab that answers in a conversation stop. */
+  stop(id: string): void;
+  /** Call back with what another tab has done. */
+  watch(heard: (word: Word) => void): () => void;
+}
+
+/** What tabs tell each other: which conversation has changed, is gone, or shall stop; `id` null is all of them. */
+export interface Word {
+  what: 'changed' | 'removed' | 'stop';
+  id: string | null;
 }
 
 const NAME = 'chat-v1';
@@ -31,20 +40,33 @@ export async function openStore(user: string): Promise<Store | null> {
     return null;
   }
   const tabs = new BroadcastChannel(NAME);
-  const told = (done: Promise<unknown>) => done.then(() => tabs.postMessage(user));
+  const tell = (word: Word) => tabs.postMessage(word);
   return {
     async list() {
       const mine = IDBKeyRange.bound([user, ''], [user, '\uffff']);
       const found = await db.getAll('conversations', mine);
       return found.map(({ user: _, ...conversation }) => conversation).sort((one, other) => other.at - one.at);
     },
-    save: (conversation) => told(db.put('conversations', { ...conversation, user })),
-    remove: (id) => told(db.delete('conversations', [user, id])),
-    wipe: () => told(db.clear('conversations')),
-    watch(changed) {
-      const heard = () => changed();
-      tabs.addEventListener('message', heard);
-      return () => tabs.removeEventListener('message', heard);
+    async save(conversation) {
+      const transaction = db.transaction('conversations', 'readwrite');
+      const kept = await transaction.store.get([user, conversation.id]);
+      await transaction.store.put({ ...(kept ? merged(kept, conversation) : conversation), user });
+      await transaction.done;
+      tell({ what: 'changed', id: conversation.id });
+    },
+    async remove(id) {
+      await db.delete('conversations', [user, id]);
+      tell({ what: 'removed', id });
+    },
+    async wipe() {
+      await db.clear('conversations');
+      tell({ what: 'removed', id: null });
+    },
+    stop: (id) => tell({ what: 'stop', id }),
+    watch(heard) {
+      const listener = (event: MessageEvent<Word>) => heard(event.data);
+      tabs.addEventListener('message', listener);
+      return () => tabs.removeEventListener('message', listener);
     },
   };
 }

@@ -78,7 +78,10 @@ test('an error says when to ask again and what the filter found', async () => {
   const error = { code: 'content_filter', innererror: { content_filter_result: results } };
   answers(JSON.stringify({ error }), { status: 429, headers: { 'content-type': 'application/json', 'retry-after': '23' } });
   const { filtered, retryAt } = await failure();
-  expect(filtered).toEqual(['self harm (medium)', 'jailbreak']);
+  expect(filtered).toEqual([
+    ['self_harm', 'medium'],
+    ['jailbreak', ''],
+  ]);
   expect(Math.round((retryAt! - Date.now()) / 1000)).toBe(23);
 });
 

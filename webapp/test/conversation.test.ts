@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { branch, context, fresh, isUnderWay, reduce, settled, versions, type Action, type Conversation } from '../src/conversation';
+import { branch, context, fresh, isUnderWay, merged, reduce, settled, titleOf, type Action, type Conversation, versions } from '../src/conversation';
 
 const LOST = { code: 'interrupted', requestId: '', retryAt: null, filtered: [] };
 
@@ -84,4 +84,25 @@ test('usage and a new name are kept', () => {
   const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
   const chat = played(ask('One', 1, null), { type: 'usage', id: 'a1', usage }, { type: 'rename', title: 'Mine' });
   expect([branch(chat).at(-1)!.usage, chat.title]).toEqual([usage, 'Mine']);
+});
+
+test('two tabs lose no turn of a conversation that both went on with, and the further copy of an answer counts', () => {
+  const begun = reduce(fresh('c', 1), { type: 'ask', text: 'One', parent: null, ids: ['q', 'a'], at: 1 });
+  const stale = reduce(begun, { type: 'grow', id: 'a', content: 'Ha' });
+  const theirs = reduce(stale, { type: 'ask', text: 'Two', parent: 'a', ids: ['q2', 'a2'], at: 5 });
+  let mine = reduce(begun, { type: 'grow', id: 'a', content: 'Half of it, and the rest' });
+  mine = reduce(reduce(mine, { type: 'finish', id: 'a', reason: 'stop' }), { type: 'end', id: 'a', state: 'done' });
+  for (const both of [merged(theirs, mine), merged(mine, theirs)]) {
+    expect(both.messages.map(({ id, content }) => [id, content])).toEqual([
+      ['q', 'One'],
+      ['a', 'Half of it, and the rest'],
+      ['q2', 'Two'],
+      ['a2', ''],
+    ]);
+    expect(both.at).toBe(5);
+  }
+});
+
+test('a title is cut between letters', () => {
+  expect(titleOf('x'.repeat(47) + '👩 and more')).toBe('x'.repeat(47) + '👩');
 });

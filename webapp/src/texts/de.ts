@@ -14,6 +14,7 @@ export const de: Texts = {
   close: 'Schließen',
   logOut: 'Abmelden',
   copied: 'Kopiert',
+  notCopied: 'Ihr Browser hat das Kopieren nicht erlaubt.',
   model: 'Modell',
 
   composer: {
@@ -52,6 +53,8 @@ export const de: Texts = {
     tokensOf: (question, answer) => `${question} für die Frage, ${answer} für die Antwort`,
     copyCode: 'Code kopieren',
     code: 'Code',
+    plain: 'Text',
+    showAll: 'Alles zeigen',
     formula: 'Formel',
     table: 'Tabelle',
     image: 'Bild',
@@ -86,19 +89,20 @@ export const de: Texts = {
     aboutFilter: 'Mehr über den Inhaltsfilter',
     filters: {
       hate: 'Hass',
-      'indirect attack': 'indirekter Angriff',
+      indirect_attack: 'indirekter Angriff',
       jailbreak: 'Versuch, die Sicherheitsregeln zu umgehen',
-      'protected material code': 'geschützter Code',
-      'protected material text': 'geschützter Text',
-      'self harm': 'Selbstverletzung',
+      protected_material_code: 'geschützter Code',
+      protected_material_text: 'geschützter Text',
+      self_harm: 'Selbstverletzung',
       sexual: 'Sexuelles',
       violence: 'Gewalt',
     },
+    severities: { low: 'gering', medium: 'mittel', high: 'hoch' },
     noRoleYet: (user) => ['Angemeldet als ', user, ', noch ohne Rolle.'],
   },
   limit: {
-    wait: (clock) => `Gerade gibt es zu viele Anfragen. In ${clock} können Sie es erneut versuchen.`,
-    over: 'Gerade gab es zu viele Anfragen. Sie können es jetzt erneut versuchen.',
+    wait: (clock) => `In ${clock} können Sie es erneut versuchen.`,
+    over: 'Sie können es jetzt erneut versuchen.',
     long: (until) => `Das Kontingent für dieses Modell ist aufgebraucht. Versuchen Sie es nach ${until} oder wenden Sie sich an Ihre Administration.`,
     retryingIn: (seconds) => (seconds > 0 ? `Neuer Versuch in ${seconds} Sekunden` : 'Neuer Versuch'),
     retryNow: 'Jetzt erneut versuchen',
@@ -111,8 +115,8 @@ export const de: Texts = {
     start: 'Neuen Chat beginnen',
     access: 'Bitte um Zugang kopieren',
   },
-  requestForAccess: (user, id, site) =>
-    `Bitte geben Sie mir Zugang zu ChatGPT auf Azure unter ${site}. Ich bin als ${user} angemeldet (Benutzer-ID ${id}) und habe dort noch keine Rolle.`,
+  requestForAccess: (app, user, id, site) =>
+    `Bitte geben Sie mir Zugang zu ${app} unter ${site}. Ich bin als ${user} angemeldet (Benutzer-ID ${id}) und habe dort noch keine Rolle.`,
 
   chats: {
     name: 'Chats',
@@ -133,6 +137,9 @@ export const de: Texts = {
     notImported: (name, why) => `${name} wurde nicht importiert: ${why}.`,
     notJson: 'es ist kein JSON',
     notAChat: 'es ist kein Chat, der hier als JSON-Datei exportiert wurde',
+    tooLarge: 'es ist größer als 10 MB',
+    full: 'In diesem Browser können keine Chats mehr gesichert werden: Es ist kein Platz.',
+    unknown: 'Dieser Chat ist nicht auf diesem Gerät.',
   },
   clear: { button: 'Chat leeren', title: 'Diesen Chat leeren?', text: 'Er wird von diesem Gerät gelöscht.' },
   exports: {

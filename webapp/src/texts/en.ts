@@ -14,6 +14,7 @@ export const en = {
   close: 'Close',
   logOut: 'Log out',
   copied: 'Copied',
+  notCopied: 'Your browser did not let this page copy.',
   model: 'Model',
 
   composer: {
@@ -53,6 +54,8 @@ export const en = {
     tokensOf: (question: number, answer: number) => `${question} for the question, ${answer} for the answer`,
     copyCode: 'Copy code',
     code: 'Code',
+    plain: 'text',
+    showAll: 'Show all',
     formula: 'Formula',
     table: 'Table',
     image: 'image',
@@ -88,11 +91,12 @@ export const en = {
     aboutFilter: 'Learn more about content filtering',
     /** What the filter found, where its own name says little. */
     filters: { jailbreak: 'attempt to bypass safety rules' } as Record<string, string>,
+    severities: {} as Record<string, string>,
     noRoleYet: (user: string) => ['Signed in as ', user, ', no role yet.'],
   },
   limit: {
-    wait: (clock: string) => `Too many requests right now. You can retry in ${clock}.`,
-    over: 'Too many requests right now. You can retry now.',
+    wait: (clock: string) => `You can retry in ${clock}.`,
+    over: 'You can retry now.',
     long: (until: string) => `The quota for this model is used up. Try again after ${until} or contact your administrator.`,
     retryingIn: (seconds: number) => (seconds > 0 ? `Retrying in ${seconds} seconds` : 'Retrying now'),
     retryNow: 'Retry now',
@@ -105,8 +109,8 @@ export const en = {
     start: 'Start new chat',
     access: 'Copy a request for access',
   },
-  requestForAccess: (user: string, id: string, site: string) =>
-    `Please give me access to ChatGPT on Azure at ${site}. I am signed in as ${user} (user ID ${id}) and have no role there yet.`,
+  requestForAccess: (app: string, user: string, id: string, site: string) =>
+    `Please give me access to ${app} at ${site}. I am signed in as ${user} (user ID ${id}) and have no role there yet.`,
 
   chats: {
     name: 'Chats',
@@ -127,6 +131,9 @@ export const en = {
     notImported: (name: string, why: string) => `${name} was not imported: ${why}.`,
     notJson: 'it is not JSON',
     notAChat: 'it is no chat that was exported here as a JSON file',
+    tooLarge: 'it is larger than 10 MB',
+    full: 'Chats can no longer be saved in this browser: it has no room.',
+    unknown: 'That chat is not on this device.',
   },
   clear: { button: 'Clear chat', title: 'Clear this chat?', text: 'It will be deleted from this device.' },
   exports: {

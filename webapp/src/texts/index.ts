@@ -5,6 +5,8 @@ import { en, type Texts } from './en';
 
 export const LANGUAGES: Record<string, Texts> = { en, de };
 
-const wanted = [preferences().language, ...(globalThis.navigator?.languages ?? [])].map((tag) => tag.split('-')[0]!);
-export const language = wanted.find((each) => each in LANGUAGES) ?? 'en';
+const wanted = [preferences().language, ...(globalThis.navigator?.languages ?? [])].filter((tag) => tag.split('-')[0]! in LANGUAGES);
+/** How times are written: the language as somebody speaks it somewhere, as `en-GB`. */
+export const locale = wanted[0] ?? 'en';
+export const language = locale.split('-')[0]!;
 export const texts: Texts = LANGUAGES[language]!;
