@@ -16,6 +16,7 @@ from infra.azure import Azure, AzureError, command_line
 from infra.check import combinations, mistakes
 from infra.deploy import DeployError
 from infra.expressions import TemplateError
+from infra.forms import FORMS, links, written
 from infra.plan import Choice, described, parameters_of, parsed, wanted
 from infra.preflight import Looked, Wanted, preflight
 from infra.template import BACKENDS, TOPOLOGIES, read
@@ -51,6 +52,19 @@ def check() -> None:
             raise click.ClickException(f"{len(found)} mistakes in infra/azuredeploy.json")
         for name, made in combinations(template):
             click.echo(f"{name:<28} {len(made.resources)} resources")
+
+
+@main.command()
+@click.option(
+    "--repository", metavar="OWNER/NAME", help="Print the portal's addresses for this public GitHub repository."
+)
+def forms(repository: str | None) -> None:
+    """Write the portal's forms, infra/forms, anew from the template."""
+    FORMS.mkdir(exist_ok=True)
+    for name, text in written().items():
+        (FORMS / name).write_text(text, encoding="utf-8")
+    for backend, address in links(repository).items() if repository else ():
+        click.echo(f"{backend}  {address}")
 
 
 def _choosing(command: Any) -> Any:

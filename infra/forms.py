@@ -1,0 +1,180 @@
+"""The portal's form for the template, one for each source of the model, so that each asks only what applies.
+
+Written to `infra/forms/` by `python -m infra forms`; a test compares. Labels are the parameters' descriptions in the template.
+Source: Microsoft's reference of createUiDefinition.json, https://learn.microsoft.com/azure/azure-resource-manager/managed-applications/create-uidefinition-overview (2026-11-25).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from infra.models import load_models
+from infra.template import BACKENDS, read
+
+FORMS = Path(__file__).with_name("forms")
+_TITLES = {
+    "newAzureOpenAI": "with a new Azure OpenAI resource",
+    "existingAzureOpenAI": "with an Azure OpenAI resource that is there",
+    "openAI": "with OpenAI's API",
+}
+_NOT_MANAGED = "[not(equals(basics('topology'), 'managed'))]"
+_NOT_LINKED = "[not(equals(basics('topology'), 'linked'))]"
+_ACCOUNT = "Microsoft.CognitiveServices/accounts"
+
+Element = dict[str, Any]
+
+
+def form(backend: str) -> Element:
+    """The createUiDefinition of a form."""
+    template = read()
+    said = {name: each["metadata"]["description"] for name, each in template["parameters"].items()}
+    allowed = {name: each.get("allowedValues", ()) for name, each in template["parameters"].items()}
+    defaults = {name: each.get("defaultValue", "") for name, each in template["parameters"].items()}
+
+    def text(name: str, label: str, pattern: str = "", why: str = "", **more: Any) -> Element:
+        rule = {
+            "constraints": {
+                "required": bool(pattern),
+                **({"regex": pattern, "validationMessage": why} if pattern else {}),
+            }
+        }
+        default = defaults[name] if isinstance(defaults[name], str) and not defaults[name].startswith("[") else ""
+        return {
+            "name": name,
+            "type": "Microsoft.Common.TextBox",
+            "label": label,
+            "toolTip": said[name],
+            "defaultValue": default,
+            **rule,
+            **more,
+        }
+
+    def choice(name: str, label: str, kind: str = "DropDown", **more: Any) -> Element:
+        values = [{"label": each, "value": each} for each in allowed[name]]
+        constraints = {"allowedValues": values, "required": True}
+        return {
+            "name": name,
+            "type": f"Microsoft.Common.{kind}",
+            "label": label,
+            "toolTip": said[name],
+            "defaultValue": defaults[name],
+            "constraints": constraints,
+            **more,
+        }
+
+    model: dict[str, list[Element]] = {
+        "newAzureOpenAI": [
+            text("modelLocation", "Region of the model", r"^[a-z0-9]+$", "As swedencentral.", defaultValue="swedencentral"),
+            _model(said["modelName"]),
+            choice("modelSku", "Deployment type"),
+            text("modelCapacity", "Thousand tokens a minute", r"^[1-9][0-9]{0,5}$", "A whole number.", defaultValue=str(defaults["modelCapacity"])),
+            text("deploymentName", "Name of the deployment", r"^[A-Za-z0-9._-]{2,64}$", "2 to 64 letters, digits, dots, hyphens."),
+            text("modelIpRanges", "IPv4 ranges that may ask the model", visible=_NOT_MANAGED),
+        ],
+        "existingAzureOpenAI": [
+            {"name": "account", "type": "Microsoft.Solutions.ResourceSelector", "label": "Azure OpenAI resource", "toolTip": said["existingResourceName"], "resourceType": _ACCOUNT, "options": {"filter": {"subscription": "onBasics", "location": "all"}}},
+            text("deploymentName", "Its deployments", r"^[A-Za-z0-9._,\s-]{2,}$", "Names, with commas between."),
+        ],
+        "openAI": [
+            {"name": "openAIKey", "type": "Microsoft.Common.PasswordBox", "label": {"password": "Key of OpenAI", "confirmPassword": "Again"}, "toolTip": said["openAIKey"], "constraints": {"required": True, "regex": "^sk-.{20,}$", "validationMessage": "A key begins with sk-."}, "options": {"hideConfirmation": True}},
+            text("openAIModel", "Models", r"^[A-Za-z0-9._:,\s-]{2,}$", "Names, with commas between."),
+        ],
+    }  # fmt: skip
+    basics = [
+        text("name", "Name", r"^[a-z][a-z0-9-]{1,22}[a-z0-9]$", "3 to 24 lower-case letters, digits and hyphens."),
+        choice("topology", "Topology", "OptionsGroup"),
+        choice("siteLocation", "Region of the site's functions"),
+        choice("siteSku", "Plan of the site", visible=_NOT_LINKED),
+    ]
+    access = [
+        text("requiredRole", "Role needed to ask"),
+        text("invited", "Who gets it at sign-in"),
+        text("systemPrompt", "System prompt"),
+        text("systemPromptRole", "Role that may set its own"),
+        text("suggestions", "Suggestions"),
+        text(
+            "maximumInstances",
+            "At most so many instances",
+            r"^[1-9][0-9]{0,3}$",
+            "1 to 1000.",
+            defaultValue="40",
+            visible=_NOT_MANAGED,
+        ),
+    ]
+    steps = [
+        {"name": "model", "label": "Model", "elements": model[backend]},
+        {"name": "access", "label": "Access and prompts", "elements": access},
+    ]
+    return {
+        "$schema": "https://schema.management.azure.com/schemas/0.1.2-preview/CreateUIDefinition.MultiVm.json#",
+        "handler": "Microsoft.Azure.CreateUIDef",
+        "version": "0.1.2-preview",
+        "parameters": {
+            "config": {"basics": {"description": f"The chat app {_TITLES[backend]}. The code comes after the resources: make deploy, or a pipeline."}},
+            "basics": basics,
+            "steps": steps,
+            "outputs": _outputs(backend, basics, steps),
+        },
+    }  # fmt: skip
+
+
+def _model(description: str) -> Element:
+    values = [
+        {"label": f"{each.name}, until {each.retires}", "value": f"{each.name}|{each.version}"}
+        for each in load_models()
+    ]
+    return {
+        "name": "model",
+        "type": "Microsoft.Common.DropDown",
+        "label": "Model",
+        "toolTip": description,
+        "defaultValue": values[0]["label"],
+        "constraints": {"allowedValues": values, "required": True},
+    }
+
+
+def _outputs(backend: str, basics: list[Element], steps: list[Element]) -> dict[str, str]:
+    """What the form gives the template; what is hidden gives the template's own default."""
+    numbers, lists = ("modelCapacity", "maximumInstances"), ("modelIpRanges",)
+    found = {"backend": backend, "location": "[location()]"}
+    for place, elements in (
+        ("basics('{}')", basics),
+        *((f"steps('{each['name']}').{{}}", each["elements"]) for each in steps),
+    ):
+        for each in elements:
+            value = place.format(each["name"])
+            if each["name"] == "model":
+                found |= {"modelName": f"[first(split({value}, '|'))]", "modelVersion": f"[last(split({value}, '|'))]"}
+            elif each["name"] == "account":
+                found |= {
+                    "existingResourceName": f"[{value}.name]",
+                    "existingResourceGroup": f"[last(take(split({value}.id, '/'), 5))]",
+                }
+            elif each["name"] in lists:
+                found[each["name"]] = f"[if(empty({value}), parse('[]'), split(replace({value}, ' ', ''), ','))]"
+            elif each["name"] in numbers:
+                found[each["name"]] = f"[int(coalesce({value}, '40'))]" if "visible" in each else f"[int({value})]"
+            elif each["name"] == "siteSku":
+                found["siteSku"] = f"[coalesce({value}, 'Standard')]"
+            else:
+                found[each["name"]] = f"[{value}]"
+    return found
+
+
+def written() -> dict[str, str]:
+    """The text of each form by its file's name."""
+    return {f"{backend}.json": json.dumps(form(backend), indent=2, ensure_ascii=False) + "\n" for backend in BACKENDS}
+
+
+def links(repository: str, branch: str = "main") -> Mapping[str, str]:
+    """The address of the portal with the template and a form of a public GitHub repository, by the source of the model."""
+    raw = f"https://raw.githubusercontent.com/{repository}/{branch}/infra"
+    template = quote(f"{raw}/azuredeploy.json", safe="")
+    return {
+        backend: f"https://portal.azure.com/#create/Microsoft.Template/uri/{template}/createUIDefinitionUri/{quote(f'{raw}/forms/{backend}.json', safe='')}"
+        for backend in BACKENDS
+    }
