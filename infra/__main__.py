@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +21,7 @@ from infra.expressions import TemplateError
 from infra.forms import FORMS, links, written
 from infra.plan import Choice, described, parameters_of, parsed, wanted
 from infra.preflight import Looked, Wanted, preflight
+from infra.ranges import MOST_RULES, RangesError, ranges_of
 from infra.template import BACKENDS, TOPOLOGIES, read
 from infra.verify import PROPAGATION_S, Target
 from infra.verify import verify as verified
@@ -36,7 +39,7 @@ def _explained() -> Iterator[None]:
     """Errors of ours as one message and exit status 1."""
     try:
         yield
-    except (TemplateError, DeployError, AzureError) as error:
+    except (TemplateError, DeployError, AzureError, RangesError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -52,6 +55,18 @@ def check() -> None:
             raise click.ClickException(f"{len(found)} mistakes in infra/azuredeploy.json")
         for name, made in combinations(template):
             click.echo(f"{name:<28} {len(made.resources)} resources")
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("tag")
+def ranges(path: Path, tag: str) -> None:
+    """Print the IPv4 ranges of a service tag, such as AppService.SwedenCentral, as JSON for --set modelIpRanges=…"""
+    with _explained():
+        found = ranges_of(path, tag)
+    click.echo(json.dumps(found))
+    if len(found) > MOST_RULES:
+        raise click.ClickException(f"{len(found)} ranges, and Azure OpenAI takes {MOST_RULES}: choose a narrower tag")
 
 
 @main.command()

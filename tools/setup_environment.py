@@ -231,7 +231,7 @@ def page_state():
         for path in sorted(WEBAPP.rglob("*"))
         if path.is_file() and not {"node_modules", "dist", "test"} & set(path.relative_to(WEBAPP).parts)
     ]
-    return digest(inputs) + os.environ.get("DIRECT_ORIGIN", "")
+    return digest(inputs) + os.environ.get("DIRECT_ORIGIN", "") + os.environ.get("SITE_IP_RANGES", "")
 
 
 # --- small change ----------------------------------------------------------------------------------------------------

@@ -1,17 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { defineConfig } from 'vite';
+import { siteConfig } from './site-config.js';
 
-// The site's configuration is deployed from among the built files. The page may ask one other origin, where it is built
-// for that: the function app that answers directly.
-const direct = process.env.DIRECT_ORIGIN ?? '';
-if (direct && new URL(direct).origin !== direct) throw new Error(`DIRECT_ORIGIN=${direct} is no origin`);
+// The site's configuration is deployed from among the built files.
+const { DIRECT_ORIGIN: direct, SITE_IP_RANGES: ranges } = process.env;
 const swaConfig = {
   name: 'staticwebapp-config',
   generateBundle() {
     const fileName = 'staticwebapp.config.json';
-    const written = readFileSync(fileName, 'utf8');
-    const source = written.replace("connect-src 'self'", `connect-src 'self' ${direct}`.trimEnd());
-    this.emitFile({ type: 'asset', fileName, source });
+    this.emitFile({ type: 'asset', fileName, source: siteConfig(readFileSync(fileName, 'utf8'), { direct, ranges }) });
   },
 };
 
