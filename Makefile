@@ -7,7 +7,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes, and each would compile us anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package coverage gallery preflight deploy verify destroy lock clean
+.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery preflight deploy verify destroy lock clean
 
 help:              ## this list
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -50,6 +50,14 @@ fmt: setup         ## put everything into its one form
 
 local-model: setup-mock  ## a real model on this machine to record from; stop it with: make local-model ARGS=stop
 	@.venv/bin/python tools/local_model.py $(or $(ARGS),start)
+
+wheel: setup       ## the wheel in dist/release, proved alone in environments of its own, and what it is made of
+	@$(RUN:-m=) tools/wheel.py
+
+release: wheel package  ## all that a release has, in dist/release
+	@cp dist/api.zip dist/release/
+
+ci: test package wheel  ## exactly what the pipelines run
 
 package: setup     ## the function app as it is deployed, in dist/api.zip, loaded alone on 3.11 and 3.13
 	@$(RUN:-m=) tools/package.py

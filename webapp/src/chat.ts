@@ -98,6 +98,7 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
     if (id !== null && id !== latest.current.id) return;
     gone.current.add(latest.current.id);
     running.current?.abort();
+    void keeping.current?.discard(latest.current.id).then(relist);
     if (location.pathname !== '/') history.replaceState(null, '', '/');
     display(begun());
   };

@@ -12,6 +12,8 @@ export interface Store {
   /** Together with what another tab has made of it. */
   save(conversation: Conversation): Promise<void>;
   remove(id: string): Promise<void>;
+  /** Once more what another tab has removed: a save of this one may have been under way. */
+  discard(id: string): Promise<void>;
   /** Everybody's. */
   wipe(): Promise<void>;
   /** Have the tab that answers in a conversation stop. */
@@ -58,6 +60,7 @@ export async function openStore(user: string): Promise<Store | null> {
       await db.delete('conversations', [user, id]);
       tell({ what: 'removed', id });
     },
+    discard: (id) => db.delete('conversations', [user, id]),
     async wipe() {
       await db.clear('conversations');
       tell({ what: 'removed', id: null });

@@ -1,0 +1,182 @@
+"""Builds the wheel and proves it: installed alone, with the source out of reach, its commands answer and its tests pass."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DIST = ROOT / "dist" / "release"
+UV = str(Path(sys.executable).with_name("uv"))
+#: What the wheel has not: the app, its infrastructure, the tools, and the documents.
+_OTHERS = ("api", "architecture", "conformance", "contracts", "docs", "forms", "infra", "preflight", "ranges", "start")
+_PLUGIN_TEST = """
+import openai
+
+def test_says(mock_server):
+    mock_server.say("Hello from a wheel", to="Hi")
+    client = openai.OpenAI(base_url=mock_server.base_url, api_key="any")
+    asked = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
+    assert asked.choices[0].message.content == "Hello from a wheel"
+"""
+
+
+class WheelError(Exception):
+    """A wheel that does not do what it should; says what."""
+
+
+def built() -> Path:
+    """The wheel, anew."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(DIST)],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return next(DIST.glob("*.whl"))
+
+
+def installed(folder: Path, *packages: str) -> Path:
+    """The folder of commands of an environment with these packages, at the versions that are locked."""
+    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+    commands = folder / ("Scripts" if os.name == "nt" else "bin")
+    python = str(commands / "python")
+    locked = ["--constraint", str(ROOT / "requirements" / "dev.txt")]
+    subprocess.run(
+        [
+            UV,
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--no-verify-hashes",
+            "--python",
+            python,
+            *locked,
+            *packages,
+        ],
+        check=True,
+    )
+    return commands
+
+
+def answers(command: list[str], ready: str, path: str, folder: Path) -> float:
+    """Seconds until a command of the wheel that serves has answered.
+
+    Raises:
+        WheelError: it does not.
+    """
+    began_s = time.monotonic()
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            for line in process.stdout or ():
+                if found := re.search(ready, line):
+                    with urllib.request.urlopen(found[0] + path, timeout=20) as answer:  # noqa: S310  loopback
+                        answer.read()
+                    return time.monotonic() - began_s
+        finally:
+            process.terminate()
+    raise WheelError(f"{' '.join(command[1:3])} did not start")
+
+
+def proved(wheel: Path) -> None:
+    """Print what the wheel does where there is nothing but it.
+
+    Raises:
+        WheelError: something does not work.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "site").mkdir()
+        (folder / "site" / "index.html").write_text("<!doctype html><title>A site</title>")
+        bare = installed(folder / "bare", str(wheel))
+        rehearse, python = str(bare / "dress-rehearsal"), str(bare / "python")
+        timing = (
+            "import time; t = time.perf_counter(); import mockserver.cli; print(f'{time.perf_counter() - t:.2f} s')"
+        )
+        run = subprocess.run([python, "-c", timing], cwd=folder, capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            raise WheelError(run.stderr)
+        print(f"bare environment: the command line is imported in {run.stdout.strip()}")
+        site = answers([rehearse, "site", "--app", "site", "--port", "0"], r"http://[\d.]+:\d+", "/", folder)
+        model = answers([rehearse, "model", "--port", "0"], r"http://127[\d.]+:\d+", "/__admin/health", folder)
+        print(f"bare environment: site answers after {site:.1f} s, model after {model:.1f} s")
+        size = sum(path.stat().st_size for path in (folder / "bare").rglob("*") if path.is_file())
+        print(f"bare environment: {size / 1e6:.0f} MB")
+        tried = installed(
+            folder / "tried",
+            f"dress-rehearsal[generate] @ {wheel.as_uri()}",
+            "pytest",
+            "openai",
+            "pytest-timeout",
+            "vcrpy",
+        )
+        _tests(tried / "python", folder)
+
+
+def _tests(python: Path, folder: Path) -> None:
+    tests = folder / "tests" / "unit"
+    tests.mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "__init__.py", tests.parent)
+    for path in (ROOT / "tests" / "unit").glob("*.py"):
+        if path.stem.removeprefix("test_") not in _OTHERS:
+            shutil.copy(path, tests)
+    (folder / "tests" / "test_plugin_alone.py").write_text(_PLUGIN_TEST)
+    clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    run = subprocess.run(
+        [str(python), "-m", "pytest", "-q", "-p", "pytester", "tests"],
+        cwd=folder,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode != 0:
+        raise WheelError(run.stdout[-3000:])
+    print(f"its tests, with the source out of reach: {run.stdout.strip().splitlines()[-1]}")
+
+
+def materials(wheel: Path) -> None:
+    """What the wheel's environment and the page are made of, as CycloneDX."""
+    cyclonedx = str(Path(sys.executable).with_name("cyclonedx-py"))
+    to = str(DIST / "python.cdx.json")
+    subprocess.run(
+        [cyclonedx, "requirements", str(ROOT / "requirements" / "mock.txt"), "--output-file", to], check=True
+    )
+    npm = shutil.which("npm")
+    if npm is None:
+        raise WheelError("there is no npm on PATH, which knows what the page is made of")
+    listed = subprocess.run(
+        [npm, "sbom", "--package-lock-only", "--sbom-format", "cyclonedx", "--omit", "dev"],
+        cwd=ROOT / "webapp",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (DIST / "page.cdx.json").write_text(listed.stdout)
+    for path in sorted(DIST.glob("*.cdx.json")):
+        print(f"{path.name}  {len(json.loads(path.read_text())['components'])} components")
+    print(f"{wheel.name}  {wheel.stat().st_size / 1000:.0f} kB")
+
+
+def main() -> None:
+    """Build, prove, list."""
+    try:
+        wheel = built()
+        proved(wheel)
+        materials(wheel)
+    except WheelError as error:
+        sys.exit(f"wheel: {error}")
+
+
+if __name__ == "__main__":
+    main()
