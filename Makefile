@@ -1,7 +1,8 @@
 # Every target is one line over a Python entry point. Choose an interpreter with PYTHON=…, else the newest suitable one is taken.
 SYSTEM_PYTHON := $(shell command -v python3 || command -v python)
 SETUP := @$(if $(SYSTEM_PYTHON),,$(error Python 3.11 or newer is needed and there is none on PATH)) $(SYSTEM_PYTHON) tools/setup_environment.py $(if $(PYTHON),--python $(PYTHON))
-RUN := .venv/bin/python -m
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN := $(BIN)/python -m
 SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 2,$(subst /, ,$(SHARD))))
 
 .DEFAULT_GOAL := help
@@ -44,12 +45,15 @@ conformance: setup ## the official SDK's own tests, against the mock
 
 lint: setup        ## style and types, of Python and of the page
 	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && npm --prefix webapp run --silent check
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --regex-variant nonunicode --builtin-schema vendor.azure-pipelines azure-pipelines.yml
+	@$(BIN)/zizmor --offline --pedantic --quiet --no-progress .github
 
 fmt: setup         ## put everything into its one form
 	@$(RUN) ruff check --fix-only --quiet; $(RUN) ruff format
 
 local-model: setup-mock  ## a real model on this machine to record from; stop it with: make local-model ARGS=stop
-	@.venv/bin/python tools/local_model.py $(or $(ARGS),start)
+	@$(RUN:-m=) tools/local_model.py $(or $(ARGS),start)
 
 wheel: setup       ## the wheel in dist/release, proved alone in environments of its own, and what it is made of
 	@$(RUN:-m=) tools/wheel.py
@@ -84,7 +88,19 @@ verify: setup      ## whether a deployed app works, and what is wrong if not: UR
 destroy: setup     ## remove an environment: list, ask, delete, purge; ENV=test
 	@$(RUN) infra destroy $(if $(ENV),--env $(ENV)) $(ARGS)
 
-LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+preview: setup     ## a pull request's page and functions beside the environment's site: AS=pr12; away with it: ARGS=--remove
+	@$(RUN) infra preview --as $(or $(AS),$(error Say which: make preview AS=pr12)) $(if $(ENV),--env $(ENV)) $(ARGS)
+
+sign-in: setup     ## to Azure, in a pipeline of GitHub's, without a secret: AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_SUBSCRIPTION_ID
+	@$(RUN) infra sign-in
+
+review: setup      ## what a change did to the cassettes, as Markdown: BASE=origin/main
+	@$(RUN:-m=) tools/review.py $(or $(BASE),origin/main)
+
+drift: setup       ## are recordings still true? UPSTREAM=https://… CASSETTES=my-cassettes
+	@$(RUN) mockserver drift --upstream $(or $(UPSTREAM),$(error Say which: make drift UPSTREAM=https://…)) $(or $(CASSETTES),mockserver/cassettes)
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 lock: setup        ## requirements/ anew from pyproject.toml and api/requirements.txt; newer versions: ARGS=--upgrade
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate -o requirements/mock.txt $(ARGS) > /dev/null
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null

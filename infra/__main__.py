@@ -19,9 +19,10 @@ from infra.check import combinations, mistakes
 from infra.deploy import DeployError
 from infra.expressions import TemplateError
 from infra.forms import FORMS, links, written
-from infra.plan import Choice, described, parameters_of, parsed, wanted
+from infra.plan import Choice, described, group_of, parameters_of, parsed, wanted
 from infra.preflight import Looked, Wanted, preflight
 from infra.ranges import MOST_RULES, RangesError, ranges_of
+from infra.sign_in import sign_in
 from infra.template import BACKENDS, TOPOLOGIES, read
 from infra.verify import PROPAGATION_S, Target
 from infra.verify import verify as verified
@@ -149,7 +150,8 @@ def preflight_command(**options: Any) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do none of it.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--wait", default=PROPAGATION_S, help="Seconds that roles and new functions are waited for.")
-def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
+@click.option("--without-session", is_flag=True, help="Be content with what can be verified without signing in.")
+def deploy(dry_run: bool, yes: bool, wait: int, without_session: bool, **options: Any) -> None:
     """Deploy the app: the resources, the page and the API; again after every change."""
     azure = command_line()
     with _explained():
@@ -185,7 +187,7 @@ def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
             f"--domain {host} --authentication-provider aad --user-details YOU@EXAMPLE.COM --role {subject.parameter('requiredRole')} "
             "--invitation-expiration-in-hours 24"
         )
-    _verify(Target(deployed.site_url), wait)
+    _verify(Target(deployed.site_url), wait, without_session=without_session)
 
 
 @main.command()
@@ -193,21 +195,22 @@ def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
 @click.option(
     "--wait", default=0, help="Seconds to wait for what may mend itself, such as a role that does not count yet."
 )
-def verify(url: str, wait: int) -> None:
+@click.option("--without-session", is_flag=True, help="Be content with what can be seen without signing in.")
+def verify(url: str, wait: int, without_session: bool) -> None:
     """Whether a deployed app works, and what is wrong if not; with a session's cookie in SITE_SESSION, one answer too.
 
     Exit status 0: all of it works; 1: something does not; 3: it works as far as can be seen without a session.
     """
-    _verify(Target(url.rstrip("/"), os.environ.get("SITE_SESSION", "")), wait)
+    _verify(Target(url.rstrip("/"), os.environ.get("SITE_SESSION", "")), wait, without_session=without_session)
 
 
-def _verify(target: Target, wait_s: float) -> None:
+def _verify(target: Target, wait_s: float, *, without_session: bool) -> None:
     for result in verified(target, wait_s=wait_s):
         mark = click.style("ok", fg="green") if result.ok else click.style("x ", fg="red")
         click.echo(f"{mark} {result.name:<7} {result.said}" + (f"\n           {result.fix}" if result.fix else ""))
         if not result.ok:
             sys.exit(1)
-    if not target.session:
+    if not target.session and not without_session:
         click.echo(
             "?  answer  not asked for: sign in in a browser, and put its cookie StaticWebAppsAuthCookie into SITE_SESSION"
         )
@@ -215,12 +218,34 @@ def _verify(target: Target, wait_s: float) -> None:
 
 
 @main.command()
+@click.option("--env", "environment", default="test", help="Beside whose site. Default: test.")
+@click.option("--as", "name", required=True, help="The preview's name, letters and digits.")
+@click.option("--remove", is_flag=True, help="Take it away.")
+def preview(environment: str, name: str, remove: bool) -> None:
+    """Show this checkout's page and managed functions on an address of their own, beside an environment's site."""
+    if not name.isalnum():
+        raise click.UsageError(f"{name!r}: a preview is named with letters and digits")
+    azure, group = command_line(), group_of(environment)
+    with _explained():
+        if remove:
+            deploying.remove_preview(azure, group, name)
+        else:
+            click.echo(deploying.preview(azure, deploying.run_command, group, name))
+
+
+@main.command(name="sign-in")
+def sign_in_command() -> None:
+    """Sign in to Azure in a pipeline of GitHub's, without a secret."""
+    with _explained():
+        sign_in(command_line(), os.environ)
+
+
+@main.command()
 @click.option("--env", "environment", default="test", help="Whose resource group, chat-ENV, is removed. Default: test.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(environment: str, yes: bool) -> None:
     """Remove an environment: list what it has, ask, delete it all, and purge what would hold its name."""
-    group = Choice(environment, "managed", "newAzureOpenAI").group
-    azure = command_line()
+    azure, group = command_line(), group_of(environment)
     with _explained():
         resources = deploying.in_group(azure, group)
         for each in resources:

@@ -152,13 +152,60 @@ def upload(azure: Azure, run: Run, group: str, topology: str, deployed: Deployed
         raise DeployError(
             f"the code could not be uploaded. {error}\nmake deploy again; the resources are there"
         ) from error
-    api = (
-        []
-        if topology == "linked"
-        else ["--api-location", str(MANAGED_API), "--api-language", "python", "--api-version", _MANAGED_PYTHON]
-    )
-    token = {"SWA_CLI_DEPLOYMENT_TOKEN": secrets["properties"]["apiKey"]}
-    run(["npx", "--yes", SWA_CLI, "deploy", str(SITE), "--env", "production", *api], token)
+    upload_site(run, secrets["properties"]["apiKey"], "production", with_api=topology != "linked")
+
+
+def upload_site(run: Run, token: str, environment: str, *, with_api: bool) -> None:
+    """The built page, and managed functions with it, to an environment of a site."""
+    api = ["--api-location", str(MANAGED_API), "--api-language", "python", "--api-version", _MANAGED_PYTHON]
+    words = ["npx", "--yes", SWA_CLI, "deploy", str(SITE), "--env", environment, *(api if with_api else [])]
+    run(words, {"SWA_CLI_DEPLOYMENT_TOKEN": token})
+
+
+def preview(azure: Azure, run: Run, group: str, name: str) -> str:
+    """The address of this checkout's page and managed functions, beside the site of a group.
+
+    Raises:
+        DeployError: the group has no site, or one whose API is linked: such a preview has no API.
+    """
+    site = _site_of(azure, group)
+    where = ("--resource-group", group, "--name", site)
+    try:
+        if azure.json("staticwebapp", "backends", "show", *where):
+            raise DeployError(f"{site} has a linked API, which previews have not: preview a managed site")
+        build(run, "managed", "")
+        token = azure.json("staticwebapp", "secrets", "list", *where)["properties"]["apiKey"]
+        upload_site(run, token, name, with_api=True)
+        listed = azure.json("staticwebapp", "environment", "list", *where)
+    except AzureError as error:
+        raise DeployError(f"no preview: {error}") from error
+    hosts = [each["hostname"] for each in listed if each["name"] == name]
+    if not hosts:
+        raise DeployError(f"{site} has no environment {name} after the upload; the upload's own words stand above")
+    return f"https://{hosts[0]}"
+
+
+def remove_preview(azure: Azure, group: str, name: str) -> None:
+    """Take a preview away.
+
+    Raises:
+        DeployError: it cannot be.
+    """
+    where = ("--resource-group", group, "--name", _site_of(azure, group))
+    try:
+        azure.json("staticwebapp", "environment", "delete", *where, "--environment-name", name, "--yes")
+    except AzureError as error:
+        raise DeployError(f"the preview {name} stays: {error}") from error
+
+
+def _site_of(azure: Azure, group: str) -> str:
+    try:
+        names = [each["name"] for each in in_group(azure, group) if each["type"] == "Microsoft.Web/staticSites"]
+    except AzureError as error:
+        raise DeployError(f"there is no site to preview beside: {error}\nmake deploy first") from error
+    if not names:
+        raise DeployError(f"the group {group} has no site to preview beside; make deploy first")
+    return str(names[0])
 
 
 def remove(azure: Azure, group: str, resources: Sequence[Mapping[str, Any]]) -> None:

@@ -43,7 +43,12 @@ class Choice:
     @property
     def group(self) -> str:
         """The resource group, an environment's own."""
-        return f"chat-{self.environment}"
+        return group_of(self.environment)
+
+
+def group_of(environment: str) -> str:
+    """The resource group of an environment."""
+    return f"chat-{environment}"
 
 
 def parameters_of(choice: Choice, subscription: str, environment: Mapping[str, str]) -> dict[str, Any]:

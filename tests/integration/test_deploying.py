@@ -283,9 +283,59 @@ def test_removing_what_is_not_there_says_so(tmp_path: Path) -> None:
     assert (done.returncode, "ResourceGroupNotFound" in done.stderr) == (1, True)
 
 
+def test_a_preview_stands_beside_the_site_and_goes_again(tmp_path: Path) -> None:
+    listed = [{"name": "default", "hostname": "x.example"}, {"name": "pr12", "hostname": "x-pr12.example"}]
+    answers = {
+        **AZURE,
+        "resource list": THERE,
+        "staticwebapp backends show": [],
+        "staticwebapp environment list": listed,
+    }
+    machine = Machine(tmp_path, {**answers, "staticwebapp environment delete": None})
+    done = machine.run("preview", "--as", "pr12")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "https://x-pr12.example"), done.stderr
+    assert "--env pr12 --api-location" in next(each for each in machine.commands if each.startswith("npx"))
+    assert machine.run("preview", "--as", "pr12", "--remove").returncode == 0
+    assert (
+        "az staticwebapp environment delete --resource-group chat-test --name chat-x --environment-name pr12"
+        in machine.commands[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"resource list": []}, "the group chat-test has no site to preview beside; make deploy first"),
+        (
+            {"resource list": THERE, "staticwebapp backends show": [{}]},
+            "chat-x has a linked API, which previews have not",
+        ),
+    ],
+)
+def test_why_there_is_no_preview_is_said(tmp_path: Path, answers: dict[str, Any], said: str) -> None:
+    done = Machine(tmp_path, {**AZURE, **answers}).run("preview", "--as", "pr12")
+    assert (done.returncode, said in done.stderr) == (1, True)
+
+
+def test_a_pipeline_signs_in_with_the_token_that_vouches_for_it(tmp_path: Path, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/token", headers={"authorization": "bearer request"}).respond_with_json(
+        {"value": "vouched"}
+    )
+    machine = Machine(tmp_path, {"login": [], "account set": None})
+    given = {"ACTIONS_ID_TOKEN_REQUEST_URL": httpserver.url_for("/token"), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request"}
+    ours = {"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "AZURE_SUBSCRIPTION_ID": "s"}
+    done = machine.run("sign-in", **given, **ours, NO_PROXY="localhost")
+    assert done.returncode == 0, done.stderr
+    assert machine.asked[0]["given"] == "vouched"
+    assert "vouched" not in " ".join(machine.commands)
+    missing = machine.run("sign-in", **given)
+    assert "AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_SUBSCRIPTION_ID missing" in missing.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("preview", "--as", "pr 12"), "a preview is named with letters and digits"),
         (("deploy", "--topology", "lincked"), "'lincked' is not one of 'managed', 'linked', 'direct'"),
         (("deploy", "--set", "colour=blue"), "there is no parameter 'colour'"),
         (("deploy", "--set", "modelCapacity=many"), "modelCapacity wants JSON of the type int, not 'many'"),
