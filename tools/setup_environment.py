@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 WEBAPP = ROOT / "webapp"
 DIST = WEBAPP / "dist"
-EXAMPLE = ROOT / "examples" / "playwright"
+EXAMPLES = [ROOT / "examples" / "playwright", ROOT / "examples" / "node"]
 SUPPORTED = [(3, 14), (3, 13), (3, 12), (3, 11)]  # newest first; 3.13+ runs Microsoft's own Functions worker
 LOGS = ROOT / ".cache"
 
@@ -44,18 +44,19 @@ def main():
     options = parser.parse_args()
     if options.find:
         sys.exit(find_version(options.find))
-    install = example = None
+    install, examples = None, []
     try:
         if options.requirements == "dev" and not options.without_page:
             find_npm()  # `make lint` checks the page's types
         wants_page = not options.without_page and not page_is_built()
         install = start_install(WEBAPP) if wants_page else None
         if options.requirements == "dev" and not options.without_page:
-            example = start_install(EXAMPLE)
+            examples = [(start_install(each), each) for each in EXAMPLES]
         set_up_venv(options.python, options.requirements)
         if wants_page:
             build_page(install)
-        finish_install(example, EXAMPLE)
+        for example, folder in examples:
+            finish_install(example, folder)
     except SetUpError as error:
         sys.exit("setup: %s" % error)
     except KeyboardInterrupt:

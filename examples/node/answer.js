@@ -1,0 +1,23 @@
+/** The code under test, as any Node service might have it: it knows nothing of a mock. */
+import OpenAI from 'openai'
+
+const client = new OpenAI({ baseURL: process.env.OPENAI_BASE_URL, apiKey: process.env.OPENAI_API_KEY, maxRetries: 2 })
+
+/** The whole answer, handed on as it grows; what came is kept where the connection breaks. */
+export async function answer(question, onText = () => {}) {
+  const stream = await client.chat.completions.create({
+    model: 'gpt-4o',
+    messages: [{ role: 'user', content: question }],
+    stream: true,
+  })
+  let text = ''
+  try {
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta?.content ?? '' // Azure's first chunk has no choices
+      onText(text)
+    }
+  } catch (error) {
+    return { text, broken: true }
+  }
+  return { text, broken: false }
+}
