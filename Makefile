@@ -8,10 +8,13 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes, and each would compile us anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery preflight deploy verify destroy lock clean
 
 help:              ## this list
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
+
+doctor:            ## what this machine has and lacks, each lack with its fix
+	@$(SYSTEM_PYTHON) tools/doctor.py
 
 setup:             ## everything for developing and testing, in .venv and webapp/node_modules
 	$(SETUP)

@@ -1,4 +1,5 @@
-"""Writes every state of the page, in both themes and widths, as one HTML file: for a pull request, or to look through."""
+"""Writes every state of the page, in both themes and widths, as one HTML file: for a pull request, or to look through; and
+the README's picture."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from mockserver.swa.states import PICTURES, THEMES, WIDTHS, State, load_states
 
 ROOT = Path(__file__).resolve().parent.parent
 GALLERY = ROOT / "test-results" / "gallery.html"
+PICTURE, SHOWN = ROOT / "docs" / "chat.png", "complete-light-1100.png"
 _STYLE = """
 body { margin: 2rem; font: 16px/1.5 system-ui, sans-serif; color: #242424; background: #f5f5f5; }
 section { margin: 0 0 2rem; padding: 1rem 1.5rem; background: #fff; border-radius: 8px; }
@@ -52,6 +54,7 @@ def main() -> None:
         GALLERY.write_text(gallery(load_states(ROOT / "webapp" / "states.yaml"), ROOT / PICTURES), encoding="utf-8")
     except FileNotFoundError as error:
         sys.exit(f"gallery: there is no picture {error.filename}; the browser tests take them: make gallery")
+    PICTURE.write_bytes((ROOT / PICTURES / SHOWN).read_bytes())
     print(f"{GALLERY.relative_to(ROOT)}  {GALLERY.stat().st_size / 1e6:.1f} MB")
 
 

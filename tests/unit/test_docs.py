@@ -10,6 +10,7 @@ import click
 import pytest
 
 from contracts.operations import OPERATIONS
+from infra.__main__ import main as infra
 from mockserver.apps import control
 from mockserver.cli import main
 from mockserver.faults import FAULTS, SITE_FAULTS
@@ -45,6 +46,8 @@ def test_every_option_in_the_readme_exists() -> None:
     groups = [each.commands for each in main.commands.values() if isinstance(each, click.Group)]
     every = [*main.commands.values(), *(command for group in groups for command in group.values())]
     known = {option for command in every for parameter in command.params for option in parameter.opts}
+    for command in infra.commands.values():
+        known |= {option for parameter in command.params for option in parameter.opts}
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     written |= {
         each
@@ -94,6 +97,65 @@ def test_every_ini_option_is_in_the_readme(pytestconfig: pytest.Config) -> None:
 def test_every_make_target_in_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", README, re.MULTILINE)) <= targets
+
+
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+#: Other programs that the documents have people run; what they do is theirs.
+_OTHERS = ("eval", "git", "read")
+
+
+def shown(text: str) -> list[str]:
+    """The commands of a document that need no Azure: those in its blocks of console, but for the ones marked `needs-azure`."""
+    blocks = re.findall(r"^ *```console\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    return [
+        line.strip().removeprefix("$ ")
+        for block in blocks
+        for line in block.splitlines()
+        if line.strip().startswith("$ ")
+    ]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_of_a_document_exists(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for line in shown(path.read_text(encoding="utf-8")):
+        command = re.sub(r"#.*| && .*", "", line).split()
+        if command[0] == "make":
+            assert command[1] in targets, line
+        elif command[0] == ".venv/bin/python":
+            infra_commands = {f"-m infra {name}" for name in infra.commands}
+            assert (ROOT / command[1]).is_file() or " ".join(command[1:4]) in infra_commands, line
+        elif command[0] == "dress-rehearsal":
+            named = " ".join(command[: 3 if command[1:2] == ["cassette"] else 2])
+            assert named in commands(main), line
+        else:
+            assert command[0] in _OTHERS, line
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_a_document_leads_to_is_there(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), target
+    for name in re.findall(r"`((?:api|contracts|docs|examples|infra|mockserver|tests|tools|webapp)/[\w./-]*\w)`", text):
+        assert (ROOT / name).exists() or name in ("webapp/dist",), name
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_a_block_that_asks_azure_is_marked(path: Path) -> None:
+    asking = re.compile(r"\baz \w|make (?:destroy|preview)\b|make deploy(?! TOPOLOGY=linked ARGS=--dry-run)")
+    assert [line for line in shown(path.read_text(encoding="utf-8")) if asking.search(line)] == []
+
+
+def test_every_make_target_has_a_line_in_a_document() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    targets = re.findall(r"^([a-z0-9-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    unsaid = {"setup", "test-e2e", "lint", "clean", "sign-in", "review", "release"}  # `make help` says them
+    assert [name for name in targets if f"make {name}" not in text and name not in unsaid] == []
 
 
 def test_lock_files_carry_no_index_and_every_package_its_hash() -> None:
