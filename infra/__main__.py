@@ -161,8 +161,10 @@ def deploy(dry_run: bool, yes: bool, wait: int, without_session: bool, **options
             f"deploy     {options['environment']}: {topology}, {subject.parameter('backend')}, to the resource group {subject.group}"
         )
         rows = list(described(subject.made))
-        for name, what, cost in rows:
-            click.echo(f"           {name:<{max(len(each[0]) for each in rows)}}  {what:<60}  {cost}".rstrip())
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+            click.echo(f"           {'  '.join(cells)}".rstrip())
         click.echo(
             "           list prices in US dollars of November 2026, not asked for: https://azure.microsoft.com/pricing/calculator"
         )

@@ -247,17 +247,3 @@ def test_every_single_edit_of_a_conversation_is_a_miss_and_every_relaying_a_hit(
     assert question_of(chat(**{**body, "messages": parts, "user": "u", "n": 1, "top_p": 1.0})).fingerprint == own
     for edited in edits(body):
         assert question_of(chat(**edited)).fingerprint != own, edited
-
-
-def test_the_nearest_is_the_one_that_was_edited() -> None:
-    bodies = conversations()[:24]
-    recorded = [(f"c#{index}", question_of(chat(**body))) for index, body in enumerate(bodies)]
-    tried, wrong = 0, []
-    for index, body in enumerate(bodies):
-        for edited in edits(body):
-            name, found = nearest(question_of(chat(**edited)), recorded)
-            tried += 1
-            if name != f"c#{index}":
-                wrong.append((f"c#{index}", name, found))
-    assert tried > 500
-    assert wrong == []
