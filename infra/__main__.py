@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -180,8 +181,10 @@ def deploy(dry_run: bool, yes: bool, wait: int, without_session: bool, **options
         if not yes:
             click.confirm("Deploy?", abort=True)
         deployed = deploying.deploy_resources(azure, subject.group, parameters)
-        deploying.build(deploying.run_command, topology, deployed.direct_url)
-        deploying.upload(azure, deploying.run_command, subject.group, topology, deployed)
+        with tempfile.TemporaryDirectory() as folder:
+            built, run = deploying.Built(Path(folder)), deploying.run_command
+            deploying.build(run, built, topology, deployed.direct_url)
+            deploying.upload(azure, run, subject.group, built, deployed)
         click.echo(deployed.site_url)
         host = deployed.site_url.removeprefix("https://")
         click.echo(

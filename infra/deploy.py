@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,6 @@ from infra.azure import Azure, AzureError
 from infra.plan import ROOT
 from infra.template import TEMPLATE
 
-DIST = ROOT / "dist"
-SITE, MANAGED_API, PACKAGE = DIST / "site", DIST / "managed-api", DIST / "api.zip"
 #: Uploads a Static Web App; its own uploader is fetched by it. Pinned.
 SWA_CLI = "@azure/static-web-apps-cli@2.0.10"
 #: Managed functions take no newer one. Source: Static Web Apps' documentation of languages, 2026-10-05.
@@ -112,54 +111,74 @@ def run_command(command: Sequence[str], environment: Mapping[str, str]) -> None:
         raise DeployError(f"{' '.join(command[:4])} … ended with {done.returncode}; the reason stands above")
 
 
-def build(run: Run, topology: str, direct_url: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What is uploaded, in a folder: the page, the API for Flex as a zip, and as managed functions with their packages inside."""
+
+    folder: Path
+
+    @property
+    def site(self) -> Path:
+        """The page."""
+        return self.folder / "site"
+
+    @property
+    def package(self) -> Path:
+        """The API for Flex, which installs its packages itself."""
+        return self.folder / "api.zip"
+
+    @property
+    def managed_api(self) -> Path:
+        """The API as managed functions."""
+        return self.folder / "api"
+
+
+def build(run: Run, into: Built, topology: str, direct_url: str) -> None:
     """The page, for the one other origin that it may ask, and the API as it is uploaded."""
     run(["npm", "--prefix", "webapp", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], {})
-    run(
-        ["npm", "--prefix", "webapp", "run", "--silent", "build", "--", "--outDir", str(SITE), "--emptyOutDir"],
-        {"DIRECT_ORIGIN": direct_url},
-    )
+    where = ["--outDir", str(into.site), "--emptyOutDir"]
+    run(["npm", "--prefix", "webapp", "run", "--silent", "build", "--", *where], {"DIRECT_ORIGIN": direct_url})
     if topology != "managed":
-        run([sys.executable, "tools/package.py", "--pack"], {})
+        run([sys.executable, "tools/package.py", "--pack", str(into.package)], {})
     if topology != "linked":
-        _build_managed_api(run)
+        ignored = shutil.ignore_patterns("__pycache__", "local.settings.json", ".venv")
+        shutil.copytree(ROOT / "api", into.managed_api, ignore=ignored)
+        target = ["--target", str(into.managed_api / ".python_packages" / "lib" / "site-packages")]
+        there = [
+            "--python-version",
+            _MANAGED_PYTHON,
+            "--python-platform",
+            "x86_64-manylinux2014",
+            "--only-binary",
+            ":all:",
+        ]
+        run([_UV, "pip", "install", "--quiet", *target, *there, "--requirement", "api/requirements.txt"], {})
 
 
-def _build_managed_api(run: Run) -> None:
-    """Managed functions are uploaded with their packages, for the machine they will run on."""
-    shutil.rmtree(MANAGED_API, ignore_errors=True)
-    shutil.copytree(
-        ROOT / "api", MANAGED_API, ignore=shutil.ignore_patterns("__pycache__", "local.settings.json", ".venv")
-    )
-    target = str(MANAGED_API / ".python_packages" / "lib" / "site-packages")
-    there = ["--python-version", _MANAGED_PYTHON, "--python-platform", "x86_64-manylinux2014", "--only-binary", ":all:"]
-    run([_UV, "pip", "install", "--quiet", "--target", target, *there, "--requirement", "api/requirements.txt"], {})
-
-
-def upload(azure: Azure, run: Run, group: str, topology: str, deployed: Deployed) -> None:
-    """The API to its app, the page, and managed functions with it, to the site. The site's token goes by the environment.
+def upload(azure: Azure, run: Run, group: str, built: Built, deployed: Deployed) -> None:
+    """The API to its app, the page, and managed functions with it, to the site.
 
     Raises:
         DeployError: a step failed.
     """
     try:
-        if topology != "managed":
+        if built.package.exists():
             where = ("--resource-group", group, "--name", deployed.app_name)
-            zipped = ("--src", str(PACKAGE), "--build-remote", "true")
+            zipped = ("--src", str(built.package), "--build-remote", "true")
             azure.json("functionapp", "deployment", "source", "config-zip", *where, *zipped, timeout_s=900)
         secrets = azure.json("staticwebapp", "secrets", "list", "--resource-group", group, "--name", deployed.site_name)
     except AzureError as error:
         raise DeployError(
             f"the code could not be uploaded. {error}\nmake deploy again; the resources are there"
         ) from error
-    upload_site(run, secrets["properties"]["apiKey"], "production", with_api=topology != "linked")
+    upload_site(run, built, secrets["properties"]["apiKey"], "production")
 
 
-def upload_site(run: Run, token: str, environment: str, *, with_api: bool) -> None:
-    """The built page, and managed functions with it, to an environment of a site."""
-    api = ["--api-location", str(MANAGED_API), "--api-language", "python", "--api-version", _MANAGED_PYTHON]
-    words = ["npx", "--yes", SWA_CLI, "deploy", str(SITE), "--env", environment, *(api if with_api else [])]
-    run(words, {"SWA_CLI_DEPLOYMENT_TOKEN": token})
+def upload_site(run: Run, built: Built, token: str, environment: str) -> None:
+    """The page, and managed functions where they are built, to an environment of a site. The token goes by the environment."""
+    api = ["--api-location", str(built.managed_api), "--api-language", "python", "--api-version", _MANAGED_PYTHON]
+    words = ["npx", "--yes", SWA_CLI, "deploy", str(built.site), "--env", environment]
+    run([*words, *(api if built.managed_api.exists() else [])], {"SWA_CLI_DEPLOYMENT_TOKEN": token})
 
 
 def preview(azure: Azure, run: Run, group: str, name: str) -> str:
@@ -173,9 +192,10 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     try:
         if azure.json("staticwebapp", "backends", "show", *where):
             raise DeployError(f"{site} has a linked API, which previews have not: preview a managed site")
-        build(run, "managed", "")
         token = azure.json("staticwebapp", "secrets", "list", *where)["properties"]["apiKey"]
-        upload_site(run, token, name, with_api=True)
+        with tempfile.TemporaryDirectory() as folder:
+            build(run, Built(Path(folder)), "managed", "")
+            upload_site(run, Built(Path(folder)), token, name)
         listed = azure.json("staticwebapp", "environment", "list", *where)
     except AzureError as error:
         raise DeployError(f"no preview: {error}") from error

@@ -110,11 +110,12 @@ def alone(version: str) -> str | None:
 
 
 def main() -> None:
-    """Pack, and verify, but for `--pack`."""
+    """Pack, and verify; with `--pack FILE`, pack into that file alone."""
+    if sys.argv[1:2] == ["--pack"]:
+        pack(target=Path(sys.argv[2]))
+        return
     package = pack()
     print(f"{package.relative_to(ROOT)}  {package.stat().st_size / 1024:.0f} kB")
-    if "--pack" in sys.argv:
-        return
     try:
         for version in PYTHONS:
             python = alone(version)
