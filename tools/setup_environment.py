@@ -62,7 +62,7 @@ def main():
     except KeyboardInterrupt:
         sys.exit("setup: stopped; run it again to go on")
     finally:
-        for each in (install, example):
+        for each in (install, *(example for example, _ in examples)):
             if each is not None and each.poll() is None:
                 each.terminate()
 
