@@ -12,6 +12,10 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 from mockserver.rehearsal import Rehearsal
 from tests.e2e.chat_page import ChatPage
 
+expect.set_options(
+    timeout=20_000
+)  # a machine that has other things to do; what is there at once is waited for no longer
+
 #: Nothing but the site is to be asked for; without these Chromium looks for Google at every start.
 _QUIET = [
     "--disable-background-networking",

@@ -173,6 +173,20 @@ def test_deleting_ones_data_leaves_none(chat_page: ChatPage, mock_server: MockSe
     expect(page.get_by_text("Your chats will be listed here.")).to_be_visible()
 
 
+def test_deleting_ones_data_forgets_the_language_too__and_the_chats_all_the_same(
+    chat_page: ChatPage, mock_server: MockServer
+) -> None:
+    page = chat_page.page
+    asked(chat_page, mock_server, "Forget me", "Yes")
+    page.get_by_role("button", name="alice@example.com").click()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("Language").select_option("Deutsch")
+    page.get_by_role("button", name="alice@example.com").click()
+    page.get_by_role("button", name="Meine Daten auf diesem Gerät löschen").click()
+    page.get_by_role("dialog").get_by_role("button", name="Meine Daten löschen").click()
+    expect(page.get_by_text("Your chats will be listed here.")).to_be_visible()
+
+
 def test_settings_last_and_every_dialog_is_accessible(chat_page: ChatPage) -> None:
     page = chat_page.page
     for name in ("Settings", "Usage notes", "Keyboard shortcuts"):

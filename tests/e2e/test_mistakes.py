@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +125,51 @@ def test_a_limit_is_waited_for_once(chat_page: ChatPage, mock_server: MockServer
     expect(chat_page.page.get_by_role("button", name="Retry now")).to_be_enabled()
     expect(chat_page.page.get_by_role("timer")).to_have_text("You can retry now.")
     assert len(mock_server.journal.only(path="/v1/chat/completions")) == 2
+
+
+def test_a_name_given_in_another_tab_while_an_answer_comes_stays(answering: ChatPage) -> None:
+    other = answering.page.context.new_page()
+    other.goto("/")
+    other.get_by_role("button", name="Rename Go on").click()
+    other.keyboard.type("Named")
+    other.keyboard.press("Enter")
+    expect(answering.page).to_have_title(re.compile("^Named "))
+    answering.stop.click()
+    expect(answering.answer).to_have_attribute("data-state", "stopped")
+    answering.page.reload()
+    expect(answering.page.get_by_role("navigation").get_by_role("button", name="Named", exact=True)).to_be_visible()
+
+
+def test_a_question_asked_right_after_choosing_a_chat_is_not_lost(chat_page: ChatPage, mock_server: MockServer) -> None:
+    page = chat_page.page
+    mock_server.say("Hello")
+    chat_page.ask("First chat")
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
+    page.get_by_role("button", name="New chat").click()
+    page.evaluate(
+        "() => { const query = navigator.locks.query.bind(navigator.locks);"
+        " navigator.locks.query = () => new Promise((done) => setTimeout(() => done(query()), 400)) }"
+    )
+    page.get_by_role("navigation").get_by_role("button", name="First chat", exact=True).click()
+    expect(chat_page.answer).to_contain_text("Hello")
+    chat_page.ask("At once")
+    expect(page.get_by_role("article", name="You said")).to_have_count(2)
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
+    page.wait_for_function("() => navigator.locks.query().then(() => true)")
+    expect(page.get_by_role("article", name="You said")).to_have_count(2)
+
+
+def test_undo_can_be_reached_from_the_drawer(chat_page: ChatPage, mock_server: MockServer) -> None:
+    page = chat_page.page
+    page.set_viewport_size({"width": 390, "height": 700})
+    mock_server.say("Hello")
+    chat_page.ask("Lighthouses")
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
+    page.get_by_role("button", name="Chats").click()
+    page.get_by_role("button", name="Delete Lighthouses").click()
+    expect(chat_page.status).to_have_text("Chat deleted.")
+    page.get_by_role("button", name="Undo").click()
+    expect(chat_page.answer).to_contain_text("Hello")
 
 
 def test_escape_leaves_a_name_as_it_was(chat_page: ChatPage, mock_server: MockServer) -> None:

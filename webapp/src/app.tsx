@@ -29,6 +29,11 @@ export function App() {
   const [said, setSaid] = useState('');
   const [undo, setUndo] = useState<(() => void) | null>(null);
   const online = useOnline();
+  useEffect(() => {
+    const widened = () => setDrawer(false);
+    NARROW.addEventListener('change', widened);
+    return () => NARROW.removeEventListener('change', widened);
+  }, []);
   const message = useRef<HTMLTextAreaElement>(null);
   const search = useRef<HTMLInputElement>(null);
   const last = chat.messages.at(-1);
@@ -49,7 +54,9 @@ export function App() {
     addEventListener('pagehide', keep);
     return () => removeEventListener('pagehide', keep);
   }, [draft]);
-  useEffect(() => setSaid(last ? texts.status[last.state] : ''), [last?.id, last?.state]);
+  useEffect(() => {
+    if (last) setSaid(texts.status[last.state]);
+  }, [last?.id, last?.state]);
   useEffect(() => {
     const question = chat.messages.at(-2)?.content;
     if (signedOut && question) sessionStorage.setItem(DRAFT, question);
@@ -86,11 +93,10 @@ export function App() {
     else write();
   };
   const wipe = () => {
-    choose(USUAL);
     setUndo(null);
     setDraft('');
     sessionStorage.removeItem(DRAFT);
-    void chat.wipe();
+    void chat.wipe().then(() => choose(USUAL)); // which may load the page anew, in the usual language
     write();
   };
   const closeDrawer = (focus: () => void) => {
@@ -149,17 +155,6 @@ export function App() {
             onStart={start}
             suggestions={config.suggestions}
           />
-          <p class="sr" role="status">
-            {said}
-          </p>
-          {undo && (
-            <p class="toast">
-              {texts.chats.deleted}{' '}
-              <button type="button" class="quiet" onClick={() => (undo(), setUndo(null), write())}>
-                {texts.chats.undo}
-              </button>
-            </p>
-          )}
           <Composer
             draft={draft}
             busy={chat.busy}
@@ -173,6 +168,17 @@ export function App() {
           />
         </main>
       </div>
+      <p class="sr" role="status">
+        {said}
+      </p>
+      {undo && (
+        <p class="toast">
+          {texts.chats.deleted}{' '}
+          <button type="button" class="quiet" onClick={() => (undo(), setUndo(null), write())}>
+            {texts.chats.undo}
+          </button>
+        </p>
+      )}
       {signedOut && <SignedOut key={last.id} />}
       {dialog === 'settings' && <Settings config={config} chosen={preferences} onChoose={choose} onClose={close} />}
       {dialog === 'usage' && <UsageNotes onClose={close} />}

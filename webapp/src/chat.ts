@@ -66,10 +66,11 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
     if (gone.current.has(conversation.id)) return;
     try {
       await keeping.current?.save(conversation);
+      setFull(false);
+      await relist();
     } catch {
       setFull(true);
     }
-    await relist();
   };
 
   useEffect(() => {
@@ -79,16 +80,21 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
 
   /** Show it as it is kept. While another tab answers in it, it is under way here too, until that tab ends or goes. */
   const adopt = async (found: Conversation) => {
+    const before = latest.current;
     const elsewhere = await isLocked(found.id);
+    if (running.current || latest.current !== before) return; // somebody was faster
     display(elsewhere ? found : settled(found));
     if (!elsewhere || awaited.current.has(found.id)) return;
     awaited.current.add(found.id);
     void navigator.locks.request(lockOf(found.id), () => awaited.current.delete(found.id)).then(refresh);
   };
   const refresh = async () => {
-    const wanted = latest.current.messages.length ? latest.current.id : addressed();
+    const before = latest.current;
+    const wanted = before.messages.length ? before.id : addressed();
     const found = (await relist()).find(({ id }) => id === wanted);
-    if (found && !running.current) await adopt(found);
+    if (latest.current.id !== before.id) return;
+    if (found && running.current) display({ ...latest.current, title: found.title });
+    else if (found) await adopt(found);
     else if (!found && wanted && !latest.current.messages.length) {
       history.replaceState(null, '', '/');
       setLost(true);
@@ -98,12 +104,13 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
     if (id !== null && id !== latest.current.id) return;
     gone.current.add(latest.current.id);
     running.current?.abort();
-    void keeping.current?.discard(latest.current.id).then(relist);
+    void keeping.current?.remove(latest.current.id).then(relist); // a save of ours may have been under way
     if (location.pathname !== '/') history.replaceState(null, '', '/');
     display(begun());
   };
   useEffect(() => {
     if (!store) return;
+    if (latest.current.messages.length) void save(latest.current); // asked before it was known who asks
     void refresh();
     return store.watch(({ what, id }) => {
       if (what === 'stop' && id === latest.current.id) running.current?.abort();
@@ -154,7 +161,7 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
       if (text) apply({ type: 'grow', id, content: text });
       apply({ type: 'end', id, state, failure });
       if (running.current === abort) running.current = null;
-      void save(mine).then(release);
+      void save(mine).finally(release);
     };
     display(begin);
     void save(begin);
@@ -177,7 +184,10 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
     } catch (error) {
       if (isAbort(error)) end('stopped');
       else if (error instanceof Problem) end(stateOf(error.failure, text), error.failure);
-      else throw error;
+      else {
+        end('failed', { code: 'other', requestId: '', retryAt: null, filtered: [] });
+        throw error;
+      }
     }
   }
 

@@ -27,7 +27,7 @@ const KNOWN: Record<string, Explained> = {
 };
 
 /** What breaks an answer off without saying more. */
-const LOST = new Set(['interrupted', 'network', 'upstream_unavailable']);
+const LOST = new Set(['interrupted', 'network']);
 
 /** What to say of a failure and what to offer; `partial` where some of the answer is there. */
 export function explained(failure: Failure, partial: boolean): Explained {

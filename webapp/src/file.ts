@@ -57,7 +57,18 @@ function isMessage(value: any): value is Message {
     Number.isFinite(at) &&
     STATES.includes(state) &&
     (finish === null || typeof finish === 'string') &&
-    (usage === null || Number.isFinite(usage?.total_tokens)) &&
-    (failure === null || (typeof failure?.code === 'string' && Array.isArray(failure.filtered)))
+    (usage === null || [usage?.prompt_tokens, usage?.completion_tokens, usage?.total_tokens].every(Number.isFinite)) &&
+    (failure === null || isFailure(failure))
+  );
+}
+
+function isFailure({ code, requestId, retryAt, filtered }: any): boolean {
+  const pair = (each: any) => Array.isArray(each) && each.length === 2 && each.every((part) => typeof part === 'string');
+  return (
+    typeof code === 'string' &&
+    typeof requestId === 'string' &&
+    (retryAt === null || Number.isFinite(retryAt)) &&
+    Array.isArray(filtered) &&
+    filtered.every(pair)
   );
 }

@@ -18,7 +18,7 @@ export function Markdown({ text }: { text: string }) {
 
 /** Block by block; while the text grows, only its last blocks are read and drawn again. */
 function Growing({ text }: { text: string }) {
-  const last = useRef<Blocks>({ text: '', raws: [], settled: 0, links: {} });
+  const last = useRef(NOTHING);
   last.current = grown(last.current, text.replace(/\r\n?/g, '\n')); // the lexer reads them so, and offsets must agree
   const { raws, links } = last.current;
   return (
@@ -32,6 +32,8 @@ function Growing({ text }: { text: string }) {
 
 type Links = Record<string, Pick<Tokens.Link, 'href' | 'title'>>;
 
+export const NOTHING: Blocks = { text: '', raws: [], settled: 0, links: {} };
+
 interface Blocks {
   text: string;
   raws: string[];
@@ -41,13 +43,14 @@ interface Blocks {
   links: Links;
 }
 
-function grown(before: Blocks, text: string): Blocks {
+/** The blocks of a text that has grown; exported for its test. */
+export function grown(before: Blocks, text: string): Blocks {
   if (before.text === text) return before;
   const kept = text.startsWith(before.text) ? before.raws.slice(0, before.settled) : [];
   const from = kept.reduce((length, raw) => length + raw.length, 0);
   const tokens = marked.lexer(text.slice(from));
   const raws = [...kept, ...tokens.map((token) => token.raw)];
-  const more = Object.keys(tokens.links).some((name) => !(name in before.links));
+  const more = Object.entries(tokens.links).some(([name, { href, title }]) => before.links[name]?.href !== href || before.links[name]?.title !== title);
   const links = more ? { ...before.links, ...tokens.links } : before.links;
   return { text, raws, settled: Math.max(kept.length, raws.length - 2), links };
 }

@@ -75,6 +75,7 @@ function Purge() {
   const user = useUser();
   const purge = async () => {
     forgetPreferences();
+    sessionStorage.clear();
     await (await openStore(user?.userId ?? ''))?.wipe();
     location.assign(PURGE);
   };

@@ -12,8 +12,6 @@ export interface Store {
   /** Together with what another tab has made of it. */
   save(conversation: Conversation): Promise<void>;
   remove(id: string): Promise<void>;
-  /** Once more what another tab has removed: a save of this one may have been under way. */
-  discard(id: string): Promise<void>;
   /** Everybody's. */
   wipe(): Promise<void>;
   /** Have the tab that answers in a conversation stop. */
@@ -36,7 +34,6 @@ export async function openStore(user: string): Promise<Store | null> {
   try {
     db = await openDB<Schema>(NAME, 1, {
       upgrade: (made) => void made.createObjectStore('conversations', { keyPath: ['user', 'id'] }),
-      blocking: (_before, _after, event) => (event.target as IDBDatabase).close(), // another tab deletes everything
     });
   } catch {
     return null;
@@ -60,7 +57,6 @@ export async function openStore(user: string): Promise<Store | null> {
       await db.delete('conversations', [user, id]);
       tell({ what: 'removed', id });
     },
-    discard: (id) => db.delete('conversations', [user, id]),
     async wipe() {
       await db.clear('conversations');
       tell({ what: 'removed', id: null });

@@ -43,7 +43,7 @@ export function Question(props: TurnProps) {
       {editing ? (
         <Editor message={message} busy={chat.busy} onCancel={cancel} onSend={(text) => onAsk(text, message.parent) && onEdit(null)} />
       ) : (
-        <Said text={message.content} />
+        <Said key={message.id} text={message.content} />
       )}
       {!editing && (
         <Actions {...props}>
@@ -255,7 +255,7 @@ function Limited({ question, until, onRetry }: { question: string | null; until:
     if (auto && [first, 10, 5, 0].includes(seconds)) say(texts.limit.retryingIn(seconds));
     if (seconds > 0 || !auto) return;
     retried.add(question);
-    onRetry();
+    if (document.visibilityState === 'visible') onRetry();
   }, [seconds, auto]);
   const [fact, time] = waiting(seconds);
   return (

@@ -1,6 +1,6 @@
 import { renderToString } from 'preact-render-to-string';
 import { expect, test } from 'vitest';
-import { Markdown } from '../src/markdown';
+import { grown, Markdown, NOTHING } from '../src/markdown';
 
 const drawn = (text: string) => renderToString(<Markdown text={text} />);
 
@@ -69,4 +69,13 @@ test.each([
 
 test('the columns of a table stand where they should', () => {
   expect(drawn('| a | b |\n|:-:|--:|\n| 1 | 2 |')).toMatch(/<th scope="col" class="to-center">.*<td class="to-right">2<\/td>/s);
+});
+
+test('a text that comes in pieces is read as the whole is, its references too', () => {
+  const text = 'See [the docs][1].\n\n- one\n- two\n\n```js\nlet x\n```\n\n[1]: https://e.example/a/b\n\nEnd.';
+  let pieced = NOTHING;
+  for (let length = 1; length <= text.length; length++) pieced = grown(pieced, text.slice(0, length));
+  const whole = grown(NOTHING, text);
+  expect([pieced.raws.join(''), pieced.links]).toEqual([whole.raws.join(''), whole.links]);
+  expect(pieced.links['1']?.href).toBe('https://e.example/a/b');
 });

@@ -22,6 +22,8 @@ test('ranges close the site, and none leave it open', () => {
 test.each([
   [{ direct: 'https://app.example/path' }, 'is no origin'],
   [{ ranges: '203.0.113.0' }, 'is no IPv4 range'],
+  [{ ranges: '999.0.113.0/24' }, 'is no IPv4 range'],
+  [{ ranges: '203.0.113.0/33' }, 'is no IPv4 range'],
 ])('%j is refused', (options, why) => {
   expect(() => made(options)).toThrow(why);
 });
