@@ -94,11 +94,17 @@ def _choosing(command: Any) -> Any:
             help="What it is for; its resource group is chat-ENV. Default: test.",
         ),
         click.option(
-            "--topology", type=click.Choice(TOPOLOGIES), default="managed", help="How the page reaches the API."
+            "--topology",
+            type=click.Choice(TOPOLOGIES),
+            help="How the page reaches the API. Default: as deployed, or managed.",
         ),
-        click.option("--backend", type=click.Choice(BACKENDS), default="newAzureOpenAI", help="Which model is asked."),
         click.option(
-            "--name", default="", help="What everything is named after. Default: of ENV and the subscription."
+            "--backend",
+            type=click.Choice(BACKENDS),
+            help="Which model is asked. Default: as deployed, or newAzureOpenAI.",
+        ),
+        click.option(
+            "--name", help="What everything is named after. Default: as deployed, or of ENV and the subscription."
         ),
         click.option(
             "--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of infra/azuredeploy.json."
@@ -110,14 +116,11 @@ def _choosing(command: Any) -> Any:
 
 def _look(azure: Azure, options: Mapping[str, Any]) -> tuple[Wanted, dict[str, Any], Looked]:
     """What shall be deployed, its parameters, and what stands in the way."""
-    try:
-        subscription = str(azure.json("account", "show")["id"])
-    except AzureError:
-        subscription = ""  # which preflight tells
     given = dict(map(parsed, options["given"]))
     choice = Choice(options["environment"], options["topology"], options["backend"], options["name"], given)
-    parameters = parameters_of(choice, subscription, os.environ)
-    subject = wanted(parameters, choice.group, date.today())
+    there = deploying.there(azure, choice.group)
+    parameters = parameters_of(choice, there, os.environ)
+    subject = wanted(parameters, choice.group, date.today(), there.parameters)
     return subject, parameters, preflight(azure, subject)
 
 
@@ -142,8 +145,8 @@ def preflight_command(**options: Any) -> None:
     with _explained():
         _, _, looked = _look(command_line(), options)
     _tell(looked)
-    if not looked.ready:
-        sys.exit(1)
+    if not looked.ready or looked.unseen:
+        sys.exit(_NOT_ALL if looked.ready else 1)
 
 
 @main.command()
@@ -151,8 +154,7 @@ def preflight_command(**options: Any) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do none of it.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--wait", default=PROPAGATION_S, help="Seconds that roles and new functions are waited for.")
-@click.option("--without-session", is_flag=True, help="Be content with what can be verified without signing in.")
-def deploy(dry_run: bool, yes: bool, wait: int, without_session: bool, **options: Any) -> None:
+def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
     """Deploy the app: the resources, the page and the API; again after every change."""
     azure = command_line()
     with _explained():
@@ -192,7 +194,10 @@ def deploy(dry_run: bool, yes: bool, wait: int, without_session: bool, **options
             f"--domain {host} --authentication-provider aad --user-details YOU@EXAMPLE.COM --role {subject.parameter('requiredRole')} "
             "--invitation-expiration-in-hours 24"
         )
-    _verify(Target(deployed.site_url), wait, without_session=without_session)
+    _verify(Target(deployed.site_url, os.environ.get("SITE_SESSION", "")), wait, without_session=True)
+    click.echo(
+        f"one answer too, with your session in SITE_SESSION: make verify URL={deployed.site_url} WAIT={PROPAGATION_S}"
+    )
 
 
 @main.command()
@@ -206,6 +211,8 @@ def verify(url: str, wait: int, without_session: bool) -> None:
 
     Exit status 0: all of it works; 1: something does not; 3: it works as far as can be seen without a session.
     """
+    if "://" not in url:
+        url = f"https://{url}"
     _verify(Target(url.rstrip("/"), os.environ.get("SITE_SESSION", "")), wait, without_session=without_session)
 
 

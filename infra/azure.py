@@ -37,7 +37,12 @@ class Azure:
         done = self.run([*words, "--output", "json", "--only-show-errors"], given, timeout_s)
         if done.returncode != 0:
             raise refusal(done.stderr)
-        return json.loads(done.stdout) if done.stdout.strip() else None
+        try:
+            return json.loads(done.stdout) if done.stdout.strip() else None
+        except ValueError as error:
+            raise AzureError(
+                "Unknown", f"az {' '.join(words[:3])} answered what is no JSON: {done.stdout[:80]!r}"
+            ) from error
 
 
 def command_line() -> Azure:
@@ -49,7 +54,13 @@ def command_line() -> Azure:
             raise AzureError("NoAzureCli", "there is no az on PATH")
         try:
             return subprocess.run(
-                [found, *words], input=given, capture_output=True, timeout=timeout_s, check=False, encoding="utf-8"
+                [found, *words],
+                input=given,
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+                encoding="utf-8",
+                errors="replace",
             )
         except subprocess.TimeoutExpired as error:
             raise AzureError("TimedOut", f"az {' '.join(words[:3])} gave no answer in {error.timeout:.0f} s") from error
@@ -60,7 +71,16 @@ def command_line() -> Azure:
 #: The forms in which `az` says what was wrong: `ERROR: (Code) words`, the service's JSON, and `Code: words` within either.
 _FORMS = (re.compile(r'"code":\s*"(\w+)"'), re.compile(r"\((?:Code: )?(\w+)\)"), re.compile(r"\b([A-Z][A-Za-z]{6,}): "))
 #: Codes that only say that something within was wrong.
-_OUTER = ("InvalidTemplateDeployment", "DeploymentFailed", "BadRequest", "Conflict", "MultipleErrorsOccurred")
+_OUTER = (
+    "InvalidTemplateDeployment",
+    "DeploymentFailed",
+    "ResourceDeploymentFailure",
+    "PreflightValidationCheckFailed",
+    "ValidationForResourceFailed",
+    "BadRequest",
+    "Conflict",
+    "MultipleErrorsOccurred",
+)
 
 
 def refusal(said: str) -> AzureError:

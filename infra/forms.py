@@ -85,7 +85,12 @@ def form(backend: str) -> Element:
         ],
     }  # fmt: skip
     basics = [
-        text("name", "Name", r"^[a-z][a-z0-9-]{1,22}[a-z0-9]$", "3 to 24 lower-case letters, digits and hyphens."),
+        text(
+            "name",
+            "Name",
+            r"^(?=.{3,21}$)[a-z](-?[a-z0-9])+$",
+            "3 to 21 lower-case letters, digits and single hyphens.",
+        ),
         choice("topology", "Topology", "OptionsGroup"),
         choice("siteLocation", "Region of the site's functions"),
         choice("siteSku", "Plan of the site", visible=_NOT_LINKED),

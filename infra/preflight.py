@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
+import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,8 +17,7 @@ from infra.template import Deployment
 _DEPLOYMENT = "Microsoft.CognitiveServices/accounts/deployments"
 _ACCOUNT, _VAULT = "Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults"
 _STORAGE, _APP = "Microsoft.Storage/storageAccounts", "Microsoft.Web/sites"
-#: Roles that may give roles. Source: Microsoft's built-in roles, 2026-11-24.
-_GIVES_ROLES = ("Owner", "User Access Administrator", "Role Based Access Control Administrator")
+_SITE = "Microsoft.Web/staticSites"
 _GUIDE = "docs/model-change.md"
 
 
@@ -40,16 +41,17 @@ class Looked:
     @property
     def ready(self) -> bool:
         """Whether nothing stands in the way, as far as could be seen."""
-        return not self.unseen and all(each.to_know for each in self.findings)
+        return all(each.to_know for each in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What shall be deployed: the template worked out, the resource group, and the day it is."""
+    """What shall be deployed: the template worked out, the resource group, the day it is, and the last deployment's parameters."""
 
     made: Deployment
     group: str
     today: date
+    before: Mapping[str, Any]
 
     def parameter(self, name: str) -> Any:
         """A parameter's value."""
@@ -69,14 +71,16 @@ class Sight:
     wanted: Wanted
     account: Mapping[str, Any]
     there: frozenset[str]
+    group_exists: bool
 
 
 def preflight(azure: Azure, wanted: Wanted) -> Looked:
     """What stands in the way. Each thing is looked at even where another has failed already; what needs a login waits for one."""
-    findings = [*_tools(), *_retirement(wanted), *_openai_key(wanted)]
+    findings = [*_tools(), *_retirement(wanted), *_choices(wanted)]
     try:
         account = azure.json("account", "show")
-        sight = Sight(azure, wanted, account, _resources(azure, wanted.group))
+        there = _resources(azure, wanted.group)
+        sight = Sight(azure, wanted, account, there or frozenset(), there is not None)
     except AzureError as error:
         if error.code != "NoAzureCli":  # which is told already
             findings.append(Finding(f"az is not signed in ({error.message[:120]})", "az login"))
@@ -90,13 +94,14 @@ def preflight(azure: Azure, wanted: Wanted) -> Looked:
     return Looked(tuple(findings), 4 + len(CHECKS) - len(unseen), tuple(unseen))
 
 
-def _resources(azure: Azure, group: str) -> frozenset[str]:
+def _resources(azure: Azure, group: str) -> frozenset[str] | None:
+    """The names of what a group has; None where there is no such group."""
     try:
         return frozenset(each["name"].lower() for each in azure.json("resource", "list", "--resource-group", group))
     except AzureError as error:
         if error.code != "ResourceGroupNotFound":
             raise
-        return frozenset()
+        return None
 
 
 def _said(check: Callable[..., object]) -> str:
@@ -135,10 +140,27 @@ def _retirement(wanted: Wanted) -> Iterator[Finding]:
         )
 
 
-def _openai_key(wanted: Wanted) -> Iterator[Finding]:
-    """OpenAI's key."""
-    if wanted.parameter("backend") == "openAI" and not wanted.parameter("openAIKey"):
+def _choices(wanted: Wanted) -> Iterator[Finding]:
+    """What was chosen."""
+    backend, topology, before = wanted.parameter("backend"), wanted.parameter("topology"), wanted.before.get("topology")
+    if backend == "openAI" and not wanted.parameter("openAIKey"):
         yield Finding("there is no key of OpenAI", "put it into OPENAI_API_KEY")
+    if wanted.parameter("signInClientId") and not wanted.parameter("signInClientSecret"):
+        yield Finding("there is no secret of your own sign-in", "put it into SIGN_IN_CLIENT_SECRET")
+    if backend == "existingAzureOpenAI" and not wanted.parameter("existingResourceName"):
+        yield Finding(
+            "it is not said which Azure OpenAI resource to use",
+            "--set existingResourceName=… and existingResourceGroup=…",
+        )
+    if backend == "newAzureOpenAI" and "," in wanted.parameter("deploymentName"):
+        yield Finding("a new resource gets one deployment", "give deploymentName one name")
+    if before not in (None, topology):
+        yield Finding(
+            f"{wanted.group} is {before}, and a site does not change into {topology} in its place",
+            "take another ENV, verify it, then make destroy this one",
+        )
+    if wanted.name_of(_SITE) and wanted.made.of(_SITE)[0].body["sku"]["name"] == "Free" and wanted.parameter("invited"):
+        yield Finding("roles by a function need the Standard plan", "--set siteSku=Standard")
 
 
 # --- in Azure --------------------------------------------------------------------------------------------------------
@@ -153,18 +175,32 @@ def _subscription(sight: Sight) -> Iterator[Finding]:
 
 def _rights(sight: Sight) -> Iterator[Finding]:
     """The right to create resources and to assign roles."""
+    scope = f"/subscriptions/{sight.account['id']}"
+    if sight.group_exists:
+        scope += f"/resourceGroups/{sight.wanted.group}"
+    url = f"{scope}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    held = sight.azure.json("rest", "--method", "get", "--url", url)["value"]
     user = sight.account["user"]["name"]
-    listed = sight.azure.json(
-        "role", "assignment", "list", "--assignee", user, "--include-inherited", "--include-groups", "--all"
-    )
-    held = {each["roleDefinitionName"] for each in listed}
-    if not held & {"Owner", "Contributor"}:
-        yield Finding(f"{user} may not create resources (roles: {_list(held)})", "ask for the role Contributor")
-    if sight.wanted.made.of("Microsoft.Authorization/roleAssignments") and not held & {*_GIVES_ROLES}:
+    if not _may(held, "Microsoft.Web/staticSites/write"):
         yield Finding(
-            f"{user} may not assign roles (roles: {_list(held)}), which {sight.wanted.parameter('topology')} needs for the app's identity",
+            f"{user} may not create resources in {scope.rpartition('/')[2]}", "ask for the role Contributor there"
+        )
+    if sight.wanted.made.of("Microsoft.Authorization/roleAssignments") and not _may(
+        held, "Microsoft.Authorization/roleAssignments/write"
+    ):
+        yield Finding(
+            f"{user} may not assign roles, which {sight.wanted.parameter('topology')} needs for the app's identity",
             f"ask for Role Based Access Control Administrator on the group {sight.wanted.group}, or take TOPOLOGY=managed",
         )
+
+
+def _may(held: Iterable[Mapping[str, Any]], action: str) -> bool:
+    """Whether one of these permissions grants an action: among its `actions`, as `*` means it, and not among its `notActions`."""
+
+    def has(patterns: Iterable[str]) -> bool:
+        return any(fnmatch.fnmatch(action.lower(), each.lower()) for each in patterns)
+
+    return any(has(each.get("actions", ())) and not has(each.get("notActions", ())) for each in held)
 
 
 def _providers(sight: Sight) -> Iterator[Finding]:
@@ -187,13 +223,6 @@ def _locations(sight: Sight) -> Iterator[Finding]:
                 f"Flex Consumption is not in {sight.wanted.parameter('location')}",
                 f"choose another location, such as {', '.join(sorted(regions)[:6])}",
             )
-    existing = sight.azure.json("group", "list", "--query", f"[?name=='{sight.wanted.group}'].location")
-    if existing and _region(existing[0]) != _region(sight.wanted.parameter("location")):
-        yield Finding(
-            f"the group {sight.wanted.group} is in {existing[0]}, and shall be in {sight.wanted.parameter('location')}",
-            "give that location, or another ENV; a group does not move",
-            to_know=True,
-        )
 
 
 def _model(sight: Sight) -> Iterator[Finding]:
@@ -202,7 +231,7 @@ def _model(sight: Sight) -> Iterator[Finding]:
         return
     name, version, sku = (sight.wanted.parameter(each) for each in ("modelName", "modelVersion", "modelSku"))
     location = sight.wanted.parameter("modelLocation")
-    listed = [each["model"] for each in sight.azure.json("cognitiveservices", "model", "list", "--location", location)]
+    listed = _models(sight)
     same = [each for each in listed if each["name"] == name]
     if not same:
         others = sorted({each["name"] for each in listed if each["name"].startswith("gpt")})
@@ -213,7 +242,7 @@ def _model(sight: Sight) -> Iterator[Finding]:
         versions = sorted({each["version"] for each in same})
         yield Finding(f"{location} has no {name} {version}", f"take modelVersion {_list(versions)}")
         return
-    skus = {each["name"] for each in exact[0].get("skus") or ()}
+    skus = {each["name"] for model in exact for each in model.get("skus") or ()}
     if sku not in skus:
         yield Finding(f"{name} {version} is not offered as {sku} in {location}", f"take modelSku {_list(skus)}")
     if exact[0].get("lifecycleStatus") in ("Deprecated", "Deprecating"):
@@ -224,19 +253,40 @@ def _model(sight: Sight) -> Iterator[Finding]:
         )
 
 
+def _models(sight: Sight) -> list[dict[str, Any]]:
+    location = sight.wanted.parameter("modelLocation")
+    listed = sight.azure.json("cognitiveservices", "model", "list", "--location", location)
+    return [each["model"] for each in listed if each.get("kind", "OpenAI") == "OpenAI"]
+
+
 def _quota(sight: Sight) -> Iterator[Finding]:
     """The quota for the model."""
     if sight.wanted.name_of(_DEPLOYMENT) is None or (sight.wanted.name_of(_ACCOUNT) or "").lower() in sight.there:
         return
     location, capacity = sight.wanted.parameter("modelLocation"), sight.wanted.parameter("modelCapacity")
-    key = f"OpenAI.{sight.wanted.parameter('modelSku')}.{sight.wanted.parameter('modelName')}"
+    name, sku = sight.wanted.parameter("modelName"), sight.wanted.parameter("modelSku")
+    offered = [
+        each
+        for model in _models(sight)
+        if model["name"] == name
+        for each in model.get("skus") or ()
+        if each["name"] == sku
+    ]
+    key = next((each["usageName"] for each in offered if each.get("usageName")), f"OpenAI.{sku}.{name}")
     usage = sight.azure.json("cognitiveservices", "usage", "list", "--location", location)
     found = next((each for each in usage if each["name"]["value"].lower() == key.lower()), None)
-    left = int(found["limit"] - found["currentValue"]) if found else 0
+    if found is None:
+        yield Finding(
+            f"{location} says nothing of a quota {key}",
+            "look in the portal under Quotas whether there is any",
+            to_know=True,
+        )
+        return
+    left = int(found["limit"] - found["currentValue"])
     if capacity > left:
         fix = f"take modelCapacity {left}, another modelLocation, or ask for more: https://aka.ms/oai/stuquotarequest"
         yield Finding(
-            f"{sight.wanted.parameter('modelName')} wants {capacity} thousand tokens a minute and {location} has {left} left",
+            f"{name} wants {capacity} thousand tokens a minute and {location} has {left} left",
             fix if left > 0 else fix.partition(", ")[2],
         )
 
@@ -274,7 +324,7 @@ def _names(sight: Sight) -> Iterator[Finding]:
         key = "subdomainName" if kind == _ACCOUNT else "name"
         url = f"/subscriptions/{sight.account['id']}/providers/{operation}"
         answer = sight.azure.json(
-            "rest", "--method", "post", "--url", url, "--body", f'{{"{key}": "{name}", "type": "{what}"}}'
+            "rest", "--method", "post", "--url", url, "--body", json.dumps({key: name, "type": what})
         )
         if not answer.get("nameAvailable", answer.get("isSubdomainAvailable", True)):
             yield Finding(f"the name {name} is taken ({answer.get('reason', kind)})", "choose another: NAME=…")
@@ -286,10 +336,6 @@ def _existing_model(sight: Sight) -> Iterator[Finding]:
         return
     name, group = sight.wanted.parameter("existingResourceName"), sight.wanted.parameter("existingResourceGroup")
     if not name:
-        yield Finding(
-            "it is not said which Azure OpenAI resource to use",
-            "--set existingResourceName=… and existingResourceGroup=…",
-        )
         return
     where = ("--name", name, "--resource-group", group)
     try:
@@ -302,6 +348,8 @@ def _existing_model(sight: Sight) -> Iterator[Finding]:
             "look: az cognitiveservices account list --output table",
         )
         return
+    if properties.get("publicNetworkAccess") == "Disabled":
+        yield Finding(f"{name} is closed to the network", "open it to the app's addresses: docs/access.md")
     by_identity = sight.wanted.parameter("topology") != "managed"
     if by_identity and not properties.get("customSubDomainName"):
         yield Finding(

@@ -64,27 +64,30 @@ def verify(
     """Each check's result as it is known. What may mend itself is tried again for `wait_s` seconds in all."""
     until = clock() + wait_s
     for check in (gate, page, api, *((answer,) if target.session else ())):
-        result = check(target)
+        result = _tried(check, target)
         while not result.ok and result.passing and clock() < until:
             sleep(15)
-            result = check(target)
+            result = _tried(check, target)
         yield result
         if not result.ok:
             return
 
 
+def _tried(check: Callable[[Target], Result], target: Target) -> Result:
+    """What a check found; a site that does not answer, or breaks off, is a finding too."""
+    try:
+        return check(target)
+    except (httpx2.TimeoutException, httpx2.RemoteProtocolError, httpx2.ReadError) as error:
+        said = f"the answer broke off, or did not come ({type(error).__name__})"
+        return Result(check.__name__, False, said, "again; was it cut at 45 seconds?", passing=True)
+    except httpx2.HTTPError as error:
+        said = f"{target.url} does not answer: {type(error).__name__}"
+        return Result(check.__name__, False, said, "is the address right, and the site deployed?", passing=True)
+
+
 def gate(target: Target) -> Result:
     """Nobody gets in without signing in."""
-    try:
-        response = target.ask("GET", "/")
-    except httpx2.HTTPError as error:
-        return Result(
-            "gate",
-            False,
-            f"{target.url} does not answer: {type(error).__name__}",
-            "is the address right, and the site deployed?",
-            passing=True,
-        )
+    response = target.ask("GET", "/")
     leads = urlsplit(response.headers.get("location", "")).path
     if response.status_code == 200:
         if "Congratulations on your new site" in response.text:
@@ -156,7 +159,7 @@ def api(target: Target) -> Result:
 #: What the API says where whoever deploys has something to mend; the last of each is whether it may mend itself.
 _MODEL: dict[str, tuple[str, str, bool]] = {
     "model_role_missing": ("the model refuses: the app's identity has no role yet", "roles take up to ten minutes to count: WAIT=600", True),
-    "model_access_refused": ("the model refuses: the key is wrong, or the role does not count yet", "docs/keys.md; roles take up to ten minutes to count: WAIT=600", True),
+    "model_access_refused": ("the model refuses: the key is wrong, or the role does not count yet", "docs/keys.md; roles take up to ten minutes to count: WAIT=600. Or its IP ranges leave the app out", True),
     "model_not_found": ("the model refuses: there is no such deployment", "does AZURE_OPENAI_DEPLOYMENT name one of the resource's?", False),
     "upstream_unavailable": ("the model does not answer", "do its IP ranges leave the app out? Is its endpoint right?", True),
     "upstream_timeout": ("the model took too long", "again, or a smaller model", True),
@@ -176,10 +179,9 @@ def answer(target: Target) -> Result:
         return Result(
             "answer", False, "the session has ended, or is none", f"sign in again, and take the cookie {COOKIE} anew"
         )
-    code = _json(response).get("error", {}).get("code", "forbidden" if status == 403 else "")
     events = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
-    for event in events:
-        code = code or (json.loads(event).get("error", {}).get("code", "") if event != "[DONE]" else "")
+    codes = [_code(each) for each in (response.text, *events)]
+    code = next(filter(None, codes), "forbidden" if status == 403 else "")
     if code or status != 200:
         said, fix, passing = _MODEL.get(
             code, (f"the API answers {status} {code}".rstrip(), "the app's log stream says why", False)
@@ -194,8 +196,18 @@ def answer(target: Target) -> Result:
 
 
 def _json(response: httpx2.Response) -> dict[str, Any]:
+    return _object(response.text)
+
+
+def _code(text: str) -> str:
+    """The code of an error in OpenAI's shape; empty where there is none."""
+    error = _object(text).get("error")
+    return str(error.get("code", "")) if isinstance(error, dict) else ""
+
+
+def _object(text: str) -> dict[str, Any]:
     try:
-        found = response.json()
+        found = json.loads(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

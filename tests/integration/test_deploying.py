@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from pytest_httpserver import HTTPServer
 from infra.verify import COOKIE, Target, verify
 from mockserver.pytest_plugin import MockServer
 from mockserver.rehearsal import Rehearsal
-from tests.unit.test_preflight import HEALTHY, SUBSCRIPTION
+from tests.unit.test_preflight import HEALTHY
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,6 +90,10 @@ WRONG: dict[str, tuple[dict[str, tuple[int, str, dict[str, str]]], str]] = {
     ),
     "a gate that keeps health shut": ({HEALTH: (302, "", LOGIN)}, "the gate keeps /api/health shut (302)"),
     "an app that fails": ({HEALTH: (500, "", {})}, "/api/health answers 500"),
+    "an answer that is no event": (
+        {HEALTH: (200, '{"status": "ok"}', {}), "/api/chat/completions": (200, 'data: {"cho', {})},
+        "the answer broke off after 1 events",
+    ),
     "an answer cut short": (
         {HEALTH: (200, '{"status": "ok"}', {}), "/api/chat/completions": (200, 'data: {"choices":[]}\n\n', {})},
         "the answer broke off after 1 events",
@@ -111,6 +117,20 @@ def test_what_is_wrong_with_a_deployment_is_told_apart(name: str, httpserver: HT
     assert seen(Target(httpserver.url_for("").rstrip("/"), "session"))[-1][2] == said
 
 
+def test_a_site_that_breaks_off_is_a_finding() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(65536)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        found = seen(Target(f"http://127.0.0.1:{server.getsockname()[1]}"))
+        thread.join()
+    assert found == [("gate", False, "the answer broke off, or did not come (RemoteProtocolError)")]
+
+
 def test_what_may_mend_itself_is_waited_for(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/").respond_with_data("", 302, LOGIN)
     httpserver.expect_request("/register").respond_with_data("", 200, POLICY)
@@ -129,9 +149,13 @@ import json, os, pathlib, sys
 name, words = os.path.basename(sys.argv[0]), sys.argv[1:]
 asked = {{"command": [name, *words], "given": "" if sys.stdin.isatty() else sys.stdin.read()}}
 asked["environment"] = {{key: os.environ[key] for key in ("DIRECT_ORIGIN", "SWA_CLI_DEPLOYMENT_TOKEN") if key in os.environ}}
+if name == "uv":
+    target = pathlib.Path(words[words.index("--target") + 1])
+    target.mkdir(parents=True)
+    (target / "packages.txt").write_text("the packages")
 if "--api-location" in words:
-    packages = pathlib.Path(words[words.index("--api-location") + 1], ".python_packages", "lib", "site-packages")
-    asked["packages"] = sorted(path.relative_to(packages).as_posix() for path in packages.rglob("*") if path.suffix == ".so" or path.name == "functions")
+    api = pathlib.Path(words[words.index("--api-location") + 1])
+    asked["api"] = sorted(path.relative_to(api).as_posix() for path in api.rglob("*") if path.suffix in (".py", ".txt"))
 with open({log!r}, "a") as log:
     log.write(json.dumps(asked) + "\\n")
 said = " ".join(words)
@@ -144,19 +168,22 @@ print(json.dumps(answer))
 """
 OUTPUTS = {
     "siteName": {"value": "chat-x"},
-    "siteUrl": {"value": "https://chat-x.azurestaticapps.example"},
+    "siteUrl": {"value": "https://127.0.0.1:9"},
     "appName": {"value": "chat-x-api"},
     "directUrl": {"value": "https://chat-x-api.azurewebsites.example"},
 }
 AZURE: dict[str, Any] = {
     **HEALTHY,
     "resource list": [],
+    "group list": [],
     "group exists": False,
     "group create": {},
     "deployment group create": {"properties": {"outputs": OUTPUTS}},
     "functionapp deployment source config-zip": {},
     "staticwebapp secrets list": {"properties": {"apiKey": "the-sites-token"}},
     "group delete": None,
+    "functionapp identity show": {"principalId": "the-apps-identity"},
+    "role assignment delete": None,
     "cognitiveservices account purge": None,
     "keyvault purge": None,
 }
@@ -169,7 +196,7 @@ class Machine:
         self._log, self._bin = folder / "log", folder / "bin"
         self._bin.mkdir()
         (folder / "answers").write_text(json.dumps(answers))
-        for name in ("az", "npm", "npx"):
+        for name in ("az", "npm", "npx", "uv"):
             tool = self._bin / name
             tool.write_text(
                 _STAND_IN.format(python=sys.executable, log=str(self._log), answers=str(folder / "answers"))
@@ -207,7 +234,7 @@ def test_a_deployment_goes_step_by_step_and_no_secret_stands_on_a_command_line(t
     words = ("deploy", "--topology", "direct", "--backend", "openAI", "--name", "chat-x", "--yes", "--wait", "0")
     done = machine.run(*words, OPENAI_API_KEY="sk-very-secret")
     # The last step, verify, asks the address that the stand-in made up.
-    assert "x  gate    https://chat-x.azurestaticapps.example does not answer" in done.stdout, done.stdout + done.stderr
+    assert "x  gate    https://127.0.0.1:9 does not answer" in done.stdout, done.stdout + done.stderr
     steps = [
         each
         for each in machine.commands
@@ -220,6 +247,7 @@ def test_a_deployment_goes_step_by_step_and_no_secret_stands_on_a_command_line(t
         "az deployment group create",
         "npm --prefix webapp ci",
         "npm --prefix webapp run",
+        "uv pip install --quiet",
         "az functionapp deployment source",
         "npx --yes @azure/static-web-apps-cli@2.0.10 deploy",
     ]
@@ -230,12 +258,15 @@ def test_a_deployment_goes_step_by_step_and_no_secret_stands_on_a_command_line(t
     assert by_name["npm --prefix webapp"]["environment"]["DIRECT_ORIGIN"] == "https://chat-x-api.azurewebsites.example"
     uploaded = by_name["npx --yes @azure/static-web-apps-cli@2.0.10"]
     assert uploaded["environment"]["SWA_CLI_DEPLOYMENT_TOKEN"] == "the-sites-token"
-    assert "azure/functions" in uploaded["packages"]
-    assert any(each.endswith(".cpython-311-x86_64-linux-gnu.so") for each in uploaded["packages"])
+    assert "--swa-config-location" in uploaded["command"]
+    assert {"function_app.py", ".python_packages/lib/site-packages/packages.txt"} <= set(uploaded["api"])
+    packing = " ".join(by_name["uv pip install"]["command"])
+    assert "--python-version 3.11 --python-platform x86_64-manylinux2014 --only-binary :all:" in packing
 
 
 def test_nothing_is_changed_while_something_stands_in_the_way(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, {**AZURE, "cognitiveservices usage list": []})
+    spent = [{"name": {"value": "OpenAI.GlobalStandard.gpt5.1"}, "currentValue": 0.0, "limit": 0.0}]
+    machine = Machine(tmp_path, {**AZURE, "cognitiveservices usage list": spent})
     done = machine.run("deploy", "--yes")
     assert done.returncode == 1
     assert "and westeurope has 0 left" in done.stdout
@@ -260,6 +291,7 @@ def test_who_does_not_say_yes_changes_nothing(tmp_path: Path) -> None:
 
 THERE = [
     {"type": "Microsoft.Web/staticSites", "name": "chat-x", "location": "westeurope"},
+    {"type": "Microsoft.Web/sites", "name": "chat-x-api", "location": "westeurope"},
     {"type": "Microsoft.CognitiveServices/accounts", "name": "chat-x-openai", "location": "swedencentral"},
     {"type": "Microsoft.KeyVault/vaults", "name": "kv-chat-x", "location": "westeurope"},
 ]
@@ -269,10 +301,11 @@ def test_removing_wants_the_groups_name_and_purges_what_holds_a_name(tmp_path: P
     machine = Machine(tmp_path, {**AZURE, "resource list": THERE})
     refused = machine.run("destroy", typed="yes\n")
     assert (refused.returncode, refused.stderr) == (1, "Error: nothing was deleted\n")
-    assert "3 resources in chat-test; chat-x-openai, kv-chat-x will be purged too" in refused.stdout
+    assert "4 resources in chat-test; chat-x-openai, kv-chat-x will be purged too" in refused.stdout
     done = machine.run("destroy", typed="chat-test\n")
     assert done.stdout.endswith("chat-test is gone\n")
     assert [each.partition(" --output")[0] for each in machine.commands if "delete" in each or "purge" in each] == [
+        "az role assignment delete --assignee the-apps-identity",
         "az group delete --name chat-test --yes",
         "az cognitiveservices account purge --name chat-x-openai --resource-group chat-test --location swedencentral",
         "az keyvault purge --name kv-chat-x --location westeurope",
@@ -341,7 +374,8 @@ def test_a_pipeline_signs_in_with_the_token_that_vouches_for_it(tmp_path: Path, 
         (("deploy", "--topology", "lincked"), "'lincked' is not one of 'managed', 'linked', 'direct'"),
         (("deploy", "--set", "colour=blue"), "there is no parameter 'colour'"),
         (("deploy", "--set", "modelCapacity=many"), "modelCapacity wants JSON of the type int, not 'many'"),
-        (("deploy", "--name", "x"), "name is 'x', and must keep to minLength 3"),
+        (("deploy", "--name", "x"), "the name 'x': 3 to 21 lower-case letters"),
+        (("deploy", "--set", "openAIKey=sk-1"), "openAIKey is a secret"),
     ],
 )
 def test_a_tired_persons_mistake_is_named(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
@@ -354,4 +388,13 @@ def test_the_name_is_the_same_at_every_deployment(tmp_path: Path) -> None:
     machine = Machine(tmp_path, AZURE)
     names = {machine.run("deploy", "--dry-run").stdout.split("chat-test-")[1][:4] for _ in range(2)}
     assert len(names) == 1
-    assert SUBSCRIPTION not in " ".join(machine.commands[-1:])
+
+
+def test_a_deployment_goes_on_from_the_last(tmp_path: Path) -> None:
+    last = {"topology": "linked", "name": "chat-old", "invited": "@x.example"}
+    shown = {"properties": {"parameters": {name: {"value": value} for name, value in last.items()}}}
+    answers = {**AZURE, "group list": ["northeurope"], "deployment group show": shown}
+    answers["functionapp list-flexconsumption-locations"] = [{"name": "northeurope"}]
+    said = Machine(tmp_path, answers).run("deploy", "--dry-run").stdout
+    assert "test: linked, newAzureOpenAI" in said
+    assert "chat-old-api          function app, Flex Consumption, Python 3.13, northeurope" in said

@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from infra.check import GIVEN, PLATFORM_SETTINGS, app_settings, combinations, mistakes
+from infra.check import GIVEN, app_settings, combinations, mistakes
 from infra.expressions import Scope, TemplateError, evaluated
 from infra.models import find_model, load_models
 from infra.template import Deployment, deployment, read
@@ -45,7 +45,7 @@ _ON_FLEX = Counter(
 )
 _HOSTED = {
     "managed": Counter({"config": 1}),
-    "linked": _ON_FLEX + Counter({"linkedBackends": 1}),
+    "linked": _ON_FLEX + Counter({"linkedBackends": 1, "config": 1}),
     "direct": _ON_FLEX + Counter({"config": 1}),
 }
 
@@ -57,6 +57,18 @@ def test_a_combination_makes_these_resources(name: str) -> None:
     vault = Counter({"vaults": 1, "secrets": 1}) if backend == "openAI" and topology != "managed" else Counter[str]()
     made = Counter(each.type.rpartition("/")[2] for each in MADE[name].resources)
     assert made == _EVERYWHERE + _HOSTED[topology] + model + vault
+
+
+#: What the platform reads of an app's settings, beside what the app does.
+PLATFORM_SETTINGS = {
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AzureWebJobsStorage__accountName",
+    "AzureWebJobsStorage__credential",
+    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
+    "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME",
+}
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -73,6 +85,12 @@ def test_the_api_finds_all_it_needs_in_the_settings(name: str) -> None:
     from chat_api.settings import load_settings
 
     for where, settings in app_settings(MADE[name]).items():
+        if name.startswith("linked") and where == "Microsoft.Web/staticSites/config":
+            assert set(settings) == {
+                "AZURE_CLIENT_ID",
+                "AZURE_CLIENT_SECRET",
+            }  # the site signs in; the app does the rest
+            continue
         found = load_settings({key: str(value) for key, value in settings.items()})
         assert (where, found.missing) == (where, ())
 
@@ -84,6 +102,11 @@ def test_the_site_is_where_it_was_asked_for_and_the_model_elsewhere() -> None:
     assert where.pop("Microsoft.Web/staticSites") == "eastasia"
     assert where.pop("Microsoft.CognitiveServices/accounts") == "swedencentral"
     assert set(where.values()) == {"norwayeast"}
+
+
+def test_a_linked_site_without_a_sign_in_of_its_own_has_no_settings() -> None:
+    made = deployment(TEMPLATE, {**GIVEN, "topology": "linked", "backend": "openAI", "signInClientId": ""})
+    assert made.of("Microsoft.Web/staticSites/config") == ()
 
 
 def test_a_linked_site_has_the_plan_that_takes_a_back_end() -> None:
