@@ -14,7 +14,7 @@ help:              ## this list
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
 
 doctor:            ## what this machine has and lacks, each lack with its fix
-	@$(SYSTEM_PYTHON) tools/doctor.py
+	@$(or $(SYSTEM_PYTHON),$(error Python 3.11 or newer is needed and there is none on PATH)) tools/doctor.py
 
 setup:             ## everything for developing and testing, in .venv and webapp/node_modules
 	$(SETUP)
@@ -49,7 +49,7 @@ conformance: setup ## the official SDK's own tests, against the mock
 lint: setup        ## style and types, of Python and of the page
 	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && npm --prefix webapp run --silent check
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(BIN)/check-jsonschema --quiet --regex-variant nonunicode --builtin-schema vendor.azure-pipelines azure-pipelines.yml
+	@$(BIN)/check-jsonschema --quiet --regex-variant nonunicode --data-transform azure-pipelines --builtin-schema vendor.azure-pipelines azure-pipelines.yml
 	@$(BIN)/zizmor --offline --pedantic --quiet --no-progress .github
 
 fmt: setup         ## put everything into its one form

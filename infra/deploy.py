@@ -164,8 +164,8 @@ def build(run: Run, into: Built, topology: str, direct_url: str) -> None:
     if topology != "managed":
         run([sys.executable, "tools/package.py", "--pack", str(into.package)], {})
     if topology != "linked":
-        ignored = shutil.ignore_patterns("__pycache__", "local.settings.json", ".venv")
-        shutil.copytree(ROOT / "api", into.managed_api, ignore=ignored)
+        ignored = (ROOT / "api" / ".funcignore").read_text(encoding="utf-8").split()
+        shutil.copytree(ROOT / "api", into.managed_api, ignore=shutil.ignore_patterns(*ignored))
         target = ["--target", str(into.managed_api / ".python_packages" / "lib" / "site-packages")]
         there = [
             "--python-version",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from infra.models import load_models
+from infra.retirement import load_models
 from infra.template import BACKENDS, read
 
 FORMS = Path(__file__).with_name("forms")

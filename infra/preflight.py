@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from infra.azure import Azure, AzureError
-from infra.models import WARNED_DAYS, find_model
+from infra.retirement import WARNED_DAYS, find_model
 from infra.template import Deployment
 
 _DEPLOYMENT = "Microsoft.CognitiveServices/accounts/deployments"

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 #: The first is Chromium without its windows: the same pages, in half the time.
-_NAMES = (
+NAMES = (
     "chromium-headless-shell",
     "chromium",
     "chromium-browser",
@@ -30,7 +30,7 @@ def find() -> str | None:
     if Path(own).exists():
         return own
     on_mac = (Path(f"/Applications/{name}.app/Contents/MacOS/{name}") for name in _MAC)
-    found = [*filter(None, map(shutil.which, _NAMES)), *(str(path) for path in on_mac if path.exists())]
+    found = [*filter(None, map(shutil.which, NAMES)), *(str(path) for path in on_mac if path.exists())]
     return found[0] if found else None
 
 
@@ -42,7 +42,7 @@ def install() -> bool:
     update = ["apt-get", "update", "-qq"]
     get = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
     subprocess.run(update, stdout=subprocess.DEVNULL, check=False)
-    for name in _NAMES[:2]:  # older releases have no shell of its own
+    for name in NAMES[:2]:  # older releases have no shell of its own
         if subprocess.run([*get, name], stdout=subprocess.DEVNULL, check=False).returncode == 0:
             break
     return True

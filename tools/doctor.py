@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import browser
 import setup_environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,7 +15,7 @@ PORTS = {4280: "the site", 4281: "the model", 5173: "Vite", 7071: "the Functions
 
 
 def main():
-    findings = [*pythons(), *tools(), browser(), *ports(), *proxies(), disk()]
+    findings = [*pythons(), *tools(), chromium(), *ports(), *proxies(), disk()]
     width = max(len(name) for name, _, _ in findings)
     for name, said, fix in findings:
         print(f"{'x' if fix else 'ok':<3}{name:<{width}}  {said}")
@@ -44,11 +45,11 @@ def pythons():
 
 
 def tools():
-    for name, why, fix in (
-        ("git", "", "install git"),
-        ("make", "", "install make, or use python -m mockserver; on Windows: winget install ezwinports.make"),
-        ("node", "20 or newer, for the page", "install Node 20 or newer: https://nodejs.org"),
-        ("npm", "comes with Node", "install Node 20 or newer: https://nodejs.org"),
+    for name, fix in (
+        ("git", "install git"),
+        ("make", "install make, or use python -m mockserver; on Windows: winget install ezwinports.make"),
+        ("node", "install Node 20 or newer: https://nodejs.org"),
+        ("npm", "install Node 20 or newer: https://nodejs.org"),
     ):
         path = shutil.which(name)
         if path is None:
@@ -56,14 +57,13 @@ def tools():
             continue
         said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
         old = name == "node" and int(said.strip("v").split(".")[0] or 0) < 20
-        yield name, f"{said} {why}".strip(), fix if old else ""
+        yield name, said, fix if old else ""
     yield "az", shutil.which("az") or "not on PATH; only make preflight, deploy and destroy want it", ""
 
 
-def browser():
-    names = ("chromium-headless-shell", "chromium", "google-chrome", "microsoft-edge")
-    found = next(filter(None, map(shutil.which, names)), None)
-    return "browser", found or "none found; make test-e2e looks further, and installs one where it may", ""
+def chromium():
+    found = next(filter(None, map(shutil.which, browser.NAMES)), None)
+    return "browser", found or "none on PATH; make test-e2e looks further, and installs one where it may", ""
 
 
 def ports():

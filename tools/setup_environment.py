@@ -73,8 +73,9 @@ def main():
 def set_up_venv(wanted, requirements):
     """Leave .venv with the pinned packages of requirements/<name>.txt, on the interpreter asked for or the newest."""
     lock = ROOT / "requirements" / (requirements + ".txt")
-    python = venv_python()
-    if VENV.exists() and not fits(python, wanted):
+    python, wanted = venv_python(), named(wanted)
+    chosen = None if VENV.exists() and fits(python, wanted) else find_interpreter(wanted)  # before anything goes
+    if VENV.exists() and chosen is not None:
         say(".venv is of another Python, or was never finished: making it anew")
         shutil.rmtree(str(VENV))
     stamp = VENV / (".setup-%s" % requirements)
@@ -83,7 +84,7 @@ def set_up_venv(wanted, requirements):
     if any(path.is_file() and path.read_text() == (state if path == stamp else dev_state()) for path in done):
         return
     if not VENV.exists():
-        interpreter, version = find_interpreter(wanted)
+        interpreter, version = chosen
         say("Python %d.%d (%s)" % (version[0], version[1], interpreter))
         run(
             [interpreter, "-m", "venv", str(VENV)],
@@ -106,6 +107,16 @@ def dev_state():
 
 def venv_python():
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def named(wanted):
+    """The interpreter that is meant: a path as it is, a version such as 3.11 as the one of that version on this machine."""
+    if not re.match(r"3\.\d+$", wanted):
+        return wanted
+    found = interpreter_of(wanted)
+    if found is None:
+        raise SetUpError("there is no Python %s on this machine; install it, or leave PYTHON away" % wanted)
+    return found
 
 
 def fits(python, wanted):
@@ -149,7 +160,14 @@ def candidates():
         "UV_PYTHON_INSTALL_DIR",
         os.path.join(os.environ.get("XDG_DATA_HOME", os.path.join(home, ".local", "share")), "uv", "python"),
     )
-    for pattern in (os.path.join(pyenv, "versions", "3.*", "bin", "python3"), os.path.join(uv, "*", "bin", "python3")):
+    runner = os.environ.get(
+        "RUNNER_TOOL_CACHE", os.environ.get("AGENT_TOOLSDIRECTORY", "/opt/hostedtoolcache")
+    )  # of pipelines
+    for pattern in (
+        os.path.join(pyenv, "versions", "3.*", "bin", "python3"),
+        os.path.join(uv, "*", "bin", "python3"),
+        os.path.join(runner, "Python", "3.*", "*", "bin", "python3"),
+    ):
         yield from sorted(
             glob.glob(pattern), key=lambda path: [int(part) for part in re.findall(r"\d+", path)], reverse=True
         )
@@ -159,11 +177,15 @@ def candidates():
 
 def find_version(wanted):
     """0 where there is an interpreter of that version, printed; else 1."""
-    for candidate in candidates():
-        if version_of(candidate) == tuple(int(part) for part in wanted.split(".")):
-            print(candidate)
-            return 0
-    return 1
+    found = interpreter_of(wanted)
+    print(found or "")
+    return 0 if found else 1
+
+
+def interpreter_of(version):
+    """The path of an interpreter of a version such as 3.11; None where there is none."""
+    meant = tuple(int(part) for part in version.split("."))
+    return next((each for each in candidates() if version_of(each) == meant), None)
 
 
 def version_of(python, module="ensurepip"):
@@ -269,4 +291,5 @@ def say(text, started=time.time()):  # noqa: B008  the moment this program start
     print("setup: %4.0f s  %s" % (time.time() - started, text), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

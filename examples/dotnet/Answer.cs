@@ -1,5 +1,5 @@
 // Against `dress-rehearsal model`, with .NET 10: dotnet run Answer.cs
-// Not run where this project is made: there is no .NET.
+// No test runs it.
 #:package OpenAI@2.8.0
 
 using System.ClientModel;

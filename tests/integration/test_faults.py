@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import openai
+import openai.resources.chat.completions  # which the SDK leaves to the first question otherwise, seconds long
 import pytest
 from chat_api import completion
 from chat_api.errors import ApiError
@@ -153,7 +154,7 @@ def test_our_api_answers_a_fault_as_the_page_says(kind: str, serve_front: Serve)
     waits = {"wait_ms": 100} if kind.startswith("slow") else {}
     again = {"retry_after": "1ms"} if kind.startswith("rate_limited") and kind != "rate_limited_in_stream" else {}
     simulation.say(parse_stub({"say": TEXT, "fault": kind, **waits, **again}, "said#1"))
-    assert asyncio.run(answered(serve_front(simulation))) == OURS[kind]
+    assert asyncio.run(answered(serve_front(simulation))) == OURS.get(kind)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -162,9 +163,7 @@ def test_the_sdk_meets_a_fault_as_the_page_says(kind: str, serve_front: Serve) -
     waits = {"wait_ms": 100} if kind.startswith("slow") else {}
     again = {"retry_after": "1ms"} if kind.startswith("rate_limited") and kind != "rate_limited_in_stream" else {}
     simulation.say(parse_stub({"say": TEXT, "fault": kind, **waits, **again}, "said#1"))
-    outcome, asked = MET[kind]
-    assert met(serve_front(simulation)) == outcome
-    assert len(simulation.journal) == asked
+    assert (met(serve_front(simulation)), len(simulation.journal)) == MET.get(kind)
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,10 @@ def test_every_module_has_its_place() -> None:
     assert {module for module, _ in modules("mockserver")} - {"__init__", "__main__"} == set(LEVEL)
 
 
-#: The design's are 5,000, 700 and 700 lines for the finished product.
-@pytest.mark.parametrize(("room", "limit"), [("mockserver", 12000), ("api", 1000), ("contracts", 1200)])
+#: So that a room that grows is a decision.
+@pytest.mark.parametrize(
+    ("room", "limit"), [("mockserver", 12000), ("api", 1000), ("contracts", 1200), ("infra", 2500)]
+)
 def test_rooms_stay_in_their_budgets(room: str, limit: int) -> None:
     assert sum(len(path.read_text().splitlines()) for _, path in modules(room)) <= limit
 
@@ -108,6 +110,5 @@ def test_rooms_stay_in_their_budgets(room: str, limit: int) -> None:
 def test_the_page_stays_in_its_budget() -> None:
     files = [path for path in (ROOT / "webapp" / "src").rglob("*") if path.is_file()]
     assert (
-        sum(len(path.read_text().splitlines()) for path in files)
-        <= 3800  # the design says 3,000; since then a second language, formulas and files
+        sum(len(path.read_text().splitlines()) for path in files) <= 3800
     )  # the design's 3,000, and a second language

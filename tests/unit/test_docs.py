@@ -73,7 +73,12 @@ def test_every_setting_the_api_reads_is_in_the_readme() -> None:
 def test_every_fault_has_its_row() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "faults.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == [*FAULTS, *SITE_FAULTS]
-    assert "(docs/faults.md)" in README
+    named = re.search(r"^`fault:`.*?\[(\w+) more\]\(docs/faults.md\)", README, re.MULTILINE | re.DOTALL)
+    assert named
+    numbers = ("seventeen", "eighteen", "nineteen", "twenty", "twenty-one", "twenty-two")
+    assert len(re.findall(r"`(\w+)`", named[0].partition("answer go wrong:")[2])) + 17 + numbers.index(named[1]) == len(
+        FAULTS
+    )
 
 
 def test_every_operation_and_every_filter_is_in_the_readme() -> None:

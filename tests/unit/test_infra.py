@@ -19,7 +19,7 @@ import pytest
 
 from infra.check import GIVEN, app_settings, combinations, mistakes
 from infra.expressions import Scope, TemplateError, evaluated
-from infra.models import find_model, load_models
+from infra.retirement import find_model, load_models
 from infra.template import Deployment, deployment, read
 
 ROOT = Path(__file__).parents[2]

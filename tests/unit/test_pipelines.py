@@ -48,10 +48,13 @@ def test_a_workflow_has_no_rights_but_those_its_jobs_name_and_no_action_that_can
         assert "timeout-minutes" in job
         writes = {name for name, right in job["permissions"].items() if right == "write"}
         assert writes <= ({"contents", "id-token", "attestations"} if path.stem == "release" else {"id-token"})
+    assert not re.search(r"secrets\.AZURE_(?!OPENAI_API_KEY)", text)  # nothing that signs in to Azure
     assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\S+", each) for each in re.findall(r"uses: (.+)", text))
 
 
 def test_what_the_pipelines_run_is_what_ci_runs_here() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert re.search(r"^ci: test package wheel ", makefile, re.MULTILINE)
+    for path in (ROOT / ".github" / "workflows" / "ci.yml", ROOT / "azure-pipelines.yml"):
+        assert any(each.startswith("make ci ") for each in commands(yaml.safe_load(path.read_text())))
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
