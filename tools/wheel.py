@@ -28,6 +28,7 @@ _OTHERS = (
     "pipelines",
     "preflight",
     "ranges",
+    "set_up",
     "start",
 )
 _PLUGIN_TEST = """

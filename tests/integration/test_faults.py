@@ -134,7 +134,7 @@ def met(url: str) -> str:
 
 async def answered(url: str) -> str:
     """What our API makes of it in a stream: its status and code, or the code that comes as an event."""
-    settings = Settings(api_key="k", base_url=f"{url}/v1", models=("m",), answer_s=4)
+    settings = Settings(api_key="k", base_url=f"{url}/v1", models=("m",), answer_s=8)  # the model has five of them
     body = {"messages": [{"role": "user", "content": "x"}], "stream": True}
     async with completion.client_for(settings) as client:
         try:
