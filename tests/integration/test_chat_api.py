@@ -65,8 +65,13 @@ def test_azures_filtered_prompt_keeps_its_categories(azure_site: Rehearsal) -> N
 
 @pytest.mark.parametrize(("persona", "status"), [("bob", 403), ("carol", 200)])
 def test_the_gate_lets_the_invited_in(site: Rehearsal, persona: str, status: int) -> None:
-    answer = httpx2.get(f"{site.url}/api/health", headers=site.headers(persona))
+    answer = httpx2.get(f"{site.url}/api/config", headers=site.headers(persona))
     assert answer.status_code == status
+
+
+def test_anybody_may_ask_whether_the_app_runs_and_nothing_else(site: Rehearsal) -> None:
+    asked = {path: httpx2.get(f"{site.url}/api/{path}").status_code for path in ("health", "config", "me")}
+    assert asked == {"health": 200, "config": 302, "me": 302}
 
 
 def test_nobody_is_sent_to_sign_in(site: Rehearsal) -> None:
@@ -80,7 +85,7 @@ def test_nobody_is_sent_to_sign_in(site: Rehearsal) -> None:
 @pytest.mark.parametrize("header", ["x-ms-client-principal", "X-MS-CLIENT-PRINCIPAL"])
 def test_a_principal_that_a_client_sends_is_not_believed(site: Rehearsal, mock_server: MockServer, header: str) -> None:
     invited = site.site.personas["alice"].principal("aad").header()
-    answer = httpx2.get(f"{site.url}/api/health", headers={header: invited})
+    answer = httpx2.get(f"{site.url}/api/config", headers={header: invited})
     assert answer.status_code == 302
     mock_server.say("Hi")
     headers = {header: "forged", **site.headers("alice")}

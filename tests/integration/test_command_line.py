@@ -312,8 +312,8 @@ def test_site_takes_the_place_of_swa_start(run: Callable[..., Running], tmp_path
     (tmp_path / "staticwebapp.config.json").write_text('{"routes": [{"route": "/a/*", "allowedRoles": ["boss"]}]}')
     site = run("site", folder=tmp_path)
     url = site.read_until(r"^ready (\S+)$")[1]
-    assert httpx2.get(url, trust_env=False).text == "dev"
-    assert httpx2.get(f"{url}/a/b", trust_env=False).status_code == 401
+    assert httpx2.get(url, trust_env=False, timeout=30).text == "dev"
+    assert httpx2.get(f"{url}/a/b", trust_env=False, timeout=30).status_code == 401
     site.process.send_signal(signal.SIGINT)
     assert site.ended() == 0
     with pytest.raises(OSError):  # noqa: PT011  refused, however the system words it
