@@ -32,7 +32,8 @@ mock: export DIRECT_ORIGIN = $(if $(filter direct,$(TOPOLOGY)),http://127.0.0.1:
 mock: setup-mock   ## the whole app on http://127.0.0.1:4280; elsewhere: PORT=5280; the built page under its CSP: BUILT=1; TOPOLOGY=managed or direct; more: ARGS="--speed 4"
 	@exec $(RUN) mockserver up --on-miss generate $(if $(BUILT),,$(HOT)) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(PORT),--site-port $(PORT) --model-port $$(($(PORT)+1)) --functions-port $$(($(PORT)+2)) --direct-port $$(($(PORT)+3))) $(ARGS)
 
-test: lint test-unit test-integration test-e2e  ## all of it
+test: setup        ## all of it
+	@$(MAKE) --no-print-directory -j2 lint test-unit && $(MAKE) --no-print-directory test-integration test-e2e
 
 test-unit: setup   ## no socket, no sleep
 	@$(RUN) pytest tests/unit --junitxml=test-results/unit.xml $(ARGS) && npm --prefix webapp run --silent test
