@@ -1,6 +1,6 @@
 import 'fake-indexeddb/auto';
 import { expect, test, vi } from 'vitest';
-import { fresh } from '../src/conversation';
+import { fresh, reduce } from '../src/conversation';
 import { openStore, type Store } from '../src/store';
 
 const opened = async (user: string): Promise<Store> => (await openStore(user))!;
@@ -30,12 +30,21 @@ test('deleting everything leaves nothing of anybody', async () => {
   expect([await alice.list(), await bob.list()]).toEqual([[], []]);
 });
 
+test('what two tabs saved of one conversation is both', async () => {
+  const [one, other] = [await opened('alice'), await opened('alice')];
+  const begun = fresh('shared', 1);
+  await one.save(reduce(begun, { type: 'ask', text: 'Here?', parent: null, ids: ['q', 'a'], at: 2 }));
+  await other.save(reduce(begun, { type: 'ask', text: 'There?', parent: null, ids: ['q2', 'a2'], at: 3 }));
+  const kept = (await one.list()).find(({ id }) => id === 'shared')!;
+  expect(kept.messages.map(({ id }) => id)).toEqual(['q', 'a', 'q2', 'a2']);
+});
+
 test('another tab hears of a change', async () => {
   const [one, other] = [await opened('alice'), await opened('alice')];
   const heard = vi.fn();
   const stop = other.watch(heard);
   await one.save(fresh('x', 1));
-  await vi.waitFor(() => expect(heard).toHaveBeenCalled());
+  await vi.waitFor(() => expect(heard).toHaveBeenCalledWith({ what: 'changed', id: 'x' }));
   stop();
 });
 
