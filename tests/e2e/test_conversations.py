@@ -199,7 +199,7 @@ def test_settings_last_and_every_dialog_is_accessible(chat_page: ChatPage) -> No
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
     page.reload()
-    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+    page.wait_for_function("getComputedStyle(document.documentElement).colorScheme === 'dark'")
 
 
 def test_the_keyboard_is_enough(chat_page: ChatPage, mock_server: MockServer) -> None:

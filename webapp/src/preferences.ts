@@ -15,12 +15,17 @@ const KEY = 'preferences';
 export const USUAL: Preferences = { theme: 'system', singleKeys: true, model: '', systemPrompt: '', language: '' };
 
 const AT_START = preferences();
+if (globalThis.document) show(AT_START.theme); // before anything is drawn
+
+function show(theme: Preferences['theme']): void {
+  document.documentElement.dataset.theme = theme;
+  document.querySelector('meta[name=color-scheme]')?.setAttribute('content', theme === 'system' ? 'light dark' : theme);
+}
 
 export function usePreferences(): [Preferences, (changed: Partial<Preferences>) => void] {
   const [chosen, setChosen] = useState(preferences);
   useEffect(() => {
-    document.documentElement.dataset.theme = chosen.theme;
-    document.querySelector('meta[name=color-scheme]')?.setAttribute('content', chosen.theme === 'system' ? 'light dark' : chosen.theme);
+    show(chosen.theme);
     attempt(() => localStorage.setItem(KEY, JSON.stringify(chosen)));
     if (chosen.language !== AT_START.language) location.reload();
   }, [chosen]);
