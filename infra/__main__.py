@@ -188,12 +188,12 @@ def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
             deploying.build(run, built, topology, deployed.direct_url)
             deploying.upload(azure, run, subject.group, built, deployed)
         click.echo(deployed.site_url)
-        host = deployed.site_url.removeprefix("https://")
-        click.echo(
-            f"invite     az staticwebapp users invite --name {deployed.site_name} --resource-group {subject.group} "
-            f"--domain {host} --authentication-provider aad --user-details YOU@EXAMPLE.COM --role {subject.parameter('requiredRole')} "
-            "--invitation-expiration-in-hours 24"
-        )
+        if role := subject.parameter("requiredRole"):
+            click.echo(
+                f"invite     az staticwebapp users invite --name {deployed.site_name} --resource-group {subject.group} "
+                f"--domain {deployed.site_url.removeprefix('https://')} --authentication-provider aad "
+                f"--user-details YOU@EXAMPLE.COM --role {role} --invitation-expiration-in-hours 24"
+            )
     _verify(Target(deployed.site_url, os.environ.get("SITE_SESSION", "")), wait, without_session=True)
     click.echo(
         f"one answer too, with your session in SITE_SESSION: make verify URL={deployed.site_url} WAIT={PROPAGATION_S}"

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra import plan
 from infra.azure import Azure, AzureError, refusal
 from infra.expressions import TemplateError
 from infra.plan import Choice, There, parameters_of, parsed, wanted
@@ -390,6 +392,17 @@ def test_what_is_there_stays_unless_another_is_asked_for() -> None:
 def test_a_secret_on_a_command_line_is_refused(given: str) -> None:
     with pytest.raises(TemplateError, match="is a secret, which no file and no command line may have"):
         parsed(given)
+
+
+def test_a_secret_in_an_environments_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "infra").mkdir()
+    file = tmp_path / "infra" / "test.parameters.json"
+    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    file.write_text('{"parameters": {"invited": {"value": "@x.example"}}}')
+    assert parameters_of(Choice("test"), There(), {})["invited"] == "@x.example"
+    file.write_text('{"parameters": {"openAIKey": {"value": "sk-1"}}}')
+    with pytest.raises(TemplateError, match="openAIKey is a secret, which no file"):
+        parameters_of(Choice("test"), There(), {})
 
 
 def test_a_secret_that_a_pipeline_did_not_set_is_none() -> None:
