@@ -202,6 +202,12 @@ def test_settings_last_and_every_dialog_is_accessible(chat_page: ChatPage) -> No
     page.wait_for_function("getComputedStyle(document.documentElement).colorScheme === 'dark'")
 
 
+CLOSED_AND_A_KEY_AT_ONCE = """dialog => {
+  dialog.close();
+  document.querySelector('[role=log]').dispatchEvent(new KeyboardEvent('keydown', { key: '/', bubbles: true }));
+}"""
+
+
 def test_the_keyboard_is_enough(chat_page: ChatPage, mock_server: MockServer) -> None:
     page, box = chat_page.page, chat_page.page.get_by_role("textbox", name="Message", exact=True)
     asked(chat_page, mock_server, "One?", "Eins")
@@ -211,10 +217,17 @@ def test_the_keyboard_is_enough(chat_page: ChatPage, mock_server: MockServer) ->
     expect(page.get_by_role("textbox", name="Your message")).to_have_count(0)
     page.get_by_role("log").focus()
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
     page.get_by_role("log").focus()
     page.keyboard.press("/")
+    expect(box).to_be_focused()
+    page.get_by_role("log").focus()
+    page.keyboard.press("?")
+    expect(dialog).to_be_visible()
+    dialog.evaluate(CLOSED_AND_A_KEY_AT_ONCE)
     expect(box).to_be_focused()
     expect(box).to_have_value("")
     page.keyboard.press("Control+k")

@@ -105,7 +105,7 @@ export function App() {
   };
   const editLast = () => setEditing(chat.messages.findLast(({ role }) => role === 'user')?.id ?? null);
 
-  useShortcuts(preferences.singleKeys && !dialog, {
+  useShortcuts(preferences.singleKeys, {
     write,
     start,
     search: () => (setDrawer(NARROW.matches), requestAnimationFrame(() => search.current?.focus())),

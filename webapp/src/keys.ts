@@ -28,17 +28,18 @@ function isField(target: EventTarget | null): boolean {
 }
 
 export function useShortcuts(singleKeys: boolean, shortcuts: Shortcuts): void {
-  const latest = useRef(shortcuts);
-  latest.current = shortcuts;
+  const latest = useRef({ singleKeys, shortcuts });
+  latest.current = { singleKeys, shortcuts };
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (document.querySelector('dialog[open], [popover]:popover-open')) return; // they close by themselves
+      const { singleKeys, shortcuts } = latest.current;
       const which = shortcut(event, singleKeys);
       if (!which) return;
       if (which !== 'escape') event.preventDefault();
-      latest.current[which]();
+      shortcuts[which]();
     };
     addEventListener('keydown', onKeyDown);
     return () => removeEventListener('keydown', onKeyDown);
-  }, [singleKeys]);
+  }, []);
 }
