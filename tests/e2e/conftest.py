@@ -90,7 +90,7 @@ def invited_page(watched: Callable[[str], Page]) -> Page:
 
 @pytest.fixture
 def chat_page(invited_page: Page) -> ChatPage:
-    expect(invited_page.get_by_role("textbox", name="Message")).to_be_visible()
+    expect(invited_page.get_by_role("button", name="alice@example.com")).to_be_visible()  # it is known who asks
     return ChatPage(invited_page)
 
 

@@ -245,6 +245,7 @@ def test_offline_is_said_and_what_is_written_is_kept(chat_page: ChatPage, mock_s
     box.press("Enter")
     expect(page.get_by_role("article")).to_have_count(0)
     page.context.set_offline(False)
+    expect(page.get_by_text("You are offline.")).to_have_count(0)
     mock_server.say("Now")
     box.press("Enter")
     expect(chat_page.answer).to_contain_text("Now")

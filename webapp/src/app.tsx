@@ -7,7 +7,7 @@ import { isUnderWay, type Conversation, type Message } from './conversation';
 import { Confirm, Settings, Shortcuts, SignedOut, UsageNotes } from './dialogs';
 import { download, type Format } from './file';
 import { History } from './history';
-import { useShortcuts } from './keys';
+import { onceDrawn, useShortcuts } from './keys';
 import { Usage } from './parts';
 import { USUAL, usePreferences } from './preferences';
 import { Say } from './say';
@@ -48,7 +48,9 @@ export function App() {
   }, []);
   const write = () => message.current?.focus();
 
-  useEffect(() => void currentUser().then(setUser), []);
+  useEffect(() => {
+    if (online) void currentUser().then((found) => setUser((before) => found ?? before ?? null));
+  }, [online]);
   useEffect(() => {
     const keep = () => draft.trim() && sessionStorage.setItem(DRAFT, draft);
     addEventListener('pagehide', keep);
@@ -101,14 +103,14 @@ export function App() {
   };
   const closeDrawer = (focus: () => void) => {
     setDrawer(false);
-    requestAnimationFrame(focus);
+    onceDrawn(focus);
   };
   const editLast = () => setEditing(chat.messages.findLast(({ role }) => role === 'user')?.id ?? null);
 
   useShortcuts(preferences.singleKeys, {
     write,
     start,
-    search: () => (setDrawer(NARROW.matches), requestAnimationFrame(() => search.current?.focus())),
+    search: () => (setDrawer(NARROW.matches), onceDrawn(() => search.current?.focus())),
     help: () => setDialog('keys'),
     escape: () => (drawer ? closeDrawer(() => menu.current?.focus()) : chat.busy ? chat.stop() : setEditing(null)),
     copyCode: () => void copyLastCode().then(say),
@@ -121,7 +123,7 @@ export function App() {
         {texts.skip}
       </a>
       <header inert={drawer}>
-        <button type="button" class="quiet icon menu-button" ref={menu} aria-label={texts.chats.name} aria-expanded={drawer} onClick={() => (setDrawer(true), requestAnimationFrame(() => search.current?.focus()))}>
+        <button type="button" class="quiet icon menu-button" ref={menu} aria-label={texts.chats.name} aria-expanded={drawer} onClick={() => (setDrawer(true), onceDrawn(() => search.current?.focus()))}>
           ☰
         </button>
         <span class="name">{texts.title}</span>
@@ -205,7 +207,7 @@ function firstDraft(): string {
 
 function useOnline(): boolean {
   const [online, setOnline] = useState(navigator.onLine);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const look = () => setOnline(navigator.onLine);
     addEventListener('online', look);
     addEventListener('offline', look);

@@ -160,8 +160,10 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
       cancelAnimationFrame(frame);
       if (text) apply({ type: 'grow', id, content: text });
       apply({ type: 'end', id, state, failure });
-      if (running.current === abort) running.current = null;
-      void save(mine).finally(release);
+      void save(mine).finally(() => {
+        if (running.current === abort) running.current = null; // until then, what is kept is behind what is shown
+        release();
+      });
     };
     display(begin);
     void save(begin);
@@ -198,6 +200,7 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
     };
     const turnTo = (conversation: Conversation, path: string) => {
       running.current?.abort();
+      running.current = null;
       setLost(false);
       if (location.pathname !== path) history.pushState(null, '', path);
       display(conversation);

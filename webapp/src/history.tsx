@@ -3,6 +3,7 @@ import { useRef, useState } from 'preact/hooks';
 import type { Chat } from './chat';
 import type { Conversation } from './conversation';
 import { imported } from './file';
+import { onceDrawn } from './keys';
 import { texts } from './texts';
 
 interface HistoryProps {
@@ -45,7 +46,7 @@ export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
                 onDone={(title, byKey) => {
                   setRenaming(null);
                   if (title !== null) chat.rename(each.id, title);
-                  if (byKey) requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-id="${each.id}"] .open`)?.focus());
+                  if (byKey) onceDrawn(() => list.current?.querySelector<HTMLElement>(`[data-id="${each.id}"] .open`)?.focus());
                 }}
               />
             ) : (

@@ -1,5 +1,5 @@
 /** The keyboard's shortcuts, wherever the focus is. */
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 export interface Shortcuts {
   write: () => void;
@@ -9,6 +9,9 @@ export interface Shortcuts {
   escape: () => void;
   copyCode: () => void;
 }
+
+/** Focus what appears with the state just set. Preact draws that in a microtask; any later, and the focus would be taken from what was used since. */
+export const onceDrawn = (focus: () => void): void => queueMicrotask(focus);
 
 /** What a key does: single ones only outside of fields, and only where they are wanted. */
 export function shortcut(event: KeyboardEvent, singleKeys: boolean): keyof Shortcuts | null {
@@ -30,7 +33,7 @@ function isField(target: EventTarget | null): boolean {
 export function useShortcuts(singleKeys: boolean, shortcuts: Shortcuts): void {
   const latest = useRef({ singleKeys, shortcuts });
   latest.current = { singleKeys, shortcuts };
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (document.querySelector('dialog[open], [popover]:popover-open')) return; // they close by themselves
       const { singleKeys, shortcuts } = latest.current;

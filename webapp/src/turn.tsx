@@ -1,9 +1,10 @@
 /** One message with what can be done about it: a question with its versions, or an answer in whatever state it is. */
-import { useContext, useEffect, useRef, useState } from 'preact/hooks';
+import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Chat } from './chat';
 import type { Failure } from './completion';
 import { versions, type Message } from './conversation';
 import { explained, needsReference, waiting, type WayOut } from './failures';
+import { onceDrawn } from './keys';
 import { Markdown } from './markdown';
 import { Copy, Named } from './parts';
 import { Say } from './say';
@@ -35,7 +36,7 @@ export function Question(props: TurnProps) {
   const edit = useRef<HTMLButtonElement>(null);
   const cancel = () => {
     onEdit(null);
-    requestAnimationFrame(() => edit.current?.focus());
+    onceDrawn(() => edit.current?.focus());
   };
   return (
     <article class="user" aria-label={conversation.you}>
@@ -151,7 +152,7 @@ interface EditorProps {
 function Editor({ message, busy, onSend, onCancel }: EditorProps) {
   const [text, setText] = useState(message.content);
   const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => field.current!.focus(), []);
+  useLayoutEffect(() => field.current!.focus(), []);
   const send = () => {
     if (text.trim() && !busy) onSend(text);
   };
