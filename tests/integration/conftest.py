@@ -43,6 +43,13 @@ def served_by_flask(simulation: Simulation) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Without the browser's plugin, which is half of what a pytest of its own takes to start."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:playwright")
+    return pytester
+
+
 @pytest.fixture(params=["front", "flask"])
 def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
     """Serves a simulation, the one way in and the other, and says where."""
