@@ -28,7 +28,6 @@ _OTHERS = (
     "pipelines",
     "preflight",
     "ranges",
-    "set_up",
     "start",
 )
 _PLUGIN_TEST = """

@@ -102,7 +102,7 @@ def test_what_was_expected_is_verified_and_said_with_what_came_instead() -> None
     journal = Journal()
     written(journal)
     journal.verify(2, prompt="Hi")
-    journal.verify(0, prompt="Nobody said this")
+    journal.verify(0, prompt="Nobody said this", within_s=0)
     with pytest.raises(UnmetError) as unmet:
         journal.only(place=Place.MODEL).verify(3, prompt="Hi", within_s=0)
     assert str(unmet.value).splitlines() == [

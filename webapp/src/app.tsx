@@ -8,6 +8,7 @@ import { Confirm, Settings, Shortcuts, SignedOut, UsageNotes } from './dialogs';
 import { download, type Format } from './file';
 import { History } from './history';
 import { onceDrawn, useShortcuts } from './keys';
+import { useListener } from './listen';
 import { Usage } from './parts';
 import { USUAL, usePreferences } from './preferences';
 import { Say } from './say';
@@ -29,11 +30,7 @@ export function App() {
   const [said, setSaid] = useState('');
   const [undo, setUndo] = useState<(() => void) | null>(null);
   const online = useOnline();
-  useEffect(() => {
-    const widened = () => setDrawer(false);
-    NARROW.addEventListener('change', widened);
-    return () => NARROW.removeEventListener('change', widened);
-  }, []);
+  useListener(NARROW, 'change', () => setDrawer(false));
   const message = useRef<HTMLTextAreaElement>(null);
   const search = useRef<HTMLInputElement>(null);
   const last = chat.messages.at(-1);
@@ -51,11 +48,7 @@ export function App() {
   useEffect(() => {
     if (online) void currentUser().then((found) => setUser((before) => found ?? before ?? null));
   }, [online]);
-  useEffect(() => {
-    const keep = () => draft.trim() && sessionStorage.setItem(DRAFT, draft);
-    addEventListener('pagehide', keep);
-    return () => removeEventListener('pagehide', keep);
-  }, [draft]);
+  useListener(window, 'pagehide', () => draft.trim() && sessionStorage.setItem(DRAFT, draft));
   useEffect(() => {
     if (last) setSaid(texts.status[last.state]);
   }, [last?.id, last?.state]);
@@ -207,15 +200,9 @@ function firstDraft(): string {
 
 function useOnline(): boolean {
   const [online, setOnline] = useState(navigator.onLine);
-  useLayoutEffect(() => {
-    const look = () => setOnline(navigator.onLine);
-    addEventListener('online', look);
-    addEventListener('offline', look);
-    return () => {
-      removeEventListener('online', look);
-      removeEventListener('offline', look);
-    };
-  }, []);
+  const look = () => setOnline(navigator.onLine);
+  useListener(window, 'online', look);
+  useListener(window, 'offline', look);
   return online;
 }
 

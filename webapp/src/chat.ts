@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { complete, isAbort, Problem, type Failure } from './completion';
 import { config } from './config';
 import { branch, context, fresh, isUnderWay, reduce, settled, type Action, type Conversation, type Message } from './conversation';
+import { useListener } from './listen';
 import type { Preferences } from './preferences';
 import { openStore, type Store } from './store';
 import type { User } from './user';
@@ -119,25 +120,18 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
       if (what !== 'stop') void refresh();
     });
   }, [store]);
-  useEffect(() => {
-    const leave = () => running.current?.abort();
-    const back = () => {
-      const id = addressed();
-      if (id === latest.current.id) return; // a jump within the page
-      running.current?.abort();
-      void relist().then((all) => {
-        const found = all.find((each) => each.id === id);
-        if (found) void adopt(found);
-        else display(begun());
-      });
-    };
-    addEventListener('pagehide', leave);
-    addEventListener('popstate', back);
-    return () => {
-      removeEventListener('pagehide', leave);
-      removeEventListener('popstate', back);
-    };
-  }, []);
+  useListener(window, 'pagehide', () => running.current?.abort());
+  useListener(window, 'popstate', () => {
+    const id = addressed();
+    if (id === latest.current.id) return; // a jump within the page
+    running.current?.abort();
+    running.current = null;
+    void relist().then((all) => {
+      const found = all.find((each) => each.id === id);
+      if (found) void adopt(found);
+      else display(begun());
+    });
+  });
 
   async function answer(begin: Conversation, question: string, id: string) {
     const abort = new AbortController();

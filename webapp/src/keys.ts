@@ -1,5 +1,5 @@
 /** The keyboard's shortcuts, wherever the focus is. */
-import { useLayoutEffect, useRef } from 'preact/hooks';
+import { useListener } from './listen';
 
 export interface Shortcuts {
   write: () => void;
@@ -31,18 +31,11 @@ function isField(target: EventTarget | null): boolean {
 }
 
 export function useShortcuts(singleKeys: boolean, shortcuts: Shortcuts): void {
-  const latest = useRef({ singleKeys, shortcuts });
-  latest.current = { singleKeys, shortcuts };
-  useLayoutEffect(() => {
-    const onKeyDown = (event: KeyboardEvent) => {
-      if (document.querySelector('dialog[open], [popover]:popover-open')) return; // they close by themselves
-      const { singleKeys, shortcuts } = latest.current;
-      const which = shortcut(event, singleKeys);
-      if (!which) return;
-      if (which !== 'escape') event.preventDefault();
-      shortcuts[which]();
-    };
-    addEventListener('keydown', onKeyDown);
-    return () => removeEventListener('keydown', onKeyDown);
-  }, []);
+  useListener(window, 'keydown', (event: KeyboardEvent) => {
+    if (document.querySelector('dialog[open], [popover]:popover-open')) return; // they close by themselves
+    const which = shortcut(event, singleKeys);
+    if (!which) return;
+    if (which !== 'escape') event.preventDefault();
+    shortcuts[which]();
+  });
 }
