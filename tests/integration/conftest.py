@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from werkzeug.serving import make_server
@@ -17,6 +18,7 @@ from mockserver.rehearsal import ApiOptions, Functions, Model, Rehearsal, SiteOp
 from mockserver.server import Servers, bind, url_of
 from mockserver.simulation import Simulation
 from mockserver.swa.personas import load_personas
+from tests.integration.running import Running
 
 ROOT = Path(__file__).parents[2]
 Serve = Callable[[Simulation], str]
@@ -41,6 +43,23 @@ def served_by_flask(simulation: Simulation) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def command(*arguments: str, **environment: Any) -> Running:
+        started.append(Running(*arguments, **environment))
+        return started[-1]
+
+    yield command
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+        if each.process.stdout is not None:
+            each.process.stdout.close()
 
 
 @pytest.fixture

@@ -7,81 +7,19 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
 from mockserver import cassette
 from mockserver.library import SHIPPED
+from tests.integration.running import Running
 
-ROOT = Path(__file__).parents[2]
-STATE = Path(tempfile.mkdtemp(prefix="dress-rehearsal-"))
 FREE_PORTS = ["--site-port", "0", "--model-port", "0", "--functions-port", "0"]
 COOKIE = "StaticWebAppsAuthCookie"
-
-
-class Running:
-    """A command of ours in a process group of its own, with what it has printed so far."""
-
-    def __init__(self, *arguments: str, folder: Path = ROOT, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mockserver", *arguments],
-            cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "XDG_STATE_HOME": str(STATE), "CI": "", **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.lines: list[str] = []
-
-    def read_until(self, pattern: str) -> re.Match[str]:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if match := re.search(pattern, line):
-                return match
-        raise AssertionError("\n".join(self.lines))
-
-    def ended(self) -> int:
-        assert self.process.stdout is not None
-        self.lines += self.process.stdout.read().splitlines()
-        return self.process.wait(30)
-
-    def group_is_empty(self) -> bool:
-        """Whether no process of the command's group is left; the kernel may take a moment."""
-        for _ in range(500):
-            try:
-                os.killpg(self.process.pid, 0)
-            except ProcessLookupError:
-                return True
-            time.sleep(0.01)
-        return False
-
-
-@pytest.fixture
-def run() -> Iterator[Callable[..., Running]]:
-    started: list[Running] = []
-
-    def command(*arguments: str, **environment: Any) -> Running:
-        started.append(Running(*arguments, **environment))
-        return started[-1]
-
-    yield command
-    for each in started:
-        if each.process.poll() is None:
-            each.process.kill()
-            each.process.wait()
-        if each.process.stdout is not None:
-            each.process.stdout.close()
 
 
 def test_up_starts_the_whole_app_and_ends_its_start_with_its_address(run: Callable[..., Running]) -> None:
