@@ -10,6 +10,9 @@ from typing import Any
 
 Headers = tuple[tuple[str, str], ...]
 
+#: On an answer that no model gave and nobody wrote; a recorder goes by it.
+MADE_UP = ("x-mockserver-answer", "made up")
+
 #: An event ends with a blank line; lines end in LF, CRLF or CR.
 _EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 

@@ -145,14 +145,14 @@ class ModelFront(Front):
             left = f"not recorded: the client left after {len(came)} event{'s' * (len(came) != 1)}, and so did we"
             return self._close(entry, "client left", came, Answer(tape.status if tape else 0, decided_by=left))
         answer = tape.answer()
-        name = await self._kept(recorder, entry.request, answer, f"a {answer.status} may pass")
+        name = await self._kept(recorder, entry.request, answer)
         await connection.finish()
         return self._close(entry, End.EOF, sent_ms_of(answer), replace(answer, decided_by=name))
 
-    async def _kept(self, recorder: Recorder, request: Request, answer: Answer, why_not: str) -> str:
-        """Write an answer down, unless it is passing trouble, and answer with it from now on; what became of it."""
-        if not recorder.keeps(answer):
-            return f"not kept: {why_not} (--keep-errors keeps it)"
+    async def _kept(self, recorder: Recorder, request: Request, answer: Answer, trouble: str = "") -> str:
+        """Write an answer down, unless it is not to be kept, and answer with it from now on; what became of it."""
+        if refusal := recorder.refusal(answer, trouble):
+            return f"not kept: {refusal}"
         try:
             kept = await recorder.keep(request, answer)
             self._simulation.library.add(kept.name, kept.interaction)

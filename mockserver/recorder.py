@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from contracts.operations import Backend, address_of
 from mockserver import cassette
 from mockserver.clock import Clock
-from mockserver.exchange import Answer, End, Headers, Interaction, Request, first
+from mockserver.exchange import MADE_UP, Answer, End, Headers, Interaction, Request, first
 from mockserver.redact import Redaction
 from mockserver.relay import LiveAnswer, Tape, Upstream
 
@@ -151,10 +151,14 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
         self._hold = _held(folder)
 
-    def keeps(self, answer: Answer) -> bool:
-        """Whether an answer is no passing trouble, nor the refusal of our own credentials."""
-        trouble = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF
-        return self.keep_errors or not trouble
+    def refusal(self, answer: Answer, trouble: str = "") -> str:
+        """Why an answer is not kept, empty where it is: it is made up, or passing trouble, or refuses our own credentials."""
+        if MADE_UP in answer.headers:
+            return "a mock made it up, and no model was asked"
+        passing = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF
+        if self.keep_errors or not passing:
+            return ""
+        return f"{trouble or f'a {answer.status} may pass'} (--keep-errors keeps it)"
 
     async def keep(self, request: Request, answer: Answer, *, into: Path | None = None) -> Kept:
         """Write the interaction down, without secrets: `into` a file, or into its conversation's own.

@@ -140,8 +140,8 @@ async def _asked(recorder: Recorder, requests: Sequence[Request], into: Mapping[
     for request in requests:
         try:
             answer = await recorder.endpoint.asked(request, SystemClock())
-            if not recorder.keeps(answer):
-                click.echo(f"not kept: {request.method} {request.raw_path}: a {answer.status} may pass", err=True)
+            if refusal := recorder.refusal(answer):
+                click.echo(f"not kept: {request.method} {request.raw_path}: {refusal}", err=True)
                 continue
             click.echo(str(await recorder.keep(request, answer, into=into.get(request))))
             kept += 1
@@ -159,9 +159,10 @@ async def _refreshed(recorder: Recorder, files: dict[Path, Cassette]) -> bool:
         try:
             for each in loaded.interactions:
                 answer = await recorder.endpoint.asked(each.request, SystemClock())
-                refused = answer.status >= 400 and answer.status != each.answer.status
-                if refused or not recorder.keeps(answer):
+                if answer.status >= 400 and answer.status != each.answer.status:
                     raise UpstreamError(f"it answered {answer.status}")
+                if refusal := recorder.refusal(answer):
+                    raise UpstreamError(refusal)
                 fresh.append(recorder.redacted(Interaction(readable(each.request), answer)))
         except UpstreamError as error:
             click.echo(f"{path.name}: left as it was: {error}", err=True)
@@ -207,11 +208,14 @@ def drifted(upstream: str, as_json: bool, yes: bool, paths: Sequence[Path]) -> N
             for name, path in _recorded_files(paths)
             for number, each in enumerate(cassette.load(path).interactions, 1)
         ]
+        if not recordings:
+            click.echo(f"Nothing that a model answered is in {', '.join(map(str, paths))}.", err=True)
+            raise SystemExit(3)
         _ask_whether([each.request for _, each in recordings], upstream, yes=yes)
         results = asyncio.run(_checked(upstream, recordings))
     click.echo(json.dumps([asdict(each) for each in results], indent=2) if as_json else drift.markdown(results))
     verdicts = {each.verdict for each in results}
-    if Verdict.DRIFTED in verdicts or Verdict.NOT_CHECKED in verdicts or not results:
+    if Verdict.DRIFTED in verdicts or Verdict.NOT_CHECKED in verdicts:
         raise SystemExit(1 if Verdict.DRIFTED in verdicts else 3)
 
 

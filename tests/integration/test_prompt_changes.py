@@ -14,6 +14,8 @@ from pytest_httpserver import HTTPServer
 from mockserver import cassette
 from mockserver.cli import main
 from mockserver.exchange import Answer, Event, Interaction
+from mockserver.rehearsal import Model, ModelOptions
+from mockserver.simulation import OnMiss
 from tests.unit.examples import chat
 
 SYSTEM, USER = "You are brief.", "Where is Oslo?"
@@ -192,6 +194,26 @@ def test_drift_is_of_shape_and_what_was_not_checked_is_not_ok(
 def test_what_cannot_be_asked_is_not_checked(folder: Path) -> None:
     result = run("drift", "--upstream", "http://127.0.0.1:9/v1", "--yes", folder)
     assert (result.exit_code, "0 ok, 0 drifted, 2 not checked" in result.output) == (3, True)
+
+
+def test_where_nothing_was_recorded_nothing_is_true(tmp_path: Path) -> None:
+    result = run("drift", "--upstream", "http://127.0.0.1:9/v1", "--yes", tmp_path)
+    assert (result.exit_code, result.output) == (3, f"Nothing that a model answered is in {tmp_path}.\n")
+
+
+def test_what_a_mock_made_up_is_never_kept_as_a_recording(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with Model(ModelOptions((), OnMiss.GENERATE)) as mock:
+        asked = ("record", "--upstream", f"{mock.url}/v1", "--cassettes", folder, "--keep-errors")
+        anew = run(*asked, "--refresh", "--yes")
+        assert "left as it was: a mock made it up, and no model was asked" in anew.output
+        script = folder.parent / "asking.py"
+        script.write_text(RECORDING.replace("SYSTEM", "Another").replace("USER", "Who?"))
+        result = run(*asked, "--", sys.executable, script)
+    assert "not kept: a mock made it up, and no model was asked" in result.output
+    assert (result.exit_code, result.stdout) == (0, "2 not kept\n")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_what_cannot_be_recorded_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
