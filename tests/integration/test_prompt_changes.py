@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,11 @@ from pytest_httpserver import HTTPServer
 
 from mockserver import cassette
 from mockserver.cli import main
-from mockserver.exchange import Answer, Event, Interaction
 from mockserver.rehearsal import Model, ModelOptions
 from mockserver.simulation import OnMiss
-from tests.unit.examples import chat
+from tests.unit.examples import ANSWER, recording
 
 SYSTEM, USER = "You are brief.", "Where is Oslo?"
-ANSWER = {
-    "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "system_fingerprint": "fp_1",
-    "choices": [{"index": 0, "finish_reason": "stop", "logprobs": None, "message": {"role": "assistant", "content": "In Norway.", "refusal": None}}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
-}  # fmt: skip
-
 SUITE = """
 import httpx2
 
@@ -143,11 +135,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two recordings of one conversation."""
     for name in ("CI", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    answer = Answer(200, (("content-type", "application/json"),), (Event(0, json.dumps(ANSWER).encode()),))
-    asked = [Interaction(replace(chat(each), headers=()), answer) for each in ("Where is Oslo?", "And Bergen?")]
     (tmp_path / "cassettes").mkdir()
-    made = cassette.dump(cassette.recorded(asked, upstream="a test"))
-    (tmp_path / "cassettes" / "where-is-oslo.yaml").write_text(made)
+    (tmp_path / "cassettes" / "where-is-oslo.yaml").write_text(recording("Where is Oslo?", "And Bergen?"))
     return tmp_path / "cassettes"
 
 

@@ -1,11 +1,13 @@
-"""A clock that stands still, and the smallest requests and answers."""
+"""A clock that stands still, and the smallest requests, answers and recordings."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from mockserver.exchange import Answer, Event, Request
+from mockserver import cassette
+from mockserver.exchange import Answer, Event, Interaction, Request
 
 
 class FakeClock:
@@ -36,3 +38,18 @@ def chat(prompt: str = "Hello!", *, path: str = "/v1/chat/completions", key: str
 
 def answered(text: str) -> Answer:
     return Answer(200, (("content-type", "application/json"),), (Event(0, text.encode()),))
+
+
+#: A whole answer of `createChatCompletion`.
+ANSWER = {
+    "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "system_fingerprint": "fp_1",
+    "choices": [{"index": 0, "finish_reason": "stop", "logprobs": None, "message": {"role": "assistant", "content": "In Norway.", "refusal": None}}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}  # fmt: skip
+
+
+def recording(*questions: str) -> str:
+    """A cassette in which each question had that answer."""
+    answer = Answer(200, (("content-type", "application/json"),), (Event(0, json.dumps(ANSWER).encode()),))
+    asked = [Interaction(replace(chat(each), headers=()), answer) for each in questions]
+    return cassette.dump(cassette.recorded(asked, upstream="a test"))

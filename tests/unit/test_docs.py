@@ -109,7 +109,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 #: Other programs that the documents have people run; what they do is theirs.
-_OTHERS = ("eval", "git", "read")
+_OTHERS = ("cp", "eval", "git", "read")
 
 
 def shown(text: str) -> list[str]:
