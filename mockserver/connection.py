@@ -23,7 +23,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: Names under which this machine is reached; any other Host is somebody's DNS pointing here.
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_EXTENSION, _TRANSPORT = "mockserver", "transport"
+_EXTENSION, _TRANSPORT, _ADMITTED = "mockserver", "transport", "admitted"
 
 
 class WireProtocol(HttpToolsProtocol):
@@ -74,10 +74,14 @@ class Connection:
         name, colon, port = value.rpartition(":")
         return name if colon and port.isdigit() else value
 
+    def admit(self) -> None:
+        """Let the request in whatever its Host is: who sent it is known otherwise."""
+        self._scope["extensions"][_EXTENSION][_ADMITTED] = True
+
     async def accept(self, limit_bytes: int) -> Request | None:
         """The whole request; None where it was refused, for another host or with a body beyond
         the limit, and where the client left in the middle of it."""
-        if self.host not in LOOPBACK_NAMES:
+        if self.host not in LOOPBACK_NAMES and not self._scope["extensions"][_EXTENSION].get(_ADMITTED):
             await self.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
             return None
         try:
@@ -183,10 +187,11 @@ class Connection:
         """End the answer properly."""
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def answer(self, status: int, text: str) -> None:
+    async def answer(self, status: int, text: str, *headers: tuple[str, str]) -> None:
         """Send a whole plain-text answer."""
         body = text.encode()
-        await self.start(status, (("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body)))))
+        plain = (("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body))))
+        await self.start(status, (*plain, *headers))
         await self.write(body)
         await self.finish()
 

@@ -15,6 +15,7 @@ from typing import Self
 
 from contracts.operations import Backend
 from mockserver import faults, tokens
+from mockserver.admission import Admission
 from mockserver.apps import control
 from mockserver.apps import site as site_app
 from mockserver.clock import Clock, SystemClock
@@ -28,7 +29,7 @@ from mockserver.library import Library, load_library
 from mockserver.limits import parse_limits
 from mockserver.recorder import Credentials, Endpoint, Recorder
 from mockserver.scopes import HEADER
-from mockserver.server import Servers, bind, url_of
+from mockserver.server import LOOPBACK, Servers, bind, bind_to, url_of
 from mockserver.simulation import OnMiss, Simulation
 from mockserver.swa.personas import Persona, find_persona
 from mockserver.swa.principal import COOKIE, Principal, Sessions, session_key
@@ -53,7 +54,8 @@ class SetUpError(ValueError):
 class ModelOptions:
     """How the model endpoint answers. `upstream` and the first folder of `cassettes` are where recording asks and writes;
     `latency` is a profile for what is made up, `fitted` for one like the recordings, empty for the default;
-    `limits` are `NAME=6rpm,1000tpm`; `scenario` is laid over the cassettes; `credentials` open the upstream, None for what the environment has."""
+    `limits` are `NAME=6rpm,1000tpm`; `scenario` is laid over the cassettes; `credentials` open the upstream, None for what the environment has.
+    `address` other than loopback lets other machines in, with `token`; without one, each run has its own."""
 
     cassettes: tuple[Path, ...] = ()
     on_miss: OnMiss = OnMiss.ERROR
@@ -69,12 +71,14 @@ class ModelOptions:
     scenario: str | None = None
     credentials: Credentials | None = None
     keep_errors: bool = False
+    address: str = LOOPBACK
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
     """The site: its built page or a dev server's URL, its configuration where that does not lie among its files, who can sign
-    in, how its proxy delivers, and the states of its page."""
+    in, how its proxy delivers, the states of its page, and its address: the model's `token` lets in from elsewhere."""
 
     webapp: Path | str
     personas: dict[str, Persona]
@@ -82,6 +86,7 @@ class SiteOptions:
     delivery: Delivery = Delivery.AS_AZURE
     config: Path | None = None
     states: tuple[State, ...] = ()
+    address: str = LOOPBACK
 
 
 class Topology(StrEnum):
@@ -157,17 +162,18 @@ class Model:
     """A model endpoint: bound when made, answering inside `with`."""
 
     def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
-        self.token = secrets.token_urlsafe(24)
+        self.token = options.token or secrets.token_urlsafe(24)
         self.clock = SystemClock(options.speed)
         self.simulation, recorder = model_simulation(options, self.clock, token=self.token)
         #: What a client sends as its key.
         self.api_key = options.api_key or (self.token if recorder else "mock")
-        socket = bind(options.port, "the model endpoint", options.port_option)
-        self.url = url_of(socket)
+        sockets = bind_to(options.address, options.port, "the model endpoint", options.port_option)
+        self.url = url_of(sockets[0])
         front = ModelFront(
             control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
         )
-        self._servers = Servers((front, socket), at_end=recorder.close if recorder else None)
+        app = front if options.address == LOOPBACK else Admission(front, self.token)
+        self._servers = Servers(*((app, each) for each in sockets), at_end=recorder.close if recorder else None)
 
     def __enter__(self) -> Self:
         self._servers.start()
@@ -285,8 +291,8 @@ class Rehearsal:
     ) -> None:
         """`report` hears of every visit that has ended, and of what it asked the model."""
         self.model, self.api_url = model, functions.url
-        socket = bind(options.port, "the site", "--site-port")
-        self.url = functions.site_url = url_of(socket)
+        sockets = bind_to(options.address, options.port, "the site", "--site-port")
+        self.url = functions.site_url = url_of(sockets[0])
         clock, simulation = model.clock, model.simulation
         sessions = Sessions(session_key(state_folder()), clock)
         self.site = load_site(
@@ -334,7 +340,8 @@ class Rehearsal:
             asking=asking,
             paused=lambda: functions.paused,
         )
-        self._servers = Servers((self._front, socket), at_end=self._front.close)
+        app = self._front if options.address == LOOPBACK else Admission(self._front, model.token)
+        self._servers = Servers(*((app, each) for each in sockets), at_end=self._front.close)
 
     def __enter__(self) -> Self:
         self._servers.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import logging
 import socket
 import threading
@@ -15,7 +16,7 @@ import uvicorn
 
 from mockserver.connection import WireProtocol
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104  for who asks for it
 _START_S = 30
 
 
@@ -28,28 +29,52 @@ class PortTakenError(Exception):
         self.port = port
 
 
-def bind(port: int, what: str, option: str = "--port") -> socket.socket:
-    """A listening socket on loopback; port 0 takes a free one. `what` and `option` are for the error.
+class AddressError(Exception):
+    """An address that is none of this machine's."""
+
+
+def bind(port: int, what: str, option: str = "--port", address: str = LOOPBACK) -> socket.socket:
+    """A listening socket, on loopback unless another IPv4 `address` is given; port 0 takes a free one. `what` and `option`
+    are for the error.
 
     Raises:
         PortTakenError: somebody listens there.
+        AddressError: it is no address of this machine's.
     """
     # Named TCP, else asyncio leaves Nagle's algorithm on and every answer of two writes waits 40 ms (measured).
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        sock.bind((LOOPBACK, port))
+        sock.bind((address, port))
     except OSError as error:
         sock.close()
         if error.errno in (errno.EADDRINUSE, errno.EACCES):
             raise PortTakenError(port, what, option) from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise AddressError(
+                f"--bind {address}: this machine has no such address; {EVERYWHERE} is all it has"
+            ) from error
         raise
     sock.listen(2048)
     return sock
 
 
+def bind_to(address: str, port: int, what: str, option: str) -> tuple[socket.socket, ...]:
+    """As `bind`, on loopback first and on `address` besides."""
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        raise AddressError(
+            f"--bind {address}: an IPv4 address of this machine is needed, or {EVERYWHERE} for all"
+        ) from None
+    if address == EVERYWHERE:
+        return (bind(port, what, option, address),)
+    here = bind(port, what, option)
+    return (here,) if address == LOOPBACK else (here, bind(here.getsockname()[1], what, option, address))
+
+
 def url_of(sock: socket.socket) -> str:
-    """The base URL of a bound socket."""
+    """The base URL of a bound socket, for this machine."""
     return f"http://{LOOPBACK}:{sock.getsockname()[1]}"
 
 
@@ -118,6 +143,7 @@ def _config(app: Any) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who asks is who is connected
         date_header=False,  # Connection adds it where an answer that is passed on has none
         timeout_keep_alive=75,  # longer than clients keep an idle connection, so that none is closed under a request
         timeout_graceful_shutdown=2,

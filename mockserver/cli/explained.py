@@ -21,7 +21,7 @@ from mockserver.question import IgnoreError
 from mockserver.recorder import RecordingError
 from mockserver.rehearsal import SetUpError
 from mockserver.scenarios import ScenarioError
-from mockserver.server import PortTakenError
+from mockserver.server import AddressError, PortTakenError
 from mockserver.stub import StubError
 from mockserver.swa.config import ConfigError
 from mockserver.swa.personas import PersonaError
@@ -42,6 +42,7 @@ _EXPLAINED = (
     NoRunError,
     PersonaError,
     StatesError,
+    AddressError,
     PortTakenError,
     RecordingError,
     ScenarioError,

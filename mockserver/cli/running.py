@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -33,13 +35,15 @@ from mockserver.rehearsal import (
     Topology,
     state_folder,
 )
-from mockserver.server import Servers, bind, url_of
+from mockserver.server import LOOPBACK, Servers, bind, url_of
 from mockserver.simulation import OnMiss
 from mockserver.swa.personas import SHIPPED as SHIPPED_PERSONAS
 from mockserver.swa.personas import load_personas
 from mockserver.swa.states import State, load_states
 
 _PORT = click.IntRange(0, 65535)
+#: Where containers, whose files nobody reads, get the token from.
+TOKEN_VARIABLE = "DRESS_REHEARSAL_TOKEN"  # noqa: S105  a variable's name
 
 
 def _model_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -78,6 +82,14 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--scenario", metavar="NAME", help="A scenario of a `scenarios` folder to lay over the cassettes."
+        ),
+        click.option(
+            "--bind",
+            "address",
+            default=LOOPBACK,
+            show_default=True,
+            metavar="ADDR",
+            help=f"An address of this machine, or 0.0.0.0: others get in with the run's token, or the one in {TOKEN_VARIABLE}.",
         ),
         click.option("--keep-errors", is_flag=True, help="Record a 401, 403, 429, 5xx and what broke off, too."),
         click.option(
@@ -179,6 +191,7 @@ def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
             delivery,
             options["config"],
             _states(options["states"]),
+            options["address"],
         )
         rehearsal = Rehearsal(endpoint, functions, site, report=_report_visit)
         dev_server = running(options["command"], webapp, stopped)
@@ -191,6 +204,7 @@ def up(webapp: Path | str, api: Path, personas: Path, **options: Any) -> None:
                 f"model      {endpoint.url}/v1 and /openai   {len(answers)} answers; on a miss: {options['on_miss']}{_laid_over(endpoint)}"
             )
             _say(f"control    {endpoint.url}/__admin   token in {token_file}")
+            _say_who_gets_in(options["address"], token_file)
             _say(f"functions  {', '.join(functions.urls)}   {api}, {topology}, set up for {backend}")
             if functions.direct_url:
                 _say(f"direct     {functions.direct_url}   the model's answers, past the gate, with the site's tickets")
@@ -223,6 +237,7 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
     ):
         _say_findings(endpoint)
         _say(f"OPENAI_BASE_URL={endpoint.url}/v1   or azure_endpoint={endpoint.url}")
+        _say_who_gets_in(options["address"], token_file)
         if options["on_miss"] == OnMiss.RECORD:
             _say(f'OPENAI_API_KEY="$(cat {token_file})"   while recording, no other key is accepted')
         _say(
@@ -313,10 +328,29 @@ def _model(options: dict[str, Any], port: int, port_option: str, **more: Any) ->
         limits=options["limits"],
         scenario=options["scenario"],
         keep_errors=options["keep_errors"],
+        address=options["address"],
+        token=_token() if options["address"] != LOOPBACK else "",
         credentials=credentials_for(options["upstream"]) if on_miss is OnMiss.RECORD and options["upstream"] else None,
         port_option=port_option,
         **more,
     )
+
+
+def _token() -> str:
+    """The token that was chosen for this run, if one was."""
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if token and not re.fullmatch(r"[\w-]{16,}", token, re.ASCII):
+        raise SetUpError(f"{TOKEN_VARIABLE}: 16 or more letters, digits, - and _ are needed")
+    return token
+
+
+def _say_who_gets_in(address: str, token_file: Path) -> None:
+    if address != LOOPBACK:
+        click.secho(
+            f"open       to other machines at {address}, for who brings the token in {token_file}: as API key, or once as ?token=… in a browser",
+            fg="yellow",
+            err=True,
+        )
 
 
 def _states(path: Path) -> tuple[State, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -18,6 +20,15 @@ CHAT = {"messages": [{"role": "user", "content": "x"}]}
 @pytest.fixture
 def ports(site: Rehearsal, mock_server: MockServer) -> dict[str, str]:
     return {"site": site.url, "model": mock_server.model.url, "host": site.api_url}
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system's list of sockets is read")
+def test_every_port_listens_on_loopback_alone(ports: dict[str, str]) -> None:
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = {row[1] for row in rows if row[3] == "0A"}
+    for url in ports.values():
+        port = f"{urlsplit(url).port:04X}"
+        assert {each for each in listening if each.endswith(f":{port}")} == {f"0100007F:{port}"}
 
 
 @pytest.mark.parametrize("port", ["site", "model", "host"])

@@ -147,6 +147,11 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
             "an API's URL is http://localhost:PORT",
         ),
         (["site", "--port", "0", "--app", "webapp/dist", "--api", ""], "an API's URL is http://localhost:PORT"),
+        (
+            ["model", "--port", "0", "--bind", "everywhere"],
+            "Error: --bind everywhere: an IPv4 address of this machine is",
+        ),
+        (["up", *FREE_PORTS, "--bind", "198.51.100.1"], "Error: --bind 198.51.100.1: this machine has no such address"),
         (["drift", "--upstream", "http://127.0.0.1:9", "nowhere"], "Error: no folder of cassettes at nowhere"),
     ],
 )
@@ -180,6 +185,23 @@ def test_the_control_token_is_for_this_user_and_this_run(run: Callable[..., Runn
     model.process.send_signal(signal.SIGTERM)
     assert model.ended() == 0
     assert not token_file.exists()
+
+
+def test_what_other_machines_may_reach_is_said_and_wants_a_token_that_can_be_chosen(
+    run: Callable[..., Running], tmp_path: Path
+) -> None:
+    weak = run("model", "--port", "0", "--bind", "0.0.0.0", DRESS_REHEARSAL_TOKEN="short")
+    assert (weak.ended(), "DRESS_REHEARSAL_TOKEN: 16 or more letters" in weak.lines[-1]) == (1, True)
+    chosen = {"XDG_STATE_HOME": str(tmp_path), "DRESS_REHEARSAL_TOKEN": "chosen-for-this-test"}
+    model = run("model", "--port", "0", "--bind", "0.0.0.0", **chosen)
+    url = model.read_until(r"^ready (http://127\.0\.0\.1:\d+)$")[1]
+    (token_file,) = (tmp_path / "dress-rehearsal").glob("token-*")
+    assert token_file.read_text() == "chosen-for-this-test"
+    said = "\n".join(model.lines)
+    assert f"open to other machines at 0.0.0.0, for who brings the token in {token_file}" in re.sub(" +", " ", said)
+    assert "chosen-for-this-test" not in said
+    assert httpx2.get(f"{url}/v1/models", headers={"authorization": "Bearer any"}).status_code == 200
+    assert httpx2.get(f"{url}/v1/models", headers={"host": "mock:4281"}).status_code == 421
 
 
 def test_a_session_survives_a_restart(run: Callable[..., Running], tmp_path: Path) -> None:

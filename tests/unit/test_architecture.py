@@ -27,7 +27,7 @@ LAYERS = (
     ("simulation", "check", "functions"),
     ("apps",),
     ("front", "server"),
-    ("gate",),
+    ("gate", "admission"),
     ("rehearsal", "console"),
     ("cli", "pytest_plugin"),
 )

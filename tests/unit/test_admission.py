@@ -1,0 +1,99 @@
+"""Who gets in from other machines."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mockserver.admission import COOKIE, Admission
+from mockserver.connection import Connection
+
+TOKEN = "a-token-of-this-run"
+ELSEWHERE = "10.0.0.9"
+
+
+def asked(
+    *headers: tuple[str, str],
+    client: str = ELSEWHERE,
+    host: str = "mock:4281",
+    path: str = "/v1/models",
+    method: str = "GET",
+) -> tuple[int, dict[str, str], list[tuple[str, str]]]:
+    """What came back: status, headers, and the headers that the application behind was asked with."""
+    raw, _, query = path.partition("?")
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": method,
+        "raw_path": raw.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in (("host", host), *headers)],
+        "client": (client, 50_000),
+        "server": ("10.0.0.2", 4281),
+        "extensions": {"mockserver": {}},
+    }
+    sent: list[Any] = []
+    seen: list[tuple[str, str]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        request = await Connection(scope, receive, send).accept(1000)
+        if request is not None:
+            seen.extend(request.headers)
+            await Connection(scope, receive, send).answer(200, "in")
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(Admission(app, TOKEN)(scope, receive, send))
+    return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}, seen
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("authorization", f"Bearer {TOKEN}"),
+        ("api-key", TOKEN),
+        ("x-mockserver-token", TOKEN),
+        ("cookie", f"a=1; {COOKIE}={TOKEN}; b=2"),
+    ],
+)
+def test_who_brings_the_token_gets_in_under_any_name(header: tuple[str, str]) -> None:
+    status, _, seen = asked(header)
+    assert status == 200
+    assert [value for name, value in seen if name == "cookie"] == (["a=1; b=2"] if header[0] == "cookie" else [])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("authorization", "Bearer any")],
+        [("x-forwarded-for", "127.0.0.1")],
+        [("cookie", f"{COOKIE}=")],
+        [("api-key", "")],
+        [("api-key", TOKEN[:-1])],
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nobody_else_does(headers: list[tuple[str, str]], method: str) -> None:
+    for host in ("mock:4281", "localhost:4281", "10.0.0.9"):
+        status, _, seen = asked(*headers, method=method, host=host)
+        assert (status, seen) == (401, [])
+
+
+def test_a_browser_opens_an_address_once_and_the_token_leaves_the_address() -> None:
+    status, headers, seen = asked(path=f"/c/1?q=%C3%BC&token={TOKEN}&a=")
+    assert (status, headers["location"], seen) == (303, "?q=%C3%BC&a=", [])
+    assert headers["set-cookie"] == f"{COOKIE}={TOKEN}; Path=/; HttpOnly; SameSite=Lax"
+    assert asked(path="/?token=wrong")[0] == 401
+    assert asked(path=f"/?token={TOKEN}", method="POST")[0] == 401
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "10.0.0.2"])
+@pytest.mark.parametrize(("host", "status"), [("localhost:4281", 200), ("10.0.0.2:4281", 200), ("mock:4281", 421)])
+def test_on_this_machine_its_own_names_are_enough(client: str, host: str, status: int) -> None:
+    assert asked(client=client, host=host)[0] == status
