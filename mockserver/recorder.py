@@ -22,7 +22,8 @@ from mockserver.exchange import MADE_UP, Answer, End, Headers, Interaction, Requ
 from mockserver.redact import Redaction
 from mockserver.relay import LiveAnswer, Tape, Upstream
 
-_KEY_HEADERS = frozenset({"authorization", "api-key"})
+#: The client's own, for this server and not for the one behind it.
+_OURS = ("authorization", "api-key", "cookie", "x-mockserver-")
 
 
 class RecordingError(ValueError):
@@ -97,7 +98,7 @@ class Endpoint:
         backend = address_of(request.method, request.raw_path, request.query).backend
         target = request.target.removeprefix("/v1") if backend is Backend.OPENAI else request.target
         # Not compressed, so that the cassette can be read.
-        kept = tuple(each for each in request.headers if each[0] not in _KEY_HEADERS | {"accept-encoding"})
+        kept = tuple(each for each in request.headers if not each[0].startswith((*_OURS, "accept-encoding")))
         headers = (*kept, *self.credentials.headers(backend), ("accept-encoding", "identity"))
         async with self.upstream.ask(replace(request, headers=headers), target) as answer:
             yield answer

@@ -276,12 +276,14 @@ def test_the_upstream_sees_its_own_credentials_and_never_the_clients(
     base = "/v1" if path.startswith("/v1") else ""
     httpserver.expect_request(path).respond_with_json({"choices": []})
     with Model(ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for(base))) as model:
-        asked = {"json": {"model": "m", "messages": MESSAGES}, "headers": {"authorization": f"Bearer {model.api_key}"}}
-        assert httpx2.post(f"{model.url}{path}", **asked).status_code == 200  # type: ignore[arg-type]  # keywords
+        ours = {"authorization": f"Bearer {model.api_key}", "x-mockserver-token": model.token, "cookie": "a=1"}
+        body = {"model": "m", "messages": MESSAGES}
+        assert httpx2.post(f"{model.url}{path}", json=body, headers=ours).status_code == 200
         wait_until_kept(model)
     (request, _) = httpserver.log[0]
     assert request.headers.get(header) == value
     assert model.api_key not in str(request.headers)
+    assert not {"x-mockserver-token", "cookie"} & {name.lower() for name in dict(request.headers)}
     assert not any(each in next(tmp_path.iterdir()).read_text() for each in variables.values())
 
 
