@@ -11,63 +11,55 @@ from mockserver.connection import Connection, Receive, Scope, Send
 
 #: A browser's, which sends it with everything once an address with `?token=` was opened.
 COOKIE, QUERY = "mockserver-token", "token"
+_CARRIERS = (b"api-key", b"authorization", b"x-mockserver-token")
 _REFUSAL = "From another machine, bring this run's token: as the API key, in x-mockserver-token, or once as ?token= in a browser.\n"
 
 
 class Admission:
-    """An application, for this machine as it is, for others behind the token."""
+    """An application, for this machine as it is, for others behind the token; `hidden` from it, where it has no use for it."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], token: str) -> None:
-        self._app, self._token = app, token.encode()
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], token: str, *, hidden: bool) -> None:
+        self._app, self._token, self._hidden = app, token.encode(), hidden
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it."""
-        connection = Connection(scope, receive, send)
-        if _is_ours(scope):
-            if connection.host == scope["server"][0]:
-                connection.admit()
+        if is_ours(scope):
             return await self._app(scope, receive, send)
+        connection = Connection(scope, receive, send)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         opened = dict(query).get(QUERY, "")
-        if scope["method"] == "GET" and self._fits(opened):
+        if scope["method"] == "GET" and self._fits(opened.encode()):
             here = ("location", "?" + urlencode([each for each in query if each[0] != QUERY]))
             kept = ("set-cookie", f"{COOKIE}={opened}; Path=/; HttpOnly; SameSite=Lax")
             return await connection.answer(303, "", here, kept)
-        if not any(map(self._fits, _tokens(scope))):
+        if not self._admitted(scope):
             return await connection.answer(401, _REFUSAL)
-        _take_cookie_out(scope)
         connection.admit()
         return await self._app(scope, receive, send)
 
-    def _fits(self, token: str) -> bool:
-        return hmac.compare_digest(token.encode(), self._token)
+    def _admitted(self, scope: Scope) -> bool:
+        """Whether a request brings the token; the cookie is taken out of it, and what else is hidden from the application."""
+        brought, left = False, []
+        for name, value in scope["headers"]:
+            if name == b"cookie":
+                cookies = [each.strip() for each in value.split(b";")]
+                ours = [each for each in cookies if each.startswith(f"{COOKIE}=".encode())]
+                brought |= any(self._fits(each.partition(b"=")[2]) for each in ours)
+                others = b"; ".join(each for each in cookies if each not in ours)
+                left += [(name, others)] if others else []
+            elif name in _CARRIERS and self._fits(value.removeprefix(b"Bearer ")):
+                brought = True
+                left += [] if self._hidden else [(name, value)]
+            else:
+                left.append((name, value))
+        scope["headers"] = left
+        return brought
+
+    def _fits(self, token: bytes) -> bool:
+        return hmac.compare_digest(token, self._token)
 
 
-def _is_ours(scope: Scope) -> bool:
-    """Whether a request comes from this machine, by the address it came from; no header counts."""
-    client, server = scope["client"][0], scope["server"][0]
-    return bool(client == server or ipaddress.ip_address(client).is_loopback)
-
-
-def _tokens(scope: Scope) -> list[str]:
-    """What a request brings that may be the token."""
-    found = []
-    for name, value in scope["headers"]:
-        text = value.decode("latin-1")
-        if name in (b"api-key", b"x-mockserver-token"):
-            found.append(text)
-        elif name == b"authorization":
-            found.append(text.removeprefix("Bearer "))
-        elif name == b"cookie":
-            found += [each.partition("=")[2] for each in text.split("; ") if each.startswith(f"{COOKIE}=")]
-    return found
-
-
-def _take_cookie_out(scope: Scope) -> None:
-    """It is for this door alone, and not for the API behind it."""
-    ours = f"{COOKIE}=".encode()
-    cookies = [each for name, value in scope["headers"] if name == b"cookie" for each in value.split(b"; ")]
-    others = b"; ".join(each for each in cookies if not each.startswith(ours))
-    scope["headers"] = [each for each in scope["headers"] if each[0] != b"cookie"] + [(b"cookie", others)] * bool(
-        others
-    )
+def is_ours(scope: Scope) -> bool:
+    """Whether a request comes from this machine, by the address it came from, loopback alone: no header counts, and a
+    container's own address is what some forwarders put in the place of everybody's."""
+    return ipaddress.ip_address(scope["client"][0]).is_loopback

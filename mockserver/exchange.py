@@ -10,8 +10,8 @@ from typing import Any
 
 Headers = tuple[tuple[str, str], ...]
 
-#: On an answer that no model gave and nobody wrote; a recorder goes by it.
-MADE_UP = ("x-mockserver-answer", "made up")
+#: On an answer that no model gave and nobody wrote: made up, or an error of the mock's own. A recorder goes by it.
+BY_MOCK = "x-mockserver-answer"
 
 #: An event ends with a blank line; lines end in LF, CRLF or CR.
 _EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")

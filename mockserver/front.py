@@ -10,7 +10,7 @@ from typing import Any
 from a2wsgi import WSGIMiddleware
 
 from mockserver.connection import Connection, Receive, Scope, Send
-from mockserver.exchange import Answer, End, Headers, Request, json_answer
+from mockserver.exchange import BY_MOCK, Answer, End, Headers, Request, json_answer
 from mockserver.journal import Entry
 from mockserver.play import play, schedule
 from mockserver.recorder import Recorder
@@ -173,7 +173,7 @@ def sent_ms_of(answer: Answer) -> tuple[float, ...]:
 def _fault_of_ours(status: int, what: str, why: str) -> Answer:
     message = f"{what.capitalize()}: {why}"
     error = {"message": message, "type": "mockserver_upstream", "param": None, "code": "mockserver_upstream"}
-    return json_answer(status, {"error": error}, decided_by=what)
+    return json_answer(status, {"error": error}, headers=((BY_MOCK, "error"),), decided_by=what)
 
 
 def sized(answer: Answer) -> Headers:

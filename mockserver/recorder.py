@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from contracts.operations import Backend, address_of
 from mockserver import cassette
 from mockserver.clock import Clock
-from mockserver.exchange import MADE_UP, Answer, End, Headers, Interaction, Request, first
+from mockserver.exchange import BY_MOCK, Answer, End, Headers, Interaction, Request, first
 from mockserver.redact import Redaction
 from mockserver.relay import LiveAnswer, Tape, Upstream
 
@@ -153,9 +153,9 @@ class Recorder:
         self._hold = _held(folder)
 
     def refusal(self, answer: Answer, trouble: str = "") -> str:
-        """Why an answer is not kept, empty where it is: it is made up, or passing trouble, or refuses our own credentials."""
-        if MADE_UP in answer.headers:
-            return "a mock made it up, and no model was asked"
+        """Why an answer is not kept, empty where it is: a mock's own, or passing trouble, or a refusal of our own credentials."""
+        if first(answer.headers, BY_MOCK):
+            return "a mock answered, and no model"
         passing = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF
         if self.keep_errors or not passing:
             return ""

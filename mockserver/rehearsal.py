@@ -162,6 +162,10 @@ class Model:
     """A model endpoint: bound when made, answering inside `with`."""
 
     def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
+        if options.api_key and options.address != LOOPBACK:
+            raise SetUpError(
+                "--bind goes by this run's token, which is the API key then: choose it there, without --api-key"
+            )
         self.token = options.token or secrets.token_urlsafe(24)
         self.clock = SystemClock(options.speed)
         self.simulation, recorder = model_simulation(options, self.clock, token=self.token)
@@ -172,7 +176,7 @@ class Model:
         front = ModelFront(
             control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
         )
-        app = front if options.address == LOOPBACK else Admission(front, self.token)
+        app = front if options.address == LOOPBACK else Admission(front, self.token, hidden=False)
         self._servers = Servers(*((app, each) for each in sockets), at_end=recorder.close if recorder else None)
 
     def __enter__(self) -> Self:
@@ -290,6 +294,8 @@ class Rehearsal:
         report: Callable[[Entry, Sequence[Entry]], None] = lambda *_: None,
     ) -> None:
         """`report` hears of every visit that has ended, and of what it asked the model."""
+        if functions.direct_url and options.address != LOOPBACK:
+            raise SetUpError("--bind leaves the direct app to this machine: choose another --topology")
         self.model, self.api_url = model, functions.url
         sockets = bind_to(options.address, options.port, "the site", "--site-port")
         self.url = functions.site_url = url_of(sockets[0])
@@ -340,7 +346,7 @@ class Rehearsal:
             asking=asking,
             paused=lambda: functions.paused,
         )
-        app = self._front if options.address == LOOPBACK else Admission(self._front, model.token)
+        app = self._front if options.address == LOOPBACK else Admission(self._front, model.token, hidden=True)
         self._servers = Servers(*((app, each) for each in sockets), at_end=self._front.close)
 
     def __enter__(self) -> Self:

@@ -16,7 +16,7 @@ from contracts.operations import Address, Backend, address_of
 from contracts.violations import request_violations
 from mockserver import faults, matching, tokens
 from mockserver.clock import Clock, SystemClock
-from mockserver.exchange import Answer, Event, Request, json_answer
+from mockserver.exchange import BY_MOCK, Answer, Event, Request, json_answer
 from mockserver.explain import explain, same_reason
 from mockserver.faults import SITE_FAULTS, Fault
 from mockserver.generate import generate
@@ -36,7 +36,7 @@ from mockserver.when import ids
 #: Said while recording to whoever does not know this run's token.
 _NOT_YOURS = Refusal(
     401,
-    (("content-type", "application/json"),),
+    (("content-type", "application/json"), (BY_MOCK, "error")),
     b'{"error":{"message":"This port records from a real endpoint, with a real key. Send this run\'s token as your API '
     b'key; it is in the file that was named at the start.","type":"mockserver_token","param":null,"code":"mockserver_token"}}',
     "not this run's token",
@@ -385,7 +385,9 @@ def _is_left(stub: Stub, scope: Scope) -> bool:
 def _error(kind: str, message: str, **details: object) -> Answer:
     """An error of the mock's own, in the backends' envelope; a 404, because clients send 409, 429 and 5xx again."""
     error = {"message": message, "type": kind, "param": None, "code": kind, **details}
-    return json_answer(404, {"error": error}, decided_by=kind.removeprefix("mockserver_"))
+    return json_answer(
+        404, {"error": error}, headers=((BY_MOCK, "error"),), decided_by=kind.removeprefix("mockserver_")
+    )
 
 
 def _answer(refusal: Refusal) -> Answer:

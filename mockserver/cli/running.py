@@ -338,7 +338,7 @@ def _model(options: dict[str, Any], port: int, port_option: str, **more: Any) ->
 
 def _token() -> str:
     """The token that was chosen for this run, if one was."""
-    token = os.environ.get(TOKEN_VARIABLE, "")
+    token = os.environ.pop(TOKEN_VARIABLE, "")  # what is started from here has no use for it
     if token and not re.fullmatch(r"[\w-]{16,}", token, re.ASCII):
         raise SetUpError(f"{TOKEN_VARIABLE}: 16 or more letters, digits, - and _ are needed")
     return token

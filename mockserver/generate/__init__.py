@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from contracts.operations import address_of
-from mockserver.exchange import MADE_UP, Answer, Request
+from mockserver.exchange import BY_MOCK, Answer, Request
 from mockserver.generate.embeddings import embeddings
 from mockserver.generate.stored import STORED
 from mockserver.generate.wanted import written
@@ -44,4 +44,4 @@ def generate(
         answer = embeddings(request.json_object() or {}, model)
     else:
         answer = STORED[operation.name](request, model, at_s)
-    return replace(answer, headers=(*answer.headers, MADE_UP), decided_by="made up")
+    return replace(answer, headers=(*answer.headers, (BY_MOCK, "made up")), decided_by="made up")

@@ -140,6 +140,26 @@ def test_a_name_given_in_another_tab_while_an_answer_comes_stays(answering: Chat
     expect(answering.page.get_by_role("navigation").get_by_role("button", name="Named", exact=True)).to_be_visible()
 
 
+def test_who_signs_in_elsewhere_gets_no_chat_of_a_page_that_was_open(
+    chat_page: ChatPage, mock_server: MockServer, site: Rehearsal
+) -> None:
+    page = chat_page.page
+    mock_server.say("Hello")
+    chat_page.ask("A secret of hers")
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
+    other = page.context.new_page()
+    other.goto("/.auth/login/aad?persona=carol")
+    with page.expect_response("**/.auth/me"):
+        page.context.set_offline(True)
+        expect(page.get_by_text("You are offline.")).to_be_visible()
+        page.context.set_offline(False)
+    expect(page.get_by_text("You are offline.")).to_have_count(0)
+    expect(page.get_by_role("button", name="alice@example.com")).to_be_visible()
+    other.goto("/")
+    expect(other.get_by_role("button", name="carol@example.com")).to_be_visible()
+    expect(other.get_by_text("Your chats will be listed here.")).to_be_visible()
+
+
 def test_a_question_asked_right_after_choosing_a_chat_is_not_lost(chat_page: ChatPage, mock_server: MockServer) -> None:
     page = chat_page.page
     mock_server.say("Hello")

@@ -10,8 +10,22 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from mockserver import admission
 from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Rehearsal
+from mockserver.rehearsal import (
+    ApiOptions,
+    Functions,
+    Model,
+    ModelOptions,
+    Rehearsal,
+    SetUpError,
+    SiteOptions,
+    Topology,
+)
+from mockserver.server import EVERYWHERE
+from mockserver.simulation import OnMiss
+from mockserver.swa.personas import load_personas
+from tests.integration.running import ROOT
 
 EVIL = "http://evil.example"
 CHAT = {"messages": [{"role": "user", "content": "x"}]}
@@ -29,6 +43,29 @@ def test_every_port_listens_on_loopback_alone(ports: dict[str, str]) -> None:
     for url in ports.values():
         port = f"{urlsplit(url).port:04X}"
         assert {each for each in listening if each.endswith(f":{port}")} == {f"0100007F:{port}"}
+
+
+def test_bound_elsewhere_both_ports_want_the_token_of_who_comes_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine stands in for another one."""
+    monkeypatch.setattr(admission, "is_ours", lambda _scope: False)
+    options = ModelOptions((), OnMiss.GENERATE, address=EVERYWHERE)
+    page = SiteOptions(ROOT / "webapp" / "dist", load_personas(), address=EVERYWHERE)
+    with Model(options) as model, Rehearsal(model, Functions(model, ApiOptions(ROOT / "api")), page) as site:
+        for url, path in ((model.url, "/v1/models"), (model.url, "/__admin/journal"), (site.url, "/.auth/me")):
+            other = {"host": "mock:80"}
+            assert httpx2.get(f"{url}{path}", headers=other, trust_env=False).status_code == 401
+            token = {"authorization": f"Bearer {model.token}"}
+            assert httpx2.get(f"{url}{path}", headers=other | token, trust_env=False).status_code == 200
+
+
+def test_what_does_not_go_with_bind_is_refused() -> None:
+    with pytest.raises(SetUpError, match="without --api-key"):
+        Model(ModelOptions(address=EVERYWHERE, api_key="k"))
+    model = Model(ModelOptions(address=EVERYWHERE))
+    functions = Functions(model, ApiOptions(ROOT / "api", topology=Topology.DIRECT))
+    page = SiteOptions(ROOT / "webapp" / "dist", load_personas(), address=EVERYWHERE)
+    with pytest.raises(SetUpError, match="choose another --topology"):
+        Rehearsal(model, functions, page)
 
 
 @pytest.mark.parametrize("port", ["site", "model", "host"])

@@ -1,4 +1,4 @@
-"""What the documents have people type, typed: every command of a `console` block is run here, or by the test that is named.
+"""What the documents have people type: every command of a `console` block is typed here, or named with the test that does the same.
 
 Blocks marked `needs-azure` are not; with stand-ins for Azure's tools, `test_deploying.py` goes through them.
 """
@@ -23,6 +23,7 @@ from tests.unit.test_docs import DOCUMENTS, shown
 #: What some other test does, and which.
 ELSEWHERE = {
     "make mock": "tests/integration/test_command_line.py::test_up_stands_before_a_dev_server_and_ends_it",
+    "make doctor": "tests/integration/test_set_up.py::test_the_doctor_changes_nothing",
     "make package": "tests/integration/test_package.py::test_the_app_is_packed_without_what_is_not_deployed_and_loads_with_and_without_settings",
     "make verify URL=http://127.0.0.1:4280 ARGS=--without-session": "tests/integration/test_deploying.py::test_without_a_session_no_answer_is_asked_for",
     "dress-rehearsal cassette import tests/cassettes --to my-cassettes": "tests/integration/test_imported.py::test_what_was_imported_replays_as_it_was_recorded",
@@ -51,7 +52,7 @@ FREE = {"up": "--site-port 0 --model-port 0 --functions-port 0"}
 APP = """
 import os, httpx2
 
-body = {"model": "m", "messages": [{"role": "user", "content": "Where is Oslo?"}]}
+body = {"model": "m", "messages": [{"role": "user", "content": "Where is Bergen?"}]}
 key = {"authorization": "Bearer " + os.environ["OPENAI_API_KEY"]}
 httpx2.post(os.environ["OPENAI_BASE_URL"] + "/chat/completions", json=body, headers=key).raise_for_status()
 """
@@ -100,11 +101,12 @@ def path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with an app of the reader's and a recording of what it asks; a model answers at UPSTREAM."""
+    """A folder with an app of the reader's and a recording; a model answers at UPSTREAM."""
     httpserver.expect_request("/v1/chat/completions").respond_with_json(ANSWER)
     monkeypatch.setenv("UPSTREAM", httpserver.url_for("/v1"))
     monkeypatch.setenv("OPENAI_API_KEY", "any")
-    monkeypatch.delenv("CI", raising=False)
+    for name in ("CI", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "my_app.py").write_text(APP)
     for folder in ("my-cassettes", "before"):
         (tmp_path / folder).mkdir()
@@ -124,3 +126,5 @@ def test_a_command_does_what_it_should(command: str, request: pytest.FixtureRequ
         folder = request.getfixturevalue("project")
     done = subprocess.run(["bash", "-c", line], cwd=folder, input="y\n", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    if "-- python" in line:
+        assert "1 recorded" in done.stdout

@@ -46,7 +46,7 @@ export function App() {
   const write = () => message.current?.focus();
 
   useEffect(() => {
-    if (online) void currentUser().then((found) => setUser((before) => found ?? before ?? null));
+    void currentUser().then((found) => setUser((before) => before ?? found)); // somebody else's chats never follow in the same page
   }, [online]);
   useListener(window, 'pagehide', () => draft.trim() && sessionStorage.setItem(DRAFT, draft));
   useEffect(() => {

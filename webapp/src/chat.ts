@@ -94,7 +94,7 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
     const wanted = before.messages.length ? before.id : addressed();
     const found = (await relist()).find(({ id }) => id === wanted);
     if (latest.current.id !== before.id) return;
-    if (found && running.current) display({ ...latest.current, title: found.title });
+    if (found && running.current) display({ ...latest.current, title: found.title, named: found.named });
     else if (found) await adopt(found);
     else if (!found && wanted && !latest.current.messages.length) {
       history.replaceState(null, '', '/');
@@ -232,7 +232,7 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
       },
       rename(id: string, title: string) {
         if (!title.trim()) return;
-        const action = { type: 'rename', title: title.trim() } as const;
+        const action = { type: 'rename', title: title.trim(), at: Date.now() } as const;
         if (id === latest.current.id) display(reduce(latest.current, action));
         void relist().then((found) => {
           const conversation = id === latest.current.id ? latest.current : found.find((each) => each.id === id);

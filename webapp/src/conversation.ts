@@ -27,6 +27,8 @@ export interface Conversation {
   messages: Message[];
   /** The last message of the branch that is shown. */
   leaf: string | null;
+  /** When somebody gave it its title, in milliseconds since 1970; absent where it is the first question's words. */
+  named?: number | undefined;
 }
 
 export type Action =
@@ -37,7 +39,7 @@ export type Action =
   | { type: 'usage'; id: string; usage: Usage }
   | { type: 'end'; id: string; state: State; failure?: Failure }
   | { type: 'show'; id: string }
-  | { type: 'rename'; title: string };
+  | { type: 'rename'; title: string; at: number };
 
 const TITLE_LENGTH = 48;
 
@@ -71,7 +73,7 @@ export function reduce(conversation: Conversation, action: Action): Conversation
     case 'show':
       return { ...conversation, leaf: newestBelow(conversation, action.id) };
     case 'rename':
-      return { ...conversation, title: action.title };
+      return { ...conversation, title: action.title, named: action.at };
   }
 }
 
@@ -108,13 +110,14 @@ export function settled(conversation: Conversation): Conversation {
   return { ...conversation, messages };
 }
 
-/** One conversation of two tabs' copies: nobody's messages are lost, and of two copies of one the further one counts. */
+/** One conversation of two tabs' copies: nobody's messages are lost, of two copies of one the further one counts, and so does the title given last. */
 export function merged(kept: Conversation, mine: Conversation): Conversation {
   const theirs = new Map(kept.messages.map((message) => [message.id, message]));
   const known = new Set(mine.messages.map(({ id }) => id));
   const messages = mine.messages.map((message) => further(theirs.get(message.id), message));
   const at = Math.max(kept.at, mine.at);
-  return { ...mine, at, messages: [...kept.messages.filter(({ id }) => !known.has(id)), ...messages].sort((one, other) => one.at - other.at) };
+  const { title, named } = (kept.named ?? 0) > (mine.named ?? 0) ? kept : mine;
+  return { ...mine, title, named, at, messages: [...kept.messages.filter(({ id }) => !known.has(id)), ...messages].sort((one, other) => one.at - other.at) };
 }
 
 function further(theirs: Message | undefined, mine: Message): Message {

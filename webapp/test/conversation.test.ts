@@ -82,17 +82,19 @@ test.each([
 
 test('usage and a new name are kept', () => {
   const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
-  const chat = played(ask('One', 1, null), { type: 'usage', id: 'a1', usage }, { type: 'rename', title: 'Mine' });
+  const chat = played(ask('One', 1, null), { type: 'usage', id: 'a1', usage }, { type: 'rename', title: 'Mine', at: 9 });
   expect([branch(chat).at(-1)!.usage, chat.title]).toEqual([usage, 'Mine']);
 });
 
 test('two tabs lose no turn of a conversation that both went on with, and the further copy of an answer counts', () => {
   const begun = reduce(fresh('c', 1), { type: 'ask', text: 'One', parent: null, ids: ['q', 'a'], at: 1 });
   const stale = reduce(begun, { type: 'grow', id: 'a', content: 'Ha' });
-  const theirs = reduce(stale, { type: 'ask', text: 'Two', parent: 'a', ids: ['q2', 'a2'], at: 5 });
+  let theirs = reduce(stale, { type: 'ask', text: 'Two', parent: 'a', ids: ['q2', 'a2'], at: 5 });
   let mine = reduce(begun, { type: 'grow', id: 'a', content: 'Half of it, and the rest' });
   mine = reduce(reduce(mine, { type: 'finish', id: 'a', reason: 'stop' }), { type: 'end', id: 'a', state: 'done' });
-  for (const both of [merged(theirs, mine), merged(mine, theirs)]) {
+  theirs = reduce(reduce(theirs, { type: 'rename', title: 'First', at: 6 }), { type: 'rename', title: 'Named there', at: 7 });
+  for (const both of [merged(theirs, mine), merged(mine, theirs), merged(reduce(mine, { type: 'rename', title: 'Before', at: 6 }), theirs)]) {
+    expect(both.title).toBe('Named there');
     expect(both.messages.map(({ id, content }) => [id, content])).toEqual([
       ['q', 'One'],
       ['a', 'Half of it, and the rest'],
