@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,11 @@ from tests.integration.running import Running
 
 ROOT = Path(__file__).parents[2]
 Serve = Callable[[Simulation], str]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: a third of the time, these tests wait for processes to start (measured)."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
 
 
 @contextmanager
