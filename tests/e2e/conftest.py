@@ -29,6 +29,20 @@ _QUIET = [
 _WATCH = (
     "window.violations = []; addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective))"
 )
+#: Frames and short timers come late, as on a machine that is busy just then: whatever the page does a moment later, a person
+#: or a test can be faster than.
+_LATE = """{
+  const after = setTimeout.bind(window);
+  window.setTimeout = (run, ms = 0, ...more) => after(run, ms < 50 ? ms + LATE : ms, ...more);
+  window.requestAnimationFrame = (run) => after(() => run(performance.now()), 16 + LATE);
+  window.cancelAnimationFrame = clearTimeout.bind(window);
+}"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--late", type=int, default=0, metavar="MS", help="let frames and short timers of the page come late"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +64,7 @@ Watch = Callable[[Page], Page]
 
 
 @pytest.fixture
-def watch() -> Iterator[Watch]:
+def watch(pytestconfig: pytest.Config) -> Iterator[Watch]:
     """Fails a test in which a page, once given to this, broke its content security policy or wrote an error to the console.
 
     That a request was refused is no error of the page's; the browser writes it by itself.
@@ -64,6 +78,8 @@ def watch() -> Iterator[Watch]:
 
     def watched(page: Page) -> Page:
         page.add_init_script(_WATCH)
+        if late := pytestconfig.getoption("late"):
+            page.add_init_script(_LATE.replace("LATE", str(late)))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", wrote)
         pages.append(page)
