@@ -78,7 +78,7 @@ def watch(pytestconfig: pytest.Config) -> Iterator[Watch]:
 
     def watched(page: Page) -> Page:
         page.add_init_script(_WATCH)
-        if late := pytestconfig.getoption("late"):
+        if late := pytestconfig.getoption("late", 0):
             page.add_init_script(_LATE.replace("LATE", str(late)))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", wrote)
