@@ -36,13 +36,28 @@ def ports(site: Rehearsal, mock_server: MockServer) -> dict[str, str]:
     return {"site": site.url, "model": mock_server.model.url, "host": site.api_url}
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system's list of sockets is read")
-def test_every_port_listens_on_loopback_alone(ports: dict[str, str]) -> None:
+def listening(url: str) -> set[str]:
+    """The addresses, as the system writes them, on which somebody listens at the URL's port."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = {row[1] for row in rows if row[3] == "0A"}
-    for url in ports.values():
-        port = f"{urlsplit(url).port:04X}"
-        assert {each for each in listening if each.endswith(f":{port}")} == {f"0100007F:{port}"}
+    found = {row[1].partition(":")[::2] for row in rows if row[3] == "0A"}
+    return {address for address, port in found if int(port, 16) == urlsplit(url).port}
+
+
+READ_BY = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system's list of sockets is read")
+
+
+@READ_BY
+def test_every_port_listens_on_loopback_alone(ports: dict[str, str]) -> None:
+    assert [listening(url) for url in ports.values()] == [{"0100007F"}] * 3
+
+
+@READ_BY
+def test_a_bound_address_is_listened_on_besides_loopback() -> None:
+    with Model(ModelOptions(address="127.0.0.2")) as model:
+        assert listening(model.url) == {"0100007F", "0200007F"}
+        answer = httpx2.get(f"{model.url}/__admin/health", trust_env=False)
+        assert answer.status_code == 200
+    assert listening(model.url) == set()
 
 
 def test_bound_elsewhere_both_ports_want_the_token_of_who_comes_from_there(monkeypatch: pytest.MonkeyPatch) -> None:

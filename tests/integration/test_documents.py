@@ -58,21 +58,20 @@ httpx2.post(os.environ["OPENAI_BASE_URL"] + "/chat/completions", json=body, head
 """
 
 
-def typed() -> Iterator[tuple[str, str]]:
-    """Each command that stands in a document, without its comment, and where it stands."""
+def typed() -> Iterator[str]:
+    """Each command that stands in a document, without its comment."""
     for path in DOCUMENTS:
         for line in shown(path.read_text(encoding="utf-8")):
-            yield re.sub(r"\s+#.*", "", line), path.name
+            yield re.sub(r"\s+#.*", "", line)
 
 
-COMMANDS = dict.fromkeys(command for command, _ in typed() if command not in ELSEWHERE | BY_HAND)
+COMMANDS = dict.fromkeys(command for command in typed() if command not in ELSEWHERE | BY_HAND)
 SERVERS = [command for command in COMMANDS if SERVES.match(command)]
 OTHERS = [command for command in COMMANDS if command not in SERVERS]
 
 
 def test_what_runs_elsewhere_does_and_nothing_is_named_in_vain() -> None:
-    said = {command for command, _ in typed()}
-    assert ELSEWHERE.keys() | BY_HAND.keys() <= said
+    assert ELSEWHERE.keys() | BY_HAND.keys() <= set(typed())
     for where in set(ELSEWHERE.values()):
         file, _, name = where.partition("::")
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), where
