@@ -50,6 +50,10 @@ class SetUpError(ValueError):
     """Options that do not go together; says which, and what to do."""
 
 
+#: Where containers, whose files nobody reads, get the run's token from.
+TOKEN_VARIABLE = "DRESS_REHEARSAL_TOKEN"  # noqa: S105  a variable's name
+
+
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """How the model endpoint answers. `upstream` and the first folder of `cassettes` are where recording asks and writes;
@@ -164,7 +168,7 @@ class Model:
     def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
         if options.api_key and options.address != LOOPBACK:
             raise SetUpError(
-                "--bind goes by this run's token, which is the API key then: choose it there, without --api-key"
+                f"--bind takes this run's token for the API key: choose it in {TOKEN_VARIABLE}, without --api-key"
             )
         self.token = options.token or secrets.token_urlsafe(24)
         self.clock = SystemClock(options.speed)

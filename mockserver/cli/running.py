@@ -25,6 +25,7 @@ from mockserver.gate import Delivery
 from mockserver.journal import Entry, Place
 from mockserver.library import SHIPPED
 from mockserver.rehearsal import (
+    TOKEN_VARIABLE,
     ApiOptions,
     Functions,
     Model,
@@ -42,8 +43,6 @@ from mockserver.swa.personas import load_personas
 from mockserver.swa.states import State, load_states
 
 _PORT = click.IntRange(0, 65535)
-#: Where containers, whose files nobody reads, get the token from.
-TOKEN_VARIABLE = "DRESS_REHEARSAL_TOKEN"  # noqa: S105  a variable's name
 
 
 def _model_options(command: Callable[..., None]) -> Callable[..., None]:
