@@ -130,11 +130,9 @@ def serve(port: int) -> None:
     parameters.sampling.temp, parameters.sampling.penalty_repeat = 0.0, 1.08  # and makes most sense when it dares least
     server = xllamacpp.Server(parameters)
     print(f"ready {server.listening_address}", flush=True)
-    ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    ended.wait()
-    os._exit(0)
+        signal.signal(number, lambda *_: os._exit(0))
+    threading.Event().wait()
 
 
 if __name__ == "__main__":
