@@ -54,13 +54,8 @@ def _is_personal(found: re.Match[str]) -> bool:
         return False
 
 
-def _form(kind: str, markers: str, pattern: str, instead: Callable[[re.Match[str]], str] | None = None) -> Form:
-    compiled = re.compile(pattern)
-    return (
-        Form(kind, tuple(markers.split()), compiled, instead)
-        if instead
-        else Form(kind, tuple(markers.split()), compiled)
-    )
+def _form(kind: str, markers: str, pattern: str, *instead: Callable[[re.Match[str]], str]) -> Form:
+    return Form(kind, tuple(markers.split()), re.compile(pattern), *instead)
 
 
 #: What is told by its form. No entropy and no keywords: those flag clean traffic. detect-secrets, which has some of

@@ -303,17 +303,16 @@ class Rehearsal:
         self.model, self.api_url = model, functions.url
         sockets = bind_to(options.address, options.port, "the site", "--site-port")
         self.url = functions.site_url = url_of(sockets[0])
-        clock, simulation = model.clock, model.simulation
-        sessions = Sessions(session_key(state_folder()), clock)
-        self.site = load_site(
+        simulation = model.simulation
+        site = load_site(
             options.webapp,
             personas=options.personas,
-            sessions=sessions,
-            clock=clock,
+            sessions=Sessions(session_key(state_folder()), model.clock),
+            clock=model.clock,
             api_urls=functions.urls,
             config=options.config,
         )
-        self.site = replace(self.site, states=options.states)
+        self.site = replace(site, states=options.states)
         if functions.direct_url is not None:
             _require_open(self.site, functions.direct_url)
 
@@ -324,30 +323,13 @@ class Rehearsal:
             else:
                 report(visit, asked)
 
-        scenarios = {each.email: each.scenario for each in options.personas.values()}
-        met = {each.persona.email: each.scenario for each in options.states if each.scenario}
-        for name in filter(None, (scenarios | met).values()):
-            simulation.library.scenarios.chosen(name)
-
-        def asking(request: Request, principal: Principal | None) -> tuple[str, faults.Mishap]:
-            name = request.header(HEADER)
-            if name is None and principal and (scenario := met.get(principal.user_details)):
-                name = f"persona {principal.user_details}"
-                simulation.open_scope(scenario, name)
-            elif name is None and any(scenarios.values()):  # each persona is somebody else
-                name = f"persona {principal.user_details}" if principal else "persona nobody"
-                simulation.open_scope(scenarios.get(principal.user_details) if principal else None, name)
-            if name is not None:
-                simulation.attribute(request, name)
-            return name or "", faults.mishap(simulation.strike(request))
-
         self._front = SiteFront(
             site_app.create_app(self.site),
             self.site,
             delivery=options.delivery,
             journal=simulation.journal,
             report=visited,
-            asking=asking,
+            asking=_attribution(simulation, options),
             paused=lambda: functions.paused,
         )
         app = self._front if options.address == LOOPBACK else Admission(self._front, model.token, hidden=True)
@@ -372,6 +354,34 @@ class Rehearsal:
     def headers(self, persona: str) -> dict[str, str]:
         """The headers with which any HTTP client is signed in as a persona; raises as `cookie`."""
         return {"cookie": "; ".join(f"{name}={value}" for name, value in self.cookie(persona).items())}
+
+
+def _attribution(
+    simulation: Simulation, options: SiteOptions
+) -> Callable[[Request, Principal | None], tuple[str, faults.Mishap]]:
+    """Whose a visit is, by its header or by who is signed in, and what befalls it at the gate.
+
+    Raises:
+        ScenarioError: a persona or a state asks for one there is none of.
+    """
+    scenarios = {each.email: each.scenario for each in options.personas.values()}
+    met = {each.persona.email: each.scenario for each in options.states if each.scenario}
+    for name in filter(None, (scenarios | met).values()):
+        simulation.library.scenarios.chosen(name)
+
+    def asking(request: Request, principal: Principal | None) -> tuple[str, faults.Mishap]:
+        name, who = request.header(HEADER), principal.user_details if principal else ""
+        if name is None and who in met:
+            name = f"persona {who}"
+            simulation.open_scope(met[who], name)
+        elif name is None and any(scenarios.values()):  # each persona is somebody else
+            name = f"persona {who or 'nobody'}"
+            simulation.open_scope(scenarios.get(who), name)
+        if name is not None:
+            simulation.attribute(request, name)
+        return name or "", faults.mishap(simulation.strike(request))
+
+    return asking
 
 
 def _require_open(site: Site, origin: str) -> None:

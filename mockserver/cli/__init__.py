@@ -8,9 +8,11 @@ import click
 
 from mockserver import __version__
 from mockserver.cli.cassettes import cassette_group
+from mockserver.cli.functions import functions
+from mockserver.cli.model import model
 from mockserver.cli.recording import drifted, record
-from mockserver.cli.running import functions, model, up
 from mockserver.cli.site import site
+from mockserver.cli.up import up
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -1,4 +1,4 @@
-"""What every command shares: paths as arguments, and errors in one sentence instead of a traceback."""
+"""What every command shares: paths and ports as arguments, an end on Ctrl-C, and errors in one sentence instead of a traceback."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from mockserver.swa.start import StartConfigError
 from mockserver.swa.states import StatesError
 
 PATH = click.Path(path_type=Path)
+PORT = click.IntRange(0, 65535)
 
 #: What people can mend: each of these says what, where and how in its message.
 _EXPLAINED = (

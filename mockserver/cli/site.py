@@ -18,7 +18,7 @@ import click
 
 from mockserver import console
 from mockserver.apps.site import create_app
-from mockserver.cli.explained import PATH, explained, stoppable
+from mockserver.cli.explained import PATH, PORT, explained, stoppable
 from mockserver.clock import SystemClock
 from mockserver.functions.process import READY, StartError
 from mockserver.gate import Delivery, SiteFront
@@ -83,7 +83,7 @@ DELIVERY = click.option(
     "--config", type=PATH, metavar="FILE", help="Its staticwebapp.config.json, where that does not lie among its files."
 )
 @click.option("--personas", type=PATH, default=SHIPPED, metavar="FILE", help="Whom one can sign in as.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Default: 4280.")
+@click.option("--port", type=PORT, help="Default: 4280.")
 @click.option("--run", "command", metavar="COMMAND", help="Starts the dev server, and ends it.")
 @click.option("--configuration", metavar="NAME", help=f"Which one of {CONFIG_NAME}.")
 @DELIVERY

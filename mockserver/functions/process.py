@@ -60,18 +60,8 @@ class FunctionsProcess:
     ) -> None:
         """Start the host; the caller may do something else until it calls `wait_until_ready`."""
         self._report = report
-        command = [
-            sys.executable,
-            "-m",
-            "mockserver",
-            "functions",
-            "--app",
-            str(app),
-            "--port",
-            str(port),
-            "--stop-on-eof",
-            *options,
-        ]
+        command = [sys.executable, "-m", "mockserver", "functions", "--stop-on-eof", *options]
+        command += ["--app", str(app), "--port", str(port)]
         self._process = subprocess.Popen(
             command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
