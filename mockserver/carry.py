@@ -11,11 +11,12 @@ from typing import Any
 from mockserver.cassette import Cassette, Source
 from mockserver.exchange import Interaction, Request
 from mockserver.matching import Difference, Miss
+from mockserver.mendable import MendableError
 from mockserver.question import question_of
 from mockserver.redact import Redaction, shown
 
 
-class CarryError(ValueError):
+class CarryError(MendableError):
     """An answer cannot be carried over; says which, and why not."""
 
 

@@ -19,6 +19,7 @@ import yaml
 from contracts.operations import CANONICAL_ORIGIN, address_of
 from mockserver import __version__
 from mockserver.exchange import Answer, End, Event, Headers, Interaction, Request, is_event_stream, split_events
+from mockserver.mendable import MendableError
 
 FORMAT = 1
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -27,7 +28,7 @@ _NOTES = ("upstream", "date", "tool", "timing")
 _METADATA = ("format", "source", *_NOTES)
 
 
-class CassetteError(ValueError):
+class CassetteError(MendableError):
     """A cassette that cannot be used.
 
     `path` names the file, `entry` the interaction (from 1; None for the file as a whole); the message says both.

@@ -12,6 +12,7 @@ from a2wsgi import WSGIMiddleware
 from mockserver.connection import Connection, Receive, Scope, Send
 from mockserver.exchange import BY_MOCK, Answer, End, Headers, Request, json_answer
 from mockserver.journal import Entry
+from mockserver.mendable import MendableError
 from mockserver.play import play, schedule
 from mockserver.recorder import Recorder
 from mockserver.relay import HOP_BY_HOP, Tape, UpstreamError
@@ -156,7 +157,7 @@ class ModelFront(Front):
         try:
             kept = await recorder.keep(request, answer)
             self._simulation.library.add(kept.name, kept.interaction)
-        except (OSError, ValueError) as error:
+        except (OSError, MendableError) as error:
             return f"not kept: {error}"
         return str(kept)
 

@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mockserver.mendable import MendableError
+
 #: Names of the stubs that answered.
 USED = "mockserver/used"
 #: Requests that no stub fitted, as `carry.as_json` writes them.
 MISSED = "mockserver/missed"
 
 
-class NoRunError(ValueError):
+class NoRunError(MendableError):
     """There was no run here, or it left nothing of that kind."""
 
 

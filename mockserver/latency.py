@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mockserver.exchange import Answer
+from mockserver.mendable import MendableError
 from mockserver.say import Pace
 
 _P95 = 1.6449  # standard deviations from the middle of a normal distribution to its 95th percentile
 _TEXT = re.compile(rb'"content":"[^"]|"delta":"[^"]|"arguments":"[^"]')
 
 
-class LatencyError(ValueError):
+class LatencyError(MendableError):
     """A profile that cannot be read; says what was given and how it is written."""
 
 

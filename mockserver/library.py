@@ -12,6 +12,7 @@ from contracts.violations import Violation
 from mockserver import cassette
 from mockserver.exchange import Answer, Interaction
 from mockserver.judge import violations
+from mockserver.mendable import MendableError
 from mockserver.question import Ignore, Question, parse_ignore, question_of
 from mockserver.scenarios import Scenarios
 from mockserver.stub import Stub
@@ -20,7 +21,7 @@ from mockserver.stub import Stub
 SHIPPED = Path(__file__).parent / "cassettes"
 
 
-class ConflictError(ValueError):
+class ConflictError(MendableError):
     """Two cassettes answer the same request differently; `names` are the two interactions."""
 
     def __init__(self, names: tuple[str, str], question: Question) -> None:

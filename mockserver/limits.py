@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from contracts.limits import Exceeded
 from contracts.operations import Backend
 from mockserver.exchange import Headers
+from mockserver.mendable import MendableError
 
 #: A minute's requests are granted in portions. Source: Azure OpenAI's quota documentation: "1 or 10 seconds" for
 #: requests a minute, a minute for tokens.
@@ -17,7 +18,7 @@ REQUESTS_WINDOW_S = 10.0
 TOKENS_WINDOW_S = 60.0
 
 
-class LimitError(ValueError):
+class LimitError(MendableError):
     """A limit that cannot be read; says what was given and how it is written."""
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 from contracts.operations import Address, address_of
 from mockserver.exchange import Request
+from mockserver.mendable import MendableError
 from mockserver.redact import clean
 
 #: Keys of a request body that change nothing in what the model sees.
@@ -26,7 +27,7 @@ VOLATILE = {
 }
 
 
-class IgnoreError(ValueError):
+class IgnoreError(MendableError):
     """Something to ignore that cannot be understood; says which and how it is written."""
 
 

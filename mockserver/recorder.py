@@ -19,6 +19,7 @@ from contracts.operations import Backend, address_of
 from mockserver import cassette
 from mockserver.clock import Clock
 from mockserver.exchange import BY_MOCK, Answer, End, Headers, Interaction, Request, first
+from mockserver.mendable import MendableError
 from mockserver.redact import Redaction
 from mockserver.relay import LiveAnswer, Tape, Upstream
 
@@ -26,7 +27,7 @@ from mockserver.relay import LiveAnswer, Tape, Upstream
 _OURS = ("authorization", "api-key", "cookie", "x-mockserver-")
 
 
-class RecordingError(ValueError):
+class RecordingError(MendableError):
     """Recording cannot begin; says why, and what to do."""
 
 

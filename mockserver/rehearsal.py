@@ -27,6 +27,7 @@ from mockserver.journal import Entry, Place
 from mockserver.latency import Latency, fitted, parse_latency
 from mockserver.library import Library, load_library
 from mockserver.limits import parse_limits
+from mockserver.mendable import MendableError
 from mockserver.recorder import Credentials, Endpoint, Recorder
 from mockserver.scopes import HEADER
 from mockserver.server import LOOPBACK, Servers, bind, bind_to, url_of
@@ -46,7 +47,7 @@ KEY_VARIABLES = {
 }
 
 
-class SetUpError(ValueError):
+class SetUpError(MendableError):
     """Options that do not go together; says which, and what to do."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from mockserver.mendable import MendableError
 from mockserver.stub import Stub, StubError, load_stubs
 
 log = logging.getLogger("mockserver")
@@ -15,7 +16,7 @@ log = logging.getLogger("mockserver")
 CHOSEN_FOLDER = "scenarios"
 
 
-class ScenarioError(ValueError):
+class ScenarioError(MendableError):
     """There is no scenario of that name; says which there are."""
 
 

@@ -15,12 +15,13 @@ from typing import Any
 import uvicorn
 
 from mockserver.connection import WireProtocol
+from mockserver.mendable import MendableError
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104  for who asks for it
 _START_S = 30
 
 
-class PortTakenError(Exception):
+class PortTakenError(MendableError):
     """A port somebody else listens on."""
 
     def __init__(self, port: int, what: str, option: str) -> None:
@@ -29,7 +30,7 @@ class PortTakenError(Exception):
         self.port = port
 
 
-class AddressError(Exception):
+class AddressError(MendableError):
     """An address that is none of this machine's."""
 
 

@@ -13,11 +13,12 @@ import yaml
 
 from mockserver.exchange import Answer
 from mockserver.faults import SITE_FAULTS, Fault
+from mockserver.mendable import MendableError
 from mockserver.say import Call, Filter, Pace, Said
 from mockserver.when import ANY, When
 
 
-class StubError(ValueError):
+class StubError(MendableError):
     """A stub that cannot be read; says where, what was wrong and what is known."""
 
 

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import logging
+from collections import UserDict
+from importlib import import_module
+from typing import Any
 
 import click
 
 from mockserver import __version__
-from mockserver.cli.cassettes import cassette_group
-from mockserver.cli.functions import functions
-from mockserver.cli.model import model
-from mockserver.cli.recording import drifted, record
-from mockserver.cli.site import site
-from mockserver.cli.up import up
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(UserDict[str, Any]):
+    """Commands by name. Each is imported when it is asked for: what all of them import takes half a second."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, attribute = super().__getitem__(name).partition(":")
+        command: click.Command = getattr(import_module(f"mockserver.cli.{module}"), attribute)
+        return command
+
+
+_COMMANDS = _Commands(
+    up="up:up",
+    model="model:model",
+    site="site:site",
+    functions="functions:functions",
+    record="recording:record",
+    drift="recording:drifted",
+    cassette="cassettes:cassette_group",
+)
+
+
+@click.group(commands=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="dress-rehearsal")
 def main() -> None:
     """Your whole Azure chat app on this machine: sign-in, roles, the real API, streamed model answers."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-
-
-for _command in (up, model, site, functions, record, cassette_group, drifted):
-    main.add_command(_command)

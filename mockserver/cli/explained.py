@@ -11,49 +11,10 @@ from pathlib import Path
 
 import click
 
-from mockserver.carry import CarryError
-from mockserver.cassette import CassetteError
-from mockserver.functions.process import StartError
-from mockserver.last_run import NoRunError
-from mockserver.latency import LatencyError
-from mockserver.library import ConflictError
-from mockserver.limits import LimitError
-from mockserver.question import IgnoreError
-from mockserver.recorder import RecordingError
-from mockserver.rehearsal import SetUpError
-from mockserver.scenarios import ScenarioError
-from mockserver.server import AddressError, PortTakenError
-from mockserver.stub import StubError
-from mockserver.swa.config import ConfigError
-from mockserver.swa.personas import PersonaError
-from mockserver.swa.start import StartConfigError
-from mockserver.swa.states import StatesError
+from mockserver.mendable import MendableError
 
 PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
-
-#: What people can mend: each of these says what, where and how in its message.
-_EXPLAINED = (
-    CarryError,
-    CassetteError,
-    ConfigError,
-    ConflictError,
-    IgnoreError,
-    LatencyError,
-    LimitError,
-    NoRunError,
-    PersonaError,
-    StatesError,
-    AddressError,
-    PortTakenError,
-    RecordingError,
-    ScenarioError,
-    SetUpError,
-    StartConfigError,
-    StartError,
-    StubError,
-    OSError,
-)
 
 
 @contextmanager
@@ -61,7 +22,7 @@ def explained() -> Iterator[None]:
     """Turns what people can mend into one message and exit status 1."""
     try:
         yield
-    except _EXPLAINED as error:
+    except (MendableError, OSError) as error:
         text = str(error)
         if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
             text = f"{error.filename}: {error.strerror}"

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mockserver.functions.debug import GOES_ON, PAUSED
+from mockserver.mendable import MendableError
 
 READY = "ready "  # begins the line that a started host prints, before its URL
 _CALL = "mockserver call "  # begins the line it prints for each call that has ended, where it has a parent
 _STOP_S = 5
 
 
-class StartError(Exception):
+class StartError(MendableError):
     """A process of ours did not start; what it said stands above."""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mockserver.exchange import Headers
+from mockserver.mendable import MendableError
 
 FILE_NAME = "staticwebapp.config.json"
 #: Source: Static Web Apps quotas; the deployment is refused beyond it.
@@ -33,7 +34,7 @@ PRECONFIGURED = ("aad", "github")
 _PATTERN = re.compile(r"(?P<path>(?:/[^*]*)?)(?P<star>\*(?:\.(?P<extensions>\w+|\{\w+(?:,\w+)*\}))?)?")
 
 
-class ConfigError(ValueError):
+class ConfigError(MendableError):
     """A configuration that cannot be used; says what and where."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from mockserver.mendable import MendableError
 from mockserver.swa.principal import EVERYBODY, Principal
 
 SHIPPED = Path(__file__).with_name("personas.yaml")
@@ -18,7 +19,7 @@ _ROLE = re.compile(r"[A-Za-z0-9_]+")
 _KEYS = ("name", "email", "roles", "expires_in_s", "scenario", "note", "claims")
 
 
-class PersonaError(ValueError):
+class PersonaError(MendableError):
     """A personas file that cannot be used, or a persona that is not in it; says which."""
 
 

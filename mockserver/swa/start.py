@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mockserver.mendable import MendableError
+
 CONFIG_NAME = "swa-cli.config.json"
 #: Source: the CLI's own defaults, for an API of functions.
 _FUNCTIONS_PORT = 7071
@@ -30,7 +32,7 @@ _KINDS: dict[str, type] = {
 }
 
 
-class StartConfigError(ValueError):
+class StartConfigError(MendableError):
     """A `swa-cli.config.json` that cannot be used; says what and where."""
 
 

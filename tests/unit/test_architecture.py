@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 #: Rooms of mockserver from the bottom up; a module imports only from rows above its own, or from its own row's package.
 LAYERS = (
+    ("mendable",),
     ("exchange", "clock", "tokens", "limits"),
     ("faults", "question", "redact", "play", "cassette", "connection"),
     ("say", "matching", "judge"),

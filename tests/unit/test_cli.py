@@ -1,12 +1,16 @@
-"""Ctrl-C and SIGTERM, at whatever moment."""
+"""The command line: its commands, and its end at whatever moment."""
 
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
+from click.testing import CliRunner
 
+from mockserver.cli import main
 from mockserver.cli.explained import stoppable
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
@@ -34,3 +38,19 @@ def test_a_signal_in_the_middle_of_waiting_ends_it(number: signal.Signals) -> No
 def test_without_a_signal_nothing_is_stopped() -> None:
     with stoppable() as stopped:
         assert not stopped.wait(0.01)
+
+
+def test_each_command_is_found_where_it_is_said_to_be() -> None:
+    assert {name: command.name for name, command in main.commands.items()} == {name: name for name in main.commands}
+
+
+def test_a_mistyped_command_is_told_the_nearest() -> None:
+    assert "Did you mean 'model'?" in CliRunner().invoke(main, ["modle"]).output
+
+
+def test_the_functions_host_is_not_kept_waiting_by_what_other_commands_import() -> None:
+    """It starts anew with every edit of the API."""
+    code = "import sys; from mockserver.cli import main; main.commands['functions']; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "mockserver.functions.host" in imported
+    assert not {"flask", "yaml", "mockserver.rehearsal"} & set(imported)
