@@ -297,16 +297,8 @@ FAULTS: dict[str, Callable[[Fault, Answer, Circumstance], Answer]] = {
     function.__name__.removeprefix("_"): function
     for function in (
         *(_rate_limited, _rate_limited_2024, _rate_limited_in_stream, _quota_exceeded, _server_error, _overloaded),
-        *(
-            _bad_gateway,
-            _refused,
-            _key_expired,
-            _deployment_gone,
-            _firewall,
-            _role_missing,
-            _token_expired,
-            _context_length_exceeded,
-        ),
+        *(_bad_gateway, _refused, _key_expired, _deployment_gone),
+        *(_firewall, _role_missing, _token_expired, _context_length_exceeded),
         *(_slow_first_token, _slow_events, _stall),
         *(_dropped, _cut_short, _truncated_event, _malformed_event, _split_events, _merged_events),
         *(_empty, _wrong_content_type),

@@ -163,7 +163,7 @@ class ModelFront(Front):
 
     def _close(self, entry: Entry, end: str, sent_ms: Sequence[float], answer: Answer | None = None) -> Entry:
         took_s = self._simulation.clock.now() - entry.at_s
-        return self._simulation.journal.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
+        return self._simulation.journal.records.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
 
 
 def sent_ms_of(answer: Answer) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ from mockserver.connection import Connection
 from mockserver.exchange import Answer, End, Event, Headers, Request, first, split_events
 from mockserver.faults import NOTHING, Mishap, api_timed_out
 from mockserver.front import Front, sent_ms_of, sized
-from mockserver.journal import Entry, Journal, Place
+from mockserver.journal import Entry, Place, Records
 from mockserver.relay import LiveAnswer, Tape, Upstream, UpstreamError
 from mockserver.scopes import ScopeError
 from mockserver.swa.principal import Principal
@@ -60,19 +60,19 @@ class SiteFront(Front):
         site: Site,
         *,
         delivery: Delivery = Delivery.AS_AZURE,
-        journal: Journal | None = None,
+        records: Records | None = None,
         report: Callable[[Entry], None] = lambda _entry: None,
         asking: Asking = lambda _request, _principal: ("", NOTHING),
         paused: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Every visit goes into the journal and is then reported. While the API is `paused`, its time does not run.
+        """Every visit is written into the records and then reported. While the API is `paused`, its time does not run.
 
         `asking` may raise ScopeError for a request that cannot be attributed: it is refused, and says so.
         """
         super().__init__(flask)
         self._site, self._delivery, self._report = site, delivery, report
         self._asking, self._paused = asking, paused
-        self._journal = journal if journal is not None else Journal()
+        self._records = records or Records()
         self._apis = deque(map(Upstream, site.api_urls))
         self._app = Upstream(site.app_url) if site.app_url else None
 
@@ -95,7 +95,7 @@ class SiteFront(Front):
                 decision = site.decide(request, None)
         known = Answer(decision.status, _leading_to(decision), decided_by=decision.action)
         persona = principal.user_details.partition("@")[0] if principal else None
-        entry = self._journal.open(
+        entry = self._records.open(
             site.clock.now(), request, known, place=Place.SITE, scope=scope, persona=persona, rule=decision.because
         )
         tape = Tape(asked_s=entry.at_s, clock=site.clock, limit_bytes=_TAPED_BYTES)
@@ -107,11 +107,11 @@ class SiteFront(Front):
         else:
             lost = decision.action is Action.API  # Flask says that there is none
             answer = replace(known, status=404) if lost else known
-            self._report(self._journal.close(entry, end="eof", took_s=site.clock.now() - entry.at_s, answer=answer))
+            self._report(self._records.close(entry, end="eof", took_s=site.clock.now() - entry.at_s, answer=answer))
             return False
         answer = replace(tape.answer(), decided_by=decision.action)
         took_s = site.clock.now() - entry.at_s
-        self._report(self._journal.close(entry, end=end, sent_ms=sent_ms_of(answer), took_s=took_s, answer=answer))
+        self._report(self._records.close(entry, end=end, sent_ms=sent_ms_of(answer), took_s=took_s, answer=answer))
         return True
 
     # --- the API -----------------------------------------------------------------------------------------------------

@@ -99,7 +99,8 @@ CRITERIA = (*_OF_REQUEST, *_OWN, *_CONTAINED, "request_id", "after")
 
 
 class Journal(Sequence[Entry]):
-    """Exchanges, oldest first; safe to use from any thread. `only` gives a part of it, which fills as the whole does.
+    """Exchanges to look at, oldest first; safe to use from any thread. `records` is where they are written down; `only` gives
+    a part of it, which fills as the whole does.
 
     Criteria are `prompt`, `model` and `path`, as in a stub's `when`; `place`, `persona`, `status`, `end`, `events_sent`,
     `scope`, `attempt` and `number`; `decided_by` and `rule`, a part of which will do; `request_id`, which gate, host
@@ -189,16 +190,6 @@ class Journal(Sequence[Entry]):
     def last_number(self) -> int:
         """The number of the newest entry ever written, 0 where there was none."""
         return self.records.count
-
-    def open(
-        self, at_s: float, request: Request, answer: Answer | None, miss: Miss | None = None, **more: Any
-    ) -> Entry:
-        """As `Records.open`."""
-        return self.records.open(at_s, request, answer, miss, **more)
-
-    def close(self, entry: Entry, **how: Any) -> Entry:
-        """As `Records.close`."""
-        return self.records.close(entry, **how)
 
     @overload
     def __getitem__(self, index: int) -> Entry: ...

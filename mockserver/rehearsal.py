@@ -279,12 +279,12 @@ class Functions:
 
     def _called(self, call: Call) -> None:
         """Write down what the host says of a call that has ended."""
-        clock, journal = self._model.clock, self._model.simulation.journal
+        clock, records = self._model.clock, self._model.simulation.journal.records
         request = Request(call.method, call.path, headers=tuple(call.ids.items()))
         answer = Answer(call.status, decided_by=call.error or "function")
         at_s = clock.now() - call.took_s
-        entry = journal.open(at_s, request, answer, place=Place.HOST, rule=call.function)
-        journal.close(entry, end=call.end, took_s=call.took_s, sent_ms=call.sent_ms)
+        entry = records.open(at_s, request, answer, place=Place.HOST, rule=call.function)
+        records.close(entry, end=call.end, took_s=call.took_s, sent_ms=call.sent_ms)
 
 
 class Rehearsal:
@@ -328,7 +328,7 @@ class Rehearsal:
             site_app.create_app(self.site),
             self.site,
             delivery=options.delivery,
-            journal=simulation.journal,
+            records=simulation.journal.records,
             report=visited,
             asking=_attribution(simulation, options),
             paused=lambda: functions.paused,

@@ -91,12 +91,12 @@ class Simulation:
                 scope = self._scopes.of(request)
         except ScopeError as error:
             miss = Miss(request, question, None, (), reason=str(error))
-            return self.journal.open(at_s, request, _error("mockserver_cannot_attribute", str(error)), miss)
+            return self.journal.records.open(at_s, request, _error("mockserver_cannot_attribute", str(error)), miss)
         return self._answer(address, request, question, scope, at_s)
 
     def _answer(self, address: Address, request: Request, question: Question, scope: Scope, at_s: float) -> Entry:
         def opened(answer: Answer | None, miss: Miss | None = None) -> Entry:
-            return self.journal.open(at_s, request, answer, miss, scope=scope.name)
+            return self.journal.records.open(at_s, request, answer, miss, scope=scope.name)
 
         if refusal := self._refusal(request, address, question):
             miss = Miss(request, question, None, ()) if refusal.because == "unknown path" else None

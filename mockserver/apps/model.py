@@ -25,7 +25,7 @@ def create_app(simulation: Simulation) -> Flask:
         )
         simulation.clock.block_until(entry.at_s + answer.head_after_ms / 1000)
         if not answer.status:
-            simulation.journal.close(entry, end=answer.end, took_s=0)
+            simulation.journal.records.close(entry, end=answer.end, took_s=0)
             raise ConnectionResetError(f"refused by {answer.decided_by}")
         response = Response(_events(simulation, entry, answer), answer.status, list(answer.headers))
         if not answer.streams and answer.end is End.EOF:
@@ -44,7 +44,7 @@ def _events(simulation: Simulation, entry: Entry, answer: Answer) -> Iterator[by
         nonlocal closed
         if not closed:
             took_s = simulation.clock.now() - entry.at_s
-            simulation.journal.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
+            simulation.journal.records.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
         closed = True
 
     try:

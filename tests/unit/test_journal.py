@@ -14,33 +14,33 @@ from tests.unit.examples import answered, chat
 
 def test_an_entry_is_open_until_it_is_closed_with_what_happened() -> None:
     journal = Journal()
-    entry = journal.open(1.0, chat(), answered("x"))
+    entry = journal.records.open(1.0, chat(), answered("x"))
     assert journal[-1].end == "open"
-    journal.close(entry, end="client left", sent_ms=[3], took_s=0.5)
+    journal.records.close(entry, end="client left", sent_ms=[3], took_s=0.5)
     assert (journal[-1].end, journal[-1].events_sent, journal[-1].took_s) == ("client left", 1, 0.5)
 
 
 def test_it_forgets_the_oldest_beyond_its_number_of_entries() -> None:
-    journal = Records(max_entries=2)
+    records = Records(max_entries=2)
     for _ in range(3):
-        journal.open(1.0, chat(), answered("x"))
-    assert [entry.number for entry in journal.entries()] == [2, 3]
-    assert journal.count == 3
+        records.open(1.0, chat(), answered("x"))
+    assert [entry.number for entry in records.entries()] == [2, 3]
+    assert records.count == 3
 
 
 def test_it_forgets_the_oldest_beyond_its_number_of_bytes_but_keeps_the_newest() -> None:
-    journal = Records(max_bytes=1000)
+    records = Records(max_bytes=1000)
     for size in (600, 600, 5000):
-        journal.open(1.0, chat("x" * size), None)
-    assert [entry.number for entry in journal.entries()] == [3]
+        records.open(1.0, chat("x" * size), None)
+    assert [entry.number for entry in records.entries()] == [3]
 
 
 def test_closing_a_forgotten_entry_does_no_harm() -> None:
-    journal = Records(max_entries=1)
-    first = journal.open(1.0, chat(), None)
-    journal.open(1.0, chat(), None)
-    journal.close(first, end="eof", took_s=0)
-    assert [entry.number for entry in journal.entries()] == [2]
+    records = Records(max_entries=1)
+    first = records.open(1.0, chat(), None)
+    records.open(1.0, chat(), None)
+    records.close(first, end="eof", took_s=0)
+    assert [entry.number for entry in records.entries()] == [2]
 
 
 CHATS = [("Hi", 200, "eof", 3), ("Hi", 429, "eof", 1), ("Else", 200, "client left", 2)]
@@ -51,8 +51,10 @@ def written(journal: Journal) -> list[Entry]:
     for number, (prompt, status, end, events) in enumerate(CHATS):
         request = replace(chat(prompt), headers=(("x-request-id", f"r{number % 2}"), ("x-stainless-retry-count", "1")))
         answer = replace(answered("x"), status=status, decided_by="hello.yaml#1, dropped by said#1")
-        entry = journal.open(1.0, request, answer, place=Place.SITE if number == 2 else Place.MODEL, persona="alice")
-        entries.append(journal.close(entry, end=end, sent_ms=list(range(events)), took_s=0.1))
+        entry = journal.records.open(
+            1.0, request, answer, place=Place.SITE if number == 2 else Place.MODEL, persona="alice"
+        )
+        entries.append(journal.records.close(entry, end=end, sent_ms=list(range(events)), took_s=0.1))
     return entries
 
 
@@ -120,8 +122,8 @@ def test_what_was_expected_is_verified_and_said_with_what_came_instead() -> None
 
 def test_waits_for_what_has_not_happened_yet() -> None:
     journal = Journal()
-    entry = journal.open(1.0, chat(), answered("x"))
-    threading.Timer(0.05, lambda: journal.close(entry, end="eof", took_s=0)).start()
+    entry = journal.records.open(1.0, chat(), answered("x"))
+    threading.Timer(0.05, lambda: journal.records.close(entry, end="eof", took_s=0)).start()
     assert [each.end for each in journal.wait_for(prompt="Hello!")] == ["eof"]
     with pytest.raises(UnmetError, match="Expected at least 2 of any within 0 s; 1 did"):
         journal.wait_for(2, within_s=0)
@@ -131,7 +133,7 @@ def test_a_miss_outlives_what_came_after_it() -> None:
     journal = Journal(Records(max_entries=2))
     question = question_of(chat(), ())
     for number in range(5):
-        journal.open(1.0, chat(), answered("x"), Miss(chat(), question, None, ()) if number == 0 else None)
+        journal.records.open(1.0, chat(), answered("x"), Miss(chat(), question, None, ()) if number == 0 else None)
     assert [entry.number for entry in journal] == [4, 5]
     assert [entry.number for entry in journal.misses()] == [1]
 
