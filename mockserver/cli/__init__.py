@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 from collections import UserDict
 from importlib import import_module
@@ -36,4 +38,6 @@ _COMMANDS = _Commands(
 @click.version_option(__version__, prog_name="dress-rehearsal")
 def main() -> None:
     """Your whole Azure chat app on this machine: sign-in, roles, the real API, streamed model answers."""
+    # Else the interpreter looks through all that was imported once more as it ends: 0.3 s of an API with the SDK (measured).
+    atexit.register(gc.freeze)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
