@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from contracts.operations import Backend
-from mockserver import faults, tokens
+from mockserver import faults
 from mockserver.admission import Admission
 from mockserver.apps import control
 from mockserver.apps import site as site_app
@@ -186,8 +186,6 @@ class Model:
 
     def __enter__(self) -> Self:
         self._servers.start()
-        # Half a second of work, done before the first question.
-        threading.Thread(target=tokens.count, args=("", ""), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

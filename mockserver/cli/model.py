@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mockserver import console
+from mockserver import console, tokens
 from mockserver.cli.explained import PATH, PORT, explained, stoppable
 from mockserver.cli.recording import credentials_for
 from mockserver.functions.process import READY
@@ -118,6 +118,7 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
             f"{len(endpoint.simulation.library)} answers; on a miss: {options['on_miss']}; control: {endpoint.url}/__admin, token in {token_file}"
         )
         click.echo(f"{READY}{endpoint.url}")
+        tokens.load_early()
         stopped.wait()
 
 

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from contracts.operations import Backend
-from mockserver import console
+from mockserver import console, tokens
 from mockserver.cli.explained import PATH, PORT, explained, stoppable
 from mockserver.cli.model import model_options, report_miss, say_findings, say_who_gets_in, settings, token_in_file
 from mockserver.cli.site import DELIVERY, AppType, notes, running
@@ -106,6 +106,7 @@ def up(**options: Any) -> None:
         dev_server = running(options["command"], options["webapp"], stopped)
         with dev_server, endpoint, functions, rehearsal, token_in_file(endpoint) as token_file:
             _say_started(rehearsal, functions, token_file, options)
+            tokens.load_early()
             while not stopped.wait(0.3):
                 if functions.failed:
                     raise StartError("The Functions host ended by itself; the reason stands above.")
