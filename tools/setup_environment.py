@@ -92,6 +92,7 @@ def set_up_venv(wanted, requirements):
         )
     say("installing the packages of requirements/%s.txt" % requirements)
     pip = [str(venv_python()), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    pip += ["--no-compile"]  # the half that is used is compiled as it is first imported
     run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(lock)], "could not install the packages")
     if requirements == "dev":
         run(
