@@ -42,8 +42,8 @@ def stoppable() -> Iterator[threading.Event]:
 
     def listen() -> None:
         with heard:
-            heard.recv(1)
-        stopped.set()
+            while heard.recv(1):
+                stopped.set()
 
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM):

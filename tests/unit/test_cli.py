@@ -35,6 +35,16 @@ def test_a_signal_in_the_middle_of_waiting_ends_it(number: signal.Signals) -> No
         assert stopped.wait(5)
 
 
+def test_who_is_impatient_sees_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", written.append)
+    with stoppable() as stopped:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+            assert stopped.wait(5)
+    assert written == []
+
+
 def test_without_a_signal_nothing_is_stopped() -> None:
     with stoppable() as stopped:
         assert not stopped.wait(0.01)
