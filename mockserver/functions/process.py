@@ -79,10 +79,12 @@ class FunctionsProcess:
         Raises:
             StartError: it ended instead, its error output went to ours; or `stopped` was set meanwhile.
         """
-        while not self._told.wait(0.1):
-            if stopped is not None and stopped.is_set():
-                raise StartError("Stopped while the Functions host was starting.")
+        stopped = stopped or threading.Event()
+        while not self._told.wait(0.1) and not stopped.is_set():
+            pass
         if self._url is None:
+            if stopped.wait(0.2):  # Ctrl-C ends the host too, which may be heard of first
+                raise StartError("Stopped while the Functions host was starting.")
             raise StartError("The Functions host did not start; the reason stands above.")
         return self._url
 

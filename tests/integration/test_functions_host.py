@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from mockserver.functions.process import FunctionsProcess
+from mockserver.functions.process import FunctionsProcess, StartError
 
 WORKERS = ("microsoft", "inprocess")
 CLASSIC = """
@@ -333,6 +334,16 @@ def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mockserver", "functions", "--app", str(tmp_path / "x"), "--port", "0"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
     assert (ended.returncode, "there is no function_app.py" in ended.stderr) == (1, True)
+
+
+def test_a_host_that_ctrl_c_ended_first_is_not_said_to_have_failed(tmp_path: Path) -> None:
+    process, stopped = FunctionsProcess(tmp_path, port=0, environment={}), threading.Event()
+    process.stop()
+    with pytest.raises(StartError, match="did not start"):
+        process.wait_until_ready(stopped)
+    stopped.set()
+    with pytest.raises(StartError, match="Stopped while"):
+        process.wait_until_ready(stopped)
 
 
 def test_what_an_app_prints_goes_to_the_console_and_never_stops_it(
