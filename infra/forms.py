@@ -30,101 +30,87 @@ Element = dict[str, Any]
 
 def form(backend: str) -> Element:
     """The createUiDefinition of a form."""
-    template = read()
-    said = {name: each["metadata"]["description"] for name, each in template["parameters"].items()}
-    allowed = {name: each.get("allowedValues", ()) for name, each in template["parameters"].items()}
-    defaults = {name: each.get("defaultValue", "") for name, each in template["parameters"].items()}
-
-    def text(name: str, label: str, pattern: str = "", why: str = "", **more: Any) -> Element:
-        rule = {
-            "constraints": {
-                "required": bool(pattern),
-                **({"regex": pattern, "validationMessage": why} if pattern else {}),
-            }
-        }
-        default = defaults[name] if isinstance(defaults[name], str) and not defaults[name].startswith("[") else ""
-        return {
-            "name": name,
-            "type": "Microsoft.Common.TextBox",
-            "label": label,
-            "toolTip": said[name],
-            "defaultValue": default,
-            **rule,
-            **more,
-        }
-
-    def choice(name: str, label: str, kind: str = "DropDown", **more: Any) -> Element:
-        values = [{"label": each, "value": each} for each in allowed[name]]
-        constraints = {"allowedValues": values, "required": True}
-        return {
-            "name": name,
-            "type": f"Microsoft.Common.{kind}",
-            "label": label,
-            "toolTip": said[name],
-            "defaultValue": defaults[name],
-            "constraints": constraints,
-            **more,
-        }
-
-    model: dict[str, list[Element]] = {
-        "newAzureOpenAI": [
-            text("modelLocation", "Region of the model", r"^[a-z0-9]+$", "As swedencentral.", defaultValue="swedencentral"),
-            _model(said["modelName"]),
-            choice("modelSku", "Deployment type"),
-            text("modelCapacity", "Thousand tokens a minute", r"^[1-9][0-9]{0,5}$", "A whole number.", defaultValue=str(defaults["modelCapacity"])),
-            text("deploymentName", "Name of the deployment", r"^[A-Za-z0-9._-]{2,64}$", "2 to 64 letters, digits, dots, hyphens."),
-            text("modelIpRanges", "IPv4 ranges that may ask the model", visible=_NOT_MANAGED),
-        ],
-        "existingAzureOpenAI": [
-            {"name": "account", "type": "Microsoft.Solutions.ResourceSelector", "label": "Azure OpenAI resource", "toolTip": said["existingResourceName"], "resourceType": _ACCOUNT, "options": {"filter": {"subscription": "onBasics", "location": "all"}}},
-            text("deploymentName", "Its deployments", r"^[A-Za-z0-9._,\s-]{2,}$", "Names, with commas between."),
-        ],
-        "openAI": [
-            {"name": "openAIKey", "type": "Microsoft.Common.PasswordBox", "label": {"password": "Key of OpenAI", "confirmPassword": "Again"}, "toolTip": said["openAIKey"], "constraints": {"required": True, "regex": "^sk-.{20,}$", "validationMessage": "A key begins with sk-."}, "options": {"hideConfirmation": True}},
-            text("openAIModel", "Models", r"^[A-Za-z0-9._:,\s-]{2,}$", "Names, with commas between."),
-        ],
-    }  # fmt: skip
+    ask = _Elements()
     basics = [
-        text(
-            "name",
-            "Name",
-            r"^(?=.{3,21}$)[a-z](-?[a-z0-9])+$",
-            "3 to 21 lower-case letters, digits and single hyphens.",
-        ),
-        choice("topology", "Topology", "OptionsGroup"),
-        choice("siteLocation", "Region of the site's functions"),
-        choice("siteSku", "Plan of the site", visible=_NOT_LINKED),
-    ]
-    access = [
-        text("requiredRole", "Role needed to ask"),
-        text("invited", "Who gets it at sign-in"),
-        text("systemPrompt", "System prompt"),
-        text("systemPromptRole", "Role that may set its own"),
-        text("suggestions", "Suggestions"),
-        text(
-            "maximumInstances",
-            "At most so many instances",
-            r"^[1-9][0-9]{0,3}$",
-            "1 to 1000.",
-            defaultValue="40",
-            visible=_NOT_MANAGED,
-        ),
-    ]
+        ask.text("name", "Name", r"^(?=.{3,21}$)[a-z](-?[a-z0-9])+$", "3 to 21 lower-case letters, digits and single hyphens."),
+        ask.choice("topology", "Topology", "OptionsGroup"),
+        ask.choice("siteLocation", "Region of the site's functions"),
+        ask.choice("siteSku", "Plan of the site", visible=_NOT_LINKED),
+    ]  # fmt: skip
     steps = [
-        {"name": "model", "label": "Model", "elements": model[backend]},
-        {"name": "access", "label": "Access and prompts", "elements": access},
+        {"name": "model", "label": "Model", "elements": _of_the_model(backend, ask)},
+        {"name": "access", "label": "Access and prompts", "elements": _of_access(ask)},
     ]
+    description = f"The chat app {_TITLES[backend]}. The code comes after the resources: make deploy, or a pipeline."
     return {
         "$schema": "https://schema.management.azure.com/schemas/0.1.2-preview/CreateUIDefinition.MultiVm.json#",
         "handler": "Microsoft.Azure.CreateUIDef",
         "version": "0.1.2-preview",
         "parameters": {
-            "config": {"basics": {"description": f"The chat app {_TITLES[backend]}. The code comes after the resources: make deploy, or a pipeline."}},
+            "config": {"basics": {"description": description}},
             "basics": basics,
             "steps": steps,
             "outputs": _outputs(backend, basics, steps),
         },
-    }  # fmt: skip
+    }
+
+
+class _Elements:
+    """What asks for the template's parameters, with their descriptions, values and defaults."""
+
+    def __init__(self) -> None:
+        parameters = read()["parameters"]
+        self.said = {name: each["metadata"]["description"] for name, each in parameters.items()}
+        self._allowed = {name: each.get("allowedValues", ()) for name, each in parameters.items()}
+        self._defaults = {name: each.get("defaultValue", "") for name, each in parameters.items()}
+
+    def text(self, name: str, label: str, pattern: str = "", why: str = "", **more: Any) -> Element:
+        """A line to fill in, which has to fit the pattern where there is one."""
+        rule = {"required": bool(pattern), **({"regex": pattern, "validationMessage": why} if pattern else {})}
+        default = str(self._defaults[name])  # in brackets: an expression or a list
+        more = {"defaultValue": "" if default.startswith("[") else default, "constraints": rule, **more}
+        return self._element(name, "TextBox", label, **more)
+
+    def choice(self, name: str, label: str, kind: str = "DropDown", **more: Any) -> Element:
+        """One of the parameter's allowed values."""
+        rule = {"allowedValues": [{"label": each, "value": each} for each in self._allowed[name]], "required": True}
+        return self._element(name, kind, label, defaultValue=self._defaults[name], constraints=rule, **more)
+
+    def _element(self, name: str, kind: str, label: str, **more: Any) -> Element:
+        shown = {"label": label, "toolTip": self.said[name]}
+        return {"name": name, "type": f"Microsoft.Common.{kind}", **shown, **more}
+
+
+def _of_the_model(backend: str, ask: _Elements) -> list[Element]:
+    if backend == "newAzureOpenAI":
+        return [
+            ask.text("modelLocation", "Region of the model", r"^[a-z0-9]+$", "As swedencentral.", defaultValue="swedencentral"),
+            _model(ask.said["modelName"]),
+            ask.choice("modelSku", "Deployment type"),
+            ask.text("modelCapacity", "Thousand tokens a minute", r"^[1-9][0-9]{0,5}$", "A whole number."),
+            ask.text("deploymentName", "Name of the deployment", r"^[A-Za-z0-9._-]{2,64}$", "2 to 64 letters, digits, dots, hyphens."),
+            ask.text("modelIpRanges", "IPv4 ranges that may ask the model", visible=_NOT_MANAGED),
+        ]  # fmt: skip
+    if backend == "existingAzureOpenAI":
+        return [
+            {"name": "account", "type": "Microsoft.Solutions.ResourceSelector", "label": "Azure OpenAI resource", "toolTip": ask.said["existingResourceName"], "resourceType": _ACCOUNT, "options": {"filter": {"subscription": "onBasics", "location": "all"}}},
+            ask.text("deploymentName", "Its deployments", r"^[A-Za-z0-9._,\s-]{2,}$", "Names, with commas between."),
+        ]  # fmt: skip
+    return [
+        {"name": "openAIKey", "type": "Microsoft.Common.PasswordBox", "label": {"password": "Key of OpenAI", "confirmPassword": "Again"}, "toolTip": ask.said["openAIKey"], "constraints": {"required": True, "regex": "^sk-.{20,}$", "validationMessage": "A key begins with sk-."}, "options": {"hideConfirmation": True}},
+        ask.text("openAIModel", "Models", r"^[A-Za-z0-9._:,\s-]{2,}$", "Names, with commas between."),
+    ]  # fmt: skip
+
+
+def _of_access(ask: _Elements) -> list[Element]:
+    return [
+        ask.text("requiredRole", "Role needed to ask"),
+        ask.text("invited", "Who gets it at sign-in"),
+        ask.text("systemPrompt", "System prompt"),
+        ask.text("systemPromptRole", "Role that may set its own"),
+        ask.text("suggestions", "Suggestions"),
+        ask.text("maximumInstances", "At most so many instances", r"^[1-9][0-9]{0,3}$", "1 to 1000.", visible=_NOT_MANAGED),
+    ]  # fmt: skip
 
 
 def _model(description: str) -> Element:
