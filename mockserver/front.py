@@ -157,7 +157,7 @@ class ModelFront(Front):
         try:
             kept = await recorder.keep(request, answer)
             self._simulation.library.add(kept.name, kept.interaction)
-        except (OSError, MendableError) as error:
+        except (OSError, ValueError, MendableError) as error:  # ValueError: a text that no file can hold
             return f"not kept: {error}"
         return str(kept)
 

@@ -42,8 +42,9 @@ def stoppable() -> Iterator[threading.Event]:
 
     def listen() -> None:
         with heard:
-            while heard.recv(1):
-                stopped.set()
+            while numbers := heard.recv(64):
+                if not {signal.SIGINT, signal.SIGTERM}.isdisjoint(numbers):  # an app may handle others
+                    stopped.set()
 
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM):

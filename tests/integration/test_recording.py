@@ -211,6 +211,20 @@ def test_a_recording_that_cannot_be_written_is_said_and_the_client_has_its_answe
     assert recording.simulation.journal[-1].decided_by.startswith("not kept: ")
 
 
+def test_half_an_emoji_cannot_be_written_down_and_the_client_has_its_answer(
+    recording: Model, httpserver: HTTPServer
+) -> None:
+    """As JavaScript's `slice` leaves it."""
+    stream = b'data: {"choices": []}\n\ndata: [DONE]\n\n'
+    httpserver.expect_request("/v1/chat/completions").respond_with_data(stream, content_type="text/event-stream")
+    body = b'{"model": "m", "stream": true, "messages": [{"role": "user", "content": "\\ud83d"}]}'
+    key = {"authorization": f"Bearer {recording.api_key}", "content-type": "application/json"}
+    answer = httpx2.post(f"{recording.url}/v1/chat/completions", content=body, headers=key)
+    assert answer.content == stream
+    wait_until_kept(recording)
+    assert recording.simulation.journal[-1].decided_by.startswith("not kept: ")
+
+
 def test_what_came_compressed_all_the_same_plays_compressed(
     recording: Model, httpserver: HTTPServer, tmp_path: Path
 ) -> None:

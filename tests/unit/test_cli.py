@@ -45,9 +45,13 @@ def test_who_is_impatient_sees_no_traceback(monkeypatch: pytest.MonkeyPatch) -> 
     assert written == []
 
 
-def test_without_a_signal_nothing_is_stopped() -> None:
+def test_nothing_else_stops_it() -> None:
+    """An app may have signals of its own."""
+    before = signal.signal(signal.SIGFPE, lambda *_: None)
     with stoppable() as stopped:
-        assert not stopped.wait(0.01)
+        signal.raise_signal(signal.SIGFPE)
+        assert not stopped.wait(0.1)
+    signal.signal(signal.SIGFPE, before)
 
 
 def test_each_command_is_found_where_it_is_said_to_be() -> None:
