@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -45,11 +46,12 @@ def functions(app: Path, port: int, **options: Any) -> None:
     app, here = app.resolve(), Path.cwd()
     # Bytecode is compared by the second: an app that is edited twice in one would be loaded as it was.
     sys.dont_write_bytecode |= options["reload"]
-    with explained(), stoppable() as stopped:
+    if options["stop_on_eof"]:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C, and ends us
+        threading.Thread(target=_stop_at_eof, daemon=True).start()
+    with explained():
         socket = bind(port, "the Functions host")
         port = socket.getsockname()[1]
-        if options["stop_on_eof"]:
-            threading.Thread(target=_stop_at_eof, args=(stopped,), daemon=True).start()
         report = tell if options["stop_on_eof"] else lambda _call: None
         try:
             opened = open_app(app)
@@ -60,10 +62,13 @@ def functions(app: Path, port: int, **options: Any) -> None:
             if not options["reload"] or not started_anew():
                 raise click.ClickException(str(error)) from error
             click.secho(f"{error}\nWaiting for it to be mended.", fg="yellow", err=True)
-            changed(app, stopped)
+            with stoppable() as stopped:
+                changed(app, stopped)
             if not stopped.is_set():
                 start_anew(port, here)
             return
+    # Not before: while the app is imported, Ctrl-C ends that.
+    with explained(), stoppable() as stopped:
         host = FunctionsHost(worker, key=options["key"], origins=opened.origins | {*options["origins"]}, report=report)
         servers = Servers((host, socket), at_end=worker.close)
         servers.start()
@@ -79,6 +84,6 @@ def functions(app: Path, port: int, **options: Any) -> None:
             start_anew(port, here)
 
 
-def _stop_at_eof(stopped: threading.Event) -> None:
+def _stop_at_eof() -> None:
     sys.stdin.read()
-    stopped.set()
+    signal.raise_signal(signal.SIGTERM)

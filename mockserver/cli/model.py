@@ -101,12 +101,12 @@ def model(port: int, api_key: str | None, deployments: tuple[str, ...], **option
         report_miss(entry)
         click.echo(console.model_line(entry))
 
+    with explained():  # it may ask for a key, and Ctrl-C has to end that
+        chosen = settings(options, port, "--port", api_key=api_key, deployments=_named(deployments))
     with (
         explained(),
         stoppable() as stopped,
-        Model(
-            settings(options, port, "--port", api_key=api_key, deployments=_named(deployments)), report=report
-        ) as endpoint,
+        Model(chosen, report=report) as endpoint,
         token_in_file(endpoint) as token_file,
     ):
         say_findings(endpoint)

@@ -80,8 +80,10 @@ def up(**options: Any) -> None:
         if not through_gate or topology is Topology.DIRECT:
             click.echo(console.model_line(entry))
 
+    with explained():  # it may ask for a key, and Ctrl-C has to end that
+        chosen = settings(options, options["model_port"], "--model-port")
     with explained(), stoppable() as stopped:
-        endpoint = Model(settings(options, options["model_port"], "--model-port"), report=report_model)
+        endpoint = Model(chosen, report=report_model)
         served = ApiOptions(
             options["api"],
             Backend(options["backend"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,16 @@ def open_app(folder: Path) -> AppFolder:
     sys.path.insert(0, str(folder))
     os.chdir(folder)
     return AppFolder(folder, prefix, frozenset(each.strip().rstrip("/") for each in origins if each.strip()))
+
+
+def explain(error: BaseException, app: AppFolder) -> str:
+    """The app's own line that raised, and what."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: {error.msg}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(app.path)]
+    place = f"{own[-1].filename}, line {own[-1].lineno}: " if own else f"{app.module}: "
+    return f"{place}{type(error).__name__}: {error}"
 
 
 def _json_object(path: Path) -> dict[str, Any]:

@@ -17,11 +17,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from mockserver.functions.app import AppFolder, LoadError
+from mockserver.functions.app import AppFolder, LoadError, explain
 from mockserver.functions.host import Function, Invocation, joined
 from mockserver.functions.routes import RouteError, compile_route
 
@@ -124,8 +123,8 @@ class InProcessWorker:
 def _load(app: AppFolder) -> list[tuple[Function, _Loaded]]:
     try:
         module = importlib.import_module("function_app")
-    except Exception as error:
-        raise LoadError(_explain(error, app)) from error
+    except (Exception, SystemExit) as error:
+        raise LoadError(explain(error, app)) from error
     from azure.functions import FunctionRegister
 
     apps = [each for each in vars(module).values() if isinstance(each, FunctionRegister)]
@@ -183,16 +182,6 @@ def _returnable() -> tuple[type, ...]:
 
 def _plain(value: Any) -> str:
     return str(getattr(value, "value", value) or "")
-
-
-def _explain(error: Exception, app: AppFolder) -> str:
-    """The app's own line that raised, and what."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}: {error.msg}"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(app.path)]
-    place = f"{own[-1].filename}, line {own[-1].lineno}: " if own else f"{app.module}: "
-    return f"{place}{type(error).__name__}: {error}"
 
 
 def _place(call: Callable[..., Any]) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from mockserver.exchange import End, Headers, Request
-from mockserver.functions.app import AppFolder, LoadError
+from mockserver.functions.app import AppFolder, LoadError, explain
 from mockserver.functions.host import Function, Invocation, joined
 from mockserver.functions.routes import RouteError, compile_route
 from mockserver.relay import Upstream, UpstreamError
@@ -116,7 +116,7 @@ class MicrosoftWorker:
         logging.getLogger(SDK_LOG_PREFIX).setLevel(logging.CRITICAL)  # what it says is said in our words
         LOGGING_CONFIG["loggers"]["uvicorn.error"]["level"] = "WARNING"  # of the server inside the FastAPI extension
 
-        self._runtime, self._ids = runtime, dict[str, str]()
+        self._runtime, self._app, self._ids = runtime, app, dict[str, str]()
         self._upstream: Upstream | None = None
         # A loop and a thread of its own: the server inside the FastAPI extension takes the signals of a main thread.
         self._loop = asyncio.new_event_loop()
@@ -253,7 +253,14 @@ class MicrosoftWorker:
         asked = SimpleNamespace(
             request=SimpleNamespace(**message), properties={"host": "127.0.0.1", "protos": _MESSAGES}
         )
-        return asyncio.run_coroutine_threadsafe(call(asked), self._loop)
+
+        async def answered() -> Any:
+            try:
+                return await call(asked)
+            except SystemExit as error:  # would end the loop, and whoever waits would wait for ever
+                raise LoadError(explain(error, self._app)) from error
+
+        return asyncio.run_coroutine_threadsafe(answered(), self._loop)
 
     def _asked_now(self, call: Callable[[Any], Coroutine[Any, Any, Any]], **message: Any) -> Any:
         return self._ask(call, **message).result()

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,28 @@ def test_up_ends_cleanly_and_leaves_no_process(run: Callable[..., Running], numb
     assert up.group_is_empty()
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(url)
+
+
+@pytest.mark.parametrize("command", ["model", "up"])
+def test_ctrl_c_ends_the_question_for_a_key(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    terminal, ours = pytest.importorskip("pty").openpty()  # not on Windows
+    asked = ["--on-miss", "record", "--upstream", "https://api.openai.com/v1", "--cassettes", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mockserver", command, *asked],
+        env={**os.environ, "CI": ""},
+        stdin=ours,
+        stdout=subprocess.DEVNULL,
+        stderr=ours,
+        start_new_session=True,
+    )
+    os.close(ours)
+    shown = b""
+    while b"Key for api.openai.com" not in shown:
+        shown += os.read(terminal, 1000)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 1
+    os.close(terminal)
 
 
 def test_the_functions_host_does_not_outlive_a_killed_parent(run: Callable[..., Running]) -> None:

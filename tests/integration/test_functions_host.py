@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import httpx2
 import pytest
 
 from mockserver.functions.process import FunctionsProcess, StartError
+from tests.integration.running import Running
 
 WORKERS = ("microsoft", "inprocess")
 CLASSIC = """
@@ -97,6 +99,7 @@ HEAD = "import azure.functions as func\napp = func.FunctionApp()\n\n\n"
 BROKEN = {
     "syntax": ("def broken(:\n", r"function_app\.py, line 1: "),
     "import": ("x = 1\nimport no_such_module\n", r"function_app\.py, line 2: ModuleNotFoundError: .*no_such_module"),
+    "ends-itself": ("import sys\nsys.exit('X is not set')\n", r"function_app\.py, line 2: SystemExit: X is not set"),
     "no-app": ("x = 1\n", r"function_app\.py"),
     "no-function": ("import azure.functions as func\napp = func.FunctionApp()\n", r"the app has no HTTP function"),
     "extra-parameter": (
@@ -334,6 +337,15 @@ def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mockserver", "functions", "--app", str(tmp_path / "x"), "--port", "0"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
     assert (ended.returncode, "there is no function_app.py" in ended.stderr) == (1, True)
+
+
+def test_ctrl_c_ends_an_import_that_waits(run: Callable[..., Running], tmp_path: Path, worker: str) -> None:
+    app = write_app(tmp_path, "import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    host = run("functions", "--app", str(app), "--port", "0", "--worker", worker)
+    host.read_until("importing")
+    host.process.send_signal(signal.SIGINT)
+    assert host.ended() == 1
+    assert "Aborted!" in host.lines
 
 
 def test_a_host_that_ctrl_c_ended_first_is_not_said_to_have_failed(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_every_module_has_its_place() -> None:
 
 #: So that a room that grows is a decision.
 @pytest.mark.parametrize(
-    ("room", "limit"), [("mockserver", 12000), ("api", 1000), ("contracts", 1200), ("infra", 2500)]
+    ("room", "limit"), [("mockserver", 12100), ("api", 1000), ("contracts", 1200), ("infra", 2500)]
 )
 def test_rooms_stay_in_their_budgets(room: str, limit: int) -> None:
     assert sum(len(path.read_text().splitlines()) for _, path in modules(room)) <= limit
