@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -115,3 +116,12 @@ def split_events(body: bytes) -> tuple[bytes, ...]:
     cuts = [0, *(match.end() for match in _EVENT_END.finditer(body))]
     pieces = [body[start:end] for start, end in zip(cuts, [*cuts[1:], len(body)], strict=True)]
     return tuple(piece for piece in pieces if piece)
+
+
+def server_url(text: str) -> SplitResult | None:
+    """The parts of a server's URL; None for what is none: without http or https, a host, or with a port there cannot be."""
+    try:
+        parts = urlsplit(text)
+        return parts if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 else None
+    except ValueError:  # from `port`, or for a broken IPv6 address
+        return None

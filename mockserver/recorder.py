@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from contracts.operations import Backend, address_of
 from mockserver import cassette
 from mockserver.clock import Clock
-from mockserver.exchange import BY_MOCK, Answer, End, Headers, Interaction, Request, first
+from mockserver.exchange import BY_MOCK, Answer, End, Headers, Interaction, Request, first, server_url
 from mockserver.mendable import MendableError
 from mockserver.redact import Redaction
 from mockserver.relay import LiveAnswer, Tape, Upstream
@@ -72,7 +72,7 @@ def require_url(text: str) -> None:
     Raises:
         RecordingError: it is not.
     """
-    if not re.match(r"https?://[^/]", text):
+    if server_url(text) is None:
         wanted = "https://api.openai.com/v1 or https://NAME.openai.azure.com"
         raise RecordingError(f"--upstream {text}: a URL is needed, as {wanted}")
 

@@ -22,6 +22,9 @@ def explained() -> Iterator[None]:
     """Turns what people can mend into one message and exit status 1."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise click.ClickException(f"a file is no UTF-8, in its line {line}: save it as UTF-8") from error
     except (MendableError, OSError) as error:
         text = str(error)
         if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:

@@ -78,8 +78,8 @@ def record(folder: Path, command: Sequence[str], **options: Any) -> None:
         endpoint = Endpoint(upstream, credentials_for(upstream))
         if command:
             raise SystemExit(_record_command(endpoint, folder, command, keep_errors=options["keep_errors"]))
-        recorder = Recorder(endpoint, folder, keep_errors=options["keep_errors"])
         files = {} if options["missing"] else {path: cassette.load(path) for _, path in _recorded_files([folder])}
+        recorder = Recorder(endpoint, folder, keep_errors=options["keep_errors"])
         asked = missed(last_run(MISSED)) if options["missing"] else ()
         into = {each.request: Path(each.cassette) for each in asked if each.cassette}
         requests = [
@@ -211,16 +211,16 @@ def drifted(upstream: str, as_json: bool, yes: bool, paths: Sequence[Path]) -> N
         if not recordings:
             click.echo(f"Nothing that a model answered is in {', '.join(map(str, paths))}.", err=True)
             raise SystemExit(3)
+        endpoint = Endpoint(upstream, credentials_for(upstream))
         _ask_whether([each.request for _, each in recordings], upstream, yes=yes)
-        results = asyncio.run(_checked(upstream, recordings))
+        results = asyncio.run(_checked(endpoint, recordings))
     click.echo(json.dumps([asdict(each) for each in results], indent=2) if as_json else drift.markdown(results))
     verdicts = {each.verdict for each in results}
     if Verdict.DRIFTED in verdicts or Verdict.NOT_CHECKED in verdicts:
         raise SystemExit(1 if Verdict.DRIFTED in verdicts else 3)
 
 
-async def _checked(upstream: str, recordings: Sequence[tuple[str, Interaction]]) -> tuple[drift.Checked, ...]:
-    endpoint = Endpoint(upstream, credentials_for(upstream))
+async def _checked(endpoint: Endpoint, recordings: Sequence[tuple[str, Interaction]]) -> tuple[drift.Checked, ...]:
     results = await drift.checked(recordings, endpoint, SystemClock())
     await endpoint.upstream.close()
     return results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from mockserver import console
 from mockserver.apps.site import create_app
 from mockserver.cli.explained import PATH, PORT, explained, stoppable
 from mockserver.clock import SystemClock
+from mockserver.exchange import server_url
 from mockserver.functions.process import READY, StartError
 from mockserver.gate import Delivery, SiteFront
 from mockserver.journal import Entry
@@ -31,6 +33,7 @@ from mockserver.swa.site import Site, load_site
 from mockserver.swa.start import CONFIG_NAME, read_start
 
 _UP_WITHIN_S = 120
+_ENDS_WITHIN_S = 5
 
 
 class AppType(click.ParamType[Path | str]):
@@ -42,8 +45,8 @@ class AppType(click.ParamType[Path | str]):
         """The folder, or the URL; of this machine, under the name that stands for both of its addresses."""
         if not isinstance(value, str) or "://" not in value:
             return Path(value)
-        parts = urlsplit(value)
-        if parts.scheme != "http" or not parts.hostname:
+        parts = server_url(value)
+        if parts is None or parts.scheme != "http":
             self.fail(f"{value}: a dev server's URL is http://localhost:PORT", param, ctx)
         port = f":{parts.port}" if parts.port else ""
         local = parts.hostname in ("127.0.0.1", "::1")  # Node listens on either, and does not say on which
@@ -54,8 +57,8 @@ def _api_url(_context: click.Context, _option: click.Parameter, url: str | None)
     """The URL of an API: its origin, because the path is the request's own."""
     if url is None:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.rstrip("/") or parts.query:
+    parts = server_url(url)
+    if parts is None or parts.path.rstrip("/") or parts.query:
         raise click.BadParameter(
             f"{url!r}: an API's URL is http://localhost:PORT, without a path; /api comes with the request"
         )
@@ -173,7 +176,18 @@ def _end(started: subprocess.Popen[bytes]) -> None:
             os.killpg(started.pid, signal.SIGTERM)
         except ProcessLookupError:
             return
+    until_s = time.monotonic() + _ENDS_WITHIN_S
+    while time.monotonic() < until_s:
+        if started.poll() is not None and not _group_lives(started.pid):
+            return
+        time.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        started.kill() if os.name == "nt" else os.killpg(started.pid, signal.SIGKILL)
+
+
+def _group_lives(group: int) -> bool:
     try:
-        started.wait(5)
-    except subprocess.TimeoutExpired:
-        started.kill()
+        os.killpg(group, 0)
+    except (ProcessLookupError, AttributeError):  # AttributeError: Windows, where there are no groups
+        return False
+    return True

@@ -43,10 +43,13 @@ def open_app(folder: Path) -> AppFolder:
     if not (folder / "host.json").is_file():
         raise LoadError(f'{folder / "host.json"}: there is no host.json; the smallest is {{"version": "2.0"}}')
     host = _json_object(folder / "host.json")
-    for name, value in settings.get("Values", {}).items():
-        os.environ.setdefault(name, str(value))
-    prefix = str(host.get("extensions", {}).get("http", {}).get("routePrefix", "api")).strip("/")
-    origins = str(settings.get("Host", {}).get("CORS", "")).split(",")
+    try:
+        for name, value in settings.get("Values", {}).items():
+            os.environ.setdefault(name, str(value))
+        prefix = str(host.get("extensions", {}).get("http", {}).get("routePrefix", "api")).strip("/")
+        origins = str(settings.get("Host", {}).get("CORS", "")).split(",")
+    except (AttributeError, ValueError) as error:  # no object where one is needed; a name that no variable can have
+        raise LoadError(f"{folder}: host.json or local.settings.json: {error}") from error
     sys.path.insert(0, str(folder))
     os.chdir(folder)
     return AppFolder(folder, prefix, frozenset(each.strip().rstrip("/") for each in origins if each.strip()))

@@ -80,7 +80,7 @@ def read(path: Path, backend: Backend | None = None) -> Reading:
         try:
             raw = entry()
             interaction = _interaction(raw, backend)
-        except RawError as error:
+        except ValueError as error:  # a RawError, or an address that is none
             refused.append(Refused(number, str(error)))
             continue
         secrets += Redaction().kinds(interaction)

@@ -53,7 +53,7 @@ def load_personas(path: Path = SHIPPED) -> dict[str, Persona]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise PersonaError(f"there is no personas file {path}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, OSError) as error:  # ValueError: no UTF-8, or a date that is none
         raise PersonaError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict) or not document:
         raise PersonaError(f"{path}: a mapping of personas is needed (`alice: {{roles: [invited]}}`)")

@@ -130,7 +130,7 @@ def load_site(
         FileNotFoundError: there is no such folder, nothing to serve in it, or no such configuration.
     """
     if isinstance(app, Path) and not (app / "index.html").is_file():
-        raise FileNotFoundError(f"no index.html in {app}")
+        raise FileNotFoundError(f"no index.html in {app}: build the page, or name its folder or its dev server's URL")
     if config is not None:
         config = config / FILE_NAME if config.is_dir() else config
         if not config.is_file():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mockserver.exchange import server_url
 from mockserver.mendable import MendableError
 
 CONFIG_NAME = "swa-cli.config.json"
@@ -63,6 +64,8 @@ def read_start(path: Path, name: str | None = None) -> Start:
         raise StartConfigError(f"{path}: no JSON object with `configurations`: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
         raise StartConfigError(f"{path}: `configurations` does not map names to objects")
+    if not found:
+        raise StartConfigError(f"{path}: there is no configuration in `configurations`; `swa init` writes one")
     if name is None and len(found) == 1:
         name = next(iter(found))
     if name not in found:
@@ -73,10 +76,14 @@ def read_start(path: Path, name: str | None = None) -> Start:
         if key in given and (not isinstance(given[key], kind) or isinstance(given[key], bool)):
             wanted = "a number" if kind is int else "a text"
             raise StartConfigError(f"{path}: {name}: {key} is {wanted}; this is {json.dumps(given[key])}")
+        if kind is int and not 0 <= given.get(key, 0) <= 65535:
+            raise StartConfigError(f"{path}: {name}: {key} is {given[key]}; a port is at most 65535")
     app_folder = folder / given.get("appLocation", ".")
     app: Path | str = given.get("appDevserverUrl") or app_folder / given.get("outputLocation", ".")
     api = given.get("apiDevserverUrl") or given.get("dataApiDevserverUrl")
     if api is None and given.get("apiLocation"):
         api = f"http://127.0.0.1:{given.get('apiPort', _FUNCTIONS_PORT)}"
+    if api is not None and server_url(api) is None:
+        raise StartConfigError(f"{path}: {name}: {api!r} is no API's URL, as http://localhost:7071")
     config = given.get("swaConfigLocation")
     return Start(app, api and api.rstrip("/"), given.get("run"), folder / config if config else None, given.get("port"))

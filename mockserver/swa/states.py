@@ -66,6 +66,6 @@ def load_states(path: Path) -> tuple[State, ...]:
     try:
         cards = yaml.safe_load(path.read_text(encoding="utf-8"))
         return tuple(State(**card) for card in cards)
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # ValueError: no UTF-8, or a date that is none
         keys = ", ".join(each.name for each in dataclasses.fields(State))
         raise StatesError(f"{path}: {' '.join(str(error).split())}; a list of cards is needed, with {keys}") from error

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -44,11 +45,16 @@ class Running:
         return self.process.wait(30)
 
     def group_is_empty(self) -> bool:
-        """Whether no process of the command's group is left; the kernel may take a moment."""
-        for _ in range(500):
-            try:
-                os.killpg(self.process.pid, 0)
-            except ProcessLookupError:
-                return True
-            time.sleep(0.01)
-        return False
+        """Whether no process of the command's group is left."""
+        return gone(self.process.pid, os.killpg)
+
+
+def gone(number: int, ask: Callable[[int, int], None] = os.kill) -> bool:
+    """Whether a process, or with `killpg` a group, is no more; the kernel may take a moment."""
+    for _ in range(500):
+        try:
+            ask(number, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False

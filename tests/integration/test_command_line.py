@@ -17,7 +17,7 @@ import pytest
 
 from mockserver import cassette
 from mockserver.library import SHIPPED
-from tests.integration.running import Running
+from tests.integration.running import Running, gone
 
 FREE_PORTS = ["--site-port", "0", "--model-port", "0", "--functions-port", "0"]
 COOKIE = "StaticWebAppsAuthCookie"
@@ -160,6 +160,16 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
             "There is no scenario 'over-loaded' (did you mean overloaded?)",
         ),
         (["record", "--upstream", "localhost:1", "--cassettes", "x", "--yes", "--refresh"], "a URL is needed"),
+        (["drift", "--upstream", "http://[", "mockserver/cassettes"], "a URL is needed"),
+        (
+            ["model", "--port", "0", "--on-miss", "record", "--upstream", "http://127.0.0.1:abc", "--cassettes", "x"],
+            "a URL is needed",
+        ),
+        (
+            ["record", "--upstream", "http://127.0.0.1:9", "--cassettes", "nowhere", "--refresh", "--yes"],
+            "Error: no folder of cassettes at nowhere",
+        ),
+        (["site", "--port", "0", "--app", "http://localhost:99999"], "a dev server's URL is http://localhost:PORT"),
         (
             ["record", "--upstream", "http://127.0.0.1:9", "--cassettes", "README.md", "--", "true"],
             "README.md is a file",
@@ -302,6 +312,16 @@ def test_site_takes_the_place_of_swa_start(run: Callable[..., Running], tmp_path
     with pytest.raises(OSError):  # noqa: PT011  refused, however the system words it
         socket.create_connection(("127.0.0.1", port), timeout=1)
     assert "leaves /a itself open" in "\n".join(site.lines)
+
+
+def test_what_a_dev_server_left_behind_is_ended_too(run: Callable[..., Running], tmp_path: Path) -> None:
+    (tmp_path / "index.html").touch()
+    (tmp_path / "stubborn.sh").write_text("trap '' TERM\necho here $$\nwhile :; do sleep 1; done\n")
+    site = run("site", "--port", "0", "--app", ".", "--run", "true; bash stubborn.sh; true", folder=tmp_path)
+    process = int(site.read_until(r"here (\d+)")[1])
+    site.process.send_signal(signal.SIGINT)
+    assert site.ended() == 0
+    assert gone(process)
 
 
 def test_up_stands_before_a_dev_server_and_ends_it(run: Callable[..., Running]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from mockserver.functions.app import LoadError, open_app
 from mockserver.functions.process import FunctionsProcess, StartError
 from tests.integration.running import Running
 
@@ -337,6 +338,22 @@ def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mockserver", "functions", "--app", str(tmp_path / "x"), "--port", "0"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
     assert (ended.returncode, "there is no function_app.py" in ended.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("host.json", '{"extensions": []}'),
+        ("local.settings.json", '{"Values": []}'),
+        ("local.settings.json", '{"Host": 5}'),
+        ("local.settings.json", '{"Values": {"A=B": "x"}}'),
+    ],
+)
+def test_settings_of_another_shape_are_said(file: str, text: str, tmp_path: Path) -> None:
+    write_app(tmp_path, CLASSIC)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(LoadError, match=r"host\.json or local\.settings\.json"):
+        open_app(tmp_path)
 
 
 def test_ctrl_c_ends_an_import_that_waits(run: Callable[..., Running], tmp_path: Path, worker: str) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.exchange import Answer, Event, Request, is_event_stream, split_events
+from mockserver.exchange import Answer, Event, Request, is_event_stream, server_url, split_events
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,19 @@ def test_the_body_is_the_events_joined() -> None:
 @pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"{", b"null"])
 def test_only_an_object_is_a_json_object(body: bytes) -> None:
     assert Request("POST", "/", body=body).json_object() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "port"), [("http://localhost:5173", 5173), ("https://example.com/v1", None), ("http://[::1]:80/", 80)]
+)
+def test_a_servers_url_has_its_parts(text: str, port: int | None) -> None:
+    parts = server_url(text)
+    assert parts is not None
+    assert parts.port == port
+
+
+@pytest.mark.parametrize(
+    "text", ["", "foo", "localhost:1", "ftp://x", "http://", "http://[", "http://x:abc", "http://x:99999", "http://x:0"]
+)
+def test_what_is_no_servers_url_has_none(text: str) -> None:
+    assert server_url(text) is None

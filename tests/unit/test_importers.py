@@ -140,6 +140,7 @@ def test_where_the_address_was_not_kept_the_body_tells(
         (vcr(exchange(uri="https://api.openai.com/v1/completions")), "POST /v1/completions is no operation that is answered here"),
         (vcr(exchange(uri="https://example.com/v1/chat/completions")), "whose traffic https://example.com/v1/chat/completions is"),
         (vcr(exchange(uri="https://api.groq.com/openai/v1/chat/completions")), "whose traffic https://api.groq.com"),
+        (vcr(exchange(uri="http://[")), "Invalid IPv6 URL"),
         (vcr(exchange(status="fine")), "its answer has no status"),
         (vcr(exchange(answer={"string": b"\x1f\x8bbroken"})), "its body is packed, and broken"),
         (vcr(exchange(answer={"string": b"\x0b\x02"}, headers={"content-encoding": "br"})), "packed with br"),

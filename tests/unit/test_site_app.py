@@ -233,6 +233,7 @@ def test_an_empty_session_key_is_never_used(tmp_path: Path) -> None:
         ("alice: {roles: [no-dash]}", "alice: roles is no list of role names"),
         ("alice: {expires_in_s: soon}", "alice: expires_in_s: 'soon' is no number of seconds"),
         ("alice: {", "expected the node content"),
+        ("alice: 2024-99-99", "month must be in 1..12"),
     ],
 )
 def test_a_mistake_in_the_personas_is_named(tmp_path: Path, text: str, complaint: str) -> None:

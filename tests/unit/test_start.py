@@ -17,6 +17,9 @@ from mockserver.swa.start import StartConfigError, read_start
         ('{"configurations": {"app": 1}}', "does not map names to objects"),
         ('{"configurations": {"app": {"port": "4395"}}}', 'app: port is a number; this is "4395"'),
         ('{"configurations": {"app": {"appLocation": 1}}}', "app: appLocation is a text; this is 1"),
+        ('{"configurations": {}}', "no configuration in"),
+        ('{"configurations": {"app": {"port": 99999}}}', "app: port is 99999; a port is at most 65535"),
+        ('{"configurations": {"app": {"apiDevserverUrl": "localhost:1"}}}', "'localhost:1' is no API's URL"),
     ],
 )
 def test_what_cannot_be_used_is_said(tmp_path: Path, text: str, complaint: str) -> None:
