@@ -39,7 +39,7 @@ test-unit: setup   ## no socket, no sleep
 	@$(RUN) pytest tests/unit --junitxml=test-results/unit.xml $(ARGS) && npm --prefix webapp run --silent test
 
 test-integration: setup  ## real processes on loopback; a part of them: SHARD=1/4
-	@$(RUN) pytest tests/integration -n auto --junitxml=test-results/integration.xml $(SHARDED) $(ARGS)
+	@$(RUN) pytest tests/integration -n auto --dist loadfile --junitxml=test-results/integration.xml $(SHARDED) $(ARGS)
 
 test-e2e: setup    ## a browser, through the real API; finds or installs one
 	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e -n auto --junitxml=test-results/e2e.xml --tracing=retain-on-failure $(SHARDED) $(ARGS)
