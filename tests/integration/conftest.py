@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,12 @@ from tests.integration.running import Running
 
 ROOT = Path(__file__).parents[2]
 Serve = Callable[[Simulation], str]
+
+
+def pytest_configure() -> None:
+    """Whoever is started in a shell's background ignores Ctrl-C, and so does all that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:

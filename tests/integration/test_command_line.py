@@ -70,8 +70,12 @@ def test_ctrl_c_ends_the_question_for_a_key(command: str, tmp_path: Path, monkey
     while b"Key for api.openai.com" not in shown:
         shown += os.read(terminal, 1000)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 1
-    os.close(terminal)
+    try:
+        assert process.wait(30) == 1
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
 
 
 def test_the_functions_host_does_not_outlive_a_killed_parent(run: Callable[..., Running]) -> None:
