@@ -181,13 +181,13 @@ def _end(started: subprocess.Popen[bytes]) -> None:
         if started.poll() is not None and not _group_lives(started.pid):
             return
         time.sleep(0.05)
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(OSError):
         started.kill() if os.name == "nt" else os.killpg(started.pid, signal.SIGKILL)
 
 
 def _group_lives(group: int) -> bool:
     try:
         os.killpg(group, 0)
-    except (ProcessLookupError, AttributeError):  # AttributeError: Windows, where there are no groups
+    except (OSError, AttributeError):  # OSError: it ended (macOS words it its own way); AttributeError: Windows
         return False
     return True
