@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from mockserver.cli import main
 from mockserver.cli.explained import stoppable
+from mockserver.library import SHIPPED
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -60,6 +62,15 @@ def test_each_command_is_found_where_it_is_said_to_be() -> None:
 
 def test_a_mistyped_command_is_told_the_nearest() -> None:
     assert "Did you mean 'model'?" in CliRunner().invoke(main, ["modle"]).output
+
+
+def test_a_file_that_is_no_utf_8_is_one_sentence(tmp_path: Path) -> None:
+    cassette, answer = tmp_path / "hello.yaml", tmp_path / "answer.md"
+    cassette.write_bytes((SHIPPED / "hello.yaml").read_bytes())
+    answer.write_bytes("Hello\ngrüße".encode("latin-1"))
+    ended = CliRunner().invoke(main, ["cassette", "edit", str(cassette), "1", "--answer", str(answer)])
+    assert ended.output == "Error: a file is no UTF-8, in its line 2: save it as UTF-8\n"
+    assert cassette.read_bytes() == (SHIPPED / "hello.yaml").read_bytes()
 
 
 def test_the_functions_host_is_not_kept_waiting_by_what_other_commands_import() -> None:
