@@ -60,7 +60,7 @@ def functions(app: Path, port: int, **options: Any) -> None:
             worker, which = start_worker(opened, WorkerKind(options["worker"]))
         except LoadError as error:
             if not options["reload"] or not started_anew():
-                raise click.ClickException(str(error)) from error
+                raise
             click.secho(f"{error}\nWaiting for it to be mended.", fg="yellow", err=True)
             with stoppable() as stopped:
                 changed(app, stopped)

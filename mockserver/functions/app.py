@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mockserver.mendable import MendableError
 
-class LoadError(Exception):
+
+class LoadError(MendableError):
     """A function app that cannot be loaded; says which file, line or function, and why."""
 
 
