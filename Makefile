@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes, and each would compile us anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock test test-unit test-integration test-e2e conformance lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture preflight deploy verify destroy lock clean
 
 help:              ## this list
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -102,9 +102,12 @@ review: setup      ## what a change did to the cassettes, as Markdown: BASE=orig
 	@$(RUN:-m=) tools/review.py $(or $(BASE),origin/main)
 
 drift: setup       ## are recordings still true? UPSTREAM=https://… CASSETTES=my-cassettes
-	@$(RUN) mockserver drift --upstream $(or $(UPSTREAM),$(error Say which: make drift UPSTREAM=https://…)) $(or $(CASSETTES),mockserver/cassettes)
+	@$(RUN) mockserver drift --upstream $(or $(UPSTREAM),$(error Say which: make drift UPSTREAM=https://…)) $(or $(CASSETTES),mockserver/data/cassettes)
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+architecture: setup  ## draw the picture in ARCHITECTURE.md from the code
+	@$(RUN:-m=) tools/architecture.py
+
 lock: setup        ## requirements/ anew from pyproject.toml and api/requirements.txt; newer versions: ARGS=--upgrade
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate -o requirements/mock.txt $(ARGS) > /dev/null
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null

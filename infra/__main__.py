@@ -21,7 +21,7 @@ from infra.deploy import DeployError
 from infra.expressions import TemplateError
 from infra.forms import FORMS, links, written
 from infra.plan import Choice, described, group_of, parameters_of, parsed, wanted
-from infra.preflight import Looked, Wanted, preflight
+from infra.preflight import Looked, Requirements, preflight
 from infra.ranges import MOST_RULES, RangesError, ranges_of
 from infra.sign_in import sign_in
 from infra.template import BACKENDS, TOPOLOGIES, read
@@ -114,7 +114,7 @@ def _choosing(command: Any) -> Any:
     return command
 
 
-def _look(azure: Azure, options: Mapping[str, Any]) -> tuple[Wanted, dict[str, Any], Looked]:
+def _look(azure: Azure, options: Mapping[str, Any]) -> tuple[Requirements, dict[str, Any], Looked]:
     """What shall be deployed, its parameters, and what stands in the way."""
     given = dict(map(parsed, options["given"]))
     choice = Choice(options["environment"], options["topology"], options["backend"], options["name"], given)

@@ -26,7 +26,7 @@ class AtDeployment(str):
 
 
 @dataclass(slots=True)
-class Scope:
+class ExpressionScope:
     """What an expression can ask for: parameters and variables as given, functions by name in lower case.
 
     `asked` collects the ids of resources whose state an evaluation asked for.
@@ -43,7 +43,7 @@ def is_expression(value: object) -> bool:
     return isinstance(value, str) and value.startswith("[") and value.endswith("]") and not value.startswith("[[")
 
 
-def evaluated(value: Any, scope: Scope) -> Any:
+def evaluated(value: Any, scope: ExpressionScope) -> Any:
     """A template's value with every expression in it evaluated.
 
     Raises:
@@ -62,7 +62,7 @@ def evaluated(value: Any, scope: Scope) -> Any:
         raise TemplateError(f"{error}, in {value}") from None
 
 
-def _copied(loop: dict[str, Any], scope: Scope) -> list[Any]:
+def _copied(loop: dict[str, Any], scope: ExpressionScope) -> list[Any]:
     made = []
     for index in range(evaluated(loop["count"], scope)):
         scope.indexes[loop["name"]] = index
@@ -75,7 +75,7 @@ class _Reader:
     """Reads an expression and evaluates it on the way; of `if`, only the branch that is taken, as Azure does."""
 
     text: str
-    scope: Scope
+    scope: ExpressionScope
     at: int = 0
     skipping: int = 0
 
@@ -170,42 +170,42 @@ def _unique(*parts: Any) -> str:
     return hashlib.sha256("-".join(parts).encode()).hexdigest()[:13]
 
 
-def _parameter(scope: Scope, name: str) -> Any:
+def _parameter(scope: ExpressionScope, name: str) -> Any:
     if name not in scope.parameters:
         raise TemplateError(f"there is no parameter {name!r}")
     return scope.parameters[name]
 
 
-def _variable(scope: Scope, name: str) -> Any:
+def _variable(scope: ExpressionScope, name: str) -> Any:
     if name not in scope.variables:
         raise TemplateError(f"there is no variable {name!r}")
     return scope.variables[name]
 
 
-def _state(scope: Scope, which: str, *_rest: Any) -> AtDeployment:
+def _state(scope: ExpressionScope, which: str, *_rest: Any) -> AtDeployment:
     scope.asked.append(which)
     return AtDeployment(f"<{which.rpartition('/providers/')[2]}>")
 
 
-def _keys(scope: Scope, which: str, *_rest: Any) -> AtDeployment:
+def _keys(scope: ExpressionScope, which: str, *_rest: Any) -> AtDeployment:
     return AtDeployment(f"<keys of {_state(scope, which)[1:]}")
 
 
-def _union(_scope: Scope, first: Any, *others: Any) -> Any:
+def _union(_scope: ExpressionScope, first: Any, *others: Any) -> Any:
     merged = first.copy()
     for each in others:
         merged = merged | each if isinstance(merged, dict) else [*merged, *(new for new in each if new not in merged)]
     return merged
 
 
-def _concat(_scope: Scope, *parts: Any) -> Any:
+def _concat(_scope: ExpressionScope, *parts: Any) -> Any:
     if parts and isinstance(parts[0], list):
         return [each for part in parts for each in part]
     text = "".join(map(str, parts))
     return AtDeployment(text) if any(isinstance(part, AtDeployment) for part in parts) else text
 
 
-def _empty(_scope: Scope, value: Any) -> bool:
+def _empty(_scope: ExpressionScope, value: Any) -> bool:
     return value is None or len(value) == 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.expressions import TemplateError
-from infra.preflight import Wanted
+from infra.preflight import Requirements
 from infra.template import Deployment, Resource, deployment, read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -139,13 +139,15 @@ def parsed(text: str) -> tuple[str, Any]:
         raise TemplateError(f"{name} wants JSON of the type {kind}, not {value!r}") from error
 
 
-def wanted(parameters: Mapping[str, Any], group: str, today: date, before: Mapping[str, Any] | None = None) -> Wanted:
+def wanted(
+    parameters: Mapping[str, Any], group: str, today: date, before: Mapping[str, Any] | None = None
+) -> Requirements:
     """What the template makes of the parameters; `before` are those of the last deployment.
 
     Raises:
         TemplateError: Azure would refuse it.
     """
-    return Wanted(deployment(read(), parameters), group, today, before or {})
+    return Requirements(deployment(read(), parameters), group, today, before or {})
 
 
 def described(made: Deployment) -> Iterator[tuple[str, str, str]]:

@@ -45,7 +45,7 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Requirements:
     """What shall be deployed: the template worked out, the resource group, the day it is, and the last deployment's parameters."""
 
     made: Deployment
@@ -68,13 +68,13 @@ class Sight:
     """What the checks look at: Azure, what shall be deployed, who is signed in, and what the group has already."""
 
     azure: Azure
-    wanted: Wanted
+    wanted: Requirements
     account: Mapping[str, Any]
     there: frozenset[str]
     group_exists: bool
 
 
-def preflight(azure: Azure, wanted: Wanted) -> Looked:
+def preflight(azure: Azure, wanted: Requirements) -> Looked:
     """What stands in the way. Each thing is looked at even where another has failed already; what needs a login waits for one."""
     findings = [*_tools(), *_retirement(wanted), *_choices(wanted)]
     try:
@@ -121,7 +121,7 @@ def _tools() -> Iterator[Finding]:
             yield Finding(f"there is no {name} on PATH", fix)
 
 
-def _retirement(wanted: Wanted) -> Iterator[Finding]:
+def _retirement(wanted: Requirements) -> Iterator[Finding]:
     """When the model retires."""
     if wanted.name_of(_DEPLOYMENT) is None:
         return
@@ -140,7 +140,7 @@ def _retirement(wanted: Wanted) -> Iterator[Finding]:
         )
 
 
-def _choices(wanted: Wanted) -> Iterator[Finding]:
+def _choices(wanted: Requirements) -> Iterator[Finding]:
     """What was chosen."""
     backend, topology, before = wanted.parameter("backend"), wanted.parameter("topology"), wanted.before.get("topology")
     if backend == "openAI" and not wanted.parameter("openAIKey"):

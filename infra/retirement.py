@@ -14,7 +14,7 @@ WARNED_DAYS = 180
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelRetirement:
     """A model's version; after `retires` its deployments answer with errors."""
 
     name: str
@@ -27,12 +27,12 @@ class Model:
 
 
 @functools.cache
-def load_models() -> tuple[Model, ...]:
+def load_models() -> tuple[ModelRetirement, ...]:
     """All of them, the one to take first."""
     listed = json.loads(MODELS.read_text(encoding="utf-8"))["models"]
-    return tuple(Model(each["name"], each["version"], date.fromisoformat(each["retires"])) for each in listed)
+    return tuple(ModelRetirement(each["name"], each["version"], date.fromisoformat(each["retires"])) for each in listed)
 
 
-def find_model(name: str, version: str) -> Model | None:
+def find_model(name: str, version: str) -> ModelRetirement | None:
     """The one of that name and version; None where the file has none."""
     return next((each for each in load_models() if (each.name, each.version) == (name, version)), None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.expressions import Scope, TemplateError, evaluated, is_expression, resource_id
+from infra.expressions import ExpressionScope, TemplateError, evaluated, is_expression, resource_id
 
 TEMPLATE = Path(__file__).with_name("azuredeploy.json")
 TOPOLOGIES = ("managed", "linked", "direct")
@@ -74,7 +74,7 @@ def deployment(template: Mapping[str, Any], given: Mapping[str, Any]) -> Deploym
         TemplateError: Azure would refuse it.
     """
     parameters = _parameters(template, given)
-    scope = Scope(parameters)
+    scope = ExpressionScope(parameters)
     for name, value in template.get("variables", {}).items():
         scope.variables[name] = evaluated(value, scope)
         if scope.asked:
@@ -89,7 +89,7 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
     for name in given:
         if name not in declared:
             raise TemplateError(f"there is no parameter {name!r}; there are {', '.join(declared)}")
-    scope = Scope(dict(given))
+    scope = ExpressionScope(dict(given))
     for name, said in declared.items():
         if name not in given and "defaultValue" not in said:
             raise TemplateError(f"the parameter {name!r} has no value")
@@ -114,7 +114,7 @@ def _in_bounds(value: Any, said: Mapping[str, Any]) -> bool:
     return bool(least <= size <= most)
 
 
-def _resources(body: Mapping[str, Any], scope: Scope) -> Iterator[Resource]:
+def _resources(body: Mapping[str, Any], scope: ExpressionScope) -> Iterator[Resource]:
     if not evaluated(body.get("condition", True), scope):
         return
     after = frozenset(evaluated(body.get("dependsOn", []), scope))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -13,9 +12,6 @@ Headers = tuple[tuple[str, str], ...]
 
 #: On an answer that no model gave and nobody wrote: made up, or an error of the mock's own. A recorder goes by it.
 BY_MOCK = "x-mockserver-answer"
-
-#: An event ends with a blank line; lines end in LF, CRLF or CR.
-_EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 
 
 class End(StrEnum):
@@ -44,14 +40,6 @@ class Request:
     def target(self) -> str:
         """Path and query, as on the request line."""
         return f"{self.raw_path}?{self.query}" if self.query else self.raw_path
-
-    def json_object(self) -> dict[str, Any] | None:
-        """The body where it is a JSON object, else None."""
-        try:
-            parsed = json.loads(self.body)
-        except ValueError:
-            return None
-        return parsed if isinstance(parsed, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +97,6 @@ def first(headers: Headers, name: str) -> str | None:
 def is_event_stream(headers: Headers) -> bool:
     """Whether the content type says server-sent events."""
     return (first(headers, "content-type") or "").partition(";")[0].strip().lower() == "text/event-stream"
-
-
-def split_events(body: bytes) -> tuple[bytes, ...]:
-    """The body cut behind every blank line; what follows the last blank line is the last event. Joined, they are the body."""
-    cuts = [0, *(match.end() for match in _EVENT_END.finditer(body))]
-    pieces = [body[start:end] for start, end in zip(cuts, [*cuts[1:], len(body)], strict=True)]
-    return tuple(piece for piece in pieces if piece)
 
 
 def server_url(text: str) -> SplitResult | None:

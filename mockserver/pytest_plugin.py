@@ -10,105 +10,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mockserver.last_run import MISSED, USED
+from mockserver.cassette_tools.last_run import MISSED, USED
 
 if TYPE_CHECKING:  # the product is imported when a fixture is asked for, not with every pytest run
     from httpx2 import Client
     from playwright.sync_api import BrowserContext, Page
 
-    from mockserver.clock import SystemClock
-    from mockserver.journal import Entry, Journal
-    from mockserver.library import Library
-    from mockserver.rehearsal import Functions, Model, Rehearsal
-    from mockserver.scopes import Scope
+    from mockserver.harness.function_app import FunctionApp
+    from mockserver.harness.mock_server import MockServer
+    from mockserver.harness.model_endpoint import ModelEndpoint
+    from mockserver.harness.whole_app import WholeApp
+    from mockserver.journal.entry import Entry
+    from mockserver.journal.journal import Journal
+    from mockserver.simulation.cassette_index import CassetteIndex
 
-_MODEL: pytest.StashKey[Model] = pytest.StashKey()
+_MODEL: pytest.StashKey[ModelEndpoint] = pytest.StashKey()
 _SINCE: pytest.StashKey[int] = pytest.StashKey()
 #: What this run leaves behind, by its key in pytest's cache.
 _LEFT = pytest.StashKey[dict[str, list[Any]]]()
 _RAN = pytest.StashKey[bool]()
 _MARK = "expects_miss"
-
-
-@dataclass(frozen=True, slots=True)
-class MockServer:
-    """A model endpoint for one test: what it is told is forgotten when the test ends. `of` is whose part of it this is."""
-
-    model: Model
-    of: Scope
-
-    @property
-    def base_url(self) -> str:
-        """For `OpenAI(base_url=…)`."""
-        return f"{self.model.url}/v1"
-
-    @property
-    def azure_endpoint(self) -> str:
-        """For `AzureOpenAI(azure_endpoint=…)`."""
-        return self.model.url
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What says whose a request is, at the site and at the model; nothing where it is everybody's."""
-        from mockserver.scopes import HEADER
-
-        return {HEADER: self.of.name} if self.of.name else {}
-
-    @property
-    def journal(self) -> Journal:
-        """The test's exchanges with the model, oldest first; in a scope, those of the scope."""
-        from mockserver.journal import Place
-
-        mine: dict[str, str] = {"scope": self.of.name} if self.of.name else {}
-        return self.model.simulation.journal.only(place=Place.MODEL, **mine)
-
-    @property
-    def clock(self) -> SystemClock:
-        """The clock everything goes by: `freeze()`, `advance(seconds)`, `resume()`."""
-        return self.model.clock
-
-    @contextmanager
-    def scope(self, scenario: str | None = None) -> Iterator[MockServer]:
-        """The same endpoint for whoever sends the `headers` of what this gives: told apart from everybody else.
-
-        Raises:
-            ScenarioError: there is no scenario of that name.
-        """
-        opened = self.model.simulation.open_scope(scenario)
-        try:
-            yield MockServer(self.model, opened)
-        finally:
-            self.model.simulation.close_scope(opened.name)
-
-    def limit(self, name: str, limit: str) -> None:
-        """Let a model or deployment do no more in a minute than `6rpm,1000tpm` says; `*` is every name.
-
-        Raises:
-            LimitError: a limit that cannot be read.
-        """
-        from mockserver.limits import parse_limits
-
-        self.of.limits |= parse_limits((f"{name}={limit}",))
-
-    def say(self, text: str | None = None, *, to: str | None = None, **more: Any) -> None:
-        """Answer with a text when the last user message is `to`, or whatever is asked where that is None.
-
-        `more` are the keys of a scenario: `call`, `fault`, `after`, `times`, `pace`, `filter`, and `when` in place of `to`.
-
-        Raises:
-            StubError: an unknown key or a wrong value.
-        """
-        from mockserver.stub import parse_stub
-
-        entry = {"say": text, "when": {"prompt": to}, **more}
-        self.model.simulation.say(parse_stub(entry, f"said in the test#{len(self.of.said) + 1}"), scope=self.of)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -151,33 +78,36 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def mock_model(request: pytest.FixtureRequest) -> Iterator[Model]:
+def mock_model(request: pytest.FixtureRequest) -> Iterator[ModelEndpoint]:
     """The session's running model endpoint; tests ask for `mock_server`."""
-    from mockserver.library import SHIPPED
-    from mockserver.rehearsal import Model, ModelOptions
+    from mockserver.harness.model_endpoint import ModelEndpoint
+    from mockserver.harness.options import ModelOptions
+    from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 
-    folders = tuple(request.config.getini("mockserver_cassettes")) or (SHIPPED,)
+    folders = tuple(request.config.getini("mockserver_cassettes")) or (BUNDLED_CASSETTES,)
     ignores = tuple(request.config.getini("mockserver_ignore"))
-    with Model(ModelOptions(folders, ignores=ignores)) as model:
+    with ModelEndpoint(ModelOptions(folders, ignores=ignores)) as model:
         request.config.stash[_MODEL] = model
         yield model
         del request.config.stash[_MODEL]
-        request.config.stash[_LEFT][USED].extend(sorted(model.simulation.used))
+        request.config.stash[_LEFT][USED].extend(sorted(model.simulation.scopes.ever_used))
         request.config.stash[_RAN] = True
 
 
 @pytest.fixture
-def mock_server(mock_model: Model, request: pytest.FixtureRequest) -> Iterator[MockServer]:
+def mock_server(mock_model: ModelEndpoint, request: pytest.FixtureRequest) -> Iterator[MockServer]:
     """The model endpoint, fresh for this test."""
+    from mockserver.harness.mock_server import MockServer
+
     simulation = mock_model.simulation
     simulation.reset()
     if (mark := request.node.get_closest_marker("scenario")) is not None:
-        simulation.choose(_scenario_of(mark))
-    shared = simulation.library
-    if request.node.get_closest_marker("cassette") is not None:
-        simulation.library = _own_library(shared, _cassette_of(request.node))
-    yield MockServer(mock_model, simulation.everybody)
-    simulation.library = shared
+        simulation.scopes.choose(_scenario_of(mark))
+    with ExitStack() as stack:
+        if request.node.get_closest_marker("cassette") is not None:
+            own = _own_index(simulation.index, _cassette_of(request.node))
+            stack.enter_context(simulation.answering_from(own))
+        yield MockServer(mock_model, simulation.scopes.everybody)
     simulation.reset()
     mock_model.clock.resume()
 
@@ -189,12 +119,12 @@ def _scenario_of(mark: pytest.Mark) -> str:
     return given[0]
 
 
-def _own_library(shared: Library, path: Path) -> Library:
+def _own_index(shared: CassetteIndex, path: Path) -> CassetteIndex:
     """What a test with a cassette of its own is answered by; empty before that is recorded."""
-    from mockserver.library import Library, load_library
+    from mockserver.simulation.cassette_index import CassetteIndex, load_index
 
     ignores = tuple(each.text for each in shared.ignores)
-    own = load_library((path,), ignores) if path.exists() else Library(shared.ignores)
+    own = load_index((path,), ignores) if path.exists() else CassetteIndex(shared.ignores)
     own.scenarios = shared.scenarios
     return own
 
@@ -207,7 +137,7 @@ def _cassette_of(item: pytest.Item) -> Path:
 @pytest.fixture
 def scenario(mock_server: MockServer) -> Callable[[str | None], None]:
     """`scenario("rate-limited")` lays a scenario over the cassettes from now on; None lays none."""
-    return mock_server.model.simulation.choose
+    return mock_server.model.simulation.scopes.choose
 
 
 @pytest.fixture
@@ -217,38 +147,42 @@ def journal(mock_server: MockServer) -> Journal:
 
 
 @pytest.fixture(scope="session")
-def mock_functions(request: pytest.FixtureRequest, mock_model: Model) -> Iterator[Functions]:
+def mock_functions(request: pytest.FixtureRequest, mock_model: ModelEndpoint) -> Iterator[FunctionApp]:
     """The session's running function app; tests ask for `functions_host`."""
-    from contracts.operations import Backend
-    from mockserver.rehearsal import ApiOptions, Functions
+    from mockserver.contract.operations import Backend
+    from mockserver.harness.function_app import FunctionApp
+    from mockserver.harness.options import ApiOptions
 
     config = request.config
     backend = Backend(_one_of(list(Backend), config.getini("mockserver_backend")))
     options = ApiOptions(config.rootpath / config.getini("mockserver_api"), backend)
-    with Functions(mock_model, options) as functions:
+    with FunctionApp(mock_model, options) as functions:
         yield functions
 
 
 @pytest.fixture
-def functions_host(mock_functions: Functions, mock_server: MockServer) -> Functions:
+def functions_host(mock_functions: FunctionApp, mock_server: MockServer) -> FunctionApp:
     """The function app alone over this test's `mock_server`, past the gate: `functions_host.url`."""
     del mock_server
     return mock_functions
 
 
 @pytest.fixture(scope="session")
-def mock_site(request: pytest.FixtureRequest, mock_model: Model, mock_functions: Functions) -> Iterator[Rehearsal]:
+def mock_site(
+    request: pytest.FixtureRequest, mock_model: ModelEndpoint, mock_functions: FunctionApp
+) -> Iterator[WholeApp]:
     """The session's running app; tests ask for `site`."""
-    from mockserver.rehearsal import Rehearsal, SiteOptions
-    from mockserver.swa.personas import SHIPPED, load_personas
+    from mockserver.harness.options import SiteOptions
+    from mockserver.harness.whole_app import WholeApp
+    from mockserver.swa.personas import BUNDLED_PERSONAS, load_personas
 
     config = request.config
     personas = config.getini("mockserver_personas")
     options = SiteOptions(
         webapp=config.rootpath / config.getini("mockserver_webapp"),
-        personas=load_personas(config.rootpath / personas if personas else Path(SHIPPED)),
+        personas=load_personas(config.rootpath / personas if personas else BUNDLED_PERSONAS),
     )
-    with Rehearsal(mock_model, mock_functions, options) as rehearsal:
+    with WholeApp(mock_model, mock_functions, options) as rehearsal:
         yield rehearsal
 
 
@@ -259,14 +193,14 @@ def _one_of(known: list[str], value: str) -> str:
 
 
 @pytest.fixture
-def site(mock_site: Rehearsal, mock_server: MockServer) -> Rehearsal:
+def site(mock_site: WholeApp, mock_server: MockServer) -> WholeApp:
     """The whole app over this test's `mock_server`: `site.url`, `site.headers(persona)`, `site.api_url` past the gate."""
     del mock_server
     return mock_site
 
 
 @pytest.fixture
-def persona(site: Rehearsal) -> Iterator[Callable[[str], Client]]:
+def persona(site: WholeApp) -> Iterator[Callable[[str], Client]]:
     """`persona("alice")` is an HTTP client of the site, signed in as her: `.get("/api/health")`, `.post("/api/chat/completions", json=…)`."""
     from httpx2 import Client
 
@@ -277,7 +211,7 @@ def persona(site: Rehearsal) -> Iterator[Callable[[str], Client]]:
 
 
 @pytest.fixture
-def page_as(new_context: Callable[..., BrowserContext], site: Rehearsal) -> Callable[[str], Page]:
+def page_as(new_context: Callable[..., BrowserContext], site: WholeApp) -> Callable[[str], Page]:
     """A browser page in a context of its own, signed in as a persona. Needs pytest-playwright."""
 
     def signed_in(persona: str) -> Page:
@@ -334,7 +268,7 @@ def _complaints(item: pytest.Item) -> tuple[str, ...]:
 
 def _misses(journal: Journal, item: pytest.Item) -> tuple[str, ...]:
     """The explanation of the test's misses, once for each reason."""
-    from mockserver.explain import explain, same_reason
+    from mockserver.simulation.miss_report import miss_report, same_reason
 
     reasons: list[list[Entry]] = []
     for entry in journal.misses(item.stash[_SINCE]):
@@ -343,17 +277,17 @@ def _misses(journal: Journal, item: pytest.Item) -> tuple[str, ...]:
             reasons.append([entry])
         else:
             alike.append(entry)
-    return tuple(explain(_miss(each[0]), len(each)) for each in reasons)
+    return tuple(miss_report(_miss(each[0]), len(each)) for each in reasons)
 
 
-def _keep_misses(model: Model, item: pytest.Item) -> None:
+def _keep_misses(model: ModelEndpoint, item: pytest.Item) -> None:
     """For `cassette accept` and `record --missing`."""
-    from mockserver.carry import as_json
+    from mockserver.cassette_tools.accept import miss_as_json
 
     left = item.config.stash[_LEFT][MISSED]
     own = str(_cassette_of(item)) if item.get_closest_marker("cassette") is not None else ""
     for entry in model.simulation.journal.misses(item.stash[_SINCE]):
-        kept = as_json(_miss(entry), cassette=own)
+        kept = miss_as_json(_miss(entry), cassette=own)
         left += [] if kept in left else [kept]
 
 
@@ -363,7 +297,7 @@ def _timeline(item: pytest.Item) -> str:
     entries = [each for each in model.simulation.journal if each.number > item.stash[_SINCE]] if model else []
     if not entries:
         return ""
-    from mockserver.timeline import timeline
+    from mockserver.journal.timeline import timeline
 
     name = re.sub(r"[^\w.-]+", "-", item.nodeid.rpartition("/")[2]).strip("-")[:150]
     path = item.config.rootpath / "test-results" / f"{name}.html"

@@ -31,7 +31,7 @@ _GUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class SecretPattern:
     """A kind of thing that can be told by its form: one of `markers` is always in it; `instead` takes its place."""
 
     kind: str
@@ -54,40 +54,42 @@ def _is_personal(found: re.Match[str]) -> bool:
         return False
 
 
-def _form(kind: str, markers: str, pattern: str, *instead: Callable[[re.Match[str]], str]) -> Form:
-    return Form(kind, tuple(markers.split()), re.compile(pattern), *instead)
+def _pattern(kind: str, markers: str, pattern: str, *instead: Callable[[re.Match[str]], str]) -> SecretPattern:
+    return SecretPattern(kind, tuple(markers.split()), re.compile(pattern), *instead)
 
 
 #: What is told by its form. No entropy and no keywords: those flag clean traffic. detect-secrets, which has some of
 #: these forms, finds only a part of them (of a JWT not its signature, of a GitHub token its prefix), which is enough to
 #: warn and too little to redact. Source of each form: its issuer's documentation.
-FORMS = (
-    _form(
+PATTERNS = (
+    _pattern(
         "OpenAI key",
         "sk-",
         r"(?<![\w-])sk-(?:(?:proj|svcacct|admin)-[\w-]{20,}|(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,})",
     ),
-    _form("Azure AI key", "JQQJ9", r"(?<![A-Za-z0-9])[A-Za-z0-9]{40,56}JQQJ9[A-Za-z0-9]{20,30}(?![A-Za-z0-9])"),
-    _form("Azure storage key", "AccountKey=", r"(?<=AccountKey=)[A-Za-z0-9+/]{86}=="),
-    _form("Azure shared access signature", "sig=", r"(?<=[?&]sig=)[A-Za-z0-9%+/]{40,}={0,2}"),
-    _form("JSON Web Token", "eyJ", r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}"),
-    _form(
+    _pattern("Azure AI key", "JQQJ9", r"(?<![A-Za-z0-9])[A-Za-z0-9]{40,56}JQQJ9[A-Za-z0-9]{20,30}(?![A-Za-z0-9])"),
+    _pattern("Azure storage key", "AccountKey=", r"(?<=AccountKey=)[A-Za-z0-9+/]{86}=="),
+    _pattern("Azure shared access signature", "sig=", r"(?<=[?&]sig=)[A-Za-z0-9%+/]{40,}={0,2}"),
+    _pattern("JSON Web Token", "eyJ", r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}"),
+    _pattern(
         "client principal",
         "eyJ",
         r"(?<![\w.+/-])eyJ[A-Za-z0-9+/_-]{30,}={0,2}",
         lambda found: _GONE if _is_personal(found) else found[0],
     ),
-    _form("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{60,})"),
-    _form("AWS access key", "AKIA ASIA", r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"),
-    _form("Google API key", "AIza", r"AIza[\w-]{35}"),
-    _form("Slack token", "xox", r"xox[abeprs]-[A-Za-z0-9-]{10,}"),
-    _form("Stripe key", "k_live_", r"[rs]k_live_[A-Za-z0-9]{20,}"),
-    _form(
+    _pattern(
+        "GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{60,})"
+    ),
+    _pattern("AWS access key", "AKIA ASIA", r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"),
+    _pattern("Google API key", "AIza", r"AIza[\w-]{35}"),
+    _pattern("Slack token", "xox", r"xox[abeprs]-[A-Za-z0-9-]{10,}"),
+    _pattern("Stripe key", "k_live_", r"[rs]k_live_[A-Za-z0-9]{20,}"),
+    _pattern(
         "private key",
         "-----BEGIN",
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.{0,10000}?)-----END [A-Z ]*PRIVATE KEY-----",
     ),
-    _form(
+    _pattern(
         "e-mail address",
         "@",
         # Not what is reserved for examples (RFC 2606), nor git's user, nor a picture for sharp screens.
@@ -96,16 +98,18 @@ FORMS = (
         r"(?:[A-Za-z0-9-]+\.)+(?!(?:png|jpe?g|gif|svg|webp|js|css)\b)[A-Za-z]{2,}(?![\w-])",
         _somebody,
     ),
-    _form("subscription", "/subscriptions/", rf"(?<=/subscriptions/)(?!{_NOBODY}){_GUID}", lambda _found: _NOBODY),
-    _form("resource group", "/resourceGroups/", r"(?<=/resourceGroups/)(?!group\b)[\w.()-]+", lambda _found: "group"),
-    _form(
+    _pattern("subscription", "/subscriptions/", rf"(?<=/subscriptions/)(?!{_NOBODY}){_GUID}", lambda _found: _NOBODY),
+    _pattern(
+        "resource group", "/resourceGroups/", r"(?<=/resourceGroups/)(?!group\b)[\w.()-]+", lambda _found: "group"
+    ),
+    _pattern(
         "tenant",
         "login.microsoftonline.com/ sts.windows.net/ onmicrosoft.com",
         rf"(?<=login\.microsoftonline\.com/)(?!{_NOBODY}){_GUID}|(?<=sts\.windows\.net/)(?!{_NOBODY}){_GUID}"
         r"|(?<![\w.-])(?!tenant\.)[A-Za-z0-9-]+(?=\.onmicrosoft\.com)",
         lambda found: _NOBODY if re.fullmatch(_GUID, found[0]) else "tenant",
     ),
-    _form(
+    _pattern(
         "Azure resource",
         ".azure.com",
         r"(?<=//)(?!resource\.|your|my-|example)[a-z0-9][a-z0-9-]*(?=\.(?:openai|cognitiveservices|services\.ai)\.azure\.com)",
@@ -118,15 +122,15 @@ FORMS = (
 class Redaction:
     """What is taken out: everything that has a form of `FORMS`, and the secrets this process knows, whatever their form."""
 
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SecretPattern, ...] = PATTERNS
 
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Redaction:
         """Take out these too; what is shorter than 8 letters is a placeholder, and would be found everywhere."""
         known = sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True)
-        return cls((*(Form("known key", (each,), re.compile(re.escape(each))) for each in known), *FORMS))
+        return cls((*(SecretPattern("known key", (each,), re.compile(re.escape(each))) for each in known), *PATTERNS))
 
-    def found(self, text: str) -> Iterator[tuple[Form, re.Match[str]]]:
+    def found(self, text: str) -> Iterator[tuple[SecretPattern, re.Match[str]]]:
         """What is to be taken out of a text, form by form."""
         for form in self.forms:
             if any(marker in text for marker in form.markers):

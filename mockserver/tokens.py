@@ -87,11 +87,13 @@ def count_messages(messages: Iterable[Any], model: str) -> int:
     return total
 
 
-def count_input(body: Mapping[str, Any], model: str) -> int:
-    """How many tokens a response's instructions and input are, counted as the messages of a chat.
+def count_request(body: Mapping[str, Any], model: str) -> int:
+    """How many tokens the model reads for a request: a chat's messages, or a response's instructions, input and tools.
 
-    Estimated: how the service frames them is not published, nor what a tool counts (here, its JSON).
+    A response's are estimated: how the service frames them is not published, nor what a tool counts (here, its JSON).
     """
+    if body.get("messages"):
+        return count_messages(body["messages"], model)
     given = body.get("input") or ()
     messages: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else list(given)
     if body.get("instructions"):

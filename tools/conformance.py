@@ -72,7 +72,7 @@ def refusals(text: str) -> Iterator[tuple[str, str]]:
 
 def unaccounted(outcomes: list[dict[str, Any]], allowed: dict[str, str]) -> Iterator[str]:
     """Every test that neither passed nor was refused by the rule it may be refused by, and every rule nothing needed."""
-    from contracts.rules import RULES
+    from mockserver.contract.request_rules import RULES
 
     words = {rule.name: (rule.message,) for rule in RULES} | NOT_TAKEN
     seen = set()
@@ -127,12 +127,13 @@ def source() -> Path:
 
 def run(python: Path, tests: Path) -> list[dict[str, Any]]:
     """Every test's outcome, against a model endpoint that makes up what it is asked for."""
-    from mockserver.rehearsal import Model, ModelOptions
-    from mockserver.simulation import OnMiss
+    from mockserver.harness.model_endpoint import ModelEndpoint
+    from mockserver.harness.options import ModelOptions
+    from mockserver.simulation.settings import OnMiss
 
     outcomes = CACHE / "outcomes.jsonl"
     outcomes.write_text("")
-    with Model(ModelOptions(on_miss=OnMiss.GENERATE, speed=1000)) as model:
+    with ModelEndpoint(ModelOptions(on_miss=OnMiss.GENERATE, speed=1000)) as model:
         asked = {"TEST_API_BASE_URL": f"{model.url}/v1", _OUTCOMES: str(outcomes), "NO_PROXY": "127.0.0.1"}
         paths = os.pathsep.join([str(Path(__file__).parent), str(tests)])
         plugins = ["-p", "conformance", "-p", "no:cacheprovider", "-o", "addopts="]

@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 import browser
 from playwright.sync_api import Page, Response, sync_playwright
 
-from mockserver.rehearsal import ApiOptions, Functions, Model, ModelOptions, Rehearsal, SiteOptions
-from mockserver.stub import parse_stub
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ApiOptions, ModelOptions, SiteOptions
+from mockserver.harness.whole_app import WholeApp
+from mockserver.simulation.stub import parse_stub
 from mockserver.swa.personas import load_personas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,12 +49,12 @@ def long_answer() -> str:
 def main() -> None:
     """Print the figures."""
     chosen = browser.find()  # before Playwright starts: it runs one of its own
-    with Model(ModelOptions()) as model:
-        functions = Functions(model, ApiOptions(ROOT / "api"))
-        site = Rehearsal(model, functions, SiteOptions(ROOT / "webapp" / "dist", load_personas()))
+    with ModelEndpoint(ModelOptions()) as model:
+        functions = FunctionApp(model, ApiOptions(ROOT / "api"))
+        site = WholeApp(model, functions, SiteOptions(ROOT / "webapp" / "dist", load_personas()))
         with functions, site, sync_playwright() as playwright:
             answer = {"say": long_answer(), "pace": {"first_ms": 50, "each_ms": 2}}
-            model.simulation.say(parse_stub(answer, "the long answer"))
+            model.simulation.scopes.say(parse_stub(answer, "the long answer"))
             chromium = playwright.chromium.launch(executable_path=chosen)
             for run in range(RUNS):
                 context = chromium.new_context(base_url=site.url, viewport={"width": 1000, "height": 700})

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CASSETTES = "mockserver/cassettes"
+CASSETTES = "mockserver/data/cassettes"
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ _EXPOSED = {"access-control-expose-headers": "x-request-id, retry-after"}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """A request as both styles have it; `headers` take a name in any case."""
 
     headers: Mapping[str, str]
@@ -62,13 +62,13 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class ApiRoute:
     """One endpoint's verb. The `name` is the function's, as Azure lists it."""
 
     name: str
     route: str
     method: str
-    answer: Callable[[Request], Awaitable[Reply]]
+    answer: Callable[[ApiRequest], Awaitable[Reply]]
 
 
 @functools.cache
@@ -83,7 +83,7 @@ def client() -> openai.AsyncOpenAI:
     return completion.client_for(settings())
 
 
-async def answer(operation: Operation, request: Request) -> Reply:
+async def answer(operation: ApiRoute, request: ApiRequest) -> Reply:
     """The operation's reply, or the error that it ended with."""
     try:
         if settings().topology == "direct" and not operation.name.startswith(("chat_completions", "health")):
@@ -93,7 +93,7 @@ async def answer(operation: Operation, request: Request) -> Reply:
         return _refusal(error)
 
 
-async def chat_completions(request: Request) -> Reply:
+async def chat_completions(request: ApiRequest) -> Reply:
     """A chat completion, streamed or whole, in OpenAI's shape; errors too."""
     request_id, begun_s = request.id, time.monotonic()
     headers = {"x-request-id": request_id, "cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
@@ -114,7 +114,7 @@ async def chat_completions(request: Request) -> Reply:
     return Reply(200, events, headers, "text/event-stream")
 
 
-async def chat_ticket(request: Request) -> Reply:
+async def chat_ticket(request: ApiRequest) -> Reply:
     """A ticket for the question whose body has this SHA-256, and where to ask it."""
     who = require_role(principal_of(request.headers.get(principal.HEADER)), settings().required_role)
     if not settings().direct_url or "TICKET_KEY" in settings().missing:
@@ -129,7 +129,7 @@ async def chat_ticket(request: Request) -> Reply:
     return _json(given, headers={"x-request-id": request.id, "cache-control": "no-store"})
 
 
-async def config(request: Request) -> Reply:
+async def config(request: ApiRequest) -> Reply:
     """What the page offers whoever asks: models, limits, how answers arrive, what to ask first, a system prompt of one's own."""
     prompt = _may_prompt(principal_of(request.headers.get(principal.HEADER)))
     limits = {"messages": completion.MAX_MESSAGES, "seconds": settings().timeout_s}
@@ -137,7 +137,7 @@ async def config(request: Request) -> Reply:
     return _json({**offered, "suggestions": settings().suggestions, "system_prompt": prompt})
 
 
-async def me(request: Request) -> Reply:
+async def me(request: ApiRequest) -> Reply:
     """Who asks, as the API sees it, and whether that one may use it."""
     who = require_role(principal_of(request.headers.get(principal.HEADER)), "")
     role = settings().required_role
@@ -145,7 +145,7 @@ async def me(request: Request) -> Reply:
     return _json({**shown, "allowed": not role or role in who.roles})
 
 
-async def roles(request: Request) -> Reply:
+async def roles(request: ApiRequest) -> Reply:
     """The roles somebody has who signs in: `rolesSource` of the site, which alone asks it, at sign-in.
 
     Source: Static Web Apps' documentation of function-based roles: who it is goes in, `{"roles": [...]}` comes out.
@@ -156,23 +156,23 @@ async def roles(request: Request) -> Reply:
     return _json({"roles": [settings().required_role] if known and settings().required_role else []})
 
 
-async def health(request: Request) -> Reply:
+async def health(request: ApiRequest) -> Reply:
     """Whether the app can do its part, and which settings are missing; `?live` asks only whether it runs."""
     missing = () if "live" in request.query else settings().missing
     return _json({"status": "not configured" if missing else "ok", "missing": list(missing)}, 503 if missing else 200)
 
 
 OPERATIONS = (
-    Operation("chat_completions", "chat/completions", "POST", chat_completions),
-    Operation("chat_ticket", "chat/ticket", "POST", chat_ticket),
-    Operation("config", "config", "GET", config),
-    Operation("health", "health", "GET", health),
-    Operation("me", "me", "GET", me),
-    Operation("roles", "roles", "POST", roles),
+    ApiRoute("chat_completions", "chat/completions", "POST", chat_completions),
+    ApiRoute("chat_ticket", "chat/ticket", "POST", chat_ticket),
+    ApiRoute("config", "config", "GET", config),
+    ApiRoute("health", "health", "GET", health),
+    ApiRoute("me", "me", "GET", me),
+    ApiRoute("roles", "roles", "POST", roles),
 )
 
 
-def _asker(request: Request) -> Principal | None:
+def _asker(request: ApiRequest) -> Principal | None:
     """Who asks: whom the gate says, or, where there is none before us, whoever a ticket is for.
 
     Raises:
@@ -193,7 +193,7 @@ def _may_prompt(who: Principal | None) -> bool:
     return who is not None and settings().prompt_role in who.roles
 
 
-def _site_of(request: Request) -> str:
+def _site_of(request: ApiRequest) -> str:
     """The origin of the site that somebody is using: what the browser says, where the gate says nothing else.
 
     Raises:

@@ -8,14 +8,14 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
 from chat_api import routes as operations
-from chat_api.routes import Operation
+from chat_api.routes import ApiRoute
 
 routes = func.Blueprint()  # type: ignore[no-untyped-call]  # the library's own
 
 
-def _function(operation: Operation) -> Callable[..., Awaitable[Response]]:
+def _function(operation: ApiRoute) -> Callable[..., Awaitable[Response]]:
     async def function(req: Request) -> Response:
-        asked = operations.Request(req.headers, req.query_params, await req.body())
+        asked = operations.ApiRequest(req.headers, req.query_params, await req.body())
         reply = await operations.answer(operation, asked)
         how = {"status_code": reply.status, "headers": dict(reply.headers), "media_type": reply.media_type}
         if isinstance(reply.body, bytes):

@@ -28,9 +28,9 @@ _COMMANDS = _Commands(
     model="model:model",
     site="site:site",
     functions="functions:functions",
-    record="recording:record",
-    drift="recording:drifted",
-    cassette="cassettes:cassette_group",
+    record="record:record",
+    drift="drift:drift",
+    cassette="cassette:cassette_group",
 )
 
 

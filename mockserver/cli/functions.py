@@ -1,4 +1,4 @@
-"""A function app alone."""
+"""The `functions` command: a function app alone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import click
 
-from mockserver.cli.explained import PATH, PORT, explained, stoppable
-from mockserver.functions.process import READY, tell
+from mockserver.cli.errors import user_errors
+from mockserver.cli.param_types import PATH, PORT
+from mockserver.cli.signals import stop_signal
+from mockserver.functions.process import READY, report_to_parent
 from mockserver.functions.workers import WorkerKind
-from mockserver.server import Servers, bind, url_of
+from mockserver.wire.server import Servers, bind, url_of
 
 
 @click.command()
@@ -26,62 +27,70 @@ from mockserver.server import Servers, bind, url_of
     show_default=True,
     help="Microsoft's own needs Python 3.13; auto takes it where it can.",
 )
+@click.option("--key", metavar="KEY", help="Key for non-anonymous functions. Default: none.")
 @click.option(
-    "--key", metavar="KEY", help="What opens functions that are not anonymous. Default: nothing is asked for."
+    "--cors", "origins", multiple=True, metavar="ORIGIN", help="Allow this site's pages to call it; may be repeated."
 )
-@click.option(
-    "--cors", "origins", multiple=True, metavar="ORIGIN", help="A site whose pages may ask it; may be repeated."
-)
-@click.option("--reload", is_flag=True, help="Start anew whenever a file of the app changes.")
+@click.option("--reload", is_flag=True, help="Restart when a file of the app changes.")
 @click.option("--debug", is_flag=True, help="Let a debugger attach.")
-@click.option("--stop-on-eof", is_flag=True, hidden=True, help="End when standard input does, and tell of every call.")
-def functions(app: Path, port: int, **options: Any) -> None:
+@click.option("--stop-on-eof", is_flag=True, hidden=True, help="Stop when standard input ends, and report every call.")
+def functions(
+    *,
+    app: Path,
+    port: int,
+    worker: str,
+    key: str | None,
+    origins: tuple[str, ...],
+    reload: bool,
+    debug: bool,
+    stop_on_eof: bool,
+) -> None:
     """Start a function app alone."""
     from mockserver.functions.app import LoadError, open_app
     from mockserver.functions.debug import listen
     from mockserver.functions.host import FunctionsHost
-    from mockserver.functions.reload import changed, start_anew, started_anew
+    from mockserver.functions.reload import restart, restarted, wait_for_change
     from mockserver.functions.workers import start_worker
 
     app, here = app.resolve(), Path.cwd()
     # Bytecode is compared by the second: an app that is edited twice in one would be loaded as it was.
-    sys.dont_write_bytecode |= options["reload"]
-    if options["stop_on_eof"]:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C, and ends us
+    sys.dont_write_bytecode |= reload
+    if stop_on_eof:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C, and stops us
         threading.Thread(target=_stop_at_eof, daemon=True).start()
-    with explained():
+    with user_errors():
         socket = bind(port, "the Functions host")
         port = socket.getsockname()[1]
-        report = tell if options["stop_on_eof"] else lambda _call: None
         try:
             opened = open_app(app)
-            if options["debug"]:
+            if debug:
                 listen()
-            worker, which = start_worker(opened, WorkerKind(options["worker"]))
+            running, worker_name = start_worker(opened, WorkerKind(worker))
         except LoadError as error:
-            if not options["reload"] or not started_anew():
+            if not reload or not restarted():
                 raise
-            click.secho(f"{error}\nWaiting for it to be mended.", fg="yellow", err=True)
-            with stoppable() as stopped:
-                changed(app, stopped)
+            click.secho(f"{error}\nWaiting for a change.", fg="yellow", err=True)
+            with stop_signal() as stopped:
+                wait_for_change(app, stopped)
             if not stopped.is_set():
-                start_anew(port, here)
+                restart(port, here)
             return
     # Not before: while the app is imported, Ctrl-C ends that.
-    with explained(), stoppable() as stopped:
-        host = FunctionsHost(worker, key=options["key"], origins=opened.origins | {*options["origins"]}, report=report)
-        servers = Servers((host, socket), at_end=worker.close)
+    with user_errors(), stop_signal() as stopped:
+        report = report_to_parent if stop_on_eof else lambda _record: None
+        host = FunctionsHost(running, key=key, origins=opened.origins | {*origins}, report=report)
+        servers = Servers((host, socket), at_end=running.close)
         servers.start()
-        click.echo(f"functions  {len(worker.functions)} on {which}")
+        click.echo(f"functions  {len(running.functions)} on {worker_name}")
         click.echo(f"{READY}{url_of(socket)}")
         sys.stdout.flush()
         try:
-            changed(app, stopped) if options["reload"] else stopped.wait()
+            wait_for_change(app, stopped) if reload else stopped.wait()
         finally:
             servers.stop()
         if not stopped.is_set():
-            click.echo("functions  a file of the app has changed: starting anew")
-            start_anew(port, here)
+            click.echo("functions  a file of the app has changed: restarting")
+            restart(port, here)
 
 
 def _stop_at_eof() -> None:

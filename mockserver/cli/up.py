@@ -1,24 +1,31 @@
-"""The whole app."""
+"""The `up` command: the whole app."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from contracts.operations import Backend
-from mockserver import console, tokens
-from mockserver.cli.explained import PATH, PORT, explained, stoppable
-from mockserver.cli.model import model_options, report_miss, say_findings, say_who_gets_in, settings, token_in_file
-from mockserver.cli.site import DELIVERY, AppType, notes, running
+from mockserver import tokens
+from mockserver.cli import console
+from mockserver.cli.dev_server import running
+from mockserver.cli.errors import user_errors
+from mockserver.cli.options import ModelChoice, delivery_option, model_options, personas_option
+from mockserver.cli.param_types import PATH, PORT, AppType
+from mockserver.cli.signals import stop_signal
+from mockserver.cli.site import config_notes
+from mockserver.cli.startup import print_violations, report_miss, token_in_file, warn_of_other_machines
+from mockserver.contract.operations import Backend
+from mockserver.fronts.gate import Delivery
 from mockserver.functions.process import StartError
-from mockserver.gate import Delivery
-from mockserver.journal import Entry, Place
-from mockserver.rehearsal import ApiOptions, Functions, Model, Rehearsal, SiteOptions, Topology
-from mockserver.swa.personas import SHIPPED, load_personas
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ApiOptions, SiteOptions, Topology
+from mockserver.harness.whole_app import WholeApp
+from mockserver.journal.entry import Entry, Place
+from mockserver.swa.personas import load_personas
 from mockserver.swa.states import State, load_states
 
 
@@ -29,7 +36,7 @@ from mockserver.swa.states import State, load_states
     type=click.Choice([each.value for each in Backend]),
     default=Backend.OPENAI.value,
     show_default=True,
-    help="Which endpoint the API is set up for.",
+    help="The endpoint the API is configured for.",
 )
 @click.option(
     "--webapp",
@@ -39,18 +46,18 @@ from mockserver.swa.states import State, load_states
     metavar="DIR|URL",
     help="The built page, or its dev server.",
 )
-@click.option("--config", type=PATH, metavar="FILE", help="Its staticwebapp.config.json, where that lies elsewhere.")
+@click.option("--config", type=PATH, metavar="FILE", help="Its staticwebapp.config.json, if that is elsewhere.")
 @click.option(
     "--states",
     type=PATH,
     default="webapp/states.yaml",
     metavar="FILE",
-    help="The states of the page, for /__mock/states. Default: webapp/states.yaml, where there is one.",
+    help="The states of the page, for /__mock/states. Default: webapp/states.yaml, if there is one.",
 )
-@click.option("--run", "command", metavar="COMMAND", help="Starts the page's dev server, and ends it.")
+@click.option("--run", "command", metavar="COMMAND", help="Start the page's dev server with this, and stop it.")
 @click.option("--api", type=PATH, default="api", show_default=True, metavar="DIR", help="The function app.")
-@click.option("--personas", type=PATH, default=SHIPPED, metavar="FILE", help="Whom one can sign in as.")
-@DELIVERY
+@personas_option
+@delivery_option
 @click.option("--site-port", type=PORT, default=4280, show_default=True)
 @click.option("--model-port", type=PORT, default=4281, show_default=True)
 @click.option("--functions-port", type=PORT, default=7071, show_default=True)
@@ -67,69 +74,85 @@ from mockserver.swa.states import State, load_states
     type=click.IntRange(1, 16),
     default=1,
     show_default=True,
-    help="How many processes of the API stand behind the gate.",
+    help="The number of API processes behind the gate.",
 )
-@click.option("--debug", is_flag=True, help="Let a debugger attach to the API; it is not started anew then.")
-def up(**options: Any) -> None:
-    """Start the whole app; the last line says where it is."""
-    topology = Topology(options["topology"])
+@click.option("--debug", is_flag=True, help="Let a debugger attach to the API, which then does not restart on changes.")
+def up(
+    choice: ModelChoice,
+    *,
+    backend: str,
+    webapp: Path | str,
+    config: Path | None,
+    states: Path,
+    command: str | None,
+    api: Path,
+    personas: Path,
+    delivery: str,
+    site_port: int,
+    model_port: int,
+    functions_port: int,
+    direct_port: int,
+    topology: str,
+    instances: int,
+    debug: bool,
+) -> None:
+    """Start the whole app; the last line is its address."""
 
     def report_model(entry: Entry) -> None:
         report_miss(entry)
         through_gate = endpoint.simulation.journal.joined(entry).only(place=Place.SITE)
-        if not through_gate or topology is Topology.DIRECT:
+        if not through_gate or topology == Topology.DIRECT:
             click.echo(console.model_line(entry))
 
-    with explained():  # it may ask for a key, and Ctrl-C has to end that
-        chosen = settings(options, options["model_port"], "--model-port")
-    with explained(), stoppable() as stopped:
-        endpoint = Model(chosen, report=report_model)
-        served = ApiOptions(
-            options["api"],
-            Backend(options["backend"]),
-            topology,
-            port=options["functions_port"],
-            direct_port=options["direct_port"],
-            instances=options["instances"],
-            debug=options["debug"],
-            reload=not options["debug"],
+    with user_errors():  # it may ask for a key, and Ctrl-C must end that
+        model_options_ = choice.options(model_port, "--model-port")
+    with user_errors(), stop_signal() as stopped:
+        endpoint = ModelEndpoint(model_options_, report=report_model)
+        api_options = ApiOptions(
+            api,
+            Backend(backend),
+            Topology(topology),
+            port=functions_port,
+            direct_port=direct_port,
+            instances=instances,
+            debug=debug,
+            reload=not debug,
         )
-        functions = Functions(endpoint, served, stopped=stopped)
-        site = SiteOptions(
-            options["webapp"],
-            load_personas(options["personas"]),
-            port=options["site_port"],
-            delivery=Delivery(options["delivery"]),
-            config=options["config"],
-            states=_states(options["states"]),
-            address=options["address"],
+        functions = FunctionApp(endpoint, api_options, stopped=stopped)
+        site_options = SiteOptions(
+            webapp,
+            load_personas(personas),
+            port=site_port,
+            delivery=Delivery(delivery),
+            config=config,
+            states=_states(states),
+            address=choice.address,
         )
-        rehearsal = Rehearsal(endpoint, functions, site, report=_report_visit)
-        dev_server = running(options["command"], options["webapp"], stopped)
-        with dev_server, endpoint, functions, rehearsal, token_in_file(endpoint) as token_file:
-            _say_started(rehearsal, functions, token_file, options)
+        app = WholeApp(endpoint, functions, site_options, report=_report_visit)
+        with running(command, webapp, stopped), endpoint, functions, app, token_in_file(endpoint) as token_file:
+            _print_started(app, functions, api_options, choice.address, token_file)
             tokens.load_early()
             while not stopped.wait(0.3):
                 if functions.failed:
-                    raise StartError("The Functions host ended by itself; the reason stands above.")
+                    raise StartError("The Functions host stopped; the reason is above.")
 
 
-def _say_started(rehearsal: Rehearsal, functions: Functions, token_file: Path, options: dict[str, Any]) -> None:
-    model, site = rehearsal.model, rehearsal.site
-    say_findings(model)
-    for line in notes(site):
+def _print_started(app: WholeApp, functions: FunctionApp, options: ApiOptions, address: str, token_file: Path) -> None:
+    model, site = app.model, app.site
+    simulation = model.simulation
+    print_violations(model)
+    for line in config_notes(site):
         click.echo(line)
-    answers, scenario = f"{len(model.simulation.library)} answers", model.simulation.scenario
-    laid_over = f"; scenario: {scenario}" if scenario else ""
-    click.echo(f"model      {model.url}/v1 and /openai   {answers}; on a miss: {options['on_miss']}{laid_over}")
+    scenario = simulation.scopes.everybody.scenario
+    facts = f"{len(simulation.index)} answers; on a miss: {simulation.settings.on_miss}"
+    click.echo(f"model      {model.url}/v1 and /openai   {facts}{f'; scenario: {scenario}' if scenario else ''}")
     click.echo(f"control    {model.url}/__admin   token in {token_file}")
-    say_who_gets_in(options["address"], token_file)
-    how = f"{options['topology']}, set up for {options['backend']}"
-    click.echo(f"functions  {', '.join(functions.urls)}   {options['api']}, {how}")
+    warn_of_other_machines(address, token_file)
+    click.echo(f"functions  {', '.join(functions.urls)}   {options.app}, {options.topology}, for {options.backend}")
     if functions.direct_url:
         click.echo(f"direct     {functions.direct_url}   the model's answers, past the gate, with the site's tickets")
-    click.echo(f"site       {options['webapp']}   sign in as {', '.join(site.personas)}")
-    click.echo(rehearsal.url)
+    click.echo(f"site       {site.app_url or site.folder}   sign in as {', '.join(site.personas)}")
+    click.echo(app.url)
 
 
 def _states(path: Path) -> tuple[State, ...]:
@@ -137,6 +160,6 @@ def _states(path: Path) -> tuple[State, ...]:
     return load_states(path) if given or path.is_file() else ()
 
 
-def _report_visit(visit: Entry, asked: Sequence[Entry]) -> None:
-    if line := console.visit_line(visit, asked):
+def _report_visit(visit: Entry, model_entries: Sequence[Entry]) -> None:
+    if line := console.visit_line(visit, model_entries):
         click.echo(line)

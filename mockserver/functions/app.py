@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mockserver.mendable import MendableError
+from mockserver.errors import UserError
 
 
-class LoadError(MendableError):
+class LoadError(UserError):
     """A function app that cannot be loaded; says which file, line or function, and why."""
 
 
@@ -57,7 +57,7 @@ def open_app(folder: Path) -> AppFolder:
     return AppFolder(folder, prefix, frozenset(each.strip().rstrip("/") for each in origins if each.strip()))
 
 
-def explain(error: BaseException, app: AppFolder) -> str:
+def load_failure(error: BaseException, app: AppFolder) -> str:
     """The app's own line that raised, and what."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: {error.msg}"

@@ -10,11 +10,11 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mockserver.connection import Connection, Receive, Scope, Send
 from mockserver.exchange import Headers, Request
-from mockserver.functions.process import Call
+from mockserver.functions.process import InvocationRecord
 from mockserver.functions.routes import specificity
-from mockserver.when import JOINING
+from mockserver.matching.call import VISIT_HEADERS
+from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
 
 #: Source: Functions host, DefaultMaxRequestBodySize.
 REQUEST_LIMIT_BYTES = 104_857_600
@@ -38,7 +38,7 @@ class Function:
 class Sent:
     """A `send` that notes what is sent, and when; `error` is what a function let through."""
 
-    def __init__(self, send: Send, headers: Headers) -> None:
+    def __init__(self, send: AsgiSend, headers: Headers) -> None:
         self._send, self._added, self._began_s = send, headers, time.monotonic()
         self._status, self._sent_ms, self._ended = 0, list[float](), False
         self.error = ""
@@ -54,12 +54,12 @@ class Sent:
             self._sent_ms.append(round(self._elapsed_s() * 1000, 1))
         self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-    def call(self, function: str, request: Request) -> Call:
+    def call(self, function: str, request: Request) -> InvocationRecord:
         """What became of it."""
-        ids = {name: value for name in JOINING if (value := request.header(name))}
+        ids = {name: value for name in VISIT_HEADERS if (value := request.header(name))}
         end = "eof" if self._ended else "client left"
         how = (self._status, end, self._elapsed_s(), self._sent_ms, self.error)
-        return Call(function, request.method, request.raw_path, ids, *how)
+        return InvocationRecord(function, request.method, request.raw_path, ids, *how)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._began_s
@@ -73,7 +73,7 @@ class Invocation:
     parameters: dict[str, str]
     request: Request
     connection: Connection
-    scope: Scope
+    scope: AsgiScope
     sent: Sent
 
     async def empty(self, status: int) -> None:
@@ -115,13 +115,13 @@ class FunctionsHost:
         *,
         key: str | None = None,
         origins: frozenset[str] = frozenset(),
-        report: Callable[[Call], None] = lambda _call: None,
+        report: Callable[[InvocationRecord], None] = lambda _call: None,
     ) -> None:
         # A literal goes before a parameter, whatever order they were written in.
         self._functions = sorted(worker.functions, key=lambda each: specificity(each.template))
         self._worker, self._key, self._origins, self._report = worker, key, origins, report
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return

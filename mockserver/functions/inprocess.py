@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from mockserver.functions.app import AppFolder, LoadError, explain
+from mockserver.functions.app import AppFolder, LoadError, load_failure
 from mockserver.functions.host import Function, Invocation, joined
 from mockserver.functions.routes import RouteError, compile_route
 
@@ -124,7 +124,7 @@ def _load(app: AppFolder) -> list[tuple[Function, _Loaded]]:
     try:
         module = importlib.import_module("function_app")
     except (Exception, SystemExit) as error:
-        raise LoadError(explain(error, app)) from error
+        raise LoadError(load_failure(error, app)) from error
     from azure.functions import FunctionRegister
 
     apps = [each for each in vars(module).values() if isinstance(each, FunctionRegister)]

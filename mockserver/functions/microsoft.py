@@ -24,10 +24,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from mockserver.exchange import End, Headers, Request
-from mockserver.functions.app import AppFolder, LoadError, explain
+from mockserver.functions.app import AppFolder, LoadError, load_failure
 from mockserver.functions.host import Function, Invocation, joined
 from mockserver.functions.routes import RouteError, compile_route
-from mockserver.relay import Upstream, UpstreamError
+from mockserver.wire.upstream import Upstream, UpstreamError
 
 _START_TRIES = 500
 #: Headers of the worker's own server, which Azure's host does not pass on as they are.
@@ -258,7 +258,7 @@ class MicrosoftWorker:
             try:
                 return await call(asked)
             except SystemExit as error:  # would end the loop, and whoever waits would wait for ever
-                raise LoadError(explain(error, self._app)) from error
+                raise LoadError(load_failure(error, self._app)) from error
 
         return asyncio.run_coroutine_threadsafe(answered(), self._loop)
 

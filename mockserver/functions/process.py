@@ -13,20 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mockserver.errors import UserError
 from mockserver.functions.debug import GOES_ON, PAUSED
-from mockserver.mendable import MendableError
 
 READY = "ready "  # begins the line that a started host prints, before its URL
-_CALL = "mockserver call "  # begins the line it prints for each call that has ended, where it has a parent
+_RECORD = "mockserver call "  # begins the line it prints for each call that has ended, where it has a parent
 _STOP_S = 5
 
 
-class StartError(MendableError):
+class StartError(UserError):
     """A process of ours did not start; what it said stands above."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class InvocationRecord:
     """One call of a function, as it ended: "eof" or "client left". `function` is empty where no route fits; `ids` are the
     request's headers that join it with others; `sent_ms` is when each piece of the body left; `error` what was raised."""
 
@@ -41,9 +41,9 @@ class Call:
     error: str = ""
 
 
-def tell(call: Call) -> None:
+def report_to_parent(call: InvocationRecord) -> None:
     """Let the parent process know of a call."""
-    sys.stdout.write(f"{_CALL}{json.dumps(dataclasses.asdict(call))}\n")
+    sys.stdout.write(f"{_RECORD}{json.dumps(dataclasses.asdict(call))}\n")
     sys.stdout.flush()
 
 
@@ -56,7 +56,7 @@ class FunctionsProcess:
         *,
         port: int,
         environment: Mapping[str, str],
-        report: Callable[[Call], None] = lambda _call: None,
+        report: Callable[[InvocationRecord], None] = lambda _call: None,
         options: Sequence[str] = (),
     ) -> None:
         """Start the host; the caller may do something else until it calls `wait_until_ready`."""
@@ -113,8 +113,8 @@ class FunctionsProcess:
             if line.startswith(READY):  # again after it has started anew
                 self._url = line.removeprefix(READY).strip()
                 self._told.set()
-            elif line.startswith(_CALL):
-                self._report(Call(**json.loads(line.removeprefix(_CALL))))
+            elif line.startswith(_RECORD):
+                self._report(InvocationRecord(**json.loads(line.removeprefix(_RECORD))))
             else:
                 self.paused = line.startswith(PAUSED) or (self.paused and not line.startswith(GOES_ON))
                 sys.stdout.write(line)

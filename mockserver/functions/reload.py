@@ -1,4 +1,4 @@
-"""Starting an app anew when one of its files changes: the process replaces itself, because Python loads a module once."""
+"""Restarting an app when one of its files changes: the process replaces itself, because Python loads a module once."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import sys
 import threading
 from pathlib import Path
 
-_EVERY_S = 0.4
-_AGAIN = "MOCKSERVER_STARTED_ANEW"
+_INTERVAL_S = 0.4
+_RESTARTED = "MOCKSERVER_RESTARTED"
 _SUFFIXES = frozenset({".py", ".json", ".txt"})
-_LEFT_OUT = frozenset({".venv", "__pycache__", ".git", "node_modules"})
+_IGNORED = frozenset({".venv", "__pycache__", ".git", "node_modules"})
 
 
-def changed(folder: Path, stopped: threading.Event) -> None:
-    """Return once a file of the app has changed, come or gone, or it is stopped."""
+def wait_for_change(folder: Path, stopped: threading.Event) -> None:
+    """Return when a file of the app has been changed, added or removed, or on `stopped`."""
     before = _stamps(folder)
-    while not stopped.wait(_EVERY_S) and _stamps(folder) == before:
+    while not stopped.wait(_INTERVAL_S) and _stamps(folder) == before:
         pass
 
 
-def started_anew() -> bool:
-    """Whether this process has replaced an earlier one: then an app that cannot be loaded is waited for."""
-    return _AGAIN in os.environ
+def restarted() -> bool:
+    """Whether this process has replaced an earlier one: then a broken app is waited for, not an error."""
+    return _RESTARTED in os.environ
 
 
-def start_anew(port: int, folder: Path) -> None:
-    """Replace this process by the same command, given in the same folder, on the port it has."""
+def restart(port: int, folder: Path) -> None:
+    """Replace this process with the same command, in the same folder, on the port it has."""
     os.chdir(folder)  # loading an app makes its folder the working one
-    os.environ[_AGAIN] = "1"
+    os.environ[_RESTARTED] = "1"
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "mockserver", *sys.argv[1:], "--port", str(port)])  # noqa: S606  ourselves
 
@@ -36,7 +36,7 @@ def start_anew(port: int, folder: Path) -> None:
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
     found = {}
     for where, folders, files in os.walk(folder):
-        folders[:] = [each for each in folders if each not in _LEFT_OUT]
+        folders[:] = [each for each in folders if each not in _IGNORED]
         for name in files:
             path = Path(where, name)
             if path.suffix in _SUFFIXES and path.is_file():

@@ -13,8 +13,8 @@ from http import HTTPMethod
 from pathlib import Path
 from typing import Any
 
+from mockserver.errors import UserError
 from mockserver.exchange import Headers
-from mockserver.mendable import MendableError
 
 FILE_NAME = "staticwebapp.config.json"
 #: Source: Static Web Apps quotas; the deployment is refused beyond it.
@@ -34,12 +34,12 @@ PRECONFIGURED = ("aad", "github")
 _PATTERN = re.compile(r"(?P<path>(?:/[^*]*)?)(?P<star>\*(?:\.(?P<extensions>\w+|\{\w+(?:,\w+)*\}))?)?")
 
 
-class ConfigError(MendableError):
+class ConfigError(UserError):
     """A configuration that cannot be used; says what and where."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RouteRule:
     """A route rule. `number` counts from 1. None means the key is absent; `methods` None fits every method."""
 
     number: int
@@ -99,7 +99,7 @@ class Config:
 
     `networks` are those who may ask at all, None for everybody; service tags among them are nobody here."""
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RouteRule, ...] = ()
     fallback: Fallback | None = None
     overrides: Mapping[int, Override] = field(default_factory=dict)
     global_headers: Headers = ()
@@ -185,7 +185,7 @@ def compile_pattern(pattern: str, where: str, *, ignore_case: bool = False) -> r
     return re.compile(text, re.IGNORECASE | re.DOTALL if ignore_case else re.DOTALL)
 
 
-def _rule(value: object, number: int) -> Rule:
+def _rule(value: object, number: int) -> RouteRule:
     where = f"routes, rule {number}"
     fields = _object(value, where, ("route", "methods", "allowedRoles", "headers", "redirect", "rewrite", "statusCode"))
     pattern = _text(fields, "route", where)
@@ -205,7 +205,7 @@ def _rule(value: object, number: int) -> Rule:
     unknown = [each for each in methods or () if each.upper() not in HTTPMethod.__members__]
     if unknown:
         raise ConfigError(f"{where}: {unknown[0]!r} is no HTTP method")
-    return Rule(
+    return RouteRule(
         number,
         pattern,
         frozenset(each.upper() for each in methods) if methods else None,
@@ -280,7 +280,7 @@ def _trailing_slash(fields: Mapping[str, Any]) -> TrailingSlash | None:
     return TrailingSlash(value) if value else None
 
 
-def traps(config: Config, known_roles: Iterable[str]) -> Iterator[str]:
+def config_warnings(config: Config, known_roles: Iterable[str]) -> Iterator[str]:
     """What a configuration allows and its author hardly wants, each in words: rules that can never fit, a wildcard that
     leaves its own folder open, roles that none of the `known_roles` is."""
     for index, rule in enumerate(config.rules):
@@ -300,7 +300,7 @@ def traps(config: Config, known_roles: Iterable[str]) -> Iterator[str]:
         yield "networking: an empty allowedIpRanges locks everybody out"
 
 
-def _covers(earlier: Rule, later: Rule) -> bool:
+def _covers(earlier: RouteRule, later: RouteRule) -> bool:
     """Whether whatever fits a later rule fits an earlier one too; told where the patterns are plain or end in a star."""
     methods = earlier.methods is None or (later.methods is not None and later.methods <= earlier.methods)
     plain = re.fullmatch(r"[^*]*\*?", later.pattern) is not None

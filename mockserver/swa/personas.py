@@ -9,17 +9,17 @@ from pathlib import Path
 
 import yaml
 
-from mockserver.mendable import MendableError
-from mockserver.swa.principal import EVERYBODY, Principal
+from mockserver.errors import UserError
+from mockserver.swa.principal import EVERYBODY, ClientPrincipal
 
-SHIPPED = Path(__file__).with_name("personas.yaml")
+BUNDLED_PERSONAS = Path(__file__).with_name("personas.yaml")
 #: Static Web Apps' own session length (static-web-apps#761).
 EIGHT_HOURS_S = 8 * 3600.0
 _ROLE = re.compile(r"[A-Za-z0-9_]+")
 _KEYS = ("name", "email", "roles", "expires_in_s", "scenario", "note", "claims")
 
 
-class PersonaError(MendableError):
+class PersonaError(UserError):
     """A personas file that cannot be used, or a persona that is not in it; says which."""
 
 
@@ -37,13 +37,15 @@ class Persona:
     note: str = ""
     claims: tuple[tuple[str, str], ...] = ()
 
-    def principal(self, provider: str) -> Principal:
+    def principal(self, provider: str) -> ClientPrincipal:
         """The principal this persona has after signing in with a provider; the same each time."""
         user_id = hashlib.sha256(f"{provider}|{self.key}".encode()).hexdigest()[:32]
-        return Principal(provider, user_id, self.email, (*EVERYBODY, *self.roles), (("name", self.name), *self.claims))
+        return ClientPrincipal(
+            provider, user_id, self.email, (*EVERYBODY, *self.roles), (("name", self.name), *self.claims)
+        )
 
 
-def load_personas(path: Path = SHIPPED) -> dict[str, Persona]:
+def load_personas(path: Path = BUNDLED_PERSONAS) -> dict[str, Persona]:
     """The personas of a YAML file, by key, in order.
 
     Raises:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import yaml
 
-from mockserver.mendable import MendableError
+from mockserver.errors import UserError
 from mockserver.swa.personas import Persona
 
 #: Where the tests leave the pictures, and what they are of: themes, and widths in CSS pixels.
@@ -18,7 +18,7 @@ PICTURES = Path("test-results/states")
 THEMES, WIDTHS = ("light", "dark"), (1100, 390)
 
 
-class StatesError(MendableError):
+class StatesError(UserError):
     """A file of states that cannot be used; says what is wrong."""
 
 

@@ -9,7 +9,7 @@ import browser
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect
 
-from mockserver.rehearsal import Rehearsal
+from mockserver.harness.whole_app import WholeApp
 from tests.e2e.chat_page import ChatPage
 
 expect.set_options(
@@ -111,6 +111,6 @@ def chat_page(invited_page: Page) -> ChatPage:
 
 
 @pytest.fixture
-def anonymous_page(new_context: Callable[..., Any], site: Rehearsal) -> Page:
+def anonymous_page(new_context: Callable[..., Any], site: WholeApp) -> Page:
     page: Page = new_context(base_url=site.url).new_page()
     return page

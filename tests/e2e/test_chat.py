@@ -5,13 +5,13 @@ import re
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request, expect
 
-from contracts.chat_api import problems
-from mockserver.library import SHIPPED, load_library
-from mockserver.pytest_plugin import MockServer
-from mockserver.question import last_prompt
+from mockserver.harness.mock_server import MockServer, PaceKeys
+from mockserver.matching.prompt import last_prompt
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES, load_index
+from tests.chat_api_contract import problems
 from tests.e2e.chat_page import ChatPage
 
-SLOW = {"first_ms": 0, "each_ms": 80}
+SLOW: PaceKeys = {"first_ms": 0, "each_ms": 80}
 
 
 def test_a_recorded_answer_grows_before_it_ends(chat_page: ChatPage, mock_server: MockServer) -> None:
@@ -63,8 +63,8 @@ def test_the_suggestions_are_answered_by_recordings(chat_page: ChatPage, mock_se
     buttons = chat_page.page.get_by_role("button", name="Ask: ")
     asked = [name.inner_text() for name in buttons.all()]
     recorded = {
-        last_prompt({"messages": question.content["body"]["messages"]})
-        for _, question in load_library([SHIPPED]).questions()
+        last_prompt({"messages": question.body["messages"]})
+        for _, question in load_index([BUNDLED_CASSETTES]).requests()
     }
     assert len(asked) >= 3
     assert set(asked) <= recorded

@@ -12,9 +12,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from contracts.chat_api import problems
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Rehearsal
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.whole_app import WholeApp
+from mockserver.matching.call import Call
+from tests.chat_api_contract import problems
 from tests.e2e.chat_page import ChatPage
 
 
@@ -27,7 +28,7 @@ def asked(chat: ChatPage, server: MockServer, question: str, answer: str) -> Non
 
 def sent(server: MockServer) -> list[str]:
     """What the model was last asked, without the system prompt."""
-    body = server.journal[-1].request.json_object() or {}
+    body = Call(server.journal[-1].request).body or {}
     return [message["content"] for message in body["messages"] if message["role"] != "system"]
 
 
@@ -156,7 +157,7 @@ def test_the_page_speaks_another_language(chat_page: ChatPage, mock_server: Mock
 
 
 @pytest.mark.browser_context_args(locale="de-AT")
-def test_a_browsers_language_is_the_pages(site: Rehearsal, new_context: Callable[..., Any]) -> None:
+def test_a_browsers_language_is_the_pages(site: WholeApp, new_context: Callable[..., Any]) -> None:
     page: Page = new_context(base_url=site.url).new_page()
     page.goto("/register")
     expect(page.get_by_role("link", name="Mit Microsoft anmelden")).to_be_visible()

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Rehearsal
+from mockserver.harness.mock_server import MockServer, PaceKeys
+from mockserver.harness.whole_app import WholeApp
 from tests.e2e.chat_page import ChatPage
 from tests.e2e.conftest import Watch
 
-SLOWLY = {"each_ms": 60}
+SLOWLY: PaceKeys = {"each_ms": 60}
 
 
 def message(page: Page) -> Any:
@@ -105,7 +105,7 @@ def test_data_deleted_while_an_answer_comes_stays_deleted(answering: ChatPage) -
     expect(page.get_by_text("Your chats will be listed here.")).to_be_visible()
 
 
-def test_who_has_signed_in_again_is_not_told_to(chat_page: ChatPage, site: Rehearsal, mock_server: MockServer) -> None:
+def test_who_has_signed_in_again_is_not_told_to(chat_page: ChatPage, site: WholeApp, mock_server: MockServer) -> None:
     mock_server.say("Hello again")
     chat_page.page.context.clear_cookies()
     chat_page.ask("Hi")
@@ -141,7 +141,7 @@ def test_a_name_given_in_another_tab_while_an_answer_comes_stays(answering: Chat
 
 
 def test_who_signs_in_elsewhere_gets_no_chat_of_a_page_that_was_open(
-    chat_page: ChatPage, mock_server: MockServer, site: Rehearsal
+    chat_page: ChatPage, mock_server: MockServer, site: WholeApp
 ) -> None:
     page = chat_page.page
     mock_server.say("Hello")
@@ -246,7 +246,7 @@ def test_copying_is_said_and_so_is_that_it_was_not_allowed(chat_page: ChatPage, 
 
 
 def test_a_browser_without_room_says_so_and_goes_on(
-    site: Rehearsal, page_as: Callable[[str], Page], watch: Watch, mock_server: MockServer
+    site: WholeApp, page_as: Callable[[str], Page], watch: Watch, mock_server: MockServer
 ) -> None:
     mock_server.say("Hello")
     page = watch(page_as("alice"))

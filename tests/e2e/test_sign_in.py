@@ -6,7 +6,7 @@ from collections.abc import Callable
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from mockserver.pytest_plugin import MockServer
+from mockserver.harness.mock_server import MockServer
 from tests.e2e.chat_page import ChatPage
 
 

@@ -12,9 +12,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from contracts.operations import Backend
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import ApiOptions, Functions, Model, Rehearsal, SiteOptions
+from mockserver.contract.operations import Backend
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ApiOptions, SiteOptions
+from mockserver.harness.whole_app import WholeApp
 from mockserver.swa.personas import load_personas
 from mockserver.swa.states import PICTURES, THEMES, WIDTHS, State, load_states
 from tests.e2e.chat_page import ChatPage
@@ -28,11 +31,11 @@ CHECKED = list(zip(THEMES, WIDTHS, strict=True))
 
 
 @pytest.fixture(scope="module")
-def azure(mock_model: Model) -> Iterator[Rehearsal]:
+def azure(mock_model: ModelEndpoint) -> Iterator[WholeApp]:
     """The app on Azure OpenAI, which alone has a filter, giving up after two seconds."""
     os.environ["ANSWER_WITHIN_S"] = "5"
-    functions = Functions(mock_model, ApiOptions(ROOT / "api", Backend.AZURE))
-    rehearsal = Rehearsal(mock_model, functions, SiteOptions(ROOT / "webapp" / "dist", load_personas()))
+    functions = FunctionApp(mock_model, ApiOptions(ROOT / "api", Backend.AZURE))
+    rehearsal = WholeApp(mock_model, functions, SiteOptions(ROOT / "webapp" / "dist", load_personas()))
     try:
         with functions, rehearsal:
             yield rehearsal
@@ -50,7 +53,7 @@ def test_every_state_of_the_page_has_its_card() -> None:
 @pytest.mark.parametrize("card", STATES, ids=[each.name for each in STATES])
 def test_a_state_says_what_it_is_and_is_accessible(
     card: State,
-    azure: Rehearsal,
+    azure: WholeApp,
     mock_server: MockServer,
     scenario: Callable[[str | None], None],
     new_context: Callable[..., Any],
@@ -86,12 +89,12 @@ def test_a_state_says_what_it_is_and_is_accessible(
 
 
 def test_a_state_can_be_met_live_from_its_card(
-    mock_model: Model, new_context: Callable[..., Any], mock_server: MockServer, watch: Watch
+    mock_model: ModelEndpoint, new_context: Callable[..., Any], mock_server: MockServer, watch: Watch
 ) -> None:
     del mock_server
-    functions = Functions(mock_model, ApiOptions(ROOT / "api"))
+    functions = FunctionApp(mock_model, ApiOptions(ROOT / "api"))
     options = SiteOptions(ROOT / "webapp" / "dist", load_personas(), states=STATES)
-    with functions, Rehearsal(mock_model, functions, options) as rehearsal:
+    with functions, WholeApp(mock_model, functions, options) as rehearsal:
         page = watch(new_context(base_url=rehearsal.url).new_page())
         page.goto("/")
         page.get_by_role("link", name="Every state of the page").click()

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import ApiOptions, Functions, Rehearsal, SiteOptions, Topology
-from mockserver.server import bind
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.options import ApiOptions, SiteOptions, Topology
+from mockserver.harness.whole_app import WholeApp
 from mockserver.swa.personas import load_personas
+from mockserver.wire.server import bind
 from tests.e2e.chat_page import ChatPage
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +40,8 @@ def test_the_page_works_in_every_topology(
     dist = ROOT / "webapp" / "dist"
     if topology is Topology.DIRECT:
         dist = built_for(f"http://127.0.0.1:{port}", tmp_path / "dist")
-    functions = Functions(mock_server.model, ApiOptions(ROOT / "api", topology=topology, direct_port=port))
-    rehearsal = Rehearsal(mock_server.model, functions, SiteOptions(dist, load_personas()))
+    functions = FunctionApp(mock_server.model, ApiOptions(ROOT / "api", topology=topology, direct_port=port))
+    rehearsal = WholeApp(mock_server.model, functions, SiteOptions(dist, load_personas()))
     mock_server.say("Lighthouses are **tall**.")
     with functions, rehearsal:
         context = new_context(base_url=rehearsal.url)

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 from werkzeug.serving import make_server
 
-from contracts.operations import Backend
-from mockserver.apps import control
-from mockserver.apps import model as model_app
-from mockserver.front import ModelFront
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import ApiOptions, Functions, Model, Rehearsal, SiteOptions
-from mockserver.server import Servers, bind, url_of
-from mockserver.simulation import Simulation
+from mockserver.contract.operations import Backend
+from mockserver.flask_apps import control, model_app
+from mockserver.fronts.model_front import ModelFront
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ApiOptions, SiteOptions
+from mockserver.harness.whole_app import WholeApp
+from mockserver.simulation.simulation import Simulation
 from mockserver.swa.personas import load_personas
+from mockserver.wire.server import Servers, bind, url_of
 from tests.integration.running import Running
 
 ROOT = Path(__file__).parents[2]
@@ -98,17 +100,17 @@ def serve_front() -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="session")
-def azure_rehearsal(mock_model: Model) -> Iterator[Rehearsal]:
+def azure_rehearsal(mock_model: ModelEndpoint) -> Iterator[WholeApp]:
     site = SiteOptions(ROOT / "webapp" / "dist", load_personas())
     with (
-        Functions(mock_model, ApiOptions(ROOT / "api", Backend.AZURE)) as functions,
-        Rehearsal(mock_model, functions, site) as rehearsal,
+        FunctionApp(mock_model, ApiOptions(ROOT / "api", Backend.AZURE)) as functions,
+        WholeApp(mock_model, functions, site) as rehearsal,
     ):
         yield rehearsal
 
 
 @pytest.fixture
-def azure_site(azure_rehearsal: Rehearsal, mock_server: MockServer) -> Rehearsal:
+def azure_site(azure_rehearsal: WholeApp, mock_server: MockServer) -> WholeApp:
     """The app, its API set up for Azure OpenAI."""
     del mock_server
     return azure_rehearsal

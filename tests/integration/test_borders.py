@@ -10,21 +10,15 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from mockserver import admission
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import (
-    ApiOptions,
-    Functions,
-    Model,
-    ModelOptions,
-    Rehearsal,
-    SetUpError,
-    SiteOptions,
-    Topology,
-)
-from mockserver.server import EVERYWHERE
-from mockserver.simulation import OnMiss
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ApiOptions, ModelOptions, OptionsError, SiteOptions, Topology
+from mockserver.harness.whole_app import WholeApp
+from mockserver.simulation.settings import OnMiss
 from mockserver.swa.personas import load_personas
+from mockserver.wire import token_gate
+from mockserver.wire.server import EVERYWHERE
 from tests.integration.running import ROOT
 
 EVIL = "http://evil.example"
@@ -32,7 +26,7 @@ CHAT = {"messages": [{"role": "user", "content": "x"}]}
 
 
 @pytest.fixture
-def ports(site: Rehearsal, mock_server: MockServer) -> dict[str, str]:
+def ports(site: WholeApp, mock_server: MockServer) -> dict[str, str]:
     return {"site": site.url, "model": mock_server.model.url, "host": site.api_url}
 
 
@@ -53,7 +47,7 @@ def test_every_port_listens_on_loopback_alone(ports: dict[str, str]) -> None:
 
 @READ_BY
 def test_a_bound_address_is_listened_on_besides_loopback() -> None:
-    with Model(ModelOptions(address="127.0.0.2")) as model:
+    with ModelEndpoint(ModelOptions(address="127.0.0.2")) as model:
         assert listening(model.url) == {"0100007F", "0200007F"}
         answer = httpx2.get(f"{model.url}/__admin/health", trust_env=False)
         assert answer.status_code == 200
@@ -62,10 +56,10 @@ def test_a_bound_address_is_listened_on_besides_loopback() -> None:
 
 def test_bound_elsewhere_both_ports_want_the_token_of_who_comes_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine stands in for another one."""
-    monkeypatch.setattr(admission, "is_ours", lambda _scope: False)
+    monkeypatch.setattr(token_gate, "is_local", lambda _scope: False)
     options = ModelOptions((), OnMiss.GENERATE, address=EVERYWHERE)
     page = SiteOptions(ROOT / "webapp" / "dist", load_personas(), address=EVERYWHERE)
-    with Model(options) as model, Rehearsal(model, Functions(model, ApiOptions(ROOT / "api")), page) as site:
+    with ModelEndpoint(options) as model, WholeApp(model, FunctionApp(model, ApiOptions(ROOT / "api")), page) as site:
         for url, path in ((model.url, "/v1/models"), (model.url, "/__admin/journal"), (site.url, "/.auth/me")):
             other = {"host": "mock:80"}
             assert httpx2.get(f"{url}{path}", headers=other, trust_env=False).status_code == 401
@@ -74,13 +68,13 @@ def test_bound_elsewhere_both_ports_want_the_token_of_who_comes_from_there(monke
 
 
 def test_what_does_not_go_with_bind_is_refused() -> None:
-    with pytest.raises(SetUpError, match="without --api-key"):
-        Model(ModelOptions(address=EVERYWHERE, api_key="k"))
-    model = Model(ModelOptions(address=EVERYWHERE))
-    functions = Functions(model, ApiOptions(ROOT / "api", topology=Topology.DIRECT))
+    with pytest.raises(OptionsError, match="without --api-key"):
+        ModelEndpoint(ModelOptions(address=EVERYWHERE, api_key="k"))
+    model = ModelEndpoint(ModelOptions(address=EVERYWHERE))
+    functions = FunctionApp(model, ApiOptions(ROOT / "api", topology=Topology.DIRECT))
     page = SiteOptions(ROOT / "webapp" / "dist", load_personas(), address=EVERYWHERE)
-    with pytest.raises(SetUpError, match="choose another --topology"):
-        Rehearsal(model, functions, page)
+    with pytest.raises(OptionsError, match="choose another --topology"):
+        WholeApp(model, functions, page)
 
 
 @pytest.mark.parametrize("port", ["site", "model", "host"])
@@ -114,7 +108,7 @@ def test_another_site_changes_nothing(
 
 
 def test_no_principal_a_client_sends_is_believed(
-    persona: Callable[[str], httpx2.Client], site: Rehearsal, mock_server: MockServer
+    persona: Callable[[str], httpx2.Client], site: WholeApp, mock_server: MockServer
 ) -> None:
     mock_server.say("x")
     forged = {"x-ms-client-principal": "eyJ1c2VyUm9sZXMiOlsiaW52aXRlZCJdLCJ1c2VySWQiOiJ4In0="}

@@ -15,7 +15,7 @@ import httpx2
 import openai
 import pytest
 
-from mockserver.pytest_plugin import MockServer
+from mockserver.harness.mock_server import MockServer
 
 MUSEUM = Path(__file__).parents[2] / "docs" / "bug-museum.md"
 TEXT = "Lighthouses are tall."

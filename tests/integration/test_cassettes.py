@@ -10,20 +10,21 @@ import openai
 import pytest
 import vcr
 
-from mockserver import cassette
+from mockserver.cassettes import cassette
 from mockserver.clock import SystemClock
 from mockserver.exchange import Interaction
-from mockserver.library import SHIPPED, load_library
-from mockserver.simulation import Simulation
+from mockserver.matching.call import Call
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES, load_index
+from mockserver.simulation.simulation import Simulation
 from tests.integration.conftest import Serve
 
-CASSETTES = sorted(SHIPPED.glob("*.yaml"))
+CASSETTES = sorted(BUNDLED_CASSETTES.glob("*.yaml"))
 SECRET = re.compile(r"sk-[\w-]{8,}|bearer |api-key|authorization|set-cookie|@[\w-]+\.(?!example)", re.IGNORECASE)
 
 
 def asked_with_the_sdk(base_url: str, interaction: Interaction) -> tuple[int, bytes]:
     """Status and body as the SDK gets them."""
-    body = interaction.request.json_object() or {}
+    body = Call(interaction.request).body or {}
     client = openai.OpenAI(base_url=base_url, api_key="any", max_retries=0)
     try:
         with client.chat.completions.with_streaming_response.create(**body) as response:
@@ -45,7 +46,7 @@ def test_is_in_its_one_form_and_holds_no_secret(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CASSETTES, ids=lambda path: path.stem)
 def test_plays_byte_for_byte_through_the_sdk(path: Path, serve: Serve) -> None:
-    url = serve(Simulation(load_library([path]), clock=SystemClock(speed=1000)))
+    url = serve(Simulation(load_index([path]), clock=SystemClock(speed=1000)))
     for interaction in cassette.load(path).interactions:
         got = asked_with_the_sdk(url + base_path(interaction), interaction)
         assert got == (interaction.answer.status, interaction.answer.body)
@@ -64,11 +65,11 @@ def test_plays_byte_for_byte_in_vcrpy(path: Path) -> None:
 
 def test_vcrpy_keeps_our_waits_when_it_saves_a_cassette_again(tmp_path: Path) -> None:
     path = tmp_path / "hello.yaml"
-    path.write_bytes((SHIPPED / "hello.yaml").read_bytes())
+    path.write_bytes((BUNDLED_CASSETTES / "hello.yaml").read_bytes())
     with vcr.VCR(record_mode=vcr.mode.ALL).use_cassette(path) as saved:
         saved.dirty = True
-    assert path.read_bytes() != (SHIPPED / "hello.yaml").read_bytes()
-    kept, own = (cassette.load(each).interactions[0].answer for each in (path, SHIPPED / "hello.yaml"))
+    assert path.read_bytes() != (BUNDLED_CASSETTES / "hello.yaml").read_bytes()
+    kept, own = (cassette.load(each).interactions[0].answer for each in (path, BUNDLED_CASSETTES / "hello.yaml"))
     assert (kept.events, kept.head_after_ms, kept.end) == (own.events, own.head_after_ms, own.end)
 
 

@@ -9,36 +9,36 @@ import httpx2
 import openai
 import pytest
 
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Rehearsal
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.whole_app import WholeApp
 
 ASK = {"messages": [{"role": "user", "content": "Hello!"}]}
 
 
-def client(site: Rehearsal, persona: str = "alice") -> Any:
+def client(site: WholeApp, persona: str = "alice") -> Any:
     url, headers = f"{site.url}/api", site.headers(persona)
     return openai.OpenAI(base_url=url, api_key="unused", default_headers=headers, max_retries=0)
 
 
-def ask(site: Rehearsal, prompt: str = "Hello!", *, usage: bool = False) -> Any:
+def ask(site: WholeApp, prompt: str = "Hello!", *, usage: bool = False) -> Any:
     more = {"stream_options": {"include_usage": True}} if usage else {}
     asked = {"model": "any", "messages": [{"role": "user", "content": prompt}], "stream": True, **more}
     return client(site).chat.completions.create(**asked)
 
 
-def test_the_official_client_streams_from_our_api(site: Rehearsal, mock_server: MockServer) -> None:
+def test_the_official_client_streams_from_our_api(site: WholeApp, mock_server: MockServer) -> None:
     text = "".join(chunk.choices[0].delta.content or "" for chunk in ask(site))
     assert text.startswith("Hello! I'm here to help")
     assert mock_server.journal[-1].decided_by == "hello.yaml#1"
 
 
-def test_usage_comes_only_where_it_was_asked_for(site: Rehearsal) -> None:
+def test_usage_comes_only_where_it_was_asked_for(site: WholeApp) -> None:
     assert all(chunk.choices for chunk in ask(site))
     *_, last = ask(site, usage=True)
     assert (last.choices, last.usage and last.usage.total_tokens) == ([], 47)
 
 
-def test_the_official_client_gets_one_json_answer(site: Rehearsal) -> None:
+def test_the_official_client_gets_one_json_answer(site: WholeApp) -> None:
     answer = client(site).chat.completions.create(
         model="any", messages=[{"role": "user", "content": "Name the seven days of the week."}]
     )
@@ -46,7 +46,7 @@ def test_the_official_client_gets_one_json_answer(site: Rehearsal) -> None:
 
 
 def test_azures_stream_passes_through_with_its_empty_first_choices(
-    azure_site: Rehearsal, mock_server: MockServer
+    azure_site: WholeApp, mock_server: MockServer
 ) -> None:
     first, *others = ask(azure_site)
     assert first.choices == []
@@ -54,7 +54,7 @@ def test_azures_stream_passes_through_with_its_empty_first_choices(
     assert mock_server.journal[-1].request.raw_path == "/openai/v1/chat/completions"
 
 
-def test_azures_filtered_prompt_keeps_its_categories(azure_site: Rehearsal) -> None:
+def test_azures_filtered_prompt_keeps_its_categories(azure_site: WholeApp) -> None:
     with pytest.raises(openai.BadRequestError) as raised:
         ask(azure_site, "How can I hurt somebody?")
     body = raised.value.body
@@ -64,17 +64,17 @@ def test_azures_filtered_prompt_keeps_its_categories(azure_site: Rehearsal) -> N
 
 
 @pytest.mark.parametrize(("persona", "status"), [("bob", 403), ("carol", 200)])
-def test_the_gate_lets_the_invited_in(site: Rehearsal, persona: str, status: int) -> None:
+def test_the_gate_lets_the_invited_in(site: WholeApp, persona: str, status: int) -> None:
     answer = httpx2.get(f"{site.url}/api/config", headers=site.headers(persona))
     assert answer.status_code == status
 
 
-def test_anybody_may_ask_whether_the_app_runs_and_nothing_else(site: Rehearsal) -> None:
+def test_anybody_may_ask_whether_the_app_runs_and_nothing_else(site: WholeApp) -> None:
     asked = {path: httpx2.get(f"{site.url}/api/{path}").status_code for path in ("health", "config", "me")}
     assert asked == {"health": 200, "config": 302, "me": 302}
 
 
-def test_nobody_is_sent_to_sign_in(site: Rehearsal) -> None:
+def test_nobody_is_sent_to_sign_in(site: WholeApp) -> None:
     answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK)
     assert (answer.status_code, answer.headers["location"]) == (
         302,
@@ -83,7 +83,7 @@ def test_nobody_is_sent_to_sign_in(site: Rehearsal) -> None:
 
 
 @pytest.mark.parametrize("header", ["x-ms-client-principal", "X-MS-CLIENT-PRINCIPAL"])
-def test_a_principal_that_a_client_sends_is_not_believed(site: Rehearsal, mock_server: MockServer, header: str) -> None:
+def test_a_principal_that_a_client_sends_is_not_believed(site: WholeApp, mock_server: MockServer, header: str) -> None:
     invited = site.site.personas["alice"].principal("aad").header()
     answer = httpx2.get(f"{site.url}/api/config", headers={header: invited})
     assert answer.status_code == 302
@@ -92,7 +92,7 @@ def test_a_principal_that_a_client_sends_is_not_believed(site: Rehearsal, mock_s
     assert httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=headers).status_code == 200
 
 
-def test_the_api_checks_the_role_itself_where_it_is_reached_past_the_gate(site: Rehearsal) -> None:
+def test_the_api_checks_the_role_itself_where_it_is_reached_past_the_gate(site: WholeApp) -> None:
     url = f"{site.api_url}/api/chat/completions"
     bob = site.site.personas["bob"].principal("aad").header()
     assert (
@@ -101,9 +101,7 @@ def test_the_api_checks_the_role_itself_where_it_is_reached_past_the_gate(site: 
     ) == (401, 403)
 
 
-def test_a_stream_that_breaks_off_ends_with_an_error_and_the_last_word(
-    site: Rehearsal, mock_server: MockServer
-) -> None:
+def test_a_stream_that_breaks_off_ends_with_an_error_and_the_last_word(site: WholeApp, mock_server: MockServer) -> None:
     mock_server.say("one two three", fault="dropped", after=3)
     answer = httpx2.post(
         f"{site.url}/api/chat/completions",
@@ -118,7 +116,7 @@ def test_a_stream_that_breaks_off_ends_with_an_error_and_the_last_word(
     assert "127.0.0.1" not in answer.text
 
 
-def test_a_client_that_leaves_is_noticed_by_the_model(site: Rehearsal, mock_server: MockServer) -> None:
+def test_a_client_that_leaves_is_noticed_by_the_model(site: WholeApp, mock_server: MockServer) -> None:
     mock_server.say("one " * 100, pace={"each_ms": 100})
     stream = ask(site)
     next(stream)
@@ -130,7 +128,7 @@ def test_a_client_that_leaves_is_noticed_by_the_model(site: Rehearsal, mock_serv
     assert mock_server.journal[-1].end == "client left"
 
 
-def test_the_request_id_goes_all_the_way_and_comes_back(site: Rehearsal, mock_server: MockServer) -> None:
+def test_the_request_id_goes_all_the_way_and_comes_back(site: WholeApp, mock_server: MockServer) -> None:
     mock_server.say("Hi")
     headers = {**site.headers("alice"), "x-request-id": "my-own-1"}
     answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=headers)
@@ -139,7 +137,7 @@ def test_the_request_id_goes_all_the_way_and_comes_back(site: Rehearsal, mock_se
 
 
 @pytest.mark.expects_miss
-def test_a_miss_is_a_plain_error_for_the_person_asking(site: Rehearsal, mock_server: MockServer) -> None:
+def test_a_miss_is_a_plain_error_for_the_person_asking(site: WholeApp, mock_server: MockServer) -> None:
     with pytest.raises(openai.InternalServerError) as raised:
         ask(site, "Something nobody recorded")
     assert raised.value.code == "model_not_found"
@@ -148,10 +146,10 @@ def test_a_miss_is_a_plain_error_for_the_person_asking(site: Rehearsal, mock_ser
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"messages": []}'])
-def test_a_bad_body_is_a_clear_400(site: Rehearsal, body: bytes) -> None:
+def test_a_bad_body_is_a_clear_400(site: WholeApp, body: bytes) -> None:
     answer = httpx2.post(f"{site.url}/api/chat/completions", content=body, headers=site.headers("alice"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
 
 
-def test_health_says_ok(site: Rehearsal) -> None:
+def test_health_says_ok(site: WholeApp) -> None:
     assert httpx2.get(f"{site.api_url}/api/health").json() == {"status": "ok", "missing": []}

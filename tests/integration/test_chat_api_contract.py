@@ -10,15 +10,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from contracts.chat_api import document, problems
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Rehearsal
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.whole_app import WholeApp
+from mockserver.simulation.fault import FaultKind
+from mockserver.simulation.stub import FilterName
+from tests.chat_api_contract import document, problems
 
 API = Path(__file__).parents[2] / "api" / "chat_api"
 ASK = {"messages": [{"role": "user", "content": "Hello!"}]}
 
 
-def post(site: Rehearsal, body: Any, persona: str = "alice") -> httpx2.Response:
+def post(site: WholeApp, body: Any, persona: str = "alice") -> httpx2.Response:
     principal = site.site.personas[persona].principal("aad").header()
     return httpx2.post(f"{site.api_url}/api/chat/completions", json=body, headers={"x-ms-client-principal": principal})
 
@@ -31,7 +33,7 @@ def events(answer: httpx2.Response) -> list[Any]:
 
 
 @pytest.mark.parametrize("filter_", ["default", "none", "stopped", "asynchronous", "asynchronous_stopped"])
-def test_every_stream_keeps_the_contract(azure_site: Rehearsal, mock_server: MockServer, filter_: str) -> None:
+def test_every_stream_keeps_the_contract(azure_site: WholeApp, mock_server: MockServer, filter_: FilterName) -> None:
     mock_server.say("One two three", filter=filter_)
     came = events(post(azure_site, {**ASK, "stream": True, "stream_options": {"include_usage": True}}))
     assert [problems("Event", event) for event in came] == [[]] * len(came)
@@ -42,7 +44,7 @@ def test_every_stream_keeps_the_contract(azure_site: Rehearsal, mock_server: Moc
     ("fault", "code"), [("dropped", "upstream_unavailable"), ("rate_limited_in_stream", "rate_limit_exceeded")]
 )
 def test_an_error_in_the_stream_keeps_the_contract(
-    site: Rehearsal, mock_server: MockServer, fault: str, code: str
+    site: WholeApp, mock_server: MockServer, fault: FaultKind, code: str
 ) -> None:
     mock_server.say("One two three", fault=fault, after=2)
     came = events(post(site, {**ASK, "stream": True}))
@@ -50,7 +52,7 @@ def test_an_error_in_the_stream_keeps_the_contract(
     assert came[-1]["error"]["code"] == code
 
 
-def test_a_whole_answer_keeps_the_contract(site: Rehearsal, mock_server: MockServer) -> None:
+def test_a_whole_answer_keeps_the_contract(site: WholeApp, mock_server: MockServer) -> None:
     mock_server.say("One two three")
     assert problems("Completion", post(site, ASK).json()) == []
 
@@ -69,7 +71,7 @@ def test_a_whole_answer_keeps_the_contract(site: Rehearsal, mock_server: MockSer
     ],
 )
 def test_every_refusal_keeps_the_contract(
-    azure_site: Rehearsal,
+    azure_site: WholeApp,
     mock_server: MockServer,
     body: Any,
     persona: str,
@@ -96,7 +98,7 @@ def test_every_refusal_keeps_the_contract(
     ],
 )
 def test_every_other_route_keeps_the_contract(
-    site: Rehearsal, method: str, path: str, persona: str | None, schema: str, said: dict[str, Any]
+    site: WholeApp, method: str, path: str, persona: str | None, schema: str, said: dict[str, Any]
 ) -> None:
     who = site.site.personas[persona].principal("aad").header() if persona else ""
     body = {"userDetails": "ada@example.com"} if method == "POST" else None

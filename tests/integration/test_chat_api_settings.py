@@ -14,15 +14,17 @@ from chat_api.errors import ApiError
 from chat_api.settings import Settings
 from pytest_httpserver import HTTPServer
 
-from contracts.chat_api import problems
-from contracts.operations import Backend
+from mockserver.contract.operations import Backend
 from mockserver.functions.process import FunctionsProcess
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import api_environment
-from mockserver.swa.principal import Principal
+from mockserver.harness.function_app import api_environment
+from mockserver.harness.mock_server import MockServer
+from mockserver.matching.call import Call
+from mockserver.simulation.fault import FaultKind
+from mockserver.swa.principal import ClientPrincipal
+from tests.chat_api_contract import problems
 
 API = Path(__file__).parents[2] / "api"
-ALICE = {"x-ms-client-principal": Principal("aad", "1", "alice@example.com", ("invited",)).header()}
+ALICE = {"x-ms-client-principal": ClientPrincipal("aad", "1", "alice@example.com", ("invited",)).header()}
 Ask = Callable[..., httpx2.Response]
 
 
@@ -78,7 +80,7 @@ def test_the_responses_api_upstream_makes_no_difference_to_the_client(
     ],
 )
 def test_what_goes_wrong_in_a_response_is_said_as_in_a_chat_completion(
-    app: Callable[..., str], mock_server: MockServer, fault: str, status: int, code: str
+    app: Callable[..., str], mock_server: MockServer, fault: FaultKind, status: int, code: str
 ) -> None:
     mock_server.say("One two three", fault=fault)
     answer = chat(app(MODEL_API="responses"), stream=True)
@@ -109,11 +111,11 @@ def test_a_system_prompt_of_ones_own_is_for_a_role(app: Callable[..., str], mock
     url = app(SYSTEM_PROMPT_ROLE="author")
     mock_server.say("Hi")
     for roles, may in ((("invited",), False), (("invited", "author"), True)):
-        who = {"x-ms-client-principal": Principal("aad", "1", "alice@example.com", roles).header()}
+        who = {"x-ms-client-principal": ClientPrincipal("aad", "1", "alice@example.com", roles).header()}
         assert httpx2.get(f"{url}/api/config", headers=who).json()["system_prompt"] is may
         messages = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Hi"}]
         httpx2.post(f"{url}/api/chat/completions", json={"messages": messages}, headers=who)
-        asked = mock_server.journal[-1].request.json_object() or {}
+        asked = Call(mock_server.journal[-1].request).body or {}
         assert (asked["messages"][0]["content"] == "Rhyme.") is may
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from mockserver import cassette
-from mockserver.library import SHIPPED
+from mockserver.cassettes import cassette
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from tests.integration.running import Running, gone
 
 FREE_PORTS = ["--site-port", "0", "--model-port", "0", "--functions-port", "0"]
@@ -154,7 +154,7 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
             "--upstream is asked only while recording: add --on-miss record",
         ),
         (["model", "--port", "0", "--on-miss", "guess"], "'guess' is not one of 'error', 'generate', 'record'"),
-        (["model", "--port", "0", "--deployment", "chat"], "Error: --deployment chat: NAME=MODEL is needed"),
+        (["model", "--port", "0", "--deployment", "chat"], "Error: --deployment must be NAME=MODEL, as in chat=gpt-4o-2024-11-20, got 'chat'"),
         (["cassette", "fmt", "nowhere"], "Error: no folder of cassettes at nowhere"),
         (["cassette", "edit", "tests", "1", "--answer", "x"], "File 'tests' is a directory"),
         (["model", "--port", "0", "--latency", "soon"], "--latency soon: 'soon' is not understood; write first=600ms"),
@@ -163,11 +163,11 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
             ["model", "--port", "0", "--scenario", "over-loaded"],
             "There is no scenario 'over-loaded' (did you mean overloaded?)",
         ),
-        (["record", "--upstream", "localhost:1", "--cassettes", "x", "--yes", "--refresh"], "a URL is needed"),
-        (["drift", "--upstream", "http://[", "mockserver/cassettes"], "a URL is needed"),
+        (["record", "--upstream", "localhost:1", "--cassettes", "x", "--yes", "--refresh"], "must be a URL"),
+        (["drift", "--upstream", "http://[", "mockserver/data/cassettes"], "must be a URL"),
         (
             ["model", "--port", "0", "--on-miss", "record", "--upstream", "http://127.0.0.1:abc", "--cassettes", "x"],
-            "a URL is needed",
+            "must be a URL",
         ),
         (
             ["record", "--upstream", "http://127.0.0.1:9", "--cassettes", "nowhere", "--refresh", "--yes"],
@@ -200,7 +200,7 @@ def test_a_mistake_is_one_plain_message(run: Callable[..., Running], arguments: 
 
 
 def test_the_model_alone_says_when_it_is_ready_and_explains_a_miss(run: Callable[..., Running]) -> None:
-    model = run("model", "--port", "0", "--cassettes", str(SHIPPED))
+    model = run("model", "--port", "0", "--cassettes", str(BUNDLED_CASSETTES))
     url = model.read_until(r"^ready (http://\S+)$")[1]
     body = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Hello!"}]}
     assert (
@@ -228,14 +228,14 @@ def test_what_other_machines_may_reach_is_said_and_wants_a_token_that_can_be_cho
     run: Callable[..., Running], tmp_path: Path
 ) -> None:
     weak = run("model", "--port", "0", "--bind", "0.0.0.0", DRESS_REHEARSAL_TOKEN="short")
-    assert (weak.ended(), "DRESS_REHEARSAL_TOKEN: 16 or more letters" in weak.lines[-1]) == (1, True)
+    assert (weak.ended(), "DRESS_REHEARSAL_TOKEN must be 16 or more letters" in weak.lines[-1]) == (1, True)
     chosen = {"XDG_STATE_HOME": str(tmp_path), "DRESS_REHEARSAL_TOKEN": "chosen-for-this-test"}
     model = run("model", "--port", "0", "--bind", "0.0.0.0", **chosen)
     url = model.read_until(r"^ready (http://127\.0\.0\.1:\d+)$")[1]
     (token_file,) = (tmp_path / "dress-rehearsal").glob("token-*")
     assert token_file.read_text() == "chosen-for-this-test"
     said = "\n".join(model.lines)
-    assert f"open to other machines at 0.0.0.0, for who brings the token in {token_file}" in re.sub(" +", " ", said)
+    assert f"listening on 0.0.0.0; other machines need the token in {token_file}" in re.sub(" +", " ", said)
     assert "chosen-for-this-test" not in said
     assert httpx2.get(f"{url}/v1/models", headers={"authorization": "Bearer any"}).status_code == 200
     assert httpx2.get(f"{url}/v1/models", headers={"host": "mock:4281"}).status_code == 421
@@ -257,7 +257,7 @@ def test_a_session_survives_a_restart(run: Callable[..., Running], tmp_path: Pat
 def test_fmt_mends_a_cassette_that_was_edited_by_hand(run: Callable[..., Running], tmp_path: Path) -> None:
     path = tmp_path / "hello.yaml"
     path.write_text(
-        (SHIPPED / "hello.yaml")
+        (BUNDLED_CASSETTES / "hello.yaml")
         .read_text()
         .replace("        data: [DONE]\n", "        : ping\n\n        data: [DONE]\n")
     )

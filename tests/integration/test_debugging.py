@@ -14,16 +14,10 @@ import httpx2
 import pytest
 
 from mockserver.functions.debug import GOES_ON, PAUSED
-from mockserver.rehearsal import (
-    ApiOptions,
-    Functions,
-    Model,
-    ModelOptions,
-    Rehearsal,
-    SetUpError,
-    SiteOptions,
-    Topology,
-)
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ApiOptions, ModelOptions, OptionsError, SiteOptions, Topology
+from mockserver.harness.whole_app import WholeApp
 from mockserver.swa.personas import load_personas
 
 ROUTES = Path(__file__).parents[2] / "api" / "chat_api" / "routes.py"
@@ -68,12 +62,12 @@ class Debugger:
 
 
 @pytest.fixture
-def app(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[tuple[Model, Rehearsal]]:
+def app(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[tuple[ModelEndpoint, WholeApp]]:
     del capfd  # from here on the console is kept for the test
     (tmp_path / "index.html").write_text("<title>x</title>")
-    model = Model(ModelOptions())
-    functions = Functions(model, ApiOptions(ROUTES.parents[1], debug=True))
-    rehearsal = Rehearsal(model, functions, SiteOptions(tmp_path, load_personas()))
+    model = ModelEndpoint(ModelOptions())
+    functions = FunctionApp(model, ApiOptions(ROUTES.parents[1], debug=True))
+    rehearsal = WholeApp(model, functions, SiteOptions(tmp_path, load_personas()))
     with model, functions, rehearsal:
         yield model, rehearsal
 
@@ -86,7 +80,7 @@ def said(capfd: pytest.CaptureFixture[str], so_far: list[str], text: str) -> str
 
 
 def test_while_a_debugger_has_paused_the_api_the_gates_time_stands_still(
-    app: tuple[Model, Rehearsal], capfd: pytest.CaptureFixture[str]
+    app: tuple[ModelEndpoint, WholeApp], capfd: pytest.CaptureFixture[str]
 ) -> None:
     (model, site), console = app, list[str]()
     debugger = Debugger(int(said(capfd, console, "attach to").rpartition(":")[2]))
@@ -105,5 +99,5 @@ def test_while_a_debugger_has_paused_the_api_the_gates_time_stands_still(
 
 @pytest.mark.parametrize("more", [{"instances": 2}, {"topology": Topology.DIRECT}])
 def test_a_debugger_is_for_one_process(more: dict[str, Any]) -> None:
-    with pytest.raises(SetUpError, match="--debug is for one process"):
-        Functions(Model(ModelOptions()), ApiOptions(ROUTES.parents[1], debug=True, **more))
+    with pytest.raises(OptionsError, match="--debug is for one process"):
+        FunctionApp(ModelEndpoint(ModelOptions()), ApiOptions(ROUTES.parents[1], debug=True, **more))

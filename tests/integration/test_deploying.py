@@ -15,14 +15,15 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from infra.verify import COOKIE, Target, verify
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Rehearsal
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.whole_app import WholeApp
+from mockserver.simulation.fault import FaultKind
 from tests.unit.test_preflight import HEALTHY
 
 ROOT = Path(__file__).parents[2]
 
 
-def signed_in(site: Rehearsal) -> Target:
+def signed_in(site: WholeApp) -> Target:
     return Target(site.url, site.cookie("alice")[COOKIE])
 
 
@@ -30,7 +31,7 @@ def seen(target: Target) -> list[tuple[str, bool, str]]:
     return [(each.name, each.ok, each.said) for each in verify(target, wait_s=0)]
 
 
-def test_the_rehearsed_app_passes_every_check(site: Rehearsal) -> None:
+def test_the_rehearsed_app_passes_every_check(site: WholeApp) -> None:
     assert seen(signed_in(site)) == [
         ("gate", True, "nobody gets in without signing in (302 /.auth/login/aad)"),
         ("page", True, "it is there, under its policy"),
@@ -39,7 +40,7 @@ def test_the_rehearsed_app_passes_every_check(site: Rehearsal) -> None:
     ]
 
 
-def test_without_a_session_no_answer_is_asked_for(site: Rehearsal, mock_server: MockServer) -> None:
+def test_without_a_session_no_answer_is_asked_for(site: WholeApp, mock_server: MockServer) -> None:
     assert [name for name, ok, _ in seen(Target(site.url)) if ok] == ["gate", "page", "api"]
     assert len(mock_server.journal) == 0
 
@@ -56,7 +57,7 @@ def test_without_a_session_no_answer_is_asked_for(site: Rehearsal, mock_server: 
     ],
 )
 def test_what_is_wrong_with_the_model_is_told_apart(
-    site: Rehearsal, mock_server: MockServer, fault: str, said: str
+    site: WholeApp, mock_server: MockServer, fault: FaultKind, said: str
 ) -> None:
     mock_server.say("Paris.", fault=fault)
     name, ok, found = seen(signed_in(site))[-1]
@@ -64,7 +65,7 @@ def test_what_is_wrong_with_the_model_is_told_apart(
     assert found.startswith(said)
 
 
-def test_no_role_yet_is_told_from_no_session(site: Rehearsal) -> None:
+def test_no_role_yet_is_told_from_no_session(site: WholeApp) -> None:
     assert seen(Target(site.url, site.cookie("bob")[COOKIE]))[-1][2] == "no role yet: you are signed in and not invited"
     assert seen(Target(site.url, "made-up"))[-1][2] == "the session has ended, or is none"
 

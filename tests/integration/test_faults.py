@@ -20,11 +20,14 @@ from chat_api.errors import ApiError
 from chat_api.settings import Settings
 
 from mockserver.clock import SystemClock
-from mockserver.faults import FAULTS, SITE_FAULTS
-from mockserver.journal import Journal, Place
-from mockserver.pytest_plugin import MockServer
-from mockserver.simulation import Simulation
-from mockserver.stub import StubError, parse_stub
+from mockserver.harness.mock_server import MockServer
+from mockserver.journal.entry import Place
+from mockserver.journal.journal import Journal
+from mockserver.simulation.fault import FaultKind
+from mockserver.simulation.model_faults import MODEL_FAULTS
+from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.site_faults import SITE_FAULTS
+from mockserver.simulation.stub import StubError, parse_stub
 from tests.integration.conftest import Serve
 
 DOCS = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
@@ -99,8 +102,8 @@ TEXT = "one two three four"
 
 
 def test_the_page_of_faults_lists_them_all_with_what_they_do_and_what_the_sdk_does() -> None:
-    table: dict[str, Any] = {**FAULTS, **SITE_FAULTS}
-    last = {kind: (*MET[kind], OURS[kind]) for kind in FAULTS} | GOT
+    table: dict[str, Any] = {**MODEL_FAULTS, **SITE_FAULTS}
+    last = {kind: (*MET[kind], OURS[kind]) for kind in MODEL_FAULTS} | GOT
     rows = [
         f"| `{kind}` | {re.sub(r' +', ' ', (function.__doc__ or '').partition(chr(10) * 2)[0].replace(chr(10), ' ')).strip()} | "
         + " | ".join(map(str, last[kind]))
@@ -148,21 +151,21 @@ async def answered(url: str) -> str:
     return "the whole answer" if "".join(re.findall(r'"content":"([^"]*)"', said)) == TEXT else "half an answer"
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", MODEL_FAULTS)
 def test_our_api_answers_a_fault_as_the_page_says(kind: str, serve_front: Serve) -> None:
     simulation = Simulation(clock=SystemClock(speed=50))
     waits = {"wait_ms": 100} if kind.startswith("slow") else {}
     again = {"retry_after": "1ms"} if kind.startswith("rate_limited") and kind != "rate_limited_in_stream" else {}
-    simulation.say(parse_stub({"say": TEXT, "fault": kind, **waits, **again}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": TEXT, "fault": kind, **waits, **again}, "said#1"))
     assert asyncio.run(answered(serve_front(simulation))) == OURS.get(kind)
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", MODEL_FAULTS)
 def test_the_sdk_meets_a_fault_as_the_page_says(kind: str, serve_front: Serve) -> None:
     simulation = Simulation(clock=SystemClock(speed=50))
     waits = {"wait_ms": 100} if kind.startswith("slow") else {}
     again = {"retry_after": "1ms"} if kind.startswith("rate_limited") and kind != "rate_limited_in_stream" else {}
-    simulation.say(parse_stub({"say": TEXT, "fault": kind, **waits, **again}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": TEXT, "fault": kind, **waits, **again}, "said#1"))
     assert (met(serve_front(simulation)), len(simulation.journal)) == MET.get(kind)
 
 
@@ -178,7 +181,7 @@ def test_the_sdk_meets_a_fault_as_the_page_says(kind: str, serve_front: Serve) -
 )
 def test_when_to_come_back_is_said_in_every_way(given: Any, header: str, value: str | None, serve: Serve) -> None:
     simulation = Simulation()
-    simulation.say(parse_stub({"say": "x", "fault": "rate_limited", "retry_after": given}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "x", "fault": "rate_limited", "retry_after": given}, "said#1"))
     asked = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
     url = serve(simulation)
     answer = httpx2.post(f"{url}/v1/chat/completions", json=asked, headers={"authorization": "Bearer k"})
@@ -206,7 +209,7 @@ def got(client: httpx2.Client) -> str:
 
 @pytest.mark.parametrize("kind", SITE_FAULTS)
 def test_a_client_of_the_site_gets_what_the_page_says(
-    kind: str, mock_server: MockServer, persona: Callable[[str], httpx2.Client]
+    kind: FaultKind, mock_server: MockServer, persona: Callable[[str], httpx2.Client]
 ) -> None:
     mock_server.say(TEXT)
     mock_server.say(fault=kind, times=1, wait_ms=50 if kind == "cold_start" else None)
@@ -263,5 +266,5 @@ def test_an_api_that_has_not_begun_to_answer_in_45_seconds_is_a_500(
 
 @pytest.mark.parametrize("entry", [{"say": "x", "fault": "cold_start"}, {"fault": "session_expird"}])
 def test_a_fault_before_the_model_stands_alone(entry: dict[str, str]) -> None:
-    with pytest.raises(StubError, match=r"strikes before the model is asked|did you mean session_expired"):
+    with pytest.raises(StubError, match=r"happens before the model is asked|did you mean 'session_expired'"):
         parse_stub(entry, "said#1")

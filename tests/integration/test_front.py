@@ -12,12 +12,12 @@ import httpx2
 import pytest
 
 from mockserver.exchange import Answer, Event, Interaction, Request
-from mockserver.front import REQUEST_LIMIT_BYTES
-from mockserver.journal import Entry
-from mockserver.library import Library
-from mockserver.server import bind
-from mockserver.simulation import Simulation
-from mockserver.stub import parse_stub
+from mockserver.fronts.front import REQUEST_LIMIT_BYTES
+from mockserver.journal.entry import Entry
+from mockserver.simulation.cassette_index import CassetteIndex
+from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.stub import parse_stub
+from mockserver.wire.server import bind
 from tests.integration.conftest import Serve, served_by_front
 
 BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}).encode()
@@ -46,7 +46,7 @@ def wait_for_end(simulation: Simulation) -> str:
 
 
 def test_a_reset_is_a_reset_on_the_wire(simulation: Simulation, serve_front: Serve) -> None:
-    simulation.say(parse_stub({"say": "one two", "fault": "dropped", "after": 2}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "one two", "fault": "dropped", "after": 2}, "said#1"))
     with connected(serve_front(simulation)) as connection:
         received: list[bytes] = []
         with pytest.raises(ConnectionResetError):
@@ -55,14 +55,14 @@ def test_a_reset_is_a_reset_on_the_wire(simulation: Simulation, serve_front: Ser
 
 
 def test_a_client_that_leaves_ends_its_answer_at_once(simulation: Simulation, serve_front: Serve) -> None:
-    simulation.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}}, "said#1"))
     with connected(serve_front(simulation)) as connection:
         assert b"200" in connection.recv(65536)
     assert wait_for_end(simulation) == "client left"
 
 
 def test_a_client_that_leaves_before_the_head_is_noticed_too(simulation: Simulation, serve_front: Serve) -> None:
-    simulation.say(parse_stub({"say": "one", "pace": {"first_ms": 60_000}}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "one", "pace": {"first_ms": 60_000}}, "said#1"))
     url = serve_front(simulation)
     with connected(url):
         while not simulation.journal:
@@ -73,7 +73,7 @@ def test_a_client_that_leaves_before_the_head_is_noticed_too(simulation: Simulat
 
 def test_stopping_the_server_breaks_off_a_slow_answer() -> None:
     simulation = Simulation()
-    simulation.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}}, "said#1"))
     with served_by_front(simulation) as url:
         connection = connected(url)
         assert b"200" in connection.recv(65536)
@@ -87,7 +87,7 @@ def test_nothing_listens_beyond_this_machine() -> None:
 
 
 def test_a_request_that_is_never_whole_uses_no_stub(simulation: Simulation, serve_front: Serve) -> None:
-    simulation.say(parse_stub({"say": "one"}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "one"}, "said#1"))
     url = serve_front(simulation)
     host, port = urlsplit(url).netloc.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as half:
@@ -112,7 +112,7 @@ def test_a_fault_of_ours_is_said_to_the_client_and_on_the_console(
 def test_an_answer_is_in_the_journal_as_ended_before_its_last_bytes_are_out(
     simulation: Simulation, serve_front: Serve
 ) -> None:
-    simulation.say(parse_stub({"say": "one"}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "one"}, "said#1"))
     url = serve_front(simulation)
     for _ in range(100):
         httpx2.post(f"{url}/v1/chat/completions", content=BODY, headers={"authorization": "Bearer k"})
@@ -121,7 +121,7 @@ def test_an_answer_is_in_the_journal_as_ended_before_its_last_bytes_are_out(
 
 def test_headers_of_a_foreign_cassette_do_not_frame_our_answer(serve_front: Serve) -> None:
     headers = (("content-type", "application/json"), ("transfer-encoding", "chunked"), ("content-length", "5"))
-    library = Library()
+    library = CassetteIndex()
     asked = Request("POST", "/v1/chat/completions", body=BODY)
     library.add("a.yaml#1", Interaction(asked, Answer(200, headers, (Event(0, b'{"a": "longer"}'),))))
     answer = httpx2.post(
@@ -158,7 +158,7 @@ def test_a_body_beyond_the_limit_is_refused(simulation: Simulation, serve_front:
 
 
 def test_a_large_body_within_the_limit_is_answered(simulation: Simulation, serve_front: Serve) -> None:
-    simulation.say(parse_stub({"say": "big"}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "big"}, "said#1"))
     body = {"model": "m", "messages": [{"role": "user", "content": "x" * 20_000_000}]}
     answer = httpx2.post(
         f"{serve_front(simulation)}/v1/chat/completions", json=body, headers={"authorization": "Bearer k"}, timeout=60

@@ -16,11 +16,13 @@ import openai
 import pytest
 from click.testing import CliRunner
 
-from contracts.operations import Address, Form, address_of
-from mockserver import cassette
+from mockserver.cassettes import cassette
 from mockserver.cli import main
+from mockserver.contract.operations import Address, AddressForm, address_of
 from mockserver.exchange import Answer, Interaction
-from mockserver.rehearsal import Model, ModelOptions
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ModelOptions
+from mockserver.matching.call import Call
 
 CORPUS = os.environ.get("DRESS_REHEARSAL_CORPUS")
 
@@ -52,7 +54,7 @@ interactions:
 
 
 def client_for(address: Address, url: str) -> Any:
-    if address.form is Form.AZURE_DATED:
+    if address.form is AddressForm.AZURE_DATED:
         version = address.api_version
         return openai.AzureOpenAI(azure_endpoint=url, api_key="k", api_version=version, max_retries=0)
     return openai.OpenAI(base_url=f"{url}{address.form}", api_key="k", max_retries=0)
@@ -98,7 +100,7 @@ def replayed(interaction: Interaction, url: str) -> bool:
     request, answer = interaction.request, interaction.answer
     address = address_of(request.method, request.raw_path, request.query)
     try:
-        got = asked_with_the_sdk(client_for(address, url), address, dict(request.json_object() or {}))
+        got = asked_with_the_sdk(client_for(address, url), address, dict(Call(request).body or {}))
         parsed = [each.to_dict() for each in got] if answer.streams else got.to_dict()
     except openai.APIStatusError as error:
         return (error.status_code, error.response.content) == (answer.status, answer.body)
@@ -115,7 +117,7 @@ def test_what_was_imported_replays_as_it_was_recorded(tmp_path: Path) -> None:
     CliRunner().invoke(main, ["cassette", "import", str(source), "--to", str(tmp_path / "to")])
     wrong, count = [], 0
     for name, path in cassette.files([tmp_path / "to"]):
-        with Model(ModelOptions((path,), speed=100_000)) as model:
+        with ModelEndpoint(ModelOptions((path,), speed=100_000)) as model:
             for number, interaction in enumerate(cassette.load(path).interactions, 1):
                 count += 1
                 wrong += [] if replayed(interaction, model.url) else [f"{name}#{number}"]

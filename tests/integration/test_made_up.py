@@ -10,8 +10,9 @@ import pytest
 from openai import pydantic_function_tool
 from pydantic import BaseModel, Field
 
-from mockserver.latency import Latency
-from mockserver.simulation import OnMiss, Simulation
+from mockserver.answers.latency import Latency
+from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.simulation import Simulation
 from tests.integration.conftest import Serve
 
 

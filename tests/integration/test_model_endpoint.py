@@ -8,9 +8,10 @@ import httpx2
 import openai
 import pytest
 
-from mockserver.library import SHIPPED, load_library
-from mockserver.simulation import OnMiss, Simulation
-from mockserver.stub import parse_stub
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES, load_index
+from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.stub import parse_stub
 from tests.integration.conftest import Serve
 
 HELLO = [{"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": "Hello!"}]
@@ -25,7 +26,7 @@ def text_of(stream: Any) -> str:
 
 
 def test_a_recording_plays_through_the_sdk(serve: Serve) -> None:
-    simulation = Simulation(load_library([SHIPPED]))
+    simulation = Simulation(load_index([BUNDLED_CASSETTES]))
     stream = client(serve(simulation)).chat.completions.create(
         model="smollm2-135m-instruct",
         messages=HELLO,
@@ -44,7 +45,7 @@ def test_a_recording_plays_through_the_sdk(serve: Serve) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_every_address_answers(serve: Serve, stream: bool) -> None:
     simulation = Simulation()
-    simulation.say(parse_stub({"say": "Grüße 🙂"}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "Grüße 🙂"}, "said#1"))
     url = serve(simulation)
     clients: list[Any] = [
         client(url),
@@ -61,7 +62,7 @@ def test_every_address_answers(serve: Serve, stream: bool) -> None:
 
 def test_a_tool_call_reaches_the_sdk(serve: Serve) -> None:
     simulation = Simulation()
-    simulation.say(parse_stub({"call": {"get_weather": {"city": "Oslo"}}}, "said#1"))
+    simulation.scopes.say(parse_stub({"call": {"get_weather": {"city": "Oslo"}}}, "said#1"))
     tool = {"type": "function", "function": {"name": "get_weather"}}
     asked = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}], "tools": [tool]}
     answer = client(serve(simulation)).chat.completions.create(**asked)
@@ -71,7 +72,7 @@ def test_a_tool_call_reaches_the_sdk(serve: Serve) -> None:
 
 def test_an_answer_its_request_makes_impossible_is_refused_and_named(serve: Serve) -> None:
     simulation = Simulation()
-    simulation.say(parse_stub({"call": {"get_weather": {"city": "Oslo"}}}, "said#1"))
+    simulation.scopes.say(parse_stub({"call": {"get_weather": {"city": "Oslo"}}}, "said#1"))
     with pytest.raises(openai.NotFoundError) as raised:
         client(serve(simulation)).chat.completions.create(model="m", messages=[{"role": "user", "content": "Weather?"}])
     assert raised.value.code == "mockserver_violation"
@@ -82,7 +83,7 @@ def test_an_answer_its_request_makes_impossible_is_refused_and_named(serve: Serv
 
 def test_a_dropped_stream_is_an_error_after_what_came(serve: Serve) -> None:
     simulation = Simulation()
-    simulation.say(parse_stub({"say": "one two three", "fault": "dropped", "after": 3}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "one two three", "fault": "dropped", "after": 3}, "said#1"))
     asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}
     stream = client(serve(simulation)).chat.completions.create(**asked)
     came: list[str] = []
@@ -93,7 +94,7 @@ def test_a_dropped_stream_is_an_error_after_what_came(serve: Serve) -> None:
 
 
 def test_a_miss_reaches_the_sdk_as_it_reads(serve: Serve) -> None:
-    simulation = Simulation(load_library([SHIPPED]))
+    simulation = Simulation(load_index([BUNDLED_CASSETTES]))
     with pytest.raises(openai.NotFoundError) as raised:
         client(serve(simulation)).chat.completions.create(model="smollm2-135m-instruct", messages=[*HELLO, HELLO[1]])
     assert "No recording fits POST /v1/chat/completions (smollm2-135m-instruct, 3 messages)." in str(raised.value)
@@ -119,7 +120,7 @@ def test_refusals_come_with_their_length_and_no_body_for_head(serve: Serve) -> N
 @pytest.mark.parametrize("azure", [False, True])
 def test_responses_stream_through_the_sdk(serve: Serve, azure: bool) -> None:
     simulation = Simulation()
-    simulation.say(parse_stub({"say": "Grüße 🙂", "call": {"f": {"x": 1}}, "when": {"prompt": "Hi"}}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "Grüße 🙂", "call": {"f": {"x": 1}}, "when": {"prompt": "Hi"}}, "said#1"))
     url = serve(simulation)
     each: Any = (
         openai.AzureOpenAI(azure_endpoint=url, api_key="k", api_version="2025-04-01-preview", max_retries=0)
@@ -136,7 +137,9 @@ def test_responses_stream_through_the_sdk(serve: Serve, azure: bool) -> None:
 
 def test_embeddings_and_models_answer_the_sdk(serve: Serve) -> None:
     url = serve(
-        Simulation(load_library([SHIPPED]), on_miss=OnMiss.GENERATE, deployments={"embed": "text-embedding-3-small"})
+        Simulation(
+            load_index([BUNDLED_CASSETTES]), on_miss=OnMiss.GENERATE, deployments={"embed": "text-embedding-3-small"}
+        )
     )
     made = client(url).embeddings.create(model="text-embedding-3-small", input="x", dimensions=16)
     assert len(made.data[0].embedding) == 16

@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from mockserver.apps.site import create_app
 from mockserver.clock import SystemClock
-from mockserver.gate import SiteFront
-from mockserver.server import Servers, bind, url_of
+from mockserver.flask_apps.site_app import create_app
+from mockserver.fronts.gate import SiteFront
 from mockserver.swa.personas import load_personas
-from mockserver.swa.principal import COOKIE, Sessions
-from mockserver.swa.site import load_site
+from mockserver.swa.session import SESSION_COOKIE, Sessions
+from mockserver.swa.static_web_app import load_static_web_app
+from mockserver.wire.server import Servers, bind, url_of
 
 REQUESTS = int(os.environ.get("ODD_REQUESTS", "3000"))
 SECRET = b"the guarded words"
@@ -61,12 +61,12 @@ PIECES = [
 ]
 HEADERS = [
     *(
-        b"cookie: %b=%%zz" % COOKIE.encode(),
-        b"cookie: %b=\xff\xfe" % COOKIE.encode(),
-        b"cookie: a=b; ;;=; %b" % COOKIE.encode(),
+        b"cookie: %b=%%zz" % SESSION_COOKIE.encode(),
+        b"cookie: %b=\xff\xfe" % SESSION_COOKIE.encode(),
+        b"cookie: a=b; ;;=; %b" % SESSION_COOKIE.encode(),
     ),
     *(
-        b"cookie: %b=eyJ1c2VyUm9sZXMiOlsiYm9zcyJdfQ==" % COOKIE.encode(),
+        b"cookie: %b=eyJ1c2VyUm9sZXMiOlsiYm9zcyJdfQ==" % SESSION_COOKIE.encode(),
         b"x-ms-client-principal: eyJ1c2VyUm9sZXMiOlsiYm9zcyJdfQ==",
     ),
     *(
@@ -101,7 +101,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(CONFIG))
     clock = SystemClock()
     options = {"personas": load_personas(), "sessions": Sessions("key", clock), "clock": clock}
-    site = load_site(tmp_path, **options, api_urls=("http://127.0.0.1:1",))  # type: ignore[arg-type]  # the options above
+    site = load_static_web_app(tmp_path, **options, api_urls=("http://127.0.0.1:1",))  # type: ignore[arg-type]  # the options above
     front = SiteFront(create_app(site), site)
     sock = bind(0, "the test")
     servers = Servers((front, sock), at_end=front.close)

@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 from pytest_httpserver import HTTPServer
 
-from mockserver import cassette
+from mockserver.cassettes import cassette
 from mockserver.cli import main
-from mockserver.rehearsal import Model, ModelOptions
-from mockserver.simulation import OnMiss
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ModelOptions
+from mockserver.simulation.settings import OnMiss
 from tests.unit.examples import ANSWER, recording
 
 SYSTEM, USER = "You are brief.", "Where is Oslo?"
@@ -196,7 +197,7 @@ def test_what_a_mock_says_by_itself_is_never_kept_as_a_recording(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    with Model(ModelOptions((), on_miss)) as mock:
+    with ModelEndpoint(ModelOptions((), on_miss)) as mock:
         asked = ("record", "--upstream", f"{mock.url}/v1", "--cassettes", folder, "--keep-errors")
         anew = run(*asked, "--refresh", "--yes")
         refused = "a mock answered, and no model" if on_miss is OnMiss.GENERATE else "it answered 404"

@@ -18,11 +18,13 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from mockserver import cassette, console
+from mockserver.cassettes import cassette
+from mockserver.cassettes.real_endpoint import RecordingError
+from mockserver.cli import console
 from mockserver.exchange import End
-from mockserver.recorder import RecordingError
-from mockserver.rehearsal import Model, ModelOptions, SetUpError
-from mockserver.simulation import OnMiss
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ModelOptions, OptionsError
+from mockserver.simulation.settings import OnMiss
 from tests.unit.canaries import CANARIES
 
 KEY = "sk-upstream-0123456789"
@@ -32,20 +34,20 @@ MESSAGES = [{"role": "user", "content": "Größe? Sag's mir!"}]
 
 
 @pytest.fixture
-def recording(httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+def recording(httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelEndpoint]:
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"))
-    with Model(options) as model:
+    with ModelEndpoint(options) as model:
         yield model
 
 
-def ask(model: Model) -> Any:
+def ask(model: ModelEndpoint) -> Any:
     client: Any = openai.OpenAI(base_url=f"{model.url}/v1", api_key=model.api_key, max_retries=0)
     return client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
 
 
-def wait_until_kept(model: Model) -> None:
+def wait_until_kept(model: ModelEndpoint) -> None:
     """The client has its answer a moment before the file has."""
     for _ in range(500):
         if all(entry.end != "open" for entry in model.simulation.journal):
@@ -55,7 +57,7 @@ def wait_until_kept(model: Model) -> None:
 
 
 def test_hands_every_event_on_as_it_comes_and_keeps_the_whole(
-    recording: Model, httpserver: HTTPServer, tmp_path: Path
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     read = threading.Event()
     seen: list[Request] = []
@@ -92,7 +94,9 @@ def test_hands_every_event_on_as_it_comes_and_keeps_the_whole(
     assert recording.simulation.journal[-1].decided_by == "größe-sag-s-mir.yaml#1"
 
 
-def test_the_turns_of_a_conversation_go_into_one_file(recording: Model, httpserver: HTTPServer, tmp_path: Path) -> None:
+def test_the_turns_of_a_conversation_go_into_one_file(
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
+) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": []})
     client: Any = openai.OpenAI(base_url=f"{recording.url}/v1", api_key=recording.api_key)
     first = [{"role": "user", "content": "First?"}]
@@ -113,7 +117,7 @@ def test_the_turns_of_a_conversation_go_into_one_file(recording: Model, httpserv
     ("status", "kept"), [(400, True), (404, True), (401, False), (403, False), (429, False), (500, False), (503, False)]
 )
 def test_refusals_reach_the_client_and_passing_trouble_is_not_kept(
-    status: int, kept: bool, recording: Model, httpserver: HTTPServer, tmp_path: Path
+    status: int, kept: bool, recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_data(
         '{"error":{"message":"no"}}', status=status, headers={"retry-after": "7"}
@@ -133,7 +137,7 @@ def test_refusals_reach_the_client_and_passing_trouble_is_not_kept(
 
 
 def test_an_upstream_that_breaks_off_breaks_off_for_the_client_and_nothing_is_kept(
-    recording: Model, httpserver: HTTPServer, tmp_path: Path
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     def events() -> Iterator[bytes]:
         yield EVENTS[0]
@@ -152,7 +156,7 @@ def test_an_upstream_that_breaks_off_breaks_off_for_the_client_and_nothing_is_ke
 
 def test_an_upstream_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
-    with Model(ModelOptions((tmp_path,), OnMiss.RECORD, "http://127.0.0.1:9/v1")) as model:
+    with ModelEndpoint(ModelOptions((tmp_path,), OnMiss.RECORD, "http://127.0.0.1:9/v1")) as model:
         with pytest.raises(
             openai.InternalServerError, match=r"The upstream could not be asked: http://127\.0\.0\.1:9/v1"
         ):
@@ -161,7 +165,7 @@ def test_an_upstream_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_no_half_recording(
-    recording: Model, httpserver: HTTPServer, tmp_path: Path
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     gone = threading.Event()
 
@@ -192,12 +196,12 @@ def test_a_client_that_leaves_in_the_middle_leaves_no_half_recording(
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: ModelOptions, complaint: str) -> None:
-    with pytest.raises(SetUpError, match=complaint):
-        Model(options)
+    with pytest.raises(OptionsError, match=complaint):
+        ModelEndpoint(options)
 
 
 def test_a_recording_that_cannot_be_written_is_said_and_the_client_has_its_answer(
-    recording: Model, httpserver: HTTPServer, tmp_path: Path
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     (tmp_path / "größe-sag-s-mir.yaml").write_text("- say: a scenario of the same name\n")
     httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": []})
@@ -212,7 +216,7 @@ def test_a_recording_that_cannot_be_written_is_said_and_the_client_has_its_answe
 
 
 def test_half_an_emoji_cannot_be_written_down_and_the_client_has_its_answer(
-    recording: Model, httpserver: HTTPServer
+    recording: ModelEndpoint, httpserver: HTTPServer
 ) -> None:
     """As JavaScript's `slice` leaves it."""
     stream = b'data: {"choices": []}\n\ndata: [DONE]\n\n'
@@ -226,7 +230,7 @@ def test_half_an_emoji_cannot_be_written_down_and_the_client_has_its_answer(
 
 
 def test_what_came_compressed_all_the_same_plays_compressed(
-    recording: Model, httpserver: HTTPServer, tmp_path: Path
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     packed = gzip.compress(b'{"choices": []}')
     httpserver.expect_request("/v1/chat/completions").respond_with_data(
@@ -244,7 +248,7 @@ def test_what_came_compressed_all_the_same_plays_compressed(
 
 
 def test_the_upstreams_key_in_an_answer_is_not_written_down(
-    recording: Model, httpserver: HTTPServer, tmp_path: Path
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": [], "echo": KEY})
     httpx2.post(
@@ -258,7 +262,7 @@ def test_the_upstreams_key_in_an_answer_is_not_written_down(
     assert "REDACTED" in path.read_text()
 
 
-def test_only_who_knows_this_runs_token_spends_the_real_key(recording: Model, httpserver: HTTPServer) -> None:
+def test_only_who_knows_this_runs_token_spends_the_real_key(recording: ModelEndpoint, httpserver: HTTPServer) -> None:
     client: Any = openai.OpenAI(base_url=f"{recording.url}/v1", api_key="any", max_retries=0)
     with pytest.raises(openai.AuthenticationError, match="Send this run's token as your API key"):
         client.chat.completions.create(model="m", messages=MESSAGES)
@@ -289,7 +293,7 @@ def test_the_upstream_sees_its_own_credentials_and_never_the_clients(
         monkeypatch.setenv(name, each)
     base = "/v1" if path.startswith("/v1") else ""
     httpserver.expect_request(path).respond_with_json({"choices": []})
-    with Model(ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for(base))) as model:
+    with ModelEndpoint(ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for(base))) as model:
         ours = {"authorization": f"Bearer {model.api_key}", "x-mockserver-token": model.token, "cookie": "a=1"}
         body = {"model": "m", "messages": MESSAGES}
         assert httpx2.post(f"{model.url}{path}", json=body, headers=ours).status_code == 200
@@ -302,14 +306,14 @@ def test_the_upstream_sees_its_own_credentials_and_never_the_clients(
 
 
 def test_ci_never_records_and_two_never_write_to_one_folder(
-    recording: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recording: ModelEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ModelOptions((tmp_path,), OnMiss.RECORD, "http://127.0.0.1:9/v1")
     with pytest.raises(RecordingError, match="Another recorder writes to"):
-        Model(options)
+        ModelEndpoint(options)
     monkeypatch.setenv("CI", "true")
     with pytest.raises(RecordingError, match="CI never records"):
-        Model(options)
+        ModelEndpoint(options)
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -320,7 +324,7 @@ def test_passing_trouble_is_announced_and_kept_on_request(
     httpserver.expect_request("/v1/chat/completions").respond_with_data("{}", status=status)
     for keep in (False, True):
         options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"), keep_errors=keep)
-        with Model(options) as model:
+        with ModelEndpoint(options) as model:
             headers = {"authorization": f"Bearer {model.api_key}"}
             asked = {"model": "m", "messages": MESSAGES}
             httpx2.post(f"{model.url}/v1/chat/completions", json=asked, headers=headers)
@@ -332,7 +336,7 @@ def test_passing_trouble_is_announced_and_kept_on_request(
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_who_waits_to_be_told_to_go_on_is_told(recording: Model, httpserver: HTTPServer) -> None:
+def test_who_waits_to_be_told_to_go_on_is_told(recording: ModelEndpoint, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": []})
     body = json.dumps({"model": "m", "messages": MESSAGES}).encode()
     url = urlsplit(recording.url)
@@ -350,7 +354,7 @@ STREAM = 'data: {"choices":[{"delta":{"content":"Grüße 🙂"}}]}\n\n: ping\r\n
 
 
 def test_what_was_sent_came_and_is_played_byte_for_byte_wherever_it_was_cut(
-    recording: Model, httpserver: HTTPServer
+    recording: ModelEndpoint, httpserver: HTTPServer
 ) -> None:
     cuts = iter(range(1, len(STREAM)))
 
@@ -390,7 +394,7 @@ def test_no_planted_secret_is_anywhere_afterwards(
     )
     told: list[str] = []
     options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"))
-    with Model(options, report=lambda entry: told.append(console.model_line(entry))) as model:
+    with ModelEndpoint(options, report=lambda entry: told.append(console.model_line(entry))) as model:
         client: Any = openai.OpenAI(base_url=f"{model.url}/v1", api_key=model.api_key, max_retries=0)
         asked = [{"role": "user", "content": f"My {secret} here"}]
         said = "".join(

@@ -11,11 +11,14 @@ import httpx2
 import openai
 import pytest
 
-from mockserver.library import SHIPPED
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import ApiOptions, Functions, Model, ModelOptions, Rehearsal, SiteOptions
-from mockserver.scenarios import ScenarioError
-from mockserver.stub import parse_stub
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ApiOptions, ModelOptions, SiteOptions
+from mockserver.harness.whole_app import WholeApp
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
+from mockserver.simulation.scenarios import ScenarioError
+from mockserver.simulation.stub import parse_stub
 from mockserver.swa.personas import load_personas
 
 ROOT = Path(__file__).parents[2]
@@ -93,10 +96,10 @@ dora: {roles: [invited], scenario: server-error}
 
 def test_two_people_meet_different_scenarios_at_the_same_time(tmp_path: Path) -> None:
     (tmp_path / "personas.yaml").write_text(PERSONAS)
-    model = Model(ModelOptions((SHIPPED,)))
-    functions = Functions(model, ApiOptions(ROOT / "api"))
+    model = ModelEndpoint(ModelOptions((BUNDLED_CASSETTES,)))
+    functions = FunctionApp(model, ApiOptions(ROOT / "api"))
     site = SiteOptions(ROOT / "webapp" / "dist", load_personas(tmp_path / "personas.yaml"))
-    with model, functions, Rehearsal(model, functions, site) as rehearsal:
+    with model, functions, WholeApp(model, functions, site) as rehearsal:
 
         def asked_as(persona: str) -> str:
             headers = rehearsal.headers(persona)
@@ -110,7 +113,7 @@ def test_two_people_meet_different_scenarios_at_the_same_time(tmp_path: Path) ->
             except openai.APIStatusError as error:
                 return str(error.code)
 
-        model.simulation.say(parse_stub({"say": "Hi"}, "said#1"))
+        model.simulation.scopes.say(parse_stub({"say": "Hi"}, "said#1"))
         with ThreadPoolExecutor(8) as pool:
             met = list(pool.map(asked_as, ["alice", "dora"] * 25))
         assert set(met[::2]) == {"stop"}
@@ -119,6 +122,6 @@ def test_two_people_meet_different_scenarios_at_the_same_time(tmp_path: Path) ->
 
 def test_a_personas_scenario_that_is_not_there_is_said(tmp_path: Path) -> None:
     (tmp_path / "personas.yaml").write_text("dora: {scenario: server-eror}")
-    personas, model = load_personas(tmp_path / "personas.yaml"), Model(ModelOptions((SHIPPED,)))
+    personas, model = load_personas(tmp_path / "personas.yaml"), ModelEndpoint(ModelOptions((BUNDLED_CASSETTES,)))
     with pytest.raises(ScenarioError, match="did you mean server-error"):
-        Rehearsal(model, Functions(model, ApiOptions(ROOT / "api")), SiteOptions(ROOT / "webapp" / "dist", personas))
+        WholeApp(model, FunctionApp(model, ApiOptions(ROOT / "api")), SiteOptions(ROOT / "webapp" / "dist", personas))

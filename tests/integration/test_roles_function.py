@@ -10,11 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from pytest_httpserver import HTTPServer
 
-from mockserver.apps.site import create_app
 from mockserver.clock import SystemClock
+from mockserver.flask_apps.site_app import create_app
 from mockserver.swa.personas import load_personas
-from mockserver.swa.principal import Sessions
-from mockserver.swa.site import load_site
+from mockserver.swa.session import Sessions
+from mockserver.swa.static_web_app import load_static_web_app
 
 ROLES: dict[str, Any] = {
     "auth": {"rolesSource": "/api/roles", "identityProviders": {"customOpenIdConnectProviders": {"okta": {}}}}
@@ -26,7 +26,7 @@ def before(tmp_path: Path, api_url: str) -> FlaskClient:
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(ROLES))
     clock = SystemClock()
     sessions = Sessions("key", clock)
-    site = load_site(tmp_path, personas=load_personas(), sessions=sessions, clock=clock, api_urls=(api_url,))
+    site = load_static_web_app(tmp_path, personas=load_personas(), sessions=sessions, clock=clock, api_urls=(api_url,))
     return create_app(site).test_client()
 
 

@@ -12,17 +12,20 @@ import httpx2
 import openai
 import pytest
 
-from mockserver.journal import Journal, Place
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import Functions, Rehearsal
-from mockserver.swa.principal import Principal
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.whole_app import WholeApp
+from mockserver.journal.entry import Place
+from mockserver.journal.journal import Journal
+from mockserver.simulation.fault import FaultKind
+from mockserver.swa.principal import ClientPrincipal
 
 ROUNDS = 25
 QUESTION = {"messages": [{"role": "user", "content": "The same question"}], "stream": True}
 
 
 def test_eight_workers_with_opposite_scenarios_for_the_same_question_never_cross(
-    mock_server: MockServer, site: Rehearsal, journal: Journal
+    mock_server: MockServer, site: WholeApp, journal: Journal
 ) -> None:
     with ExitStack() as stack:
         scopes = [stack.enter_context(mock_server.scope()) for _ in range(8)]
@@ -42,7 +45,7 @@ def test_eight_workers_with_opposite_scenarios_for_the_same_question_never_cross
             for number, met in enumerate(pool.map(worked, range(8))):
                 assert met == (["answered"] if number % 2 else ["502"]) * ROUNDS
         assert [len(scope.journal) for scope in scopes] == [ROUNDS] * 8
-        visit = journal.only(place=Place.SITE, scope=scopes[1].of.name)[0]
+        visit = journal.only(place=Place.SITE, scope=scopes[1].owner.name)[0]
         assert [entry.place for entry in journal.joined(visit)] == [Place.SITE, Place.MODEL, Place.HOST]
 
 
@@ -65,10 +68,10 @@ def test_a_request_that_could_be_of_two_scopes_is_refused_loudly(mock_server: Mo
 
 
 def test_the_host_alone_joins_by_trace_or_request_id_too(
-    mock_server: MockServer, functions_host: Functions, journal: Journal
+    mock_server: MockServer, functions_host: FunctionApp, journal: Journal
 ) -> None:
     mock_server.say("Hi")
-    alice = Principal("aad", "1", "alice@example.com", ("anonymous", "authenticated", "invited"))
+    alice = ClientPrincipal("aad", "1", "alice@example.com", ("anonymous", "authenticated", "invited"))
     headers = {"x-ms-client-principal": alice.header(), "x-request-id": "mine-1"}
     httpx2.post(f"{functions_host.url}/api/chat/completions", json=QUESTION, headers=headers, trust_env=False)
     (called,) = journal.wait_for(place=Place.HOST, request_id="mine-1")
@@ -81,9 +84,9 @@ def test_a_scope_that_is_closed_or_made_up_is_refused_at_the_gate(
 ) -> None:
     with mock_server.scope() as scope:
         pass
-    for name in (scope.of.name, "made-up"):
+    for name in (scope.owner.name, "made-up"):
         answer = persona("alice").get("/api/health", headers={"x-mockserver-scope": name})
-        assert (answer.status_code, "there is no scope" in answer.text) == (409, True)
+        assert (answer.status_code, "no open scope" in answer.text) == (409, True)
 
 
 def test_two_scopes_that_send_the_same_request_id_are_told(
@@ -116,7 +119,7 @@ def test_scopes_are_opened_told_and_closed_by_control_calls(mock_server: MockSer
         409,
         "Expected exactly 3 of prompt=x; 2 did. There was:",
     )
-    assert "did you mean prompt?" in httpx2.get(verify, params={"promt": "x"}).json()["error"]
+    assert "did you mean 'prompt'?" in httpx2.get(verify, params={"promt": "x"}).json()["error"]
     assert httpx2.get(f"{url}/__admin/journal", params={"status": "high"}).status_code == 400
     for within in ("inf", "nan", "-1", "x"):
         assert httpx2.get(verify, params={"within_s": within}).status_code == 400
@@ -130,7 +133,7 @@ def test_scopes_are_opened_told_and_closed_by_control_calls(mock_server: MockSer
     assert httpx2.delete(f"{url}/__admin/scopes/{made[1]['scope']}").status_code == 403
 
 
-def test_the_same_run_twice_gives_the_same_journal(mock_server: MockServer, site: Rehearsal) -> None:
+def test_the_same_run_twice_gives_the_same_journal(mock_server: MockServer, site: WholeApp) -> None:
     """But for who and when: the moment it began, request ids and traces, and what the client says of itself."""
     del site
 
@@ -138,8 +141,9 @@ def test_the_same_run_twice_gives_the_same_journal(mock_server: MockServer, site
         mock_server.model.simulation.reset()
         mock_server.clock.freeze()
         mock_server.limit("*", "6rpm")
-        for text, fault in itertools.product(("one two three", "four"), (None, "rate_limited", "dropped")):
-            mock_server.say(text, **({"fault": fault} if fault else {}), times=1)
+        faults: tuple[FaultKind | None, ...] = (None, "rate_limited", "dropped")
+        for text, fault in itertools.product(("one two three", "four"), faults):
+            mock_server.say(text, fault=fault, times=1)
         began_s = mock_server.clock.now()
         for _ in range(9):
             try:

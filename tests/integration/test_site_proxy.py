@@ -18,22 +18,22 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from mockserver.apps.site import create_app
 from mockserver.clock import SystemClock
-from mockserver.gate import Delivery, SiteFront
-from mockserver.server import Servers, bind, url_of
+from mockserver.flask_apps.site_app import create_app
+from mockserver.fronts.gate import Delivery, SiteFront
 from mockserver.swa.personas import load_personas
-from mockserver.swa.principal import COOKIE, Sessions
-from mockserver.swa.site import Site, load_site
+from mockserver.swa.session import SESSION_COOKIE, Sessions
+from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
+from mockserver.wire.server import Servers, bind, url_of
 
 SESSIONS = Sessions("key", SystemClock())
 
 
 @pytest.fixture
-def site(request: pytest.FixtureRequest, tmp_path: Path, httpserver: HTTPServer) -> Site:
+def site(request: pytest.FixtureRequest, tmp_path: Path, httpserver: HTTPServer) -> StaticWebApp:
     (tmp_path / "index.html").write_text("<h1>Start</h1>")
     api_url = getattr(request, "param", httpserver.url_for("").rstrip("/"))
-    return load_site(
+    return load_static_web_app(
         tmp_path,
         personas=load_personas(),
         sessions=SESSIONS,
@@ -43,7 +43,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, httpserver: HTTPServer)
 
 
 @pytest.fixture(params=["front", "flask"])
-def url(request: pytest.FixtureRequest, site: Site) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, site: StaticWebApp) -> Iterator[str]:
     with ExitStack() as stack:
         if request.param == "front":
             front = SiteFront(create_app(site), site)
@@ -87,7 +87,7 @@ def test_headers_that_are_no_ascii_come_through(url: str, echo: Callable[[], Req
 
 def test_the_principal_is_the_sites_own(url: str, echo: Callable[[], Request]) -> None:
     cookie = SESSIONS.cookie(load_personas()["alice"].principal("aad"), 60)
-    forged = {"x-ms-client-principal": "forged", "cookie": f"{COOKIE}={cookie}"}
+    forged = {"x-ms-client-principal": "forged", "cookie": f"{SESSION_COOKIE}={cookie}"}
     httpx2.get(f"{url}/api/echo", headers=forged)
     assert echo().headers["x-ms-client-principal"] != "forged"
     httpx2.get(f"{url}/api/echo", headers={"x-ms-client-principal": "forged"})
@@ -116,7 +116,7 @@ def test_an_answer_that_breaks_off_breaks_off_for_the_client(url: str, httpserve
 # --- what only the front can do --------------------------------------------------------------------------------------
 
 
-def served(site: Site, stack: ExitStack, **options: Any) -> str:
+def served(site: StaticWebApp, stack: ExitStack, **options: Any) -> str:
     front = SiteFront(create_app(site), site, **options)
     sock = bind(0, "the test")
     servers = Servers((front, sock), at_end=front.close)
@@ -137,7 +137,7 @@ def served(site: Site, stack: ExitStack, **options: Any) -> str:
     ],
 )
 def test_an_answer_is_delivered_as_the_proxy_is_told(
-    site: Site, httpserver: HTTPServer, delivery: Delivery, content_type: str, pieces: int
+    site: StaticWebApp, httpserver: HTTPServer, delivery: Delivery, content_type: str, pieces: int
 ) -> None:
     passed = threading.Semaphore(0)
 
@@ -162,7 +162,7 @@ def test_an_answer_is_delivered_as_the_proxy_is_told(
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
-def test_an_answer_without_a_body_keeps_its_headers(site: Site, httpserver: HTTPServer, method: str) -> None:
+def test_an_answer_without_a_body_keeps_its_headers(site: StaticWebApp, httpserver: HTTPServer, method: str) -> None:
     httpserver.expect_request("/api/x").respond_with_data("12345", headers={"etag": '"1"'})
     httpserver.expect_request("/api/none").respond_with_data("", status=204)
     with ExitStack() as stack:
@@ -172,7 +172,7 @@ def test_an_answer_without_a_body_keeps_its_headers(site: Site, httpserver: HTTP
         assert httpx2.request(method, f"{url}/api/none", trust_env=False).status_code == 204
 
 
-def test_instances_of_an_api_are_asked_in_turn(site: Site, httpserver: HTTPServer) -> None:
+def test_instances_of_an_api_are_asked_in_turn(site: StaticWebApp, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/api/who").respond_with_data("one")
     with HTTPServer() as other, ExitStack() as stack:
         other.expect_request("/api/who").respond_with_data("other")
@@ -180,7 +180,7 @@ def test_instances_of_an_api_are_asked_in_turn(site: Site, httpserver: HTTPServe
         assert [httpx2.get(f"{url}/api/who").text for _ in range(4)] == ["one", "other"] * 2
 
 
-def test_a_web_socket_to_the_api_is_refused_and_the_api_not_asked(site: Site, httpserver: HTTPServer) -> None:
+def test_a_web_socket_to_the_api_is_refused_and_the_api_not_asked(site: StaticWebApp, httpserver: HTTPServer) -> None:
     with ExitStack() as stack:
         url = served(site, stack)
         headers = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
@@ -189,7 +189,7 @@ def test_a_web_socket_to_the_api_is_refused_and_the_api_not_asked(site: Site, ht
 
 
 def test_an_apis_redirect_to_itself_stays_at_the_site_and_its_token_is_the_platforms(
-    site: Site, httpserver: HTTPServer
+    site: StaticWebApp, httpserver: HTTPServer
 ) -> None:
     target = httpserver.url_for("/api/there")
     httpserver.expect_request("/api/here").respond_with_data("", status=302, headers={"location": target})
@@ -248,14 +248,14 @@ def developed(tmp_path: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         app = f"http://localhost:{server.server_address[1]}"
         options = {"personas": load_personas(), "sessions": SESSIONS, "clock": SystemClock()}
-        site = load_site(app, **options, api_urls=(), config=tmp_path)  # type: ignore[arg-type]  # the options above
+        site = load_static_web_app(app, **options, api_urls=(), config=tmp_path)  # type: ignore[arg-type]  # the options above
         with ExitStack() as stack:
             yield served(site, stack)
         server.shutdown()
 
 
 def cookie_of(persona: str) -> dict[str, str]:
-    return {"cookie": f"{COOKIE}={SESSIONS.cookie(load_personas()[persona].principal('aad'), 60)}"}
+    return {"cookie": f"{SESSION_COOKIE}={SESSIONS.cookie(load_personas()[persona].principal('aad'), 60)}"}
 
 
 @pytest.mark.parametrize(

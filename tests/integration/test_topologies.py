@@ -16,12 +16,14 @@ import pytest
 from chat_api.principal import Principal
 from chat_api.ticket import HEADER, Ticket
 
-from contracts.chat_api import problems
 from mockserver.functions.process import FunctionsProcess
-from mockserver.pytest_plugin import MockServer
-from mockserver.rehearsal import ApiOptions, Functions, Rehearsal, SetUpError, SiteOptions, Topology, api_environment
+from mockserver.harness.function_app import FunctionApp, api_environment
+from mockserver.harness.mock_server import MockServer
+from mockserver.harness.options import ApiOptions, OptionsError, SiteOptions, Topology
+from mockserver.harness.whole_app import WholeApp
 from mockserver.swa.personas import load_personas
-from mockserver.swa.principal import Principal as Shown
+from mockserver.swa.principal import ClientPrincipal as Shown
+from tests.chat_api_contract import problems
 
 ROOT = Path(__file__).parents[2]
 QUESTION = b'{"messages": [{"role": "user", "content": "Count"}], "stream": true}'
@@ -29,7 +31,7 @@ TYPE = {"content-type": "application/json"}
 SITE = "https://chat.example"
 KEY = "k" * 32
 RULES = '{"routes": [{"route": "/api/*", "allowedRoles": ["invited"]}]}'
-Start = Callable[..., Rehearsal]
+Start = Callable[..., WholeApp]
 
 
 @pytest.fixture
@@ -39,10 +41,10 @@ def start(mock_server: MockServer, tmp_path: Path) -> Iterator[Start]:
     (tmp_path / "staticwebapp.config.json").write_text(RULES)
     with ExitStack() as running:
 
-        def started(topology: Topology, instances: int = 1) -> Rehearsal:
+        def started(topology: Topology, instances: int = 1) -> WholeApp:
             options = ApiOptions(ROOT / "api", topology=topology, instances=instances)
-            functions = Functions(mock_server.model, options)
-            rehearsal = Rehearsal(mock_server.model, functions, SiteOptions(tmp_path, load_personas()))
+            functions = FunctionApp(mock_server.model, options)
+            rehearsal = WholeApp(mock_server.model, functions, SiteOptions(tmp_path, load_personas()))
             running.enter_context(functions)
             return running.enter_context(rehearsal)
 
@@ -58,7 +60,7 @@ def direct_app(mock_model: Any) -> Iterator[str]:
     process.stop()
 
 
-def ask(site: Rehearsal, path: str, body: Any, persona: str = "alice", **headers: str) -> httpx2.Response:
+def ask(site: WholeApp, path: str, body: Any, persona: str = "alice", **headers: str) -> httpx2.Response:
     signed_in = site.headers(persona)
     return httpx2.post(f"{site.url}/api/{path}", json=body, headers={**signed_in, **headers}, timeout=30)
 
@@ -117,7 +119,7 @@ def test_a_ticket_of_the_site_opens_the_direct_app_for_its_question(start: Start
     ids=["no-role", "another-sites-page", "short", "no-hex", "no-object", "empty"],
 )
 def test_tickets_are_for_the_invited_and_the_sites_own_pages(
-    direct_site: Rehearsal, persona: str, body: Any, headers: dict[str, str], status: int
+    direct_site: WholeApp, persona: str, body: Any, headers: dict[str, str], status: int
 ) -> None:
     given = ask(direct_site, "chat/ticket", body, persona, **headers)
     assert given.status_code == status
@@ -129,12 +131,12 @@ def test_tickets_are_for_the_invited_and_the_sites_own_pages(
 
 
 @pytest.fixture(scope="module")
-def direct_site(mock_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def direct_site(mock_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeApp]:
     folder = tmp_path_factory.mktemp("site")
     (folder / "index.html").write_text("<title>x</title>")
     (folder / "staticwebapp.config.json").write_text(RULES)
-    functions = Functions(mock_model, ApiOptions(ROOT / "api", topology=Topology.DIRECT))
-    rehearsal = Rehearsal(mock_model, functions, SiteOptions(folder, load_personas()))
+    functions = FunctionApp(mock_model, ApiOptions(ROOT / "api", topology=Topology.DIRECT))
+    rehearsal = WholeApp(mock_model, functions, SiteOptions(folder, load_personas()))
     with functions, rehearsal:
         yield rehearsal
 
@@ -235,6 +237,6 @@ def test_a_page_that_may_not_ask_the_direct_app_is_not_served(mock_server: MockS
     (tmp_path / "index.html").write_text("<title>x</title>")
     policy = {"globalHeaders": {"content-security-policy": "default-src 'none'; connect-src 'self'"}}
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(policy))
-    functions = Functions(mock_server.model, ApiOptions(ROOT / "api", topology=Topology.DIRECT))
-    with pytest.raises(SetUpError, match=r"connect-src 'self'.*DIRECT_ORIGIN=http://127\.0\.0\.1:\d+ npm run build"):
-        Rehearsal(mock_server.model, functions, SiteOptions(tmp_path, load_personas()))
+    functions = FunctionApp(mock_server.model, ApiOptions(ROOT / "api", topology=Topology.DIRECT))
+    with pytest.raises(OptionsError, match=r"connect-src 'self'.*DIRECT_ORIGIN=http://127\.0\.0\.1:\d+ npm run build"):
+        WholeApp(mock_server.model, functions, SiteOptions(tmp_path, load_personas()))

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from mockserver import cassette
+from mockserver.cassettes import cassette
 from mockserver.exchange import Answer, Event, Interaction, Request
 
 

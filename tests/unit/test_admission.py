@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mockserver.admission import COOKIE, Admission
-from mockserver.connection import Connection
+from mockserver.wire.connection import Connection
+from mockserver.wire.token_gate import COOKIE, TokenGate
 
 TOKEN = "a-token-of-this-run"
 ELSEWHERE = "10.0.0.9"
@@ -49,7 +49,7 @@ def asked(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Admission(app, TOKEN, hidden=hidden)(scope, receive, send))
+    asyncio.run(TokenGate(app, TOKEN, hidden=hidden)(scope, receive, send))
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}, seen
 
 

@@ -1,115 +1,100 @@
-"""The direction of imports, and that the rules bite."""
+"""ARCHITECTURE.md is true: levels of rooms, imports that only point down, the picture, and the walk of a request."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
+import re
 
 import pytest
+from architecture import LEVELS, PICTURE, ROOT, TOP_LEVEL, breaches, circles, modules, picture, room_of
 
-ROOT = Path(__file__).parents[2]
-
-#: Rooms of mockserver from the bottom up; a module imports only from rows above its own, or from its own row's package.
-LAYERS = (
-    ("mendable",),
-    ("exchange", "clock", "tokens", "limits"),
-    ("faults", "question", "redact", "play", "cassette", "connection"),
-    ("say", "matching", "judge"),
-    ("transcript", "shape"),
-    ("diff", "edit", "carry", "last_run"),
-    ("explain",),
-    ("when",),
-    ("stub", "latency", "generate", "journal"),
-    ("scenarios", "scopes"),
-    ("library", "relay", "importers", "swa"),
-    ("recorder",),
-    ("drift", "timeline"),
-    ("simulation", "check", "functions"),
-    ("apps",),
-    ("front", "server"),
-    ("gate", "admission"),
-    ("rehearsal", "console"),
-    ("cli", "pytest_plugin"),
-)
-LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
-#: Who alone may import these.
-RESERVED = {
-    "flask": {"apps"},
-    "uvicorn": {"connection", "server", "functions"},  # functions: only to silence the one in Microsoft's extension
-    "a2wsgi": {"front"},
-    "httpx2": {"relay", "apps", "pytest_plugin"},
-    "click": {"cli", "console"},
-}
+PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+#: Functions and modules that are longer than the limit, each with its reason.
+LONG_FUNCTIONS: dict[str, str] = {}
+LONG_MODULES: dict[str, str] = {}
 
 
-def imported(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def breaches(room: str, module: str, source: str) -> list[str]:
-    """What a module imports and may not: `room` is its top-level package, `module` its name inside."""
-    found = []
-    for name in imported(source):
-        top, _, rest = name.partition(".")
-        inner = rest.partition(".")[0]
-        if room in ("contracts", "api") and top in ("mockserver", "contracts", "tests") and top != room:
-            found.append(f"{room}/{module} imports {name}")
-        if room == "mockserver" and top in ("chat_api", "tests", "tools"):
-            found.append(f"mockserver/{module} imports {name}")
-        if room == "mockserver" and top == "mockserver" and LEVEL.get(inner, -1) > LEVEL.get(module, -1) >= 0:
-            found.append(f"mockserver/{module} imports {name}, which stands above it")
-        if room == "mockserver" and module not in RESERVED.get(top, {module}):
-            found.append(f"mockserver/{module} imports {name}, which is for {', '.join(sorted(RESERVED[top]))}")
-    return sorted(set(found))
-
-
-def modules(room: str) -> Iterator[tuple[str, Path]]:
-    for path in sorted((ROOT / room).rglob("*.py")):
-        yield path.relative_to(ROOT / room).with_suffix("").parts[0], path
-
-
-@pytest.mark.parametrize("room", ["contracts", "api", "mockserver"])
-def test_imports_run_one_way(room: str) -> None:
-    assert [breach for module, path in modules(room) for breach in breaches(room, module, path.read_text())] == []
+@pytest.mark.parametrize("top", TOP_LEVEL)
+def test_imports_point_down(top: str) -> None:
+    assert [breach for module, path in modules(top) for breach in breaches(top, module, path.read_text())] == []
 
 
 @pytest.mark.parametrize(
-    ("room", "module", "source"),
+    ("top", "module", "source"),
     [
-        ("api", "chat_api", "from mockserver import clock"),
-        ("api", "function_app", "import contracts.errors"),
-        ("contracts", "errors", "import mockserver"),
-        ("mockserver", "exchange", "from mockserver.cassette import load"),
-        ("mockserver", "matching", "from mockserver import simulation"),
-        ("mockserver", "simulation", "import flask"),
-        ("mockserver", "simulation", "def f():\n    from uvicorn import run"),
-        ("mockserver", "cli", "import chat_api"),
+        ("api", "chat_api.routes", "from mockserver import clock"),
+        ("api", "function_app", "import infra.plan"),
+        ("infra", "plan", "from mockserver.errors import UserError"),
+        ("tools", "wheel", "from tests.unit import examples"),
+        ("mockserver", "exchange", "from mockserver.cassettes.cassette import load"),
+        ("mockserver", "matching.call", "from mockserver.simulation import steps"),
+        ("mockserver", "matching.call", "from mockserver.wire.play import play"),
+        ("mockserver", "fronts.gate", "from mockserver.flask_apps.control import create_app"),
+        ("mockserver", "pytest_plugin", "from mockserver.cli import main"),
+        ("mockserver", "contract.operations", "from mockserver.exchange import Request"),
+        ("mockserver", "simulation.steps", "def f():\n    import flask"),
+        ("mockserver", "simulation.steps", "def f():\n    from uvicorn import run"),
+        ("mockserver", "cli.up", "import chat_api"),
     ],
 )
-def test_a_breach_would_be_found(room: str, module: str, source: str) -> None:
-    assert breaches(room, module, source) != []
+def test_a_breach_is_found(top: str, module: str, source: str) -> None:
+    assert breaches(top, module, source) != []
 
 
-def test_every_module_has_its_place() -> None:
-    assert {module for module, _ in modules("mockserver")} - {"__init__", "__main__"} == set(LEVEL)
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles() == []
 
 
-#: So that a room that grows is a decision.
-@pytest.mark.parametrize(
-    ("room", "limit"), [("mockserver", 12100), ("api", 1000), ("contracts", 1200), ("infra", 2500)]
-)
-def test_rooms_stay_in_their_budgets(room: str, limit: int) -> None:
-    assert sum(len(path.read_text().splitlines()) for _, path in modules(room)) <= limit
+def test_every_module_has_its_room_and_the_root_stays_small() -> None:
+    names = [module for module, _ in modules("mockserver")]
+    assert {room_of(name) for name in names} - {""} == {room for rooms in LEVELS for room in rooms}
+    assert len(list((ROOT / "mockserver").glob("*.py"))) <= 10
 
 
-def test_the_page_stays_in_its_budget() -> None:
-    files = [path for path in (ROOT / "webapp" / "src").rglob("*") if path.is_file()]
-    assert (
-        sum(len(path.read_text().splitlines()) for path in files) <= 3800
-    )  # the design's 3,000, and a second language
+def test_no_two_classes_share_a_name() -> None:
+    names: dict[str, list[str]] = {}
+    for top in TOP_LEVEL:
+        for _, path in modules(top):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    names.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: places for name, places in names.items() if len(places) > 1} == {}
+
+
+def test_modules_and_functions_stay_readable() -> None:
+    long_modules, long_functions = set(), set()
+    for top in TOP_LEVEL:
+        for _, path in modules(top):
+            name, source = str(path.relative_to(ROOT)), path.read_text()
+            if source.count("\n") > 400:
+                long_modules.add(name)
+            for node in ast.walk(ast.parse(source)):
+                if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    continue
+                if (node.end_lineno or 0) - node.lineno + 1 > 60:
+                    long_functions.add(f"{name}:{node.name}")
+    assert (long_modules, long_functions) == (set(LONG_MODULES), set(LONG_FUNCTIONS))
+
+
+def test_the_picture_is_what_the_code_says() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "run: make architecture"
+
+
+def test_every_room_is_on_the_page() -> None:
+    assert [room for rooms in LEVELS for room in rooms if f"`{room}" not in PAGE] == []
+
+
+def test_the_walk_names_functions_that_exist() -> None:
+    walk = PAGE.partition("## One chat request")[2].partition("\n## ")[0]
+    stays = re.findall(r"^ *(\S+\.py) +(\w+(?:\.\w+)?)", walk, re.MULTILINE)
+    assert 15 <= len(stays) <= 40
+    for file, name in stays:
+        tree = ast.parse((ROOT / file).read_text())
+        defined = {
+            f"{holder.name}.{node.name}" if isinstance(holder, ast.ClassDef) else node.name
+            for holder in ast.walk(tree)
+            if isinstance(holder, ast.ClassDef | ast.Module)
+            for node in holder.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        }
+        assert name in defined, f"{file} has no {name}"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mockserver import cassette
-from mockserver.cassette import Cassette, CassetteError, Source
+from mockserver.cassettes import cassette
+from mockserver.cassettes.cassette import Cassette, CassetteError, Source
 from mockserver.exchange import Answer, End, Event, Interaction, Request
-from mockserver.library import ConflictError, load_library
+from mockserver.simulation.cassette_index import ConflictError, load_index
 from tests.unit.examples import answered, chat
 
 STREAM = Answer(
@@ -164,7 +164,7 @@ def test_cassettes_of_the_same_name_in_two_folders_are_two(tmp_path: Path) -> No
             cassette.dump(Cassette(Source.RECORDED, (Interaction(chat(), answered(text)),))),
         )
     with pytest.raises(ConflictError):
-        load_library([tmp_path / "one", tmp_path / "two"])
+        load_index([tmp_path / "one", tmp_path / "two"])
 
 
 def test_a_recording_never_goes_into_an_authored_file(tmp_path: Path) -> None:
@@ -194,11 +194,11 @@ def test_two_cassettes_may_not_disagree(tmp_path: Path) -> None:
             tmp_path / name, cassette.dump(Cassette(Source.RECORDED, (Interaction(chat(), answered(text)),)))
         )
     with pytest.raises(ConflictError) as raised:
-        load_library([tmp_path])
+        load_index([tmp_path])
     assert raised.value.names == ("a.yaml#1", "b.yaml#1")
     assert "hold the same request (gpt-4o, 1 message) with different answers" in str(raised.value)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no folder of cassettes at"):
-        load_library([tmp_path / "nowhere"])
+        load_index([tmp_path / "nowhere"])

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mockserver import cassette
-from mockserver.check import Finding, findings
+from mockserver.cassette_tools.check import CassetteFinding, check
+from mockserver.cassettes import cassette
 from mockserver.cli import main
 from mockserver.exchange import Interaction
-from mockserver.library import SHIPPED
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from tests.unit.examples import answered, chat
 
 GOOD = (
@@ -41,11 +41,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def said(folder: Path, **options: object) -> list[str]:
-    return [str(each) for each in findings([folder], **options)]  # type: ignore[arg-type]
+    return [str(each) for each in check([folder], **options)]  # type: ignore[arg-type]
 
 
 def test_what_comes_along_is_fine() -> None:
-    assert said(SHIPPED) == []
+    assert said(BUNDLED_CASSETTES) == []
 
 
 def test_broken_form_is_found_in_every_file(folder: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_violation_is_to_be_mended_only_where_it_was_written_by_hand(
     folder: Path, source: str, problem: bool
 ) -> None:
     put(folder, "a.yaml", GOOD.replace('"created":1,', ""), source=source)
-    (found,) = findings([folder])
+    (found,) = check([folder])
     assert (found.kind, found.problem) == ("contract", problem)
 
 
@@ -119,7 +119,7 @@ def test_the_command_fails_only_for_what_is_to_be_mended(folder: Path) -> None:
 
 def test_the_command_can_be_read_by_a_program(folder: Path) -> None:
     (folder / "b.yaml").write_text("")
-    assert [Finding(**each) for each in json.loads(run(str(folder), "--json")[1])] == list(findings([folder]))
+    assert [CassetteFinding(**each) for each in json.loads(run(str(folder), "--json")[1])] == list(check([folder]))
 
 
 def test_unused_needs_a_run_of_tests(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -128,5 +128,5 @@ def test_unused_needs_a_run_of_tests(folder: Path, monkeypatch: pytest.MonkeyPat
     used = tmp_path / ".pytest_cache" / "v" / "mockserver"
     used.mkdir(parents=True)
     (used / "used").write_text('["hello.yaml#1"]')
-    shutil.copy(SHIPPED / "hello.yaml", folder)
+    shutil.copy(BUNDLED_CASSETTES / "hello.yaml", folder)
     assert run(str(folder), "--unused") == (0, "0 to mend, 0 to know\n")

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from mockserver.cli import main
-from mockserver.cli.explained import stoppable
-from mockserver.library import SHIPPED
+from mockserver.cli.signals import stop_signal
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -31,7 +31,7 @@ def handlers() -> Iterator[None]:
 @pytest.mark.timeout(10)
 def test_a_signal_in_the_middle_of_waiting_ends_it(number: signal.Signals) -> None:
     """Whoever waits holds the event's lock at times; a handler that wants it would wait for ever."""
-    with stoppable() as stopped:
+    with stop_signal() as stopped:
         with stopped._cond:  # type: ignore[attr-defined]  # as wait() does
             signal.raise_signal(number)
         assert stopped.wait(5)
@@ -40,7 +40,7 @@ def test_a_signal_in_the_middle_of_waiting_ends_it(number: signal.Signals) -> No
 def test_who_is_impatient_sees_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", written.append)
-    with stoppable() as stopped:
+    with stop_signal() as stopped:
         for _ in range(3):
             signal.raise_signal(signal.SIGINT)
             assert stopped.wait(5)
@@ -50,7 +50,7 @@ def test_who_is_impatient_sees_no_traceback(monkeypatch: pytest.MonkeyPatch) -> 
 def test_nothing_else_stops_it() -> None:
     """An app may have signals of its own."""
     before = signal.signal(signal.SIGFPE, lambda *_: None)
-    with stoppable() as stopped:
+    with stop_signal() as stopped:
         signal.raise_signal(signal.SIGFPE)
         assert not stopped.wait(0.1)
     signal.signal(signal.SIGFPE, before)
@@ -66,11 +66,11 @@ def test_a_mistyped_command_is_told_the_nearest() -> None:
 
 def test_a_file_that_is_no_utf_8_is_one_sentence(tmp_path: Path) -> None:
     cassette, answer = tmp_path / "hello.yaml", tmp_path / "answer.md"
-    cassette.write_bytes((SHIPPED / "hello.yaml").read_bytes())
+    cassette.write_bytes((BUNDLED_CASSETTES / "hello.yaml").read_bytes())
     answer.write_bytes("Hello\ngrüße".encode("latin-1"))
     ended = CliRunner().invoke(main, ["cassette", "edit", str(cassette), "1", "--answer", str(answer)])
-    assert ended.output == "Error: a file is no UTF-8, in its line 2: save it as UTF-8\n"
-    assert cassette.read_bytes() == (SHIPPED / "hello.yaml").read_bytes()
+    assert ended.output == "Error: a file is not valid UTF-8 (line 2): save it as UTF-8\n"
+    assert cassette.read_bytes() == (BUNDLED_CASSETTES / "hello.yaml").read_bytes()
 
 
 def test_the_functions_host_is_not_kept_waiting_by_what_other_commands_import() -> None:
@@ -78,4 +78,4 @@ def test_the_functions_host_is_not_kept_waiting_by_what_other_commands_import() 
     code = "import sys; from mockserver.cli import main; main.commands['functions']; print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "mockserver.functions.host" in imported
-    assert not {"flask", "yaml", "mockserver.rehearsal"} & set(imported)
+    assert not {"flask", "yaml", "mockserver.harness"} & set(imported)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import conformance
 import pytest
 
-from contracts.rules import RULES
+from mockserver.contract.request_rules import RULES
 
 TEST = "chat/test_completions.py::T::test_x"
 MESSAGE = next(rule.message for rule in RULES if rule.name == "two-token-limits")

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from contracts.answers import impossible
-from contracts.operations import OPERATIONS, Form, address_of
-from contracts.overlay import amendments
-from contracts.rules import RULES
-from contracts.violations import (
+from mockserver.cassettes import cassette
+from mockserver.contract.answer_rules import impossible
+from mockserver.contract.operations import OPERATIONS, AddressForm, address_of
+from mockserver.contract.overlay import amendments
+from mockserver.contract.request_rules import RULES
+from mockserver.contract.violations import (
     Violation,
     answer_violations,
     definitions,
@@ -26,9 +27,9 @@ from contracts.violations import (
     known_keys,
     request_violations,
 )
-from mockserver import cassette
-from mockserver.exchange import split_events
-from mockserver.library import SHIPPED
+from mockserver.matching.call import Call
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
+from mockserver.sse import split_events
 
 ROOT = Path(__file__).parents[2]
 CHAT = address_of("POST", "/v1/chat/completions", "")
@@ -43,23 +44,23 @@ CALL = {
 @pytest.mark.parametrize(
     ("method", "path", "operation", "form", "deployment"),
     [
-        ("POST", "/v1/chat/completions", "createChatCompletion", Form.OPENAI, None),
-        ("POST", "/openai/v1/responses", "createResponse", Form.AZURE_V1, None),
-        ("POST", "/openai/responses", "createResponse", Form.AZURE_DATED, None),
-        ("POST", "/openai/deployments/caf%C3%A9/embeddings", "createEmbedding", Form.AZURE_DATED, "café"),
-        ("GET", "/openai/models", "listModels", Form.AZURE_DATED, None),
-        ("GET", "/v1/models/gpt-4o", "retrieveModel", Form.OPENAI, None),
-        ("POST", "/openai/deployments/d/responses", None, Form.AZURE_DATED, "d"),
-        ("GET", "/v1/chat/completions", "listChatCompletions", Form.OPENAI, None),
-        ("GET", "/v1/responses/resp_1/input_items", "listInputItems", Form.OPENAI, None),
-        ("POST", "/openai/responses/resp_1/cancel", "cancelResponse", Form.AZURE_DATED, None),
-        ("POST", "/openai/responses/compact", None, Form.AZURE_DATED, None),
-        ("PUT", "/v1/chat/completions", None, Form.OPENAI, None),
-        ("POST", "/", None, Form.OPENAI, None),
+        ("POST", "/v1/chat/completions", "createChatCompletion", AddressForm.OPENAI, None),
+        ("POST", "/openai/v1/responses", "createResponse", AddressForm.AZURE_V1, None),
+        ("POST", "/openai/responses", "createResponse", AddressForm.AZURE_DATED, None),
+        ("POST", "/openai/deployments/caf%C3%A9/embeddings", "createEmbedding", AddressForm.AZURE_DATED, "café"),
+        ("GET", "/openai/models", "listModels", AddressForm.AZURE_DATED, None),
+        ("GET", "/v1/models/gpt-4o", "retrieveModel", AddressForm.OPENAI, None),
+        ("POST", "/openai/deployments/d/responses", None, AddressForm.AZURE_DATED, "d"),
+        ("GET", "/v1/chat/completions", "listChatCompletions", AddressForm.OPENAI, None),
+        ("GET", "/v1/responses/resp_1/input_items", "listInputItems", AddressForm.OPENAI, None),
+        ("POST", "/openai/responses/resp_1/cancel", "cancelResponse", AddressForm.AZURE_DATED, None),
+        ("POST", "/openai/responses/compact", None, AddressForm.AZURE_DATED, None),
+        ("PUT", "/v1/chat/completions", None, AddressForm.OPENAI, None),
+        ("POST", "/", None, AddressForm.OPENAI, None),
     ],
 )
 def test_an_address_says_what_is_asked_of_whom(
-    method: str, path: str, operation: str | None, form: Form, deployment: str | None
+    method: str, path: str, operation: str | None, form: AddressForm, deployment: str | None
 ) -> None:
     address = address_of(method, path, "")
     assert (address.operation and address.operation.name, address.form, address.deployment) == (
@@ -235,7 +236,7 @@ def test_planted_mistakes_in_a_request_are_caught_but_for_the_named_ones() -> No
 
 def test_planted_mistakes_in_an_answer_are_caught_but_for_the_named_ones() -> None:
     """Of a recorded answer; not seen: optional keys, extra keys (the contract is open) and the numbers' own sense."""
-    interaction = cassette.load(SHIPPED / "days-of-the-week.yaml").interactions[0]
+    interaction = cassette.load(BUNDLED_CASSETTES / "days-of-the-week.yaml").interactions[0]
     body = json.loads(interaction.answer.body)
     del body["timings"]
     optional = [
@@ -269,14 +270,14 @@ def test_an_event_of_no_known_type_is_a_violation() -> None:
 # --- shipped answers ---
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BUNDLED_CASSETTES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_authored_answers_keep_the_contract_and_recorded_ones_break_it_only_where_it_is_known(path: Path) -> None:
     found = set()
     loaded = cassette.load(path)
     for interaction in loaded.interactions:
         request, answer = interaction.request, interaction.answer
         address = address_of(request.method, request.raw_path, request.query)
-        assert request_violations(address, request.json_object() or {}) == ()
+        assert request_violations(address, Call(request).body or {}) == ()
         if answer.status >= 400:
             continue
         if answer.streams:
@@ -357,7 +358,7 @@ def judged(path: Path) -> Iterator[tuple[str, tuple[Violation, ...]]]:
         address = address_of(request.method, request.raw_path, request.query)
         if address.operation is None:
             continue
-        if asked := request.json_object():
+        if asked := Call(request).body:
             yield "request", request_violations(address, asked)
         for data in re.findall(rb"^data: (\{.*)$", answer.body, re.MULTILINE) if answer.streams else ():
             yield "event", event_violations(address, json.loads(data))

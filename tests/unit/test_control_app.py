@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from mockserver.apps import control
-from mockserver.simulation import Simulation
+from mockserver.flask_apps import control
+from mockserver.simulation.simulation import Simulation
 from tests.unit.examples import FakeClock, chat
 
 TOKEN = {"x-mockserver-token": "t0"}
@@ -37,14 +37,14 @@ def test_nothing_changes_without_the_token(
 ) -> None:
     for path in ("/__admin/stubs", "/__admin/reset"):
         assert client.post(path, json=[{"say": "Hi"}], headers=headers).status_code == 403
-    assert simulation.stubs == ()
+    assert simulation.scopes.everybody.stubs == ()
 
 
 def test_a_wrong_stub_is_refused_whole(client: FlaskClient, simulation: Simulation) -> None:
     answer = client.post("/__admin/stubs", json=[{"say": "Hi"}, {"sai": "Hi"}], headers=TOKEN)
     assert answer.status_code == 400
     assert answer.json == {
-        "error": "said#2: unknown key 'sai' in the entry; known are when, say, call, pace, filter, fault, after, wait_ms, retry_after, times"
+        "error": "said#2: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, pace, filter, fault, after, wait_ms, retry_after, times"
     }
     assert client.post("/__admin/stubs", data="x", headers=TOKEN).status_code == 400
-    assert simulation.stubs == ()
+    assert simulation.scopes.everybody.stubs == ()

@@ -9,14 +9,15 @@ from pathlib import Path
 import click
 import pytest
 
-from contracts.operations import OPERATIONS
 from infra.__main__ import main as infra
-from mockserver.apps import control
+from mockserver.answers.authored.authored_answer import Filter
 from mockserver.cli import main
-from mockserver.faults import FAULTS, SITE_FAULTS
+from mockserver.contract.operations import OPERATIONS
+from mockserver.flask_apps import control
 from mockserver.pytest_plugin import pytest_addoption
-from mockserver.say import Filter
-from mockserver.simulation import Simulation
+from mockserver.simulation.model_faults import MODEL_FAULTS
+from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.site_faults import SITE_FAULTS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -72,12 +73,12 @@ def test_every_setting_the_api_reads_is_in_the_readme() -> None:
 
 def test_every_fault_has_its_row() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "faults.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert rows == [*FAULTS, *SITE_FAULTS]
+    assert rows == [*MODEL_FAULTS, *SITE_FAULTS]
     named = re.search(r"^`fault:`.*?\[(\w+) more\]\(docs/faults.md\)", README, re.MULTILINE | re.DOTALL)
     assert named
     numbers = ("seventeen", "eighteen", "nineteen", "twenty", "twenty-one", "twenty-two")
     assert len(re.findall(r"`(\w+)`", named[0].partition("answer go wrong:")[2])) + 17 + numbers.index(named[1]) == len(
-        FAULTS
+        MODEL_FAULTS
     )
 
 

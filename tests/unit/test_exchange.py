@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.exchange import Answer, Event, Request, is_event_stream, server_url, split_events
+from mockserver.exchange import Answer, Event, Request, is_event_stream, server_url
+from mockserver.matching.call import Call
+from mockserver.sse import split_events
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def test_the_body_is_the_events_joined() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"{", b"null"])
 def test_only_an_object_is_a_json_object(body: bytes) -> None:
-    assert Request("POST", "/", body=body).json_object() is None
+    assert Call(Request("POST", "/", body=body)).body is None
 
 
 @pytest.mark.parametrize(

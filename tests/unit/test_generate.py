@@ -10,17 +10,18 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from contracts.operations import OPERATIONS, Operation, address_of
-from contracts.violations import answer_violations
 from mockserver import tokens
+from mockserver.answers.conformance import violations
+from mockserver.answers.generated.generate import generate
+from mockserver.answers.generated.prose import MADE_UP
+from mockserver.answers.generated.schema_instance import instance
+from mockserver.answers.latency import Latency
+from mockserver.contract.operations import OPERATIONS, Operation, address_of
+from mockserver.contract.violations import answer_violations
 from mockserver.exchange import Answer, Request
-from mockserver.generate import generate
-from mockserver.generate.demo import MADE_UP
-from mockserver.generate.schema import instance
-from mockserver.judge import violations
-from mockserver.latency import Latency
-from mockserver.question import question_of
-from mockserver.simulation import OnMiss, Simulation
+from mockserver.matching.call import Call
+from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.simulation import Simulation
 from tests.unit.examples import FakeClock, chat
 
 AZURE = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
@@ -32,7 +33,7 @@ def weather(name: str = "get_weather") -> dict[str, Any]:
 
 
 def ask(request: Request) -> Answer:
-    return generate(request, question_of(request), "gpt-4o", at_s=1000)
+    return generate(Call(request), "gpt-4o", at_s=1000)
 
 
 def choice(request: Request, index: int = 0) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def test_a_tool_is_called_when_it_is_demanded_or_named(
     assert all(set(json.loads(call["function"]["arguments"])) == {"city"} for call in calls)
     named = isinstance(asked.get("tool_choice"), dict) and "function" in asked["tool_choice"]
     assert found["finish_reason"] == ("tool_calls" if called and not named else "stop")
-    assert violations(request, ask(request)) == ()
+    assert violations(Call(request), ask(request)) == ()
 
 
 def test_a_tools_result_is_answered_in_text_so_that_loops_end() -> None:
@@ -192,14 +193,14 @@ def test_log_probabilities_cover_every_token(stream: bool) -> None:
     assert text.splitlines()[-1] == MADE_UP
     assert all(len(each["top_logprobs"]) == 2 and each["logprob"] <= 0 for each in found)
     assert all(each["top_logprobs"][0]["logprob"] > each["top_logprobs"][1]["logprob"] for each in found)
-    assert violations(request, answer) == ()
+    assert violations(Call(request), answer) == ()
 
 
 def test_a_response_has_log_probabilities_where_they_are_included() -> None:
     asked = responses(input="Hi", include=["message.output_text.logprobs"], top_logprobs=1)
     part = json.loads(ask(asked).body)["output"][0]["content"][0]
     assert "".join(each["token"] for each in part["logprobs"]) == part["text"]
-    assert violations(asked, ask(asked)) == ()
+    assert violations(Call(asked), ask(asked)) == ()
 
 
 # --- JSON ---
@@ -241,7 +242,7 @@ def test_a_value_is_what_its_schema_allows(schema: dict[str, Any]) -> None:
 def test_a_strict_schema_is_kept(path: str, stream: bool) -> None:
     described = {"name": "x", "strict": True, "schema": SCHEMAS[0]}
     request = chat(path=path, stream=stream, response_format={"type": "json_schema", "json_schema": described})
-    assert violations(request, ask(request)) == ()
+    assert violations(Call(request), ask(request)) == ()
     if not stream:
         assert "city" in json.loads(choice(request)["message"]["content"])
 
@@ -293,7 +294,7 @@ def call(operation: Operation, prefix: str = "/v1", query: str = "", clock: Fake
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
 def test_every_operation_is_answered_as_its_contract_says(operation: Operation, prefix: str) -> None:
     request, answer = call(operation, prefix)
-    assert (answer.status, violations(request, answer)) == (200, ())
+    assert (answer.status, violations(Call(request), answer)) == (200, ())
     if operation.name not in ("listModels",):
         assert ("x-mockserver-answer", "made up") in answer.headers
 
@@ -349,7 +350,7 @@ def test_a_response_in_the_background_is_queued_at_first() -> None:
 
 def test_an_answer_comes_at_the_stated_pace() -> None:
     request = chat(stream=True)
-    answer = generate(request, question_of(request), "m", at_s=0, latency=Latency(100, 100, 50))
+    answer = generate(Call(request), "m", at_s=0, latency=Latency(100, 100, 50))
     assert answer.head_after_ms == 100
     assert {event.after_ms for event in answer.events} == {0, 20}
 

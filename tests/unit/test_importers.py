@@ -12,10 +12,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from contracts.operations import Backend
-from mockserver import cassette, importers
+from mockserver.cassette_tools import importers
+from mockserver.cassettes import cassette
 from mockserver.cli import main
+from mockserver.contract.operations import Backend
 from mockserver.exchange import Interaction
+from mockserver.matching.call import Call
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Grüße?"}]}
 ANSWER = '{"id":"chatcmpl-1","choices":[]}'
@@ -86,7 +88,7 @@ def httpx_content(entry: dict[str, Any]) -> dict[str, Any]:
 def test_every_format_says_the_same(tmp_path: Path, document: dict[str, Any], name: str) -> None:
     interaction = only(written(tmp_path, document, name))
     assert (interaction.request.method, interaction.request.raw_path) == ("POST", "/v1/chat/completions")
-    assert interaction.request.json_object() == ASKED
+    assert Call(interaction.request).body == ASKED
     assert (interaction.answer.status, json.loads(interaction.answer.body)) == (200, json.loads(ANSWER))
     assert interaction.answer.headers == (("content-type", "application/json"),)
 

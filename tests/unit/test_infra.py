@@ -18,7 +18,7 @@ import jsonschema_rs
 import pytest
 
 from infra.check import GIVEN, app_settings, combinations, mistakes
-from infra.expressions import Scope, TemplateError, evaluated
+from infra.expressions import ExpressionScope, TemplateError, evaluated
 from infra.retirement import find_model, load_models
 from infra.template import Deployment, deployment, read
 
@@ -265,13 +265,13 @@ def test_a_planted_mistake_is_found(name: str) -> None:
     ],
 )
 def test_an_expression_is_evaluated(text: str, value: object) -> None:
-    assert evaluated(text, Scope({})) == value
+    assert evaluated(text, ExpressionScope({})) == value
 
 
 @pytest.mark.parametrize("text", ["[concat('a']", "[nowhere()]", "[parameters('x')]", "[concat('a') 'b']", "[1 + 2]"])
 def test_an_expression_that_azure_refuses_is_named(text: str) -> None:
     with pytest.raises(TemplateError, match=re.escape(text)):
-        evaluated(text, Scope({}))
+        evaluated(text, ExpressionScope({}))
 
 
 @pytest.mark.parametrize(

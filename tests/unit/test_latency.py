@@ -6,8 +6,8 @@ import statistics
 
 import pytest
 
+from mockserver.answers.latency import Latency, LatencyError, fitted, parse_latency
 from mockserver.exchange import Answer, Event
-from mockserver.latency import Latency, LatencyError, fitted, parse_latency
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,18 @@ import random
 
 import pytest
 
-from contracts.operations import Backend
+from mockserver.contract.operations import Backend
 from mockserver.exchange import Request
-from mockserver.limits import REQUESTS_WINDOW_S, TOKENS_WINDOW_S, Limit, LimitError, Window, parse_limits
-from mockserver.simulation import OnMiss, Simulation
+from mockserver.simulation.limits import (
+    REQUESTS_WINDOW_S,
+    TOKENS_WINDOW_S,
+    Limit,
+    LimitError,
+    LimitWindow,
+    parse_limits,
+)
+from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.simulation import Simulation
 from tests.unit.examples import FakeClock, chat
 
 LIMITS = [Limit(60), Limit(6), Limit(3), Limit(1), Limit(None, 1000), Limit(120, 5000), Limit(7, 300)]
@@ -28,7 +36,7 @@ def arrivals(seed: int) -> list[tuple[float, int]]:
 @pytest.mark.parametrize("limit", LIMITS, ids=str)
 @pytest.mark.parametrize("seed", range(10))
 def test_no_window_ever_lets_more_through_than_its_limit(limit: Limit, seed: int) -> None:
-    window, through = Window(limit), []
+    window, through = LimitWindow(limit), []
     for at_s, cost in arrivals(seed):
         admission = window.admit(at_s, cost, Backend.OPENAI)
         window = admission.window
@@ -47,7 +55,7 @@ def test_no_window_ever_lets_more_through_than_its_limit(limit: Limit, seed: int
 @pytest.mark.parametrize("limit", LIMITS, ids=str)
 @pytest.mark.parametrize("seed", range(10))
 def test_waiting_exactly_as_long_as_is_said_always_helps(limit: Limit, seed: int) -> None:
-    window = Window(limit)
+    window = LimitWindow(limit)
     for at_s, cost in arrivals(seed):
         cost = min(cost, limit.tokens or cost)  # noqa: PLW2901  what can never get through is another case
         admission = window.admit(at_s, cost, Backend.OPENAI)
@@ -61,13 +69,13 @@ def test_waiting_exactly_as_long_as_is_said_always_helps(limit: Limit, seed: int
 
 
 def test_what_alone_costs_more_than_a_minute_never_gets_through() -> None:
-    admission = Window(Limit(None, 100)).admit(0, 101, Backend.AZURE)
+    admission = LimitWindow(Limit(None, 100)).admit(0, 101, Backend.AZURE)
     assert admission.exceeded is not None
     assert admission.exceeded.what == "tokens"
 
 
 def test_what_is_left_counts_down_as_each_backend_says_it() -> None:
-    one = Window(Limit(60, 1000)).admit(100, 30, Backend.OPENAI)
+    one = LimitWindow(Limit(60, 1000)).admit(100, 30, Backend.OPENAI)
     two = one.window.admit(100.5, 70, Backend.OPENAI)
     assert dict(two.headers) == {
         "x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "58", "x-ratelimit-reset-requests": "59.5s",

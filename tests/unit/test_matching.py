@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from mockserver.exchange import Request
-from mockserver.matching import Difference, Miss, differences, nearest
-from mockserver.question import IgnoreError, last_prompt, parse_ignore, question_of
+from mockserver.matching.call import Call
+from mockserver.matching.differences import Difference, differences, nearest
+from mockserver.matching.ignore import IgnoreError, parse_ignore
+from mockserver.matching.miss import Miss
+from mockserver.matching.prompt import last_prompt
 from tests.unit.examples import chat
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello!"}]
@@ -19,7 +22,7 @@ AZURE = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
 
 def relaid(request: Request) -> Request:
     """The same JSON with its keys turned round and white space added."""
-    body = request.json_object() or {}
+    body = Call(request).body or {}
     text = json.dumps(dict(reversed(body.items())), indent=3)
     return Request(request.method, request.raw_path, request.query, (), text.encode())
 
@@ -55,8 +58,8 @@ def relaid(request: Request) -> Request:
     ],
 )
 def test_hits_where_the_model_would_see_the_same(one: Request, other: Request) -> None:
-    assert question_of(one).fingerprint == question_of(other).fingerprint
-    assert differences(question_of(one), question_of(other)) == ()
+    assert Call(one).canonical.fingerprint == Call(other).canonical.fingerprint
+    assert differences(Call(one).canonical, Call(other).canonical) == ()
 
 
 @pytest.mark.parametrize(
@@ -87,12 +90,12 @@ def test_hits_where_the_model_would_see_the_same(one: Request, other: Request) -
     ],
 )
 def test_misses_where_the_model_would_see_another(one: Request, other: Request) -> None:
-    assert question_of(one).fingerprint != question_of(other).fingerprint
+    assert Call(one).canonical.fingerprint != Call(other).canonical.fingerprint
 
 
 def test_differences_name_the_field_and_both_values() -> None:
-    wanted = question_of(chat(messages=MESSAGES, temperature=0))
-    got = question_of(chat(messages=[{"role": "system", "content": "Be brief!"}, *MESSAGES[1:]], seed=7))
+    wanted = Call(chat(messages=MESSAGES, temperature=0)).canonical
+    got = Call(chat(messages=[{"role": "system", "content": "Be brief!"}, *MESSAGES[1:]], seed=7)).canonical
     assert differences(wanted, got) == (
         Difference("messages[0].content", '"Be brief."', '"Be brief!"'),
         Difference("temperature", "0", "nothing"),
@@ -102,11 +105,11 @@ def test_differences_name_the_field_and_both_values() -> None:
 
 def test_the_nearest_differs_least_and_is_of_the_same_backend() -> None:
     recorded = [
-        ("azure", question_of(chat("Hello?", path=AZURE))),
-        ("other question", question_of(chat("What is the capital of France?"))),
-        ("typing error and more", question_of(chat("Name five kinds of fruit.", temperature=0, seed=1))),
+        ("azure", Call(chat("Hello?", path=AZURE)).canonical),
+        ("other question", Call(chat("What is the capital of France?")).canonical),
+        ("typing error and more", Call(chat("Name five kinds of fruit.", temperature=0, seed=1)).canonical),
     ]
-    name, found = nearest(question_of(chat("Name five kinds of fruit")), recorded)
+    name, found = nearest(Call(chat("Name five kinds of fruit")).canonical, recorded)
     assert (name, [each.field for each in found]) == (
         "typing error and more",
         ["messages[0].content", "temperature", "seed"],
@@ -114,12 +117,12 @@ def test_the_nearest_differs_least_and_is_of_the_same_backend() -> None:
 
 
 def test_without_the_instructions_the_other_messages_are_compared_all_the_same() -> None:
-    found = differences(question_of(chat(messages=MESSAGES)), question_of(chat("Hello!")))
+    found = differences(Call(chat(messages=MESSAGES)).canonical, Call(chat("Hello!")).canonical)
     assert found == (Difference("messages[0]", '{"role": "system", "content": "Be brief."}', "nothing"),)
 
 
 def test_nothing_is_near_where_nothing_of_the_backend_is_loaded() -> None:
-    assert nearest(question_of(chat()), [("azure", question_of(chat(path=AZURE)))]) == (None, ())
+    assert nearest(Call(chat()).canonical, [("azure", Call(chat(path=AZURE)).canonical)]) == (None, ())
 
 
 def test_the_last_prompt_is_the_last_user_message() -> None:
@@ -154,10 +157,10 @@ DATED = "Today is {}. Hello!"
     ],
 )
 def test_what_is_ignored_does_not_count(ignore: str, one: str, other: str) -> None:
-    assert question_of(chat(one)).fingerprint != question_of(chat(other)).fingerprint
+    assert Call(chat(one)).canonical.fingerprint != Call(chat(other)).canonical.fingerprint
     ignores = [parse_ignore(ignore)]
-    assert question_of(chat(one), ignores).fingerprint == question_of(chat(other), ignores).fingerprint
-    assert question_of(chat(one, seed=1), ignores).fingerprint != question_of(chat(other), ignores).fingerprint
+    assert Call(chat(one), ignores).canonical.fingerprint == Call(chat(other), ignores).canonical.fingerprint
+    assert Call(chat(one, seed=1), ignores).canonical.fingerprint != Call(chat(other), ignores).canonical.fingerprint
 
 
 @pytest.mark.parametrize("text", ["", "=date", "messages[].content=date", "messages[*].content=(", "a b=x"])
@@ -167,13 +170,13 @@ def test_what_cannot_be_ignored_is_an_error(text: str) -> None:
 
 
 def test_a_miss_says_what_to_ignore_where_that_is_all_that_differs() -> None:
-    recorded = question_of(chat(DATED.format("2026-11-22")))
+    recorded = Call(chat(DATED.format("2026-11-22"))).canonical
     for request, helps in (
         (chat(DATED.format("2027-01-01")), ("messages[*].content=date",)),
         (chat(DATED.format("2027-01-01"), seed=1), ()),
     ):
-        got = question_of(request)
-        assert Miss(request, got, "a#1", differences(recorded, got)).would_help == helps
+        got = Call(request).canonical
+        assert Miss(Call(request), "a#1", differences(recorded, got)).helpful_ignores == helps
 
 
 # --- metamorphic: generated conversations ---
@@ -241,9 +244,9 @@ def edits(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("body", conversations(), ids=range(60))
 def test_every_single_edit_of_a_conversation_is_a_miss_and_every_relaying_a_hit(body: dict[str, Any]) -> None:
-    own = question_of(chat(**body)).fingerprint
-    assert question_of(relaid(chat(**body))).fingerprint == own
+    own = Call(chat(**body)).canonical.fingerprint
+    assert Call(relaid(chat(**body))).canonical.fingerprint == own
     parts = [{**each, "content": [{"type": "text", "text": each["content"]}]} for each in body["messages"]]
-    assert question_of(chat(**{**body, "messages": parts, "user": "u", "n": 1, "top_p": 1.0})).fingerprint == own
+    assert Call(chat(**{**body, "messages": parts, "user": "u", "n": 1, "top_p": 1.0})).canonical.fingerprint == own
     for edited in edits(body):
-        assert question_of(chat(**edited)).fingerprint != own, edited
+        assert Call(chat(**edited)).canonical.fingerprint != own, edited

@@ -6,7 +6,7 @@ import pytest
 
 from mockserver.clock import SystemClock
 from mockserver.exchange import Answer, Event
-from mockserver.play import play, play_blocking, schedule
+from mockserver.wire.play import play, play_blocking, schedule
 from tests.unit.examples import FakeClock
 
 ANSWER = Answer(200, events=(Event(170, b"a"), Event(0, b"b"), Event(11, b"c")), head_after_ms=5)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mockserver.exchange import Answer, Event, Interaction
-from mockserver.question import question_of
+from mockserver.matching.call import Call
 from mockserver.redact import Redaction, clean, shown
 from tests.unit.canaries import CANARIES, NOT_SECRET
 from tests.unit.examples import chat
@@ -109,9 +109,9 @@ def test_a_request_with_a_secret_finds_its_recording() -> None:
     asked = chat(f"Mail ada@corp.com with {CANARIES['GitHub token']}")
     kept = Redaction().interaction(Interaction(asked, Answer(200)))
     assert kept.request.body != asked.body
-    assert question_of(asked).fingerprint == question_of(kept.request).fingerprint
+    assert Call(asked).canonical.fingerprint == Call(kept.request).canonical.fingerprint
     other = chat(f"Mail bob@corp.com with {CANARIES['GitHub token']}")
-    assert question_of(asked).fingerprint != question_of(other).fingerprint
+    assert Call(asked).canonical.fingerprint != Call(other).canonical.fingerprint
 
 
 def test_what_is_shown_has_no_credentials_but_says_that_they_were_there() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from mockserver.exchange import Answer, Event, Headers, Interaction, Request
 from mockserver.redact import Redaction
-from mockserver.relay import Tape
+from mockserver.wire.tape import Tape
 from tests.unit.examples import FakeClock
 
 STREAM: Headers = (("content-type", "text/event-stream"),)

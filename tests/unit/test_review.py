@@ -11,32 +11,34 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from mockserver import cassette
+from mockserver.answers.authored.authored_answer import AuthoredAnswer, ToolCall
+from mockserver.answers.authored.expand import expand
+from mockserver.cassette_tools.diff import as_markdown, differing
+from mockserver.cassette_tools.structure import changes
+from mockserver.cassette_tools.transcript import transcript
+from mockserver.cassettes import cassette
 from mockserver.cli import main
-from mockserver.diff import as_markdown, changed
 from mockserver.exchange import Answer, End, Event, Interaction
-from mockserver.judge import payload
-from mockserver.library import SHIPPED
-from mockserver.say import Call, Said, expand
-from mockserver.shape import changes
-from mockserver.transcript import transcript
+from mockserver.matching.call import Call
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
+from mockserver.sse import event_json
 from tests.unit.examples import chat
 
 RESPONSES = "/v1/responses"
 
 
-def interaction(said: Said, path: str = "/v1/chat/completions", **body: Any) -> Interaction:
+def interaction(said: AuthoredAnswer, path: str = "/v1/chat/completions", **body: Any) -> Interaction:
     if path == RESPONSES:
         body = {"messages": None, "input": "Hello!", **body}
     request = chat(path=path, **body)
-    return Interaction(request, expand(said, request, seed="s", model="gpt-4o-2024-08-06", at_s=1000))
+    return Interaction(request, expand(said, Call(request), seed="s", model="gpt-4o-2024-08-06", at_s=1000))
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/openai/v1/chat/completions"])
 def test_a_transcript_says_who_said_what_and_how_it_ended(path: str, stream: bool) -> None:
     options = {"stream_options": {"include_usage": True}} if stream else {}
-    words = transcript(interaction(Said("Hi, **you**."), path, stream=stream, **options))
+    words = transcript(interaction(AuthoredAnswer("Hi, **you**."), path, stream=stream, **options))
     assert (words.turns, words.answer, words.finish) == ((("user", "Hello!"),), "Hi, **you**.", "stop")
     assert words.title == f"createChatCompletion, gpt-4o, 200, {'streamed' if stream else 'JSON'}"
     assert words.tokens == 9 + 6
@@ -45,7 +47,9 @@ def test_a_transcript_says_who_said_what_and_how_it_ended(path: str, stream: boo
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_response_and_a_call_are_shown_too(stream: bool) -> None:
     tools = [{"type": "function", "name": "f", "parameters": {}, "strict": True}]
-    words = transcript(interaction(Said("Hi", (Call("f", {"x": 1}),)), RESPONSES, stream=stream, tools=tools))
+    words = transcript(
+        interaction(AuthoredAnswer("Hi", (ToolCall("f", {"x": 1}),)), RESPONSES, stream=stream, tools=tools)
+    )
     assert words.turns == (("user", "Hello!"),)
     assert words.answer == 'Hi\ncalls f({"x": 1})'
     assert words.finish == "completed"
@@ -54,7 +58,7 @@ def test_a_response_and_a_call_are_shown_too(stream: bool) -> None:
 def test_a_refusal_and_a_broken_stream_say_so() -> None:
     refused = Answer(400, (), (Event(0, b'{"error":{"message":"No."}}'),))
     assert transcript(Interaction(chat(), refused)).answer == "No."
-    broken = interaction(Said("one two"), stream=True)
+    broken = interaction(AuthoredAnswer("one two"), stream=True)
     assert transcript(replace(broken, answer=replace(broken.answer, end=End.RESET))).finish == "reset"
 
 
@@ -62,26 +66,30 @@ def test_a_refusal_and_a_broken_stream_say_so() -> None:
 
 
 def test_a_changed_number_and_a_changed_name_are_found_from_the_report_alone() -> None:
-    before = interaction(Said("The ship of Captain Ahab left with 120 men, see https://a.example/x."), stream=True)
-    after = interaction(Said("The ship of Captain Nemo left with 121 men, see https://b.example/x."), stream=True)
-    report = as_markdown(changed({"a.yaml": [before]}, {"a.yaml": [after]}))
+    before = interaction(
+        AuthoredAnswer("The ship of Captain Ahab left with 120 men, see https://a.example/x."), stream=True
+    )
+    after = interaction(
+        AuthoredAnswer("The ship of Captain Nemo left with 121 men, see https://b.example/x."), stream=True
+    )
+    report = as_markdown(differing({"a.yaml": [before]}, {"a.yaml": [after]}))
     for note in (
         "number gone: 120", "number new: 121", "name gone: Captain Ahab", "name new: Captain Nemo", "host new: b.example",
         "-    The ship of Captain Ahab left with 120 men", "+    The ship of Captain Nemo left with 121 men",
     ):  # fmt: skip
         assert note in report
     assert "Shape" not in report
-    assert changed({"a.yaml": [before]}, {"a.yaml": [before]}) == ()
+    assert differing({"a.yaml": [before]}, {"a.yaml": [before]}) == ()
 
 
 def test_an_interaction_is_the_same_one_where_it_asks_the_same() -> None:
-    one, two, three = (replace(interaction(Said(each)), request=chat(each)) for each in ("1", "2", "3"))
-    (gone,) = changed({"a": [one, two]}, {"a": [two]})
+    one, two, three = (replace(interaction(AuthoredAnswer(each)), request=chat(each)) for each in ("1", "2", "3"))
+    (gone,) = differing({"a": [one, two]}, {"a": [two]})
     assert (gone.name, gone.after) == ("a#1", None)
-    (new,) = changed({"a": [one]}, {"a": [one, three]})
+    (new,) = differing({"a": [one]}, {"a": [one, three]})
     assert (new.name, new.before) == ("a#2", None)
     prompt = replace(one, request=chat("1", temperature=0))
-    (moved,) = changed({"a": [one]}, {"a": [prompt]})
+    (moved,) = differing({"a": [one]}, {"a": [prompt]})
     assert moved.before is not None
     assert moved.after is not None
 
@@ -93,7 +101,7 @@ def mapped(answer: Answer, change: Callable[[dict[str, Any]], object], kind: str
     """The answer with a change made to its JSON, or to every event of a kind."""
     events = []
     for event in answer.events:
-        found = payload(event.data) if answer.streams else json.loads(event.data)
+        found = event_json(event.data) if answer.streams else json.loads(event.data)
         if found is None or (kind and found.get("type") != kind):
             events.append(event)
             continue
@@ -103,9 +111,9 @@ def mapped(answer: Answer, change: Callable[[dict[str, Any]], object], kind: str
     return replace(answer, events=tuple(events))
 
 
-CHAT = interaction(Said("one two")).answer
-STREAM = interaction(Said("one two"), stream=True).answer
-RESPONSE = interaction(Said("one two"), RESPONSES, stream=True).answer
+CHAT = interaction(AuthoredAnswer("one two")).answer
+STREAM = interaction(AuthoredAnswer("one two"), stream=True).answer
+RESPONSE = interaction(AuthoredAnswer("one two"), RESPONSES, stream=True).answer
 
 
 @pytest.mark.parametrize(
@@ -122,10 +130,10 @@ RESPONSE = interaction(Said("one two"), RESPONSES, stream=True).answer
         (RESPONSE, mapped(RESPONSE, lambda body: body["item"].update(id=7), "response.output_item.done"), [("retyped", "response.output_item.done item.id")]),
         (CHAT, replace(CHAT, headers=(("content-type", "text/html"),)), [("header", "content-type")]),
         (CHAT, replace(CHAT, headers=(*CHAT.headers, ("retry-after", "1"))), [("header", "retry-after")]),
-        (CHAT, interaction(Said("other words, and more of them")).answer, []),
+        (CHAT, interaction(AuthoredAnswer("other words, and more of them")).answer, []),
         (CHAT, mapped(CHAT, lambda body: body.update(system_fingerprint=None)), []),
         (CHAT, mapped(CHAT, lambda body: body["choices"][0]["message"].update(annotations=[])), []),
-        (STREAM, interaction(Said("quite another number of words here"), stream=True).answer, []),
+        (STREAM, interaction(AuthoredAnswer("quite another number of words here"), stream=True).answer, []),
     ],
 )  # fmt: skip
 def test_a_change_of_shape_is_classified_and_prose_is_none(
@@ -144,7 +152,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_show_edit_show(tmp_path: Path) -> None:
     path = tmp_path / "hello.yaml"
-    path.write_bytes((SHIPPED / "hello.yaml").read_bytes())
+    path.write_bytes((BUNDLED_CASSETTES / "hello.yaml").read_bytes())
     (tmp_path / "new.md").write_text("Grüße, **you**!\n\n- one\n- two\n", encoding="utf-8")
     status, before = run("show", str(path))
     assert status == 0
@@ -154,26 +162,26 @@ def test_show_edit_show(tmp_path: Path) -> None:
     _, after = run("show", str(path))
     assert "hello.yaml   authored" in after
     assert "answer:\n    Grüße, **you**!\n\n    - one\n    - two\n" in after
-    old, new = cassette.load(SHIPPED / "hello.yaml").interactions[0], cassette.load(path).interactions[0]
+    old, new = cassette.load(BUNDLED_CASSETTES / "hello.yaml").interactions[0], cassette.load(path).interactions[0]
     assert new.request == old.request
     assert new.answer.head_after_ms == old.answer.head_after_ms
     assert run("check", str(path)) == (0, "0 to mend, 0 to know\n")
-    status, text = run("diff", str(SHIPPED / "hello.yaml"), str(path))
+    status, text = run("diff", str(BUNDLED_CASSETTES / "hello.yaml"), str(path))
     assert (status, "hello.yaml#1 changed" in text, "+    Grüße, **you**!" in text) == (1, True, True)
     assert run("diff", str(path), str(path)) == (0, "Nothing changed.\n")
 
 
 def test_an_edit_that_cannot_be_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "hello.yaml"
-    path.write_bytes((SHIPPED / "hello.yaml").read_bytes())
+    path.write_bytes((BUNDLED_CASSETTES / "hello.yaml").read_bytes())
     (tmp_path / "new.md").write_text("x")
     status, text = run("edit", str(path), "7", "--answer", str(tmp_path / "new.md"))
     assert (status, "interaction 7: there are only 1" in text) == (1, True)
     assert run("edit", str(path), "1", "--answer", str(tmp_path / "nowhere.md"))[0] == 1
-    assert path.read_bytes() == (SHIPPED / "hello.yaml").read_bytes()
+    assert path.read_bytes() == (BUNDLED_CASSETTES / "hello.yaml").read_bytes()
 
 
 def test_every_shipped_cassette_can_be_shown() -> None:
-    status, text = run("show", str(SHIPPED))
+    status, text = run("show", str(BUNDLED_CASSETTES))
     assert status == 0
     assert text.count("answer:") >= 8

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from mockserver.exchange import Request
-from mockserver.faults import NOTHING, mishap
-from mockserver.library import SHIPPED, load_library
-from mockserver.scenarios import ScenarioError
-from mockserver.scopes import HEADER, ScopeError
-from mockserver.simulation import OnMiss, Simulation
-from mockserver.stub import parse_stub
+from mockserver.matching.call import Call
+from mockserver.simulation.cassette_index import BUNDLED_CASSETTES, load_index
+from mockserver.simulation.scenarios import ScenarioError
+from mockserver.simulation.scopes import SCOPE_HEADER, ScopeError
+from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.site_faults import NO_FAULT, site_fault
+from mockserver.simulation.stub import parse_stub
 from tests.unit.examples import FakeClock, chat
 
 
@@ -29,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def made(folder: Path, scenario: str | None = None) -> Simulation:
-    return Simulation(load_library([folder]), on_miss=OnMiss.GENERATE, scenario=scenario, clock=FakeClock())
+    return Simulation(load_index([folder]), on_miss=OnMiss.GENERATE, scenario=scenario, clock=FakeClock())
 
 
 def decided(simulation: Simulation, prompt: str = "x", request_id: str | None = None) -> str:
@@ -49,22 +51,22 @@ def write(path: Path, text: str) -> None:
 def test_a_scenario_waits_to_be_chosen_and_others_are_always_there(folder: Path) -> None:
     simulation = made(folder)
     assert (decided(simulation), decided(simulation, "always")) == ("made up", "always.yaml#1")
-    simulation.choose("busy")
+    simulation.scopes.choose("busy")
     assert decided(simulation) == "made up, overloaded by scenarios/busy.yaml#1"
     assert decided(simulation) == "made up"
-    simulation.choose(None)
+    simulation.scopes.choose(None)
     assert decided(made(folder, "gone")) == "made up, deployment_gone by scenarios/gone.yaml#1"
 
 
 def test_a_folder_with_nothing_but_scenarios_keeps_them_and_what_is_ignored(folder: Path) -> None:
     (folder / "always.yaml").unlink()
-    simulation = Simulation(load_library([folder], ["messages[*].content=date"]), scenario="gone", clock=FakeClock())
-    assert (simulation.scenario, simulation.ignored) == ("gone", ("messages[*].content=date",))
+    simulation = Simulation(load_index([folder], ["messages[*].content=date"]), scenario="gone", clock=FakeClock())
+    assert (simulation.scopes.everybody.scenario, simulation.index.ignored) == ("gone", ("messages[*].content=date",))
 
 
 def test_what_is_said_goes_before_it(folder: Path) -> None:
     simulation = made(folder, "busy")
-    simulation.say(parse_stub({"say": "Hi", "when": {"prompt": "x"}}, "said#1"))
+    simulation.scopes.say(parse_stub({"say": "Hi", "when": {"prompt": "x"}}, "said#1"))
     assert decided(simulation) == "said#1, overloaded by scenarios/busy.yaml#1"
 
 
@@ -72,15 +74,15 @@ def test_an_unknown_scenario_is_named_with_the_nearest(folder: Path) -> None:
     with pytest.raises(
         ScenarioError, match=r"There is no scenario 'bussy' \(did you mean busy\?\)\. There are: busy, gone\."
     ):
-        made(folder).choose("bussy")
+        made(folder).scopes.choose("bussy")
 
 
 def test_two_scenarios_at_once_never_cross(folder: Path) -> None:
     simulation = made(folder)
-    names = [simulation.open_scope(scenario).name for scenario in ("gone", "busy")]
+    names = [simulation.scopes.open(scenario).name for scenario in ("gone", "busy")]
     for number in range(50):
         visit = Request("POST", "/api/chat/completions", headers=(("x-request-id", f"r{number}"),))
-        simulation.attribute(visit, names[number % 2])
+        simulation.scopes.attribute(Call(visit).visit_ids, names[number % 2])
     assert decided(simulation, request_id="r6") == "made up, deployment_gone by scenarios/gone.yaml#1"
     assert decided(simulation, request_id="r7") == "made up, overloaded by scenarios/busy.yaml#1"
     assert decided(simulation, request_id="r9") == "made up"
@@ -90,27 +92,27 @@ def test_two_scenarios_at_once_never_cross(folder: Path) -> None:
 
 def test_whose_a_request_is_must_be_known_where_there_are_several(folder: Path) -> None:
     simulation = made(folder)
-    alone = simulation.open_scope("gone")
+    alone = simulation.scopes.open("gone")
     assert decided(simulation) == "made up, deployment_gone by scenarios/gone.yaml#1"  # it can be nobody else's
-    simulation.open_scope("busy")
+    simulation.scopes.open("busy")
     entry = simulation.answer(chat("x"))
     assert entry.decided_by == "cannot_attribute"
     assert entry.miss is not None
     assert "2 scopes are open" in entry.miss.reason
     visit = Request("POST", "/api/x", headers=(("x-request-id", "same"),))
-    simulation.attribute(visit, alone.name)
+    simulation.scopes.attribute(Call(visit).visit_ids, alone.name)
     with pytest.raises(ScopeError, match="another scope has sent the request id or trace same too"):
-        simulation.attribute(visit, simulation.open_scope().name)
-    simulation.close_scope(alone.name)
+        simulation.scopes.attribute(Call(visit).visit_ids, simulation.scopes.open().name)
+    simulation.scopes.close(alone.name)
     assert decided(simulation, request_id="same") == "cannot_attribute"
     with pytest.raises(ScopeError, match="was closed"):
-        simulation.attribute(visit, alone.name)
+        simulation.scopes.attribute(Call(visit).visit_ids, alone.name)
 
 
 def test_a_scope_counts_for_itself(folder: Path) -> None:
     simulation = made(folder)
-    simulation.say(parse_stub({"say": "once", "times": 1}, "said#1"))
-    headers = [(HEADER, simulation.open_scope().name) for _ in range(2)]
+    simulation.scopes.say(parse_stub({"say": "once", "times": 1}, "said#1"))
+    headers = [(SCOPE_HEADER, simulation.scopes.open().name) for _ in range(2)]
     asked = [replace(chat("x"), headers=(*chat().headers, each)) for each in headers]
     assert [simulation.answer(each).decided_by for each in (*asked, *asked)] == ["said#1"] * 2 + ["made up"] * 2
 
@@ -149,12 +151,12 @@ def test_a_file_that_goes_keeps_what_it_said_and_is_read_when_it_is_back(folder:
     assert decided(simulation) == "made up, overloaded by scenarios/gone.yaml#1"
 
 
-@pytest.mark.parametrize("name", load_library([SHIPPED]).scenarios.names)
+@pytest.mark.parametrize("name", load_index([BUNDLED_CASSETTES]).scenarios.names)
 def test_every_shipped_scenario_does_something(name: str) -> None:
-    simulation = Simulation(load_library([SHIPPED]), on_miss=OnMiss.GENERATE, scenario=name, clock=FakeClock())
-    without = Simulation(load_library([SHIPPED]), on_miss=OnMiss.GENERATE, clock=FakeClock())
+    simulation = Simulation(load_index([BUNDLED_CASSETTES]), on_miss=OnMiss.GENERATE, scenario=name, clock=FakeClock())
+    without = Simulation(load_index([BUNDLED_CASSETTES]), on_miss=OnMiss.GENERATE, clock=FakeClock())
     azure = "/openai/v1/chat/completions"
-    if mishap(simulation.strike(chat(path=azure))) != NOTHING:  # before the model
+    if site_fault(simulation.site_fault(Call(chat(path=azure)))) != NO_FAULT:  # before the model
         return
     assert (
         simulation.answer(chat(path=azure, stream=True)).answer != without.answer(chat(path=azure, stream=True)).answer

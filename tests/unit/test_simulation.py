@@ -5,14 +5,15 @@ from collections.abc import Callable
 
 import pytest
 
-from contracts.operations import address_of
-from contracts.violations import answer_violations
+from mockserver.contract.operations import address_of
+from mockserver.contract.violations import answer_violations
 from mockserver.exchange import End, Interaction, Request
-from mockserver.explain import explain
-from mockserver.library import Library
-from mockserver.matching import Difference
-from mockserver.simulation import OnMiss, Simulation
-from mockserver.stub import parse_stub
+from mockserver.matching.differences import Difference
+from mockserver.simulation.cassette_index import CassetteIndex
+from mockserver.simulation.miss_report import miss_report
+from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.stub import parse_stub
 from tests.unit.examples import FakeClock, answered, chat
 
 AZURE = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
@@ -21,7 +22,7 @@ AZURE = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
 @pytest.fixture
 def simulation(clock: FakeClock) -> Callable[..., Simulation]:
     def made(*recorded: tuple[str, Request, str], **options: object) -> Simulation:
-        library = Library()
+        library = CassetteIndex()
         for name, request, text in recorded:
             library.add(name, Interaction(request, answered(text)))
         return Simulation(library, clock=clock, **options)  # type: ignore[arg-type]  # the tests' own options
@@ -46,7 +47,7 @@ def test_the_same_request_in_one_cassette_is_a_sequence_whose_last_repeats(
 
 def test_what_is_said_goes_before_what_was_recorded_as_often_as_it_says(simulation: Callable[..., Simulation]) -> None:
     told = simulation(("a.yaml#1", chat(), "recorded"))
-    told.say(parse_stub({"say": "said", "times": 2}, "said#1"))
+    told.scopes.say(parse_stub({"say": "said", "times": 2}, "said#1"))
     for _ in range(3):
         told.answer(chat())
     assert [entry.decided_by for entry in told.journal] == ["said#1", "said#1", "a.yaml#1"]
@@ -54,7 +55,7 @@ def test_what_is_said_goes_before_what_was_recorded_as_often_as_it_says(simulati
 
 def test_a_fault_alone_strikes_whatever_would_be_answered(simulation: Callable[..., Simulation]) -> None:
     told = simulation(("a.yaml#1", chat(), "recorded"))
-    told.say(parse_stub({"fault": "dropped", "after": 0, "times": 1}, "said#1"))
+    told.scopes.say(parse_stub({"fault": "dropped", "after": 0, "times": 1}, "said#1"))
     struck, after = told.answer(chat()).answer, told.answer(chat()).answer
     assert struck is not None
     assert (struck.end, struck.events, struck.decided_by) == (End.RESET, (), "a.yaml#1, dropped by said#1")
@@ -79,7 +80,7 @@ def test_a_miss_is_a_404_that_explains_itself(simulation: Callable[..., Simulati
 
 def test_a_stub_that_waits_for_almost_that_prompt_is_the_nearest(simulation: Callable[..., Simulation]) -> None:
     told = simulation(("a.yaml#1", chat("What is the capital of France?"), "x"))
-    told.say(parse_stub({"say": "Rain", "when": {"prompt": "Weather in Oslo?"}}, "said#1"))
+    told.scopes.say(parse_stub({"say": "Rain", "when": {"prompt": "Weather in Oslo?"}}, "said#1"))
     miss = told.answer(chat("Weather in oslo?")).miss
     assert miss is not None
     assert (miss.nearest, miss.differences) == (
@@ -90,7 +91,7 @@ def test_a_stub_that_waits_for_almost_that_prompt_is_the_nearest(simulation: Cal
 
 def test_what_names_the_prompt_goes_before_what_answers_anything(simulation: Callable[..., Simulation]) -> None:
     told = simulation()
-    told.say(
+    told.scopes.say(
         parse_stub({"say": "default"}, "said#1"), parse_stub({"say": "special", "when": {"prompt": "Hi"}}, "said#2")
     )
     told.answer(chat("Hi"))
@@ -103,7 +104,7 @@ def test_an_operation_this_version_does_not_answer_is_a_miss(simulation: Callabl
     entry = told.answer(Request("POST", "/v1/audio/speech", headers=(("authorization", "Bearer k"),)))
     assert [each.number for each in told.journal.misses()] == [entry.number]
     assert entry.miss is not None
-    assert "This version does not answer that operation." in explain(entry.miss)
+    assert "This version does not answer that operation." in miss_report(entry.miss)
 
 
 def test_misses_for_one_reason_are_counted_together(simulation: Callable[..., Simulation]) -> None:
@@ -116,7 +117,7 @@ def test_misses_for_one_reason_are_counted_together(simulation: Callable[..., Si
 def test_a_miss_with_nothing_loaded_says_so(simulation: Callable[..., Simulation]) -> None:
     entry = simulation().answer(chat())
     assert entry.miss is not None
-    assert "Nothing is loaded for this operation of this backend." in explain(entry.miss)
+    assert "Nothing is loaded for this operation of this backend." in miss_report(entry.miss)
 
 
 def test_a_made_up_answer_says_that_it_is(simulation: Callable[..., Simulation]) -> None:
@@ -223,7 +224,7 @@ def test_what_was_recorded_goes_before_our_own_judgement(simulation: Callable[..
 
 def test_the_model_in_the_body_is_the_one_behind_the_deployment(simulation: Callable[..., Simulation]) -> None:
     told = simulation(deployments={"chat": "gpt-4o-2024-11-20"})
-    told.say(parse_stub({"say": "Hi"}, "said#1"))
+    told.scopes.say(parse_stub({"say": "Hi"}, "said#1"))
     answer = told.answer(chat(path=AZURE.replace("gpt-4o", "chat"))).answer
     assert answer is not None
     assert json.loads(answer.body)["model"] == "gpt-4o-2024-11-20"
@@ -268,5 +269,5 @@ def test_only_the_given_key_opens_where_one_is_given(simulation: Callable[..., S
 
 def test_models_are_those_of_the_recordings_the_most_asked_first(simulation: Callable[..., Simulation]) -> None:
     told = simulation(("a#1", chat("1", model="rare"), "x"), ("a#2", chat("2"), "x"), ("a#3", chat("3"), "x"))
-    assert told.library.models("openai") == ("gpt-4o", "rare")  # type: ignore[arg-type]  # a Backend is its text
-    assert told.library.models("azure") == ()  # type: ignore[arg-type]
+    assert told.index.models("openai") == ("gpt-4o", "rare")  # type: ignore[arg-type]  # a Backend is its text
+    assert told.index.models("azure") == ()  # type: ignore[arg-type]

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from mockserver.apps.site import create_app
 from mockserver.exchange import Request
+from mockserver.flask_apps.site_app import create_app
 from mockserver.swa.personas import PersonaError, load_personas
-from mockserver.swa.principal import COOKIE, Principal, Sessions, session_key
-from mockserver.swa.site import Site, load_site
+from mockserver.swa.principal import ClientPrincipal
+from mockserver.swa.session import SESSION_COOKIE, Sessions, session_key
+from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
 from tests.unit.examples import FakeClock
 
 
@@ -26,7 +27,7 @@ class ClosingClient(FlaskClient):
 
 
 @pytest.fixture
-def site(tmp_path: Path, clock: FakeClock) -> Site:
+def site(tmp_path: Path, clock: FakeClock) -> StaticWebApp:
     config = {
         "routes": [{"route": "/*", "allowedRoles": ["invited"]}],
         "responseOverrides": {"401": {"redirect": "/.auth/login/aad?post_login_redirect_uri=.referrer"}},
@@ -35,11 +36,13 @@ def site(tmp_path: Path, clock: FakeClock) -> Site:
     (tmp_path / "index.html").write_text("<h1>Start</h1>")
     (tmp_path / "grüße.html").write_text("<h1>Grüße</h1>")
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(config))
-    return load_site(tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_urls=())
+    return load_static_web_app(
+        tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_urls=()
+    )
 
 
 @pytest.fixture
-def client(site: Site) -> FlaskClient:
+def client(site: StaticWebApp) -> FlaskClient:
     app = create_app(site)
     app.test_client_class = ClosingClient
     return app.test_client()
@@ -90,7 +93,7 @@ def test_a_session_ends_on_its_own_on_logout_and_when_the_cookie_is_touched(
     assert client.get("/.auth/logout?post_logout_redirect_uri=/bye").location == "/bye"
     assert client.get("/").status_code == 302
     for cookie in ("", "x", "eyJhIjoxfQ.forged", '"', "\xff"):
-        client.set_cookie(COOKIE, cookie)
+        client.set_cookie(SESSION_COOKIE, cookie)
         assert client.get("/.auth/me").json == {"clientPrincipal": None}
 
 
@@ -135,7 +138,7 @@ def test_a_wrong_address_says_what_is_wrong(client: FlaskClient, path: str, stat
     assert (answer.status_code, text in answer.text) == (status, True)
 
 
-def test_the_api_is_told_who_asks_by_the_site_alone(site: Site) -> None:
+def test_the_api_is_told_who_asks_by_the_site_alone(site: StaticWebApp) -> None:
     forged = (
         ("host", "h"),
         ("x-ms-client-principal", "forged"),
@@ -143,7 +146,7 @@ def test_the_api_is_told_who_asks_by_the_site_alone(site: Site) -> None:
         ("x-ms-original-url", "forged"),
         ("x-request-id", "r1"),
     )
-    principal = Principal("aad", "1", "zoë 日本", ("anonymous", "authenticated"), (("name", "Zoë"),))
+    principal = ClientPrincipal("aad", "1", "zoë 日本", ("anonymous", "authenticated"), (("name", "Zoë"),))
     headers = dict(site.api_headers(Request("GET", "/api/x", "q=1", forged), principal))
     shown = json.loads(base64.b64decode(headers["x-ms-client-principal"]))
     assert shown == {
@@ -166,10 +169,10 @@ def test_the_api_is_told_who_asks_by_the_site_alone(site: Site) -> None:
     assert site.with_ids(made) == made
 
 
-def test_cookies_of_others_do_no_harm(site: Site) -> None:
+def test_cookies_of_others_do_no_harm(site: StaticWebApp) -> None:
     cookie = site.sessions.cookie(site.personas["alice"].principal("aad"), 60)
     for others in ("a=b; ", '{"json": 1}; ', "=; ", "x=\xff; ", 'q="; '):
-        found = site.principal(Request("GET", "/", headers=(("cookie", f"{others}{COOKIE}={cookie}"),)))
+        found = site.principal(Request("GET", "/", headers=(("cookie", f"{others}{SESSION_COOKIE}={cookie}"),)))
         assert found is not None
         assert found.user_details == "alice@example.com"
 
@@ -185,13 +188,13 @@ def test_cookies_of_others_do_no_harm(site: Site) -> None:
         ("/API/x", "/API/x?q=1"),
     ],
 )
-def test_the_api_is_asked_for_the_path_that_was_decided_on(site: Site, raw_path: str, target: str) -> None:
+def test_the_api_is_asked_for_the_path_that_was_decided_on(site: StaticWebApp, raw_path: str, target: str) -> None:
     request = Request("GET", raw_path, "q=1")
     decision = site.decide(request, site.personas["alice"].principal("aad"))
     assert site.api_target(request, decision) == target
 
 
-def test_a_name_longer_than_the_file_system_knows_is_no_file(site: Site) -> None:
+def test_a_name_longer_than_the_file_system_knows_is_no_file(site: StaticWebApp) -> None:
     assert not site.is_file("/" + "x" * 300)
 
 
@@ -203,7 +206,7 @@ def test_the_session_cookie_is_out_of_reach_of_script_and_of_other_sites(client:
     assert signed_in.headers["cache-control"] == client.get("/.auth/me").headers["cache-control"] == "no-store"
 
 
-def test_a_link_out_of_the_folder_is_no_file(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_link_out_of_the_folder_is_no_file(site: StaticWebApp, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside") / "secret.txt"
     outside.write_text("secret")
     assert site.folder is not None
@@ -252,9 +255,9 @@ def test_the_one_who_signed_in_last_is_offered_first(client: FlaskClient) -> Non
     ("data", "complaint"),
     [
         ({"userDetails": " "}, "give a user name"),
-        ({"userDetails": "ada", "userRoles": "no way!"}, "&#39;way!&#39; is no name of a role"),
+        ({"userDetails": "ada", "userRoles": "no way!"}, "must be letters, digits and _, got &#39;way!&#39;"),
         ({"userDetails": "ada", "claims": "{"}, "Claims are a JSON list"),
-        ({"userDetails": "ada", "expires_in": "soon"}, "&#39;soon&#39; is no number of seconds"),
+        ({"userDetails": "ada", "expires_in": "soon"}, "between 0 and 2592000 seconds, got &#39;soon&#39;"),
     ],
 )
 def test_a_custom_user_that_makes_no_sense_is_told_and_nothing_is_lost(
@@ -303,12 +306,21 @@ def test_tests_sign_in_by_one_call(client: FlaskClient) -> None:
     for wrong in ({"persona": "mallory"}, {}, [], {"principal": {}}, {"principal": "x"}):
         assert client.post("/__mock/login", json=wrong).status_code == 400
     for wrong, why in (
-        ({"principal": {"userDetails": "ada", "userRoles": "admin"}}, 'userRoles is a list of names; this is "admin"'),
-        ({"principal": {"userDetails": "ada", "userRoles": [1]}}, "userRoles is a list of names; this is [1]"),
+        (
+            {"principal": {"userDetails": "ada", "userRoles": "admin"}},
+            'userRoles must be a list of strings, got "admin"',
+        ),
+        ({"principal": {"userDetails": "ada", "userRoles": [1]}}, "userRoles must be a list of strings, got [1]"),
         ({"principal": {"userDetails": "ada", "claims": "x"}}, "Claims are a JSON list"),
-        ({"principal": {"userDetails": "ada", "roles": ["admin"]}}, "unknown key 'roles'; known are identityProvider"),
-        ({"persona": "alice", "expires_in": 2}, "unknown key 'expires_in'; known are persona, principal, expires_in_s"),
-        ({"persona": "alice", "principal": {"userDetails": "ada"}}, 'Say {"persona": "alice"}, or'),
+        (
+            {"principal": {"userDetails": "ada", "roles": ["admin"]}},
+            "unknown key 'roles' (did you mean 'userRoles'?); known keys: identityProvider",
+        ),
+        (
+            {"persona": "alice", "expires_in": 2},
+            "unknown key 'expires_in' (did you mean 'expires_in_s'?); known keys: persona, principal, expires_in_s",
+        ),
+        ({"persona": "alice", "principal": {"userDetails": "ada"}}, 'Send {"persona": "alice"}, or'),
     ):
         refused = client.post("/__mock/login", json=wrong)
         assert (refused.status_code, why in refused.text, "set-cookie" in refused.headers) == (400, True, False)
@@ -331,7 +343,9 @@ def test_the_mocks_own_page_shows_the_session_and_decides_about_any_path(client:
 def with_config(tmp_path: Path, clock: FakeClock, config: dict[str, Any]) -> FlaskClient:
     (tmp_path / "index.html").write_text("<h1>Start</h1>")
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(config))
-    site = load_site(tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_urls=())
+    site = load_static_web_app(
+        tmp_path, personas=load_personas(), sessions=Sessions("key", clock), clock=clock, api_urls=()
+    )
     return create_app(site).test_client()
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mockserver.exchange import Request
-from mockserver.swa.config import Config, ConfigError, load_config, parse_config, traps
-from mockserver.swa.principal import EVERYBODY, Principal
-from mockserver.swa.rules import Action, Decision, decide
+from mockserver.swa.config import Config, ConfigError, config_warnings, load_config, parse_config
+from mockserver.swa.principal import EVERYBODY, ClientPrincipal
+from mockserver.swa.routing import Action, Decision, decide
 
 CONFIG = parse_config(
     {
@@ -43,12 +43,14 @@ FILES = {
     "/staticwebapp.config.json",
 }
 NOBODY = None
-SOMEBODY = Principal("aad", "1", "s@example.com", EVERYBODY)
-INVITED = Principal("aad", "2", "i@example.com", (*EVERYBODY, "invited"))
-ADMIN = Principal("aad", "3", "a@example.com", (*EVERYBODY, "admin"))
+SOMEBODY = ClientPrincipal("aad", "1", "s@example.com", EVERYBODY)
+INVITED = ClientPrincipal("aad", "2", "i@example.com", (*EVERYBODY, "invited"))
+ADMIN = ClientPrincipal("aad", "3", "a@example.com", (*EVERYBODY, "admin"))
 
 
-def decided(path: str, principal: Principal | None = None, method: str = "GET", config: Config = CONFIG) -> Decision:
+def decided(
+    path: str, principal: ClientPrincipal | None = None, method: str = "GET", config: Config = CONFIG
+) -> Decision:
     return decide(config, Request(method, path), principal, FILES.__contains__)
 
 
@@ -94,7 +96,9 @@ def decided(path: str, principal: Principal | None = None, method: str = "GET", 
         ("/x%5c..%5cadmin", NOBODY, (Action.ERROR, 400, "")),
     ],
 )
-def test_decides_as_production_does(path: str, principal: Principal | None, outcome: tuple[Action, int, str]) -> None:
+def test_decides_as_production_does(
+    path: str, principal: ClientPrincipal | None, outcome: tuple[Action, int, str]
+) -> None:
     decision = decided(path, principal)
     assert (decision.action, decision.status, decision.target) == outcome
 
@@ -194,14 +198,14 @@ def test_a_configuration_that_is_too_large_or_no_json_is_refused(tmp_path: Path)
     ],
 )
 def test_traps_in_a_configuration_are_named(routes: list[dict[str, object]], expected: list[str]) -> None:
-    assert list(traps(parse_config({"routes": routes}), ["invited"])) == expected
+    assert list(config_warnings(parse_config({"routes": routes}), ["invited"])) == expected
 
 
 def test_networks_that_lock_everybody_out_or_cannot_be_known_are_named() -> None:
     empty = parse_config({"networking": {"allowedIpRanges": []}})
     tagged = parse_config({"networking": {"allowedIpRanges": ["AzureFrontDoor.Backend"]}})
-    assert "locks everybody out" in next(traps(empty, []))
-    assert "AzureFrontDoor.Backend is not known here" in next(traps(tagged, []))
+    assert "locks everybody out" in next(config_warnings(empty, []))
+    assert "AzureFrontDoor.Backend is not known here" in next(config_warnings(tagged, []))
     for config in (empty, tagged):
         assert decided("/.auth/me", config=config).status == 403
 

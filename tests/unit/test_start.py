@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.swa.start import StartConfigError, read_start
+from mockserver.swa.swa_cli_config import SwaCliConfigError, read_swa_cli_config
 
 
 @pytest.mark.parametrize(
@@ -25,5 +25,5 @@ from mockserver.swa.start import StartConfigError, read_start
 def test_what_cannot_be_used_is_said(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "swa-cli.config.json"
     path.write_text(text)
-    with pytest.raises(StartConfigError, match=complaint):
-        read_start(path)
+    with pytest.raises(SwaCliConfigError, match=complaint):
+        read_swa_cli_config(path)

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.faults import FAULTS, SITE_FAULTS, Fault
-from mockserver.library import load_library
-from mockserver.say import Call, Pace, Said
-from mockserver.stub import Stub, StubError, load_stubs
-from mockserver.when import When
+from mockserver.answers.authored.authored_answer import AuthoredAnswer, Pace, ToolCall
+from mockserver.matching.criteria import Criteria
+from mockserver.simulation.cassette_index import load_index
+from mockserver.simulation.fault import Fault
+from mockserver.simulation.model_faults import MODEL_FAULTS
+from mockserver.simulation.site_faults import SITE_FAULTS
+from mockserver.simulation.stub import Stub, StubError, load_stubs
 
 SCENARIO = """\
 - when: {prompt: "Show me a table"}
@@ -23,19 +25,26 @@ SCENARIO = """\
 
 def test_reads_a_scenario_in_order() -> None:
     assert load_stubs(Path("demo.yaml"), SCENARIO) == (
-        Stub("demo.yaml#1", When("Show me a table"), Said("| a | b |\n", pace=Pace(400, 30))),
-        Stub("demo.yaml#2", When("Weather in Oslo?"), Said(None, (Call("get_weather", {"city": "Oslo"}),))),
+        Stub("demo.yaml#1", Criteria("Show me a table"), AuthoredAnswer("| a | b |\n", pace=Pace(400, 30))),
+        Stub(
+            "demo.yaml#2",
+            Criteria("Weather in Oslo?"),
+            AuthoredAnswer(None, (ToolCall("get_weather", {"city": "Oslo"}),)),
+        ),
         Stub("demo.yaml#3", fault=Fault("dropped", 2), times=2),
     )
 
 
 def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
     (tmp_path / "demo.yaml").write_text("# said by hand\n---\n" + SCENARIO)
-    assert [stub.name for stub in load_library([tmp_path]).scenarios.always] == [
+    assert [stub.name for stub in load_index([tmp_path]).scenarios.always] == [
         "demo.yaml#1",
         "demo.yaml#2",
         "demo.yaml#3",
     ]
+
+
+KINDS = ", ".join(sorted((*MODEL_FAULTS, *SITE_FAULTS)))
 
 
 @pytest.mark.parametrize(
@@ -43,42 +52,44 @@ def test_a_folder_may_hold_scenarios_beside_cassettes(tmp_path: Path) -> None:
     [
         (
             "- {sai: x}",
-            "demo.yaml#1: unknown key 'sai' in the entry; known are when, say, call, pace, filter, fault, after, wait_ms, retry_after, times",
+            "demo.yaml#1: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, pace, filter, fault, after, wait_ms, retry_after, times",
         ),
-        ("- {say: x, when: {promt: y}}", "demo.yaml#1: unknown key 'promt' in when; known are prompt, model, path"),
-        ("- {say: 5}", "demo.yaml#1: say: 5 is a whole number, not a text"),
+        (
+            "- {say: x, when: {promt: y}}",
+            "demo.yaml#1: unknown key 'promt' in when (did you mean 'prompt'?); known keys: prompt, model, path",
+        ),
+        ("- {say: 5}", "demo.yaml#1: say must be a string, got 5"),
         (
             "- {fault: explode}",
-            "demo.yaml#1: unknown fault 'explode'; there are: " + ", ".join((*FAULTS, *SITE_FAULTS)),
+            "demo.yaml#1: unknown fault 'explode'; known values: " + KINDS,
         ),
-        ("- {fault: dropped, after: -1}", "demo.yaml#1: after: -1 is no number of events; 0 or more is"),
+        ("- {fault: dropped, after: -1}", "demo.yaml#1: after must be an integer >= 0, got -1"),
         (
             "- {say: x, filter: harsh}",
-            "demo.yaml#1: unknown filter 'harsh'; there are: default, none, stopped, asynchronous, "
-            "asynchronous_stopped, asynchronous_blocklist, prompt, prompt_without_details",
+            "demo.yaml#1: unknown filter 'harsh'; known values: asynchronous, asynchronous_blocklist, "
+            "asynchronous_stopped, default, none, prompt, prompt_without_details, stopped",
         ),
-        ("- {say: x, after: 1}", "demo.yaml#1: after: 1 says how a fault strikes, but there is no fault"),
+        ("- {say: x, after: 1}", "demo.yaml#1: after needs a fault: add `fault`"),
         (
             "- {fault: drop}",
-            "demo.yaml#1: unknown fault 'drop' (did you mean dropped?); there are: "
-            + ", ".join((*FAULTS, *SITE_FAULTS)),
+            "demo.yaml#1: unknown fault 'drop' (did you mean 'dropped'?); known values: " + KINDS,
         ),
         (
             "- {fault: stall, retry_after: soon}",
-            "demo.yaml#1: retry_after: 'soon' is not understood; write 3s, 250ms, 3s as a date, or never",
+            "demo.yaml#1: retry_after must be like 3s, 250ms, '3s as a date' or never, got 'soon'",
         ),
-        ("- {fault: stall, wait_ms: -1}", "demo.yaml#1: wait_ms: -1 is no number of milliseconds"),
-        ("- {say: x, times: 0}", "demo.yaml#1: times: 0 never answers; 1 or more does"),
-        ("- {say: x, times: true}", "demo.yaml#1: times: True is yes or no, not a whole number"),
-        ("- {say: x, pace: {each_ms: fast}}", "demo.yaml#1: pace.each_ms: 'fast' is no number of milliseconds"),
-        ("- {call: {f: 1}}", "demo.yaml#1: call.f: the arguments are a mapping (`{city: Oslo}`), not a whole number"),
+        ("- {fault: stall, wait_ms: -1}", "demo.yaml#1: wait_ms must be an integer >= 0, got -1"),
+        ("- {say: x, times: 0}", "demo.yaml#1: times must be an integer >= 1, got 0"),
+        ("- {say: x, times: true}", "demo.yaml#1: times must be an integer, got True"),
+        ("- {say: x, pace: {each_ms: fast}}", "demo.yaml#1: pace.each_ms must be a number, got 'fast'"),
+        ("- {call: {f: 1}}", "demo.yaml#1: call.f must be a mapping, got 1"),
         (
             "- {call: {f: {day: 2026-11-22}}}",
-            "demo.yaml#1: call.f: Object of type date is not JSON serializable; put a date into quotes",
+            "demo.yaml#1: call.f: Object of type date is not JSON serializable; put a date in quotes",
         ),
-        ("- {when: {prompt: x}}", "demo.yaml#1: nothing to do: give it `say`, `call` or `fault`"),
-        ("- 7", "demo.yaml#1: the entry is a whole number, not a mapping"),
-        ("say: x", "demo.yaml: a list of stubs is needed (`- when: …`), this is a mapping"),
+        ("- {when: {prompt: x}}", "demo.yaml#1: nothing to do; add `say`, `call` or `fault`"),
+        ("- 7", "demo.yaml#1: must be a mapping, got 7"),
+        ("say: x", "demo.yaml: must be a list, got {'say': 'x'}"),
     ],
 )
 def test_a_mistake_in_a_scenario_says_where_and_what(entry: str, complaint: str) -> None:
@@ -88,11 +99,11 @@ def test_a_mistake_in_a_scenario_says_where_and_what(entry: str, complaint: str)
 
 
 @pytest.mark.parametrize("text", ["- when: {prompt: x}\n   say: y", "- say: Note: bad", "- say: x\n\t- say: y"])
-def test_no_yaml_says_which_file_and_where(text: str) -> None:
-    with pytest.raises(StubError, match=r"demo\.yaml: no YAML: .* line \d"):
+def test_broken_yaml_says_which_file_and_where(text: str) -> None:
+    with pytest.raises(StubError, match=r"demo\.yaml: not valid YAML: .* line \d"):
         load_stubs(Path("demo.yaml"), text)
 
 
 def test_one_function_may_be_called_twice() -> None:
     (stub,) = load_stubs(Path("demo.yaml"), "- call: [{f: {x: 1}}, {f: {x: 2}}]")
-    assert stub.answer == Said(None, (Call("f", {"x": 1}), Call("f", {"x": 2})))
+    assert stub.answer == AuthoredAnswer(None, (ToolCall("f", {"x": 1}), ToolCall("f", {"x": 2})))

@@ -1,0 +1,1 @@
+"""Answers written by hand, expanded into what the backend would really send."""

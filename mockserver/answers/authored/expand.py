@@ -1,0 +1,27 @@
+"""An authored answer, expanded into what the backend would really send."""
+
+from __future__ import annotations
+
+from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Filter
+from mockserver.answers.authored.chat_completions import chat_completion
+from mockserver.answers.authored.content_filter import filtered_prompt
+from mockserver.answers.authored.ids import Ids
+from mockserver.answers.authored.responses import response
+from mockserver.contract.operations import Backend
+from mockserver.exchange import Answer
+from mockserver.matching.call import Call
+
+#: The operations that answer with a text or with tool calls, so that their answers can be authored.
+AUTHORABLE = {"createChatCompletion": chat_completion, "createResponse": response}
+
+
+def expand(authored: AuthoredAnswer, call: Call, *, seed: str, model: str, at_s: float) -> Answer:
+    """The answer to a chat completion's or a response's request, streamed or not as it asks.
+
+    `model` is the one behind the deployment's name; the same `seed` gives the same ids.
+    """
+    azure = call.address.backend is Backend.AZURE
+    if azure and authored.filter in (Filter.PROMPT, Filter.PROMPT_WITHOUT_DETAILS):
+        return filtered_prompt(authored, call.address)
+    context = AnswerContext(call.body or {}, azure, model, at_s, Ids(seed))
+    return AUTHORABLE[call.operation.name if call.operation else "createChatCompletion"](authored, context)

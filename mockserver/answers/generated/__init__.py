@@ -1,0 +1,1 @@
+"""Answers generated where none was recorded."""

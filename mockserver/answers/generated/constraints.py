@@ -1,0 +1,102 @@
+"""What a request requires of its answer, read from a chat completion's or a response's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mockserver.matching.prompt import last_prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that is offered, and the schema of its arguments."""
+
+    name: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What a request requires of its answer.
+
+    `required_tools` are those of which one must be called; None leaves it to the model. `schema` is the schema of the
+    JSON the text must be, None for prose. `max_tokens` None is no limit. `after_tool_result` says that the last message
+    is a tool's result.
+    """
+
+    prompt: str
+    tools: tuple[Tool, ...]
+    required_tools: tuple[Tool, ...] | None
+    parallel_calls: bool
+    schema: Mapping[str, Any] | None
+    max_tokens: int | None
+    stop: tuple[str, ...]
+    after_tool_result: bool
+
+
+def constraints_of(body: Mapping[str, Any]) -> Constraints:
+    """The constraints in the body of a chat completion's or a response's request."""
+    return _of_chat_completion(body) if "messages" in body else _of_response(body)
+
+
+def _of_chat_completion(body: Mapping[str, Any]) -> Constraints:
+    functions = (tool.get("function") or {} for tool in body.get("tools") or ())
+    tools = tuple(_tool(function) for function in functions if "name" in function)
+    text_format = body.get("response_format") or {}
+    stop = body.get("stop") or ()
+    messages = body.get("messages") or [{}]
+    choice = body.get("tool_choice")
+    name = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
+    return Constraints(
+        last_prompt(body) or "",
+        () if choice == "none" else tools,
+        _required_tools(tools, choice, name),
+        body.get("parallel_tool_calls") is not False,
+        _schema(text_format.get("type"), text_format.get("json_schema") or {}),
+        body.get("max_completion_tokens") or body.get("max_tokens"),
+        (stop,) if isinstance(stop, str) else tuple(stop),
+        messages[-1].get("role") in ("tool", "function"),
+    )
+
+
+def _of_response(body: Mapping[str, Any]) -> Constraints:
+    tools = tuple(_tool(tool) for tool in body.get("tools") or () if tool.get("type") == "function")
+    text_format = (body.get("text") or {}).get("format") or {}
+    choice = body.get("tool_choice")
+    given = body.get("input") or ()
+    last = given[-1] if isinstance(given, list) and given else {}
+    return Constraints(
+        last_prompt(body) or "",
+        () if choice == "none" else tools,
+        _required_tools(tools, choice, choice.get("name") if isinstance(choice, dict) else None),
+        body.get("parallel_tool_calls") is not False,
+        _schema(text_format.get("type"), text_format),
+        body.get("max_output_tokens"),
+        (),
+        last.get("type") == "function_call_output",
+    )
+
+
+def _tool(function: Mapping[str, Any]) -> Tool:
+    return Tool(function["name"], function.get("parameters") or {"type": "object", "properties": {}})
+
+
+def _required_tools(tools: tuple[Tool, ...], choice: Any, name: str | None) -> tuple[Tool, ...] | None:
+    """The tools of which `tool_choice` requires one: all of them, the one it names, or those it allows."""
+    if choice == "required":
+        return tools or None
+    if not isinstance(choice, dict):
+        return None
+    allowed = choice.get("allowed_tools", choice) if choice.get("type") == "allowed_tools" else {}
+    if allowed and allowed.get("mode") != "required":
+        return None
+    names = [(tool.get("function") or tool).get("name") for tool in allowed.get("tools", ())] or [name]
+    return tuple(tool for tool in tools if tool.name in names) or None
+
+
+def _schema(kind: str | None, text_format: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if kind == "json_object":
+        return {"type": "object", "properties": {"answer": {"type": "string"}, "made_up": {"const": True}}}
+    return (text_format.get("schema") or {}) if kind == "json_schema" else None

@@ -1,0 +1,158 @@
+"""The operations on what is stored, without a store: an id gets the same made-up content whenever it is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs
+
+from mockserver import tokens
+from mockserver.answers.authored.authored_answer import AnswerContext
+from mockserver.answers.authored.chat_completions import chat_completion
+from mockserver.answers.authored.ids import Ids
+from mockserver.answers.authored.responses import response
+from mockserver.answers.generated.compose import compose
+from mockserver.contract.operations import Backend
+from mockserver.exchange import Answer, Event, json_answer
+from mockserver.matching.call import Call
+
+StoredObject = Callable[[Call, str, float], Answer]
+
+_NOT_STORED = "What was asked is not kept by the mock."
+_HOUR_S = 3600
+
+
+def _completion(call: Call, model: str, at_s: float, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A stored chat completion, an hour old."""
+    name = call.address.resource or "chatcmpl-made-up"
+    answer = chat_completion(compose({"messages": []}, model, seed=name), _context(call, {}, model, at_s, name))
+    whole: dict[str, Any] = json.loads(answer.body)
+    return {**whole, "id": name, "metadata": (body or {}).get("metadata") or {}}
+
+
+def _get_completion(call: Call, model: str, at_s: float) -> Answer:
+    return json_answer(200, _completion(call, model, at_s, call.body))
+
+
+def _list_completions(call: Call, model: str, at_s: float) -> Answer:
+    query = parse_qs(call.request.query)
+    named_model = query.get("model", [model])[0]
+    names = [] if "after" in query else ["chatcmpl-made-up-1", "chatcmpl-made-up-2"][: _limit(query)]
+    whole = _completion(call, named_model, at_s)
+    return _list([{**whole, "id": name} for name in names])
+
+
+def _completion_messages(_call: Call, _model: str, _at_s: float) -> Answer:
+    return _list([])  # what was asked is not kept, and is no assistant's message, which the contract wants
+
+
+def _response(call: Call, model: str, at_s: float) -> Answer:
+    """A stored response; as a stream, from the event after `starting_after` on."""
+    query = parse_qs(call.request.query)
+    name, streams = call.address.resource or "", query.get("stream") == ["true"]
+    options = {"include_obfuscation": query.get("include_obfuscation") != ["false"]}
+    body = {"stream": streams, "stream_options": options}
+    answer = response(compose({"input": ""}, model, seed=name), _context(call, body, model, at_s, name))
+    made_id = json.loads(answer.body)["id"] if not streams else _first_event(answer)["response"]["id"]
+    skipped = _number(query, "starting_after", -1) + 1 if streams else 0
+    events = (Event(each.after_ms, each.data.replace(made_id.encode(), name.encode())) for each in answer.events)
+    return replace(answer, events=tuple(events)[skipped:])
+
+
+def _cancel(call: Call, model: str, at_s: float) -> Answer:
+    whole = json.loads(_response(call, model, at_s).body)
+    return json_answer(200, {**whole, "background": True, "status": "cancelled", "output": [], "usage": None})
+
+
+def _input_items(call: Call, _model: str, _at_s: float) -> Answer:
+    query, name = parse_qs(call.request.query), call.address.resource
+    content = [{"type": "input_text", "text": _NOT_STORED}]
+    item = {"id": f"msg_{name}", "type": "message", "role": "user", "status": "completed", "content": content}
+    return _list([] if "after" in query else [item][: _limit(query)])
+
+
+def _count(call: Call, model: str, _at_s: float) -> Answer:
+    counted = tokens.count_request(call.body or {}, model)
+    return json_answer(200, {"object": "response.input_tokens", "input_tokens": counted})
+
+
+def _compact(call: Call, model: str, at_s: float) -> Answer:
+    """The user's messages as they were, and one item in place of all that was answered."""
+    body = call.body or {}
+    given, ids = body.get("input") or [], Ids(call.request.body.decode("utf-8", "replace"))
+    messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    kept = [
+        {"id": f"msg_{ids.hex(50)}", "type": "message", "role": "user", "status": "completed", "content": _parts(each)}
+        for each in messages
+        if isinstance(each, dict) and each.get("role") == "user"
+    ]
+    summary = {"id": f"cmp_{ids.hex(50)}", "type": "compaction", "encrypted_content": ids.letters(120)}
+    read = tokens.count_request(body, model)
+    usage = {"input_tokens": read, "output_tokens": 30, "total_tokens": read + 30}
+    details = {
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
+    compacted = {"id": f"resp_{ids.hex(50)}", "object": "response.compaction", "created_at": int(at_s)}
+    return json_answer(200, {**compacted, "output": [*kept, summary], "usage": {**usage, **details}})
+
+
+def _deleted(kind: str) -> StoredObject:
+    def answer(call: Call, _model: str, _at_s: float) -> Answer:
+        return json_answer(200, {"id": call.address.resource, "object": kind, "deleted": True})
+
+    return answer
+
+
+def _model(call: Call, _model: str, _at_s: float) -> Answer:
+    name = call.address.resource
+    return json_answer(200, {"id": name, "object": "model", "created": 0, "owned_by": "mock"})
+
+
+STORED_OBJECTS: dict[str, StoredObject] = {
+    "getChatCompletion": _get_completion,
+    "updateChatCompletion": _get_completion,
+    "listChatCompletions": _list_completions,
+    "getChatCompletionMessages": _completion_messages,
+    "deleteChatCompletion": _deleted("chat.completion.deleted"),
+    "getResponse": _response,
+    "cancelResponse": _cancel,
+    "deleteResponse": _deleted("response"),
+    "listInputItems": _input_items,
+    "countInputTokens": _count,
+    "compactResponse": _compact,
+    "retrieveModel": _model,
+    "deleteModel": _deleted("model"),
+}
+
+
+def _context(call: Call, body: dict[str, Any], model: str, at_s: float, seed: str) -> AnswerContext:
+    azure = call.address.backend is Backend.AZURE
+    return AnswerContext(body, azure, model, at_s - _HOUR_S, Ids(seed))
+
+
+def _limit(query: dict[str, list[str]]) -> int:
+    return _number(query, "limit", 20)
+
+
+def _number(query: dict[str, list[str]], name: str, usual: int) -> int:
+    value = query.get(name, [""])[0]
+    return int(value) if value.isdecimal() else usual
+
+
+def _list(data: list[dict[str, Any]]) -> Answer:
+    """A page; the second one, asked for by `after`, is always empty, so that loops over pages end."""
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": "", "last_id": ""}
+    return json_answer(200, {"object": "list", "data": data, **ends, "has_more": False})
+
+
+def _parts(message: dict[str, Any]) -> list[Any]:
+    content = message.get("content") or ""
+    return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
+
+
+def _first_event(answer: Answer) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(answer.events[0].data.partition(b"data: ")[2])
+    return parsed

@@ -1,0 +1,1 @@
+"""What the `cassette` and `drift` commands do."""

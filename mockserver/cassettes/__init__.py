@@ -1,0 +1,1 @@
+"""Cassettes, and the recorder that writes them."""

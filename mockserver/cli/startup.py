@@ -1,0 +1,54 @@
+"""What a server prints at its start, and the file its token lies in while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from mockserver.cli import console
+from mockserver.errors import count_of
+from mockserver.harness.environment import state_folder
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.journal.entry import Entry
+from mockserver.wire.server import LOOPBACK
+
+
+@contextmanager
+def token_in_file(running: ModelEndpoint) -> Iterator[Path]:
+    """The control token of this run, in a file for this user alone while it runs."""
+    folder = state_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"token-{running.url.rpartition(':')[2]}"
+    path.unlink(missing_ok=True)
+    path.touch(0o600)
+    path.write_text(running.token, encoding="ascii")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def warn_of_other_machines(address: str, token_file: Path) -> None:
+    """Say so where other machines can connect."""
+    if address != LOOPBACK:
+        text = f"listening on {address}; other machines need the token in {token_file}, as API key or as ?token=… in a browser"
+        click.secho(f"warning    {text}", fg="yellow", err=True)
+
+
+def print_violations(model: ModelEndpoint) -> None:
+    """List the rules that recorded answers break, each with how often and where first."""
+    first: dict[str, tuple[str, int]] = {}
+    for name, violation in model.simulation.index.findings:
+        where, count = first.get(violation.rule, (f"{name}, {violation.field}: {violation.message}", 0))
+        first[violation.rule] = (where, count + 1)
+    for rule, (where, count) in first.items():
+        click.echo(f"contract   recorded answers break {rule} {count_of(count, 'time')}, first {where}")
+
+
+def report_miss(entry: Entry) -> None:
+    """Print what no stub answered, and what came nearest."""
+    if text := console.miss_text(entry):
+        click.secho(text, fg="yellow", err=True)

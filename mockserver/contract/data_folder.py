@@ -1,0 +1,13 @@
+"""Where the contract's data lies: `contracts/` in the repository, a copy inside the package in a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGED = Path(__file__).with_name("data")
+_CHECKOUT = Path(__file__).resolve().parents[2] / "contracts"
+
+
+def data_folder() -> Path:
+    """The folder of `schemas/` and `overlay.yaml`."""
+    return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT

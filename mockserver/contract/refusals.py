@@ -1,0 +1,187 @@
+"""Refusals as the backends send them: status, headers and body, byte for byte where that is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from mockserver.contract.operations import Address, AddressForm, Backend
+from mockserver.contract.violations import Violation
+
+_JSON = (("content-type", "application/json"),)
+_UTF8 = (("content-type", "application/json; charset=utf-8"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the client gets, and in a word why."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    because: str
+
+
+def missing_key(address: Address) -> Refusal:
+    """No key at all. Source: Azure's recorded 2024-12 to 2025-07 (compact); OpenAI's wording documented."""
+    if address.backend is Backend.AZURE:
+        text = (
+            "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
+            "for an active subscription and use a correct regional API endpoint for your resource."
+        )
+        return Refusal(401, _JSON, _compact({"error": {"code": "401", "message": text}}), "no key")
+    text = (
+        "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+        "(i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from "
+        "https://platform.openai.com/account/api-keys."
+    )
+    return Refusal(401, (*_JSON, ("www-authenticate", 'Bearer realm="OpenAI API"')), _pretty(text), "no key")
+
+
+def wrong_key(address: Address, key: str) -> Refusal:
+    """A key that does not open. Source: recorded for both backends; Azure does not tell it from no key."""
+    if address.backend is Backend.AZURE or not key:
+        return missing_key(address)
+    shown = f"{key[:4]}***{key[-3:]}" if len(key) > 8 else "*" * len(key)
+    text = f"Incorrect API key provided: {shown}. You can find your API key at https://platform.openai.com/account/api-keys."
+    return Refusal(401, _JSON, _pretty(text, code="invalid_api_key"), "wrong key")
+
+
+def unknown_path(address: Address, method: str, path: str) -> Refusal:
+    """A path or method the backend does not know. Source: Azure's recorded 2025-02-07, 56 bytes, a space after
+    `"message":`; OpenAI's wording documented."""
+    if address.backend is Backend.AZURE:
+        return Refusal(404, _JSON, b'{"error":{"code":"404","message": "Resource not found"}}', "unknown path")
+    return Refusal(404, _UTF8, _pretty(f"Invalid URL ({method} {path})"), "unknown path")
+
+
+def bad_api_version(address: Address) -> Refusal | None:
+    """A dated address with no api-version, one that is none, or one too old for its operation; None where it is fine.
+
+    Source: the 400 of Responses pasted 2026-09-18, its `code` not seen; for the others Azure's recorded 404, which is
+    what a wrong path or version gets.
+    """
+    if address.form is not AddressForm.AZURE_DATED or address.operation is None:
+        return None
+    version = address.api_version or ""
+    dated = version.removesuffix("-preview")
+    if len(dated) == 10 and dated[4] == dated[7] == "-" and dated.replace("-", "").isdigit():
+        if dated >= (address.operation.since or ""):
+            return None
+        if address.operation.name == "createResponse":
+            text = f"Azure OpenAI Responses API is enabled only for api-version {address.operation.since}-preview and later"
+            return Refusal(
+                400, _JSON, _compact({"error": {"code": "BadRequest", "message": text}}), "api-version too old"
+            )
+    refusal = unknown_path(address, "", "")
+    return Refusal(refusal.status, refusal.headers, refusal.body, f"api-version {version or 'missing'}")
+
+
+def unknown_model(address: Address, model: str) -> Refusal:
+    """A model or deployment that is not there. Source: recorded for each: OpenAI's 404 and, for Responses, 400;
+    Azure's dated 404 without content-type, and the 400 of its `/openai/v1`."""
+    if address.form is AddressForm.AZURE_DATED:
+        text = (
+            "The API deployment for this resource does not exist. If you created the deployment within the last 5 "
+            "minutes, please wait a moment and try again."
+        )
+        error = {"type": "invalid_request_error", "code": "DeploymentNotFound", "message": text}
+        return Refusal(404, (), json.dumps({"error": error}, indent=2).encode(), "unknown deployment")
+    if address.form is AddressForm.AZURE_V1:
+        text = f"Unknown model: {model}"
+        return Refusal(
+            400,
+            _UTF8,
+            _compact({"error": {"code": "unknown_model", "message": text, "details": text}}),
+            "unknown model",
+        )
+    if address.operation is not None and address.operation.name == "createResponse":
+        body = _pretty(f"The requested model '{model}' does not exist.", "model", "model_not_found")
+        return Refusal(400, _JSON, body, "unknown model")
+    body = _pretty(f"The model `{model}` does not exist or you do not have access to it.", code="model_not_found")
+    return Refusal(404, _UTF8, body, "unknown model")
+
+
+def wrong_operation(address: Address, model: str) -> Refusal | None:
+    """An operation the model cannot do; None where it can. Source: Azure's code OperationNotSupported recorded
+    2023-12 and 2024-02, its wording and OpenAI's from reports."""
+    operation = address.operation
+    if (
+        operation is None
+        or "embedding" not in model
+        or operation.name not in ("createChatCompletion", "createResponse")
+    ):
+        return None
+    if address.backend is Backend.AZURE:
+        name = "chatCompletion" if operation.name == "createChatCompletion" else "responses"
+        text = (
+            f"The {name} operation does not work with the specified model, {model}. Please choose different model and try "
+            "again. You can learn more about which models can be used with each operation here: "
+            "https://go.microsoft.com/fwlink/?linkid=2197993."
+        )
+        return Refusal(
+            400,
+            _JSON,
+            _compact({"error": {"code": "OperationNotSupported", "message": text}}),
+            "operation not supported",
+        )
+    text = "This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use v1/completions?"
+    return Refusal(404, _UTF8, _pretty(text, "model"), "operation not supported")
+
+
+def firewall() -> Refusal:
+    """Azure's 403 for an address its network rules leave out. Source: pasted whole, azure-sql-db-chatbot#3 (2025-04-23):
+    90 bytes, a space after `"message":`."""
+    headers = (*_JSON, ("policy-id", "ThrowExceptionDueToTrafficDenied"), ("x-content-type-options", "nosniff"))
+    body = b'{"error":{"code":"403","message": "Access denied due to Virtual Network/Firewall rules."}}'
+    return Refusal(403, headers, body, "firewall")
+
+
+def role_missing() -> Refusal:
+    """Azure's 401, not 403, for an identity without the role. Source: pasted, AzureAgentToM365#3 (2025-07-21)."""
+    text = (
+        "The principal `00000000-0000-0000-0000-000000000000` lacks the required data action "
+        "`Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action` to perform "
+        "`POST /openai/deployments/{deployment-id}/chat/completions` operation."
+    )
+    return Refusal(401, _JSON, _compact({"error": {"code": "PermissionDenied", "message": text}}), "role missing")
+
+
+def token_expired() -> Refusal:
+    """Azure's 401 for an Entra token that is bad or old: without the `error` around it. Source: pasted,
+    llama_index#12484 (2024-04-02), azure-search-openai-demo#2219 (2024-12-10)."""
+    text = (
+        "Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), "
+        "or have expired."
+    )
+    return Refusal(401, _JSON, _compact({"statusCode": 401, "message": text}), "token expired")
+
+
+def context_length_exceeded() -> Refusal:
+    """A conversation longer than the model takes; both backends' code and param, wording from reports (openai-python#1094)."""
+    text = (
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in 128042 tokens. "
+        "Please reduce the length of the messages."
+    )
+    return Refusal(400, _JSON, _pretty(text, "messages", "context_length_exceeded"), "context length exceeded")
+
+
+def no_json() -> Refusal:
+    """A body that is no JSON object; wording from reports."""
+    return Refusal(400, _JSON, _pretty("We could not parse the JSON body of your request."), "no JSON object")
+
+
+def invalid(violation: Violation) -> Refusal:
+    """A request that breaks the contract, in the words of its first violation. Source of the layout: 400s of both
+    backends recorded 2025 (indent 2, no newline)."""
+    body = _pretty(violation.message, violation.field or None, violation.code)
+    return Refusal(400, _JSON, body, f"invalid request, {violation.rule} {violation.field}".rstrip())
+
+
+def _pretty(message: str, param: str | None = None, code: str | None = None) -> bytes:
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return json.dumps({"error": error}, indent=2, ensure_ascii=False).encode()
+
+
+def _compact(body: object) -> bytes:
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()

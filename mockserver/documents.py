@@ -1,0 +1,169 @@
+"""Documents that people write, in YAML or JSON: read strictly against a type, with errors that say where and what.
+
+The types are msgspec's, which also gives their JSON Schemas, so that editors and this program agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+from msgspec import inspect
+
+from mockserver.errors import UserError, did_you_mean
+
+T = TypeVar("T")
+#: Makes the error of one kind of document from its message.
+ErrorOf = Callable[[str], UserError]
+
+_WORDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "int | float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+_PROBLEM = re.compile(r"(?P<text>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$.*)`)?", re.DOTALL)
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A mapping that has no other keys than these."""
+
+
+def parse_yaml(text: bytes | str, where: str, error: ErrorOf) -> Any:
+    """What a YAML document says.
+
+    Raises:
+        UserError: made by `error`; not UTF-8 or not YAML, with the place.
+    """
+    try:
+        return yaml.load(text.decode() if isinstance(text, bytes) else text, Loader=yaml.CSafeLoader)
+    except UnicodeDecodeError as problem:
+        raise error(f"{where}: not valid UTF-8 (byte {problem.start})") from problem
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:  # ValueError: a date that does not exist
+        raise error(f"{where}: not valid YAML: {' '.join(str(problem).split())}") from problem
+
+
+def convert(document: Any, type_: type[T], where: str, error: ErrorOf) -> T:
+    """The document as a value of the type, without any coercion.
+
+    Raises:
+        UserError: made by `error`; an unknown key with the nearest known one, or a wrong value with what it must be.
+    """
+    try:
+        return msgspec.convert(document, type_)
+    except msgspec.ValidationError as problem:
+        raise error(f"{where}: {_explained(str(problem), document, type_)}") from problem
+
+
+def _explained(problem: str, document: Any, type_: Any) -> str:
+    """msgspec's message in the words of this program: the place, what it must be, and what it is."""
+    found = _PROBLEM.fullmatch(problem)
+    text, path = (found["text"], found["path"] or "$") if found else (problem, "$")
+    steps = _steps(path, document, type_)
+    entry, name = _place(steps)
+    value = _value_at(document, steps)
+    if found and found["key"]:
+        return f"{entry}every key{' of ' + name if name else ''} must be a string, got {_shown(next(iter(value)))}"
+    if unknown := re.search(r"unknown field `(.*)`", text):
+        known = list(dict.fromkeys(_fields_at(inspect.type_info(type_), steps)))
+        hint = did_you_mean(unknown[1], known)
+        return f"{entry}unknown key {unknown[1]!r}{' in ' + name if name else ''}{hint}; known keys: {', '.join(known)}"
+    if missing := re.search(r"missing required field `(.*)`", text):
+        return f"{entry}{name + ': ' if name else ''}the key {missing[1]!r} is required"
+    if text.startswith("Invalid enum value"):
+        choices = sorted(map(str, _choices_at(inspect.type_info(type_), steps)))
+        hint = did_you_mean(str(value), choices)
+        return f"{entry}unknown {name or 'value'} {value!r}{hint}; known values: {', '.join(choices)}"
+    if expected := re.match(r"Expected `(.*?)`(?:, got `.*`)?(.*)", text, re.DOTALL):
+        options = expected[1].removesuffix(" | null")
+        words = _WORDS.get(options) or " or ".join(_WORDS.get(option, option) for option in options.split(" | "))
+        return f"{entry}{name + ' ' if name else ''}must be {words}{expected[2]}, got {_shown(value)}"
+    return f"{entry}{name + ': ' if name else ''}{text}"
+
+
+def _steps(path: str, document: Any, type_: Any) -> list[str | int]:
+    """The keys and indexes of msgspec's path; where it says `[...]`, the key of the mapping that is wrong."""
+    steps: list[str | int] = []
+    for key, index in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", path):
+        steps.append(key or (_wrong_key(document, steps, type_) if index == "..." else int(index)))
+    return steps
+
+
+def _wrong_key(document: Any, steps: list[str | int], type_: Any) -> str:
+    """The first key of the mapping at a path that alone makes the document wrong."""
+    mapping = _value_at(document, steps)
+    for key, value in mapping.items():
+        try:
+            msgspec.convert(_with(document, steps, {key: value}), type_)
+        except msgspec.ValidationError:
+            return str(key)
+    return "*"
+
+
+def _with(document: Any, steps: list[str | int], value: Any) -> Any:
+    """The document with another value at a path."""
+    if not steps:
+        return value
+    first, *rest = steps
+    changed = _with(document[first], rest, value)
+    if isinstance(document, list):
+        return [changed if index == first else item for index, item in enumerate(document)]
+    return {**document, first: changed}
+
+
+def _value_at(document: Any, steps: list[str | int]) -> Any:
+    for step in steps:
+        document = document[step]
+    return document
+
+
+def _place(steps: list[str | int]) -> tuple[str, str]:
+    """`entry 2: ` where the document is a list, and the rest of the path as people write it; items count from 1."""
+    entry = f"entry {steps[0] + 1}: " if steps and isinstance(steps[0], int) else ""
+    name = "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in (steps[1:] if entry else steps))
+    return entry, name.removeprefix(".")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _at(info: Any, steps: list[str | int]) -> Iterator[Any]:
+    """The types that a document may have at a path."""
+    if isinstance(info, inspect.Metadata):
+        yield from _at(info.type, steps)
+    elif isinstance(info, inspect.UnionType):
+        for each in info.types:
+            yield from _at(each, steps)
+    elif not steps:
+        yield info
+    elif isinstance(info, inspect.StructType):
+        for field in info.fields:
+            if field.encode_name == steps[0]:
+                yield from _at(field.type, steps[1:])
+    elif isinstance(info, inspect.DictType):
+        yield from _at(info.value_type, steps[1:])
+    elif isinstance(info, inspect.ListType | inspect.VarTupleType):
+        yield from _at(info.item_type, steps[1:])
+
+
+def _fields_at(info: Any, steps: list[str | int]) -> Iterator[str]:
+    for each in _at(info, steps):
+        if isinstance(each, inspect.StructType):
+            yield from (field.encode_name for field in each.fields)
+
+
+def _choices_at(info: Any, steps: list[str | int]) -> Iterator[Any]:
+    for each in _at(info, steps):
+        if isinstance(each, inspect.LiteralType):
+            yield from each.values
+        elif isinstance(each, inspect.EnumType):
+            yield from (member.value for member in each.cls)

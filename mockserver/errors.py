@@ -1,0 +1,43 @@
+"""Errors that the user can correct, and two words that messages need: a near name, and a count.
+
+UserError                    shown alone on the command line, without a traceback
+├── CassetteError            a cassette that cannot be used            cassettes
+├── RecordingError           recording cannot begin                    cassettes
+├── StubError                a stub or scenario that cannot be read    simulation
+├── FaultError               an unknown fault, or a wrong detail       simulation
+├── ScenarioError            no scenario of that name                  simulation
+├── ScopeError               whose request it is cannot be told        simulation
+├── ConflictError            two cassettes, two answers                simulation
+├── LimitError               a limit that cannot be read               simulation
+├── LatencyError             a latency profile that cannot be read     answers
+├── IgnoreError              something to ignore that cannot be read   matching
+├── AcceptError              an answer that cannot be kept             cassette_tools
+├── NoRunError               pytest has left nothing here              cassette_tools
+├── ConfigError, SwaCliConfigError, PersonaError, StatesError          swa
+├── LoadError, StartError, RouteError                                  functions
+├── PortTakenError, AddressError                                       wire
+└── OptionsError             options that do not go together           harness
+
+Outside the tree, because no user's input causes them: `UpstreamError` (an upstream could not be asked, or broke off).
+`JournalError` and `ExpectationError` are for test code: a TypeError and an AssertionError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """The message says what was asked, why not, and what to do."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'prompt'?)` where a known name is near, else an empty string."""
+    near = get_close_matches(name, list(known), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def count_of(count: int, noun: str) -> str:
+    """`1 event`, `2 events`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

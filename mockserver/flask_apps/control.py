@@ -1,0 +1,194 @@
+"""The control routes, under /__admin: what happened, what is said, and starting afresh."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any, cast
+
+from flask import Flask, Response, jsonify, request
+
+from mockserver.clock import SystemClock
+from mockserver.journal.criteria import JournalCriteria, JournalError
+from mockserver.journal.entry import Entry
+from mockserver.journal.journal import ExpectationError
+from mockserver.journal.timeline import timeline
+from mockserver.matching.call import Call
+from mockserver.redact import clean
+from mockserver.simulation.scenarios import ScenarioError
+from mockserver.simulation.scopes import SCOPE_HEADER, Scope, ScopeError, Scopes
+from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.stub import StubError, parse_stub
+
+_NUMBERS = {"status", "events_sent", "attempt", "number", "after"}
+_LONGEST_WAIT_S = 60
+TOKEN_HEADER = "x-mockserver-token"  # noqa: S105  a header's name
+
+
+def create_app(simulation: Simulation, token: str) -> Flask:
+    """The routes over a simulation. Reading is free on this machine; whatever changes something needs the token."""
+    app = Flask("mockserver.control", static_folder=None)
+
+    @app.before_request
+    def authorise() -> tuple[Response, int] | None:
+        given = request.headers.get(TOKEN_HEADER, "")
+        if request.method == "GET" or hmac.compare_digest(given.encode(), token.encode()):
+            return None
+        return jsonify(error=f"{request.method} changes something: send this run's token in {TOKEN_HEADER}"), 403
+
+    @app.errorhandler(ScopeError)
+    @app.errorhandler(ScenarioError)
+    def not_found(error: Exception) -> tuple[Response, int]:
+        return jsonify(error=str(error)), 404
+
+    @app.errorhandler(JournalError)
+    @app.errorhandler(StubError)
+    def bad_request(error: Exception) -> tuple[Response, int]:
+        return jsonify(error=str(error)), 400
+
+    @app.get("/__admin/health")
+    def health() -> Response:
+        index = simulation.index
+        return jsonify(status="ok", on_miss=simulation.settings.on_miss, files=index.files, stubs=len(index))
+
+    @app.post("/__admin/reset")
+    def reset() -> tuple[str, int]:
+        simulation.reset()
+        return "", 204
+
+    _add_journal(app, simulation)
+    _add_scopes(app, simulation.scopes)
+    _add_stubs(app, simulation)
+    _add_clock(app, simulation)
+    return app
+
+
+def _add_scopes(app: Flask, scopes: Scopes) -> None:
+    @app.post("/__admin/scopes")
+    def open_scope() -> tuple[Response, int]:
+        body = request.get_json(force=True, silent=True) or {}
+        if not isinstance(body, dict) or not isinstance(name := body.get("scenario"), str | None):
+            return jsonify(error='send {"scenario": "NAME"}, or {} for none'), 400
+        scope = scopes.open(name)
+        return jsonify(scope=scope.name, headers={SCOPE_HEADER: scope.name}), 201
+
+    @app.delete("/__admin/scopes/<name>")
+    def close_scope(name: str) -> tuple[str, int]:
+        scopes.close(name)
+        return "", 204
+
+
+def _add_stubs(app: Flask, simulation: Simulation) -> None:
+    scopes = simulation.scopes
+
+    def owner() -> Scope:
+        """The scope the request is about."""
+        name = request.headers.get(SCOPE_HEADER)
+        return scopes.named(name) if name else scopes.everybody
+
+    @app.post("/__admin/stubs")
+    def say() -> tuple[Response, int]:
+        entries, scope = request.get_json(force=True, silent=True), owner()
+        if not isinstance(entries, list):
+            return jsonify(error="send a JSON list of stubs, as in a scenario file"), 400
+        first = len(scope.stubs) + 1
+        stubs = [parse_stub(entry, f"said#{number}") for number, entry in enumerate(entries, first)]
+        scopes.say(*stubs, scope=scope)
+        return jsonify(stubs=[stub.name for stub in stubs]), 201
+
+    @app.get("/__admin/scenarios")
+    def scenarios() -> Response:
+        return jsonify(chosen=scopes.everybody.scenario, names=simulation.index.scenarios.names)
+
+    @app.post("/__admin/scenarios")
+    def choose() -> tuple[Response, int] | Response:
+        body = request.get_json(force=True, silent=True)
+        if not isinstance(body, dict) or not isinstance(name := body.get("chosen", 0), str | None):
+            return jsonify(error='send {"chosen": "NAME"}, or null for none'), 400
+        scopes.choose(name, owner())
+        return jsonify(chosen=name)
+
+
+def _add_clock(app: Flask, simulation: Simulation) -> None:
+    @app.post("/__admin/clock")
+    def move() -> tuple[Response, int] | Response:
+        body = request.get_json(force=True, silent=True)
+        clock = simulation.clock
+        if not isinstance(body, dict) or not isinstance(clock, SystemClock) or not _moved(clock, body):
+            return jsonify(error='send {"frozen": true}, {"frozen": false} or {"advance_s": 60}'), 400
+        return jsonify(now_s=clock.now(), frozen=clock.frozen)
+
+
+def _add_journal(app: Flask, simulation: Simulation) -> None:
+    """The routes that only read."""
+
+    @app.get("/__admin/journal")
+    def journal() -> Response:
+        return jsonify([_shown(entry) for entry in simulation.journal.only(**_criteria(request.args))])
+
+    @app.get("/__admin/journal/verify")
+    def verify() -> tuple[Response, int] | Response:
+        criteria = _criteria(request.args)
+        try:
+            times, within_s = int(request.args.get("times", "1")), float(request.args.get("within_s", "1"))
+            if not 0 <= within_s <= _LONGEST_WAIT_S:
+                raise ValueError(f"within_s={within_s:g} is not between 0 and {_LONGEST_WAIT_S}")
+            simulation.journal.verify(times, within_s=within_s, **criteria)
+        except ExpectationError as error:
+            return jsonify(error=str(error)), 409
+        except ValueError as error:
+            return jsonify(error=f"times and within_s must be numbers: {error}"), 400
+        return jsonify([_shown(entry) for entry in simulation.journal.only(**criteria)])
+
+    @app.get("/__admin/timeline")
+    def page() -> str:
+        return timeline("Since the last reset", list(simulation.journal.only(**_criteria(request.args))))
+
+
+def _criteria(given: Mapping[str, str]) -> JournalCriteria:
+    """What to look up in the journal, from a query: numbers as such, `500-599` as a range.
+
+    Raises:
+        JournalError: not a number where one is needed.
+    """
+    criteria: dict[str, Any] = {name: value for name, value in given.items() if name not in ("times", "within_s")}
+    for name in _NUMBERS & criteria.keys():
+        low, dash, high = criteria[name].partition("-")
+        if not low.isdigit() or (dash and not high.isdigit()):
+            raise JournalError(f"{name} must be a number or a range as 500-599, got {criteria[name]!r}")
+        criteria[name] = range(int(low), int(high) + 1) if dash else int(low)
+    return cast(JournalCriteria, criteria)
+
+
+def _moved(clock: SystemClock, asked: dict[str, Any]) -> bool:
+    """Do to the clock what is asked, in that order: stop it or let it go on, move it on; whether that was understood."""
+    ahead_s, frozen = asked.get("advance_s", 0), asked.get("frozen")
+    if asked.keys() - {"advance_s", "frozen"} or not asked or frozen not in (None, True, False):
+        return False
+    if isinstance(ahead_s, bool) or not isinstance(ahead_s, int | float) or ahead_s < 0:
+        return False
+    if frozen is not None:
+        clock.freeze() if frozen else clock.resume()
+    clock.advance(ahead_s)
+    return True
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    body = entry.request.body.decode("utf-8", "replace")
+    return {
+        "number": entry.number,
+        "place": entry.place,
+        "scope": entry.scope,
+        "persona": entry.persona,
+        "rule": entry.rule,
+        "attempt": entry.attempt,
+        "ids": sorted(entry.visit_ids),
+        "method": entry.request.method,
+        "target": clean(entry.request.target),
+        "body": clean(Call(entry.request).body or body),
+        "status": entry.answer.status if entry.answer else None,
+        "decided_by": entry.decided_by,
+        "end": entry.end,
+        "events_sent": entry.events_sent,
+        "took_ms": round(entry.took_s * 1000),
+    }

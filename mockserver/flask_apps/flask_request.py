@@ -1,0 +1,21 @@
+"""The request that Flask is answering, as the raw wire had it."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from flask import request
+
+from mockserver.exchange import Request
+
+
+def flask_request() -> Request:
+    """The request Flask is answering, on the raw path where the server hands it over (Werkzeug, Gunicorn, our front)."""
+    raw = request.environ.get("RAW_URI") or quote(request.path)
+    return Request(
+        request.method,
+        raw.partition("?")[0],
+        request.query_string.decode("latin-1"),
+        tuple((name.lower(), value) for name, value in request.headers),
+        request.get_data(),
+    )

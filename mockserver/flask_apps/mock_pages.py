@@ -1,0 +1,103 @@
+"""Pages that production does not have, under /__mock: who is signed in, what the gate would do, signing in for tests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Flask, Response, redirect, render_template, request, send_from_directory
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+
+from mockserver.exchange import Request
+from mockserver.flask_apps.page_responses import (
+    CSP,
+    check_origin,
+    own_page,
+    signed_in,
+    uncached,
+)
+from mockserver.flask_apps.principal_forms import (
+    json_object,
+    principal_from_json,
+    session_seconds,
+    with_roles,
+)
+from mockserver.swa.personas import EIGHT_HOURS_S, PersonaError, find_persona
+from mockserver.swa.states import PICTURES, THEMES, WIDTHS
+from mockserver.swa.static_web_app import StaticWebApp
+
+
+def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
+    """Add the routes under /__mock."""
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        return Response(f"{error.description}\n", error.code, content_type="text/plain; charset=utf-8")
+
+    @app.get("/__mock/")
+    def session() -> Response:
+        principal = site.sessions.principal(request.headers.get("cookie"))
+        path, method = request.args.get("path", ""), request.args.get("method", "GET").upper()
+        decision = None
+        if path:
+            raw_path, _, query = path.partition("?")
+            decision = site.decide(Request(method, raw_path, query), principal)
+        page = render_template(
+            "mock.html",
+            me=json.dumps({"clientPrincipal": principal.for_me() if principal else None}, ensure_ascii=False, indent=2),
+            for_api=json.dumps(principal.for_api(), ensure_ascii=False, indent=2) if principal else None,
+            header=principal.header() if principal else None,
+            left_s=site.sessions.left_s(request.headers.get("cookie")),
+            personas=site.personas.values(),
+            path=path,
+            method=method,
+            decision=decision,
+            warnings=site.warnings,
+        )
+        return own_page(page)
+
+    @app.get("/__mock/states")
+    def states() -> Response:
+        if not site.states:
+            raise NotFound("The states of this page are not known: up --states FILE names them.")
+        theme, width = request.args.get("theme", THEMES[0]), request.args.get("width", WIDTHS[0], int)
+        pictured = {path.name for path in PICTURES.glob("*.png")}
+        shown = {"themes": THEMES, "widths": WIDTHS, "theme": theme, "width": width, "pictured": pictured}
+        response = own_page(render_template("states.html", states=site.states, **shown))
+        response.headers["content-security-policy"] = f"{CSP}; img-src 'self'"
+        return response
+
+    @app.get("/__mock/states/<name>")
+    def state_picture(name: str) -> Response:
+        return uncached(send_from_directory(PICTURES.resolve(), name))
+
+    @app.post("/__mock/login")
+    def login() -> Response:
+        check_origin()
+        return _sign_in(site)
+
+    @app.post("/__mock/expire")
+    def expire() -> Response:
+        check_origin()
+        response: Any = redirect("/__mock/")
+        if principal := site.sessions.principal(request.headers.get("cookie")):
+            response = signed_in(response, site, principal, 0, max_age=EIGHT_HOURS_S)
+        return uncached(response)
+
+
+def _sign_in(site: StaticWebApp) -> Response:
+    """Sign a test in: as a persona, or as the principal that it describes."""
+    keys = ("persona", "principal", "expires_in_s")
+    body = json_object(request.get_json(force=True, silent=True), keys, "the body")
+    if ("persona" in body) == ("principal" in body):
+        raise BadRequest('Send {"persona": "alice"}, or {"principal": {"userDetails": "ada", "userRoles": []}}.')
+    if "principal" in body:
+        principal, usual_s = principal_from_json(body["principal"]), EIGHT_HOURS_S
+    else:
+        try:
+            persona = find_persona(site.personas, str(body["persona"]))
+        except PersonaError as error:
+            raise BadRequest(str(error)) from error
+        principal, usual_s = persona.principal("aad"), persona.expires_in_s
+    expires_in_s = session_seconds(str(body.get("expires_in_s", "")), usual_s)
+    return signed_in(Response(status=204), site, with_roles(site, principal, fails=False), expires_in_s)

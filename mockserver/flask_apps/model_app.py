@@ -1,0 +1,60 @@
+"""The model endpoint as a Flask application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Flask, Response
+
+from mockserver.exchange import Answer, End, json_answer
+from mockserver.flask_apps.flask_request import flask_request
+from mockserver.journal.entry import Entry
+from mockserver.simulation.simulation import Simulation
+from mockserver.wire.play import play_blocking
+
+
+def create_app(simulation: Simulation) -> Flask:
+    """The endpoint over a simulation. A reset is a body that breaks off here: WSGI knows no harder end."""
+    app = Flask("mockserver.model", static_folder=None)
+
+    @app.before_request  # before routing: every path and method is the simulation's to judge
+    def answer() -> Response:
+        entry = simulation.answer(flask_request())
+        answer = entry.answer or json_answer(
+            501, {"error": {"message": "Recording needs `dress-rehearsal model`.", "type": "mockserver_error"}}
+        )
+        simulation.clock.block_until(entry.at_s + answer.head_after_ms / 1000)
+        if not answer.status:
+            simulation.journal.records.close(entry, end=answer.end, took_s=0)
+            raise ConnectionResetError(f"refused by {answer.decided_by}")
+        response = Response(_events(simulation, entry, answer), answer.status, list(answer.headers))
+        if not answer.streams and answer.end is End.EOF:
+            response.content_length = len(answer.body)
+        return response
+
+    return app
+
+
+def _events(simulation: Simulation, entry: Entry, answer: Answer) -> Iterator[bytes]:
+    sent_ms: list[float] = []
+    closed = False
+
+    def ended(end: str) -> None:
+        """Close the entry; before its last bytes leave, so that whoever has them finds it closed."""
+        nonlocal closed
+        if not closed:
+            took_s = simulation.clock.now() - entry.at_s
+            simulation.journal.records.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
+        closed = True
+
+    try:
+        for data in play_blocking(answer, since_s=entry.at_s, clock=simulation.clock):
+            sent_ms.append((simulation.clock.now() - entry.at_s) * 1000)
+            if len(sent_ms) == len(answer.events):
+                ended(str(answer.end))
+            yield data
+        ended(str(answer.end))
+        if answer.end is not End.EOF:
+            raise ConnectionResetError(f"{answer.end} by {answer.decided_by}")
+    finally:
+        ended("client left")

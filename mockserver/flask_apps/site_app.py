@@ -1,0 +1,116 @@
+"""The site as a Flask application: its files behind its gate, the sign-in page, and its API."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+from flask import Flask, Response, redirect, render_template, send_file
+from werkzeug.exceptions import HTTPException, NotFound
+
+from mockserver.exchange import Request
+from mockserver.flask_apps.flask_request import flask_request
+from mockserver.flask_apps.mock_pages import add_mock_pages
+from mockserver.flask_apps.page_responses import CSP
+from mockserver.flask_apps.sign_in import auth
+from mockserver.swa.principal import ClientPrincipal
+from mockserver.swa.routing import Action, Decision
+from mockserver.swa.static_web_app import StaticWebApp
+from mockserver.wire.upstream import HOP_BY_HOP, upstream_request
+
+_HERE = Path(__file__).parent
+_TITLES = {
+    400: "Bad request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Page not found",
+    405: "Method not allowed",
+}
+
+
+def create_app(site: StaticWebApp) -> Flask:
+    """The application over a site. Every request passes `site.decide`; there is no way around the gate."""
+    app = Flask("mockserver.site", root_path=str(_HERE), static_folder=None)
+
+    add_mock_pages(app, site)
+
+    @app.before_request  # before routing: Static Web Apps decides on paths, not Flask
+    def decide() -> Response | None:
+        question = flask_request()
+        if question.raw_path.startswith("/__mock/"):
+            return None
+        principal = site.principal(question)
+        decision = site.decide(question, principal)
+        try:
+            response = _respond(site, question, principal, decision)
+        except HTTPException as error:
+            response = Response(f"{error.description}\n", error.code, content_type="text/plain; charset=utf-8")
+        for name, value in decision.headers:
+            response.headers.setdefault(name, value) if name == "cache-control" else response.headers.set(name, value)
+        return response
+
+    return app
+
+
+def _respond(site: StaticWebApp, question: Request, principal: ClientPrincipal | None, decision: Decision) -> Response:
+    match decision.action:
+        case Action.FILE:
+            return _file(site, decision)
+        case Action.API:
+            return _api(site, question, principal, decision)
+        case Action.AUTH:
+            return auth(site, principal, decision.target)
+        case Action.REDIRECT:
+            return redirect(decision.target, decision.status)  # type: ignore[return-value]  # Werkzeug's class, Flask's at run time
+        case Action.ERROR:
+            page = render_template("error.html", title=_TITLES.get(decision.status, "Error"), status=decision.status)
+            response = Response(page, decision.status)
+            response.headers["content-security-policy"] = CSP
+            return response
+
+
+def _file(site: StaticWebApp, decision: Decision) -> Response:
+    if site.folder is None:
+        raise NotFound("A dev server's files need `dress-rehearsal site`.")
+    path = site.folder / decision.target.lstrip("/")
+    response = send_file(
+        path, mimetype=site.config.mime_types.get(path.suffix), conditional=decision.status == 200, max_age=None
+    )
+    if decision.status != 200:
+        response.status_code = decision.status
+    for name in (
+        "cache-control",
+        "content-disposition",
+        "date",
+    ):  # the decision's stands; one name and one date are enough
+        response.headers.pop(name, None)
+    return response
+
+
+def _api(site: StaticWebApp, question: Request, principal: ClientPrincipal | None, decision: Decision) -> Response:
+    """The API's answer, passed on as it comes."""
+    if site.api_url is None:
+        raise NotFound("This site has no API.")
+    client = httpx2.Client(trust_env=False)
+    asked_of_api = upstream_request(
+        replace(question, headers=site.api_headers(site.with_ids(question), principal)),
+        site.api_url,
+        site.api_target(question, decision),
+        httpx2.Timeout(None),  # a stream may pause as long as it likes
+    )
+    try:
+        answer = client.send(asked_of_api, stream=True)
+    except httpx2.HTTPError:
+        return Response("The API does not answer.\n", 502, content_type="text/plain; charset=utf-8")
+
+    def chunks() -> Iterator[bytes]:
+        with contextlib.closing(client), contextlib.closing(answer):
+            yield from answer.iter_raw()
+
+    kept = [
+        (name, value) for name, value in answer.headers.multi_items() if name not in HOP_BY_HOP | {"date", "server"}
+    ]
+    return Response(chunks(), answer.status_code, kept)

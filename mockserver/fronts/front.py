@@ -1,0 +1,67 @@
+"""What both fronts share: the check of who is asked for, and Flask behind them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+
+from mockserver.exchange import Answer, End, Headers, Request
+from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
+from mockserver.wire.play import schedule
+from mockserver.wire.upstream import HOP_BY_HOP
+
+log = logging.getLogger("mockserver")
+
+#: Source: Static Web Apps quotas, "Maximum request size" (static-web-apps#467, #1721).
+REQUEST_LIMIT_BYTES = 30 << 20
+
+
+class Front:
+    """An ASGI application that checks who is asked for and hands what it does not carry itself to a Flask application."""
+
+    def __init__(self, flask: Any) -> None:
+        def with_raw_path(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            scope = environ["asgi.scope"]
+            environ["RAW_URI"] = "?".join(
+                part.decode("latin-1") for part in (scope["raw_path"], scope["query_string"]) if part
+            )
+            return flask(environ, start_response)  # type: ignore[no-any-return]  # a WSGI application
+
+        self._flask = WSGIMiddleware(with_raw_path)  # type: ignore[arg-type]  # a2wsgi's own type for environ
+
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        """Answer one request; `carry` first."""
+        if scope["type"] != "http":
+            return
+        connection = Connection(scope, receive, send)
+        try:
+            await self._answer(connection, scope, send)
+        except Exception:
+            log.exception("the mock server failed on %s %s", scope["method"], scope["path"])
+            if not connection.started:
+                await connection.answer(500, "The mock server failed; its console says why.\n")
+
+    async def _answer(self, connection: Connection, scope: AsgiScope, send: AsgiSend) -> None:
+        request = await connection.accept(REQUEST_LIMIT_BYTES)
+        if request is not None and not await self.carry(connection, request):
+            await self._flask(scope, connection.again(request.body), send)  # type: ignore[arg-type]  # its ASGI types are stricter
+
+    async def carry(self, connection: Connection, request: Request) -> bool:
+        """Answer the request and return True, or return False to leave it to Flask."""
+        raise NotImplementedError
+
+
+def sent_ms_of(answer: Answer) -> tuple[float, ...]:
+    """When each event came and was handed on, which is the same."""
+    return tuple(due_s * 1000 for due_s, _ in schedule(answer))
+
+
+def sized(answer: Answer) -> Headers:
+    """The answer's headers; with its length where it is one body, whole."""
+    kept = tuple((name, value) for name, value in answer.headers if name not in HOP_BY_HOP | {"content-length"})
+    if answer.streams or answer.end is not End.EOF:
+        return kept
+    return (*kept, ("content-length", str(len(answer.body))))

@@ -1,0 +1,139 @@
+"""A function app over a model endpoint, running in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Self
+
+from mockserver.contract.operations import Backend
+from mockserver.exchange import Answer, Request
+from mockserver.functions.process import FunctionsProcess, InvocationRecord
+from mockserver.harness.environment import without_proxy
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ApiOptions, OptionsError, Topology
+from mockserver.journal.entry import Place
+from mockserver.matching.call import Call
+from mockserver.simulation.settings import OnMiss
+from mockserver.wire.server import bind, url_of
+
+#: What the API asks for where no cassette names a model.
+_DEFAULT_MODEL = "gpt-4o-mini"
+
+
+class FunctionApp:
+    """A function app over a model endpoint: ports found when made, answering inside `with`.
+
+    As many instances as asked for stand behind the gate. With direct delivery they only mint tickets, without a model, and
+    one more, `direct_url`, takes them from the pages of `site_url`, which a Rehearsal sets. A start that takes long is
+    given up once `stopped` is set.
+    """
+
+    def __init__(self, model: ModelEndpoint, options: ApiOptions, *, stopped: threading.Event | None = None) -> None:
+        if options.debug and (options.instances > 1 or options.topology is Topology.DIRECT):
+            raise OptionsError("--debug is for one process: leave out --instances and --topology direct")
+        self._model, self._options, self._stopped = model, options, stopped
+        self.site_url: str | None = None
+        # Bound once, to find free ports and to say early that one is taken; then left to the hosts' own processes.
+        wanted = [(options.port, "the Functions host", "--functions-port")]
+        wanted += [(0, "another instance", "--instances")] * (options.instances - 1)
+        direct = options.topology is Topology.DIRECT
+        wanted += [(options.direct_port, "the direct app", "--direct-port")] if direct else []
+        with ExitStack() as probes:
+            urls = [url_of(probes.enter_context(bind(*each))) for each in wanted]
+        self.direct_url = urls.pop() if direct else None
+        self.urls = tuple(urls)
+        self._processes: list[FunctionsProcess] = []
+
+    @property
+    def url(self) -> str:
+        """Where its first instance answers, past the gate."""
+        return self.urls[0]
+
+    def __enter__(self) -> Self:
+        """Return once they answer.
+
+        Raises:
+            StartError: one did not start.
+        """
+        try:
+            for url, environment, options in self._wanted():
+                port = int(url.rpartition(":")[2])
+                self._processes.append(
+                    FunctionsProcess(
+                        self._options.app, port=port, environment=environment, report=self._called, options=options
+                    )
+                )
+            for process in self._processes:
+                process.wait_until_ready(self._stopped)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.stop()
+
+    @property
+    def failed(self) -> bool:
+        """Whether one has ended by itself."""
+        return any(process.exit_status is not None for process in self._processes)
+
+    @property
+    def paused(self) -> bool:
+        """Whether a debugger has paused one."""
+        return any(process.paused for process in self._processes)
+
+    def _wanted(self) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
+        """Every process to start: its URL, its environment and its options."""
+        asks = {"--reload": self._options.reload, "--debug": self._options.debug}
+        chosen = tuple(option for option, wanted in asks.items() if wanted)
+        patience = {"ANSWER_WITHIN_S": str(24 * 3600)} if self._options.debug else {}
+        asking = {**api_environment(self._model, self._options.backend), **patience}
+        if self.direct_url is None:
+            behind = {**asking, "TOPOLOGY": self._options.topology, "DIRECT_URL": ""}
+        else:
+            assert self.site_url is not None, "make the Rehearsal before its functions start"  # noqa: S101
+            key = {"TICKET_KEY": secrets.token_urlsafe(32)}
+            blank = {name: "" for name in asking if "OPENAI" in name}
+            # Source: linking a back end shuts it to everybody but the site, so what mints tickets is managed functions.
+            behind = {**asking, **blank, **key, "TOPOLOGY": Topology.MANAGED, "DIRECT_URL": self.direct_url}
+            direct = {**asking, **key, "TOPOLOGY": Topology.DIRECT, "DIRECT_URL": ""}
+            yield self.direct_url, direct, ("--cors", self.site_url, *chosen)
+        for url in self.urls:
+            yield url, behind, chosen
+
+    def _called(self, call: InvocationRecord) -> None:
+        """Write down what the host says of a call that has ended."""
+        clock, records = self._model.clock, self._model.simulation.journal.records
+        request = Request(call.method, call.path, headers=tuple(call.ids.items()))
+        answer = Answer(call.status, decided_by=call.error or "function")
+        at_s = clock.now() - call.took_s
+        entry = records.open(at_s, Call(request), answer, place=Place.HOST, rule=call.function)
+        records.close(entry, end=call.end, took_s=call.took_s, sent_ms=call.sent_ms)
+
+
+def api_environment(model: ModelEndpoint, backend: Backend) -> dict[str, str]:
+    """The settings that point the API at the model endpoint and nowhere else, whatever the environment or local.settings.json
+    say."""
+    azure = backend is Backend.AZURE
+    models = model.simulation.index.models(backend)
+    if model.simulation.settings.on_miss is OnMiss.RECORD:  # the upstream's own model, not one that was recorded before
+        models = (os.environ.get("AZURE_OPENAI_DEPLOYMENT" if azure else "OPENAI_MODEL", ""), *models)
+    name = next(filter(None, models), _DEFAULT_MODEL)
+    return {
+        **without_proxy(),
+        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "false",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "",
+        "AZURE_OPENAI_ENDPOINT": model.url if azure else "",
+        "AZURE_OPENAI_API_KEY": model.api_key if azure else "",
+        "AZURE_OPENAI_DEPLOYMENT": name if azure else "",
+        "AZURE_OPENAI_API_VERSION": "",
+        "OPENAI_BASE_URL": "" if azure else f"{model.url}/v1",
+        "OPENAI_API_KEY": "" if azure else model.api_key,
+        "OPENAI_MODEL": "" if azure else name,
+    }

@@ -1,0 +1,119 @@
+"""The model endpoint as a test sees it: what it answers, what was asked, its clock and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from mockserver.clock import SystemClock
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.journal.entry import Place
+from mockserver.journal.journal import Journal
+from mockserver.simulation.fault import FaultKind
+from mockserver.simulation.limits import parse_limits
+from mockserver.simulation.scopes import SCOPE_HEADER, Scope
+from mockserver.simulation.stub import FilterName, parse_stub
+
+#: Tool calls by function name, each with its arguments.
+ToolCalls = Mapping[str, Mapping[str, Any]]
+
+
+class When(TypedDict, total=False):
+    """Which requests are answered; all of what is given must be so."""
+
+    prompt: str
+    model: str
+    path: str
+
+
+class PaceKeys(TypedDict, total=False):
+    """Milliseconds before the head of the answer, and before each later event with text."""
+
+    first_ms: float
+    each_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class MockServer:
+    """A model endpoint for one test: what it is told is forgotten when the test ends. `owner` is the scope it speaks for."""
+
+    model: ModelEndpoint
+    owner: Scope
+
+    @property
+    def base_url(self) -> str:
+        """For `OpenAI(base_url=…)`."""
+        return f"{self.model.url}/v1"
+
+    @property
+    def azure_endpoint(self) -> str:
+        """For `AzureOpenAI(azure_endpoint=…)`."""
+        return self.model.url
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What to send so that a request belongs to this scope; empty for everybody's."""
+        return {SCOPE_HEADER: self.owner.name} if self.owner.name else {}
+
+    @property
+    def journal(self) -> Journal:
+        """The test's exchanges with the model, oldest first; in a scope, those of the scope."""
+        journal = self.model.simulation.journal.only(place=Place.MODEL)
+        return journal.only(scope=self.owner.name) if self.owner.name else journal
+
+    @property
+    def clock(self) -> SystemClock:
+        """The clock everything goes by: `freeze()`, `advance(seconds)`, `resume()`."""
+        return self.model.clock
+
+    @contextmanager
+    def scope(self, scenario: str | None = None) -> Iterator[MockServer]:
+        """The same endpoint for clients that send this one's `headers`, with stubs, counts and limits of their own.
+
+        Raises:
+            ScenarioError: no scenario of that name.
+        """
+        scopes = self.model.simulation.scopes
+        scope = scopes.open(scenario)
+        try:
+            yield MockServer(self.model, scope)
+        finally:
+            scopes.close(scope.name)
+
+    def limit(self, name: str, limit: str) -> None:
+        """Limit a model or deployment to what `6rpm,1000tpm` says; `*` is every name.
+
+        Raises:
+            LimitError: a limit that cannot be read.
+        """
+        self.owner.limits |= parse_limits((f"{name}={limit}",))
+
+    def say(
+        self,
+        text: str | None = None,
+        *,
+        to: str | None = None,
+        when: When | None = None,
+        call: ToolCalls | Sequence[ToolCalls] | None = None,
+        pace: PaceKeys | None = None,
+        filter: FilterName | None = None,  # noqa: A002  the key of a scenario
+        fault: FaultKind | None = None,
+        after: int | None = None,
+        wait_ms: int | None = None,
+        retry_after: str | float | None = None,
+        times: int | None = None,
+    ) -> None:
+        """Answer with a text when the last user message is `to`, or any request where it is None.
+
+        The other parameters are the keys of a scenario's entry; `when` takes the place of `to`.
+
+        Raises:
+            StubError: a wrong value, or nothing to do.
+        """
+        keys: dict[str, Any] = {"call": call, "pace": pace, "filter": filter, "fault": fault, "times": times}
+        keys |= {"after": after, "wait_ms": wait_ms, "retry_after": retry_after}
+        entry = {"say": text, "when": when or {"prompt": to}, **{k: v for k, v in keys.items() if v is not None}}
+        stub = parse_stub(entry, f"said in the test#{len(self.owner.stubs) + 1}")
+        self.model.simulation.scopes.say(stub, scope=self.owner)

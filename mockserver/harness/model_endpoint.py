@@ -1,0 +1,93 @@
+"""The model endpoint alone, running."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from typing import Self
+
+from mockserver.answers.latency import Latency, fitted, parse_latency
+from mockserver.cassettes.real_endpoint import RealEndpoint
+from mockserver.cassettes.recorder import Recorder
+from mockserver.clock import Clock, SystemClock
+from mockserver.flask_apps import control
+from mockserver.fronts.model_front import ModelFront
+from mockserver.harness.environment import TOKEN_VARIABLE, credentials_of
+from mockserver.harness.options import ModelOptions, OptionsError
+from mockserver.journal.entry import Entry
+from mockserver.simulation.cassette_index import CassetteIndex, load_index
+from mockserver.simulation.limits import parse_limits
+from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.simulation import Simulation
+from mockserver.wire.server import LOOPBACK, Servers, bind_to, url_of
+from mockserver.wire.token_gate import TokenGate
+
+
+def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") -> tuple[Simulation, Recorder | None]:
+    """The simulation for the options, and the recorder where recording was asked for.
+
+    While recording, `token` is the only key accepted: no web page shall spend the real one.
+
+    Raises:
+        SetUpError: recording without an upstream or a folder.
+        RecordingError: another recorder has the folder, or this is CI.
+        CassetteError, StubError, ConflictError, FileNotFoundError: from the cassettes.
+        ScenarioError: no scenario of that name.
+        LatencyError, LimitError: a profile or a limit that cannot be read, or nothing to fit one to.
+    """
+    recorder, api_key = None, options.api_key
+    if options.on_miss is OnMiss.RECORD:
+        if options.upstream is None or not options.cassettes:
+            raise OptionsError("--on-miss record needs --upstream URL to ask and --cassettes DIR to write to")
+        api_key = api_key or token
+        endpoint = RealEndpoint(options.upstream, options.credentials or credentials_of(os.environ))
+        secret = (api_key,) if api_key else ()
+        recorder = Recorder(endpoint, options.cassettes[0], keep_errors=options.keep_errors, secrets=secret)
+    elif options.upstream is not None:
+        raise OptionsError("--upstream is asked only while recording: add --on-miss record")
+    library = load_index(options.cassettes, options.ignores)
+    simulation = Simulation(
+        library,
+        on_miss=options.on_miss,
+        api_key=api_key,
+        deployments=options.deployments,
+        latency=_latency(options.latency, library),
+        limits=parse_limits(options.limits),
+        scenario=options.scenario,
+        clock=clock,
+    )
+    return simulation, recorder
+
+
+def _latency(text: str, library: CassetteIndex) -> Latency:
+    return fitted(library.answers()) if text == "fitted" else parse_latency(text) if text else Latency()
+
+
+class ModelEndpoint:
+    """A model endpoint: bound when made, answering inside `with`."""
+
+    def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
+        if options.api_key and options.address != LOOPBACK:
+            raise OptionsError(
+                f"--bind takes this run's token for the API key: choose it in {TOKEN_VARIABLE}, without --api-key"
+            )
+        self.token = options.token or secrets.token_urlsafe(24)
+        self.clock = SystemClock(options.speed)
+        self.simulation, recorder = model_simulation(options, self.clock, token=self.token)
+        #: What a client sends as its key.
+        self.api_key = options.api_key or (self.token if recorder else "mock")
+        sockets = bind_to(options.address, options.port, "the model endpoint", options.port_option)
+        self.url = url_of(sockets[0])
+        front = ModelFront(
+            control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
+        )
+        app = front if options.address == LOOPBACK else TokenGate(front, self.token, hidden=False)
+        self._servers = Servers(*((app, each) for each in sockets), at_end=recorder.close if recorder else None)
+
+    def __enter__(self) -> Self:
+        self._servers.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._servers.stop()

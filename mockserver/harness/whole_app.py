@@ -1,0 +1,132 @@
+"""Everything running and wired together: the model endpoint alone, or the whole app with its site and its API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Self
+
+from mockserver.flask_apps import site_app
+from mockserver.fronts.gate import Attribution, SiteFront
+from mockserver.harness.environment import state_folder
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import OptionsError, SiteOptions
+from mockserver.journal.entry import Entry, Place
+from mockserver.matching.call import Call
+from mockserver.simulation.scopes import SCOPE_HEADER
+from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.site_faults import SiteFault, site_fault
+from mockserver.swa.personas import find_persona
+from mockserver.swa.principal import ClientPrincipal
+from mockserver.swa.session import SESSION_COOKIE, Sessions, session_key
+from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
+from mockserver.wire.server import LOOPBACK, Servers, bind_to, url_of
+from mockserver.wire.token_gate import TokenGate
+
+
+class WholeApp:
+    """The site before a function app and its model: a port found when made, answering inside `with`."""
+
+    def __init__(
+        self,
+        model: ModelEndpoint,
+        functions: FunctionApp,
+        options: SiteOptions,
+        *,
+        report: Callable[[Entry, Sequence[Entry]], None] = lambda *_: None,
+    ) -> None:
+        """`report` hears of every visit that has ended, and of what it asked the model."""
+        if functions.direct_url and options.address != LOOPBACK:
+            raise OptionsError("--bind leaves the direct app to this machine: choose another --topology")
+        self.model, self.api_url = model, functions.url
+        sockets = bind_to(options.address, options.port, "the site", "--site-port")
+        self.url = functions.site_url = url_of(sockets[0])
+        simulation = model.simulation
+        site = load_static_web_app(
+            options.webapp,
+            personas=options.personas,
+            sessions=Sessions(session_key(state_folder()), model.clock),
+            clock=model.clock,
+            api_urls=functions.urls,
+            config=options.config,
+        )
+        self.site = replace(site, states=options.states)
+        if functions.direct_url is not None:
+            _require_open(self.site, functions.direct_url)
+
+        def visited(visit: Entry, tries: int = 10) -> None:
+            asked = simulation.journal.joined(visit).only(place=Place.MODEL) if visit.decided_by == "api" else ()
+            if tries and any(entry.end == "open" for entry in asked):  # the API notices later that its client has left
+                asyncio.get_running_loop().call_later(0.1, visited, visit, tries - 1)
+            else:
+                report(visit, asked)
+
+        self._front = SiteFront(
+            site_app.create_app(self.site),
+            self.site,
+            delivery=options.delivery,
+            records=simulation.journal.records,
+            report=visited,
+            attribute=_attribution(simulation, options),
+            paused=lambda: functions.paused,
+        )
+        app = self._front if options.address == LOOPBACK else TokenGate(self._front, model.token, hidden=True)
+        self._servers = Servers(*((app, each) for each in sockets), at_end=self._front.close)
+
+    def __enter__(self) -> Self:
+        self._servers.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._servers.stop()
+
+    def cookie(self, persona: str) -> dict[str, str]:
+        """The session cookie of a persona, its name and value, as signing in would set it.
+
+        Raises:
+            PersonaError: nobody has that name.
+        """
+        chosen = find_persona(self.site.personas, persona)
+        return {SESSION_COOKIE: self.site.sessions.cookie(chosen.principal("aad"), chosen.expires_in_s)}
+
+    def headers(self, persona: str) -> dict[str, str]:
+        """The headers with which any HTTP client is signed in as a persona; raises as `cookie`."""
+        return {"cookie": "; ".join(f"{name}={value}" for name, value in self.cookie(persona).items())}
+
+
+def _attribution(simulation: Simulation, options: SiteOptions) -> Attribution:
+    """The scope of a visit, by its header or by who is signed in, and what goes wrong with it at the gate.
+
+    Raises:
+        ScenarioError: a persona or a state names a scenario that does not exist.
+    """
+    scopes = simulation.scopes
+    personas = {persona.email: persona.scenario for persona in options.personas.values()}
+    states = {state.persona.email: state.scenario for state in options.states if state.scenario}
+    for scenario in filter(None, (personas | states).values()):
+        simulation.index.scenarios.chosen(scenario)
+
+    def attribute(call: Call, principal: ClientPrincipal | None) -> tuple[str, SiteFault]:
+        name, user = call.request.header(SCOPE_HEADER), principal.user_details if principal else ""
+        if name is None and user in states:
+            name = scopes.open(states[user], f"persona {user}").name
+        elif name is None and any(personas.values()):  # each persona has a scope of its own
+            name = scopes.open(personas.get(user), f"persona {user or 'nobody'}").name
+        if name is not None:
+            scopes.attribute(call.visit_ids, name)
+        return name or "", site_fault(simulation.site_fault(call))
+
+    return attribute
+
+
+def _require_open(site: StaticWebApp, origin: str) -> None:
+    """Raise SetUpError where the page's policy would not let it ask another origin; a dev server's pages have none."""
+    policy = next((value for name, value in site.config.global_headers if name == "content-security-policy"), "")
+    sources = next((each.split() for each in policy.split(";") if each.split()[:1] == ["connect-src"]), [origin])
+    if site.folder is not None and origin not in sources:
+        raise OptionsError(
+            f"The page in {site.folder} may not ask {origin}: its content-security-policy has {' '.join(sources)}. "
+            f"Build it for that: DIRECT_ORIGIN={origin} npm run build; make mock TOPOLOGY=direct does."
+        )

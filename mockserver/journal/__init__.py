@@ -1,0 +1,1 @@
+"""What happened at the site, the Functions host and the model."""

@@ -1,0 +1,70 @@
+"""One exchange as it was seen at the site, the Functions host or the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mockserver.errors import count_of
+from mockserver.exchange import Answer, Request
+from mockserver.matching.miss import Miss
+
+
+class Place(StrEnum):
+    """Where an exchange was seen."""
+
+    SITE = "site"
+    HOST = "host"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One exchange.
+
+    `answer` is None while an upstream is being asked. `end` is "open" while the answer plays, then what happened on
+    the wire: "eof", "reset", "stall", or "client left". `miss` is set where no stub answered the request. `sent_ms` are
+    the milliseconds from the request to each event as it really left. `visit_ids` are shared by the exchanges of one
+    visit; `scope` is empty for everybody's. At the site, `persona` is who asked, None where nobody is signed in, and
+    `rule` why the gate decided as it did; at the host `rule` is the function.
+    """
+
+    number: int
+    at_s: float
+    request: Request
+    answer: Answer | None
+    miss: Miss | None = None
+    place: Place = Place.MODEL
+    scope: str = ""
+    persona: str | None = None
+    rule: str = ""
+    end: str = "open"
+    sent_ms: tuple[float, ...] = ()
+    took_s: float = 0.0
+    visit_ids: frozenset[str] = frozenset()
+
+    @property
+    def events_sent(self) -> int:
+        """How many events left."""
+        return len(self.sent_ms)
+
+    @property
+    def decided_by(self) -> str:
+        """The stub, the rule or the action that answered; empty while an upstream is being asked."""
+        return self.answer.decided_by if self.answer else ""
+
+    @property
+    def status(self) -> int | None:
+        """The answer's status; None while an upstream is being asked."""
+        return self.answer.status if self.answer else None
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt of its client this was, from 1. Source: `x-stainless-retry-count`, sent by the official SDKs."""
+        count = self.request.header("x-stainless-retry-count") or "0"
+        return 1 + int(count) if count.isdigit() else 1
+
+    def __str__(self) -> str:
+        parts = [f"{self.place} #{self.number}", self.persona or "", f"{self.request.method} {self.request.target}"]
+        parts += [self.rule, self.decided_by, str(self.status or "-"), count_of(self.events_sent, "event"), self.end]
+        return "  ".join(part for part in parts if part)

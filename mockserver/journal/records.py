@@ -1,0 +1,137 @@
+"""Where exchanges are kept: the last ones, within a bound of entries and bytes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+from mockserver.exchange import Answer
+from mockserver.journal.entry import Entry, Place
+from mockserver.matching.call import Call
+from mockserver.matching.miss import Miss
+from mockserver.redact import shown
+
+_MAX_MISSES = 1000
+
+
+class Records:
+    """The last exchanges, and the last thousand misses however many other exchanges came since. Thread-safe.
+
+    Holds at most `max_entries` and at most `max_bytes` of them; the oldest go first.
+    """
+
+    def __init__(self, *, max_entries: int = 10_000, max_bytes: int = 64 << 20) -> None:
+        self._max_entries, self._max_bytes = max_entries, max_bytes
+        self._changed = threading.Condition()
+        self._entries: OrderedDict[int, Entry] = OrderedDict()
+        self._visits: dict[str, dict[int, None]] = {}  # numbers by request id or trace, in order
+        self._misses: deque[Entry] = deque(maxlen=_MAX_MISSES)
+        self._bytes = 0
+        self.count = 0
+        #: What to verify when the test ends; each raises where it is not so.
+        self.expectations: list[Callable[[], None]] = []
+
+    def open(
+        self,
+        at_s: float,
+        call: Call,
+        answer: Answer | None,
+        miss: Miss | None = None,
+        *,
+        place: Place = Place.MODEL,
+        scope: str = "",
+        persona: str | None = None,
+        rule: str = "",
+    ) -> Entry:
+        """The new entry for an exchange that has begun; numbers count from 1 and never repeat.
+
+        It has the request as it came; the kept copy has no credentials in its headers.
+        """
+        request, visit_ids = call.request, call.visit_ids
+        redacted = shown(request)
+        with self._changed:
+            self.count += 1
+            number = self.count
+            entry = Entry(number, at_s, request, answer, miss, place, scope, persona, rule, visit_ids=visit_ids)
+            kept = self._entries[number] = replace(entry, request=redacted)
+            for visit_id in visit_ids:
+                self._visits.setdefault(visit_id, {})[number] = None
+            if miss is not None:
+                self._misses.append(kept)
+            self._bytes += _size(kept)
+            self._trim()
+            self._changed.notify_all()
+        return entry
+
+    def close(
+        self,
+        entry: Entry,
+        *,
+        end: str,
+        took_s: float,
+        sent_ms: Sequence[float] = (),
+        answer: Answer | None = None,
+    ) -> Entry:
+        """The entry as it ended; `answer` where it was not known at the start."""
+        closed = replace(entry, end=str(end), took_s=took_s, sent_ms=tuple(sent_ms), answer=answer or entry.answer)
+        with self._changed:
+            if (kept := self._entries.get(entry.number)) is not None:
+                self._entries[entry.number] = ended = replace(closed, request=kept.request)
+                self._bytes += _size(ended) - _size(kept)
+                self._trim()
+            self._changed.notify_all()
+        return closed
+
+    def wait(self, happened: Callable[[], bool], within_s: float) -> bool:
+        """Whether something happened within that many seconds of real time; checked whenever an entry changes."""
+        until_s = time.monotonic() + within_s
+        while not happened():
+            with self._changed:
+                if (left_s := until_s - time.monotonic()) <= 0:
+                    return False
+                self._changed.wait(min(left_s, 0.05))  # a change between the check and the wait is seen soon
+        return True
+
+    def entries(self, visit_ids: str | Collection[str] | None = None) -> list[Entry]:
+        """All of them, or those with such a request id or trace, oldest first."""
+        with self._changed:
+            if visit_ids is None:
+                return list(self._entries.values())
+            ids = [visit_ids] if isinstance(visit_ids, str) else visit_ids
+            numbers = {number for visit_id in ids for number in self._visits.get(visit_id, ())}
+            return [self._entries[number] for number in sorted(numbers)]
+
+    def misses(self) -> list[Entry]:
+        """The last misses, oldest first."""
+        with self._changed:
+            return list(self._misses)
+
+    def clear(self) -> None:
+        """Forget everything; numbers go on."""
+        with self._changed:
+            self._entries.clear()
+            self._visits.clear()
+            self._misses.clear()
+            self.expectations.clear()
+            self._bytes = 0
+
+    def _trim(self) -> None:
+        while len(self._entries) > self._max_entries or (self._bytes > self._max_bytes and len(self._entries) > 1):
+            _, oldest = self._entries.popitem(last=False)
+            self._bytes -= _size(oldest)
+            for visit_id in oldest.visit_ids:
+                self._visits[visit_id].pop(oldest.number)
+                if not self._visits[visit_id]:
+                    del self._visits[visit_id]
+
+
+def _size(entry: Entry) -> int:
+    """Roughly the bytes an entry holds: bodies and headers as they are, and what Python adds to each part."""
+    answer = entry.answer
+    events = sum(len(event.data) + 100 for event in answer.events) if answer else 0
+    pairs = (*entry.request.headers, *(answer.headers if answer else ()))
+    headers = sum(len(name) + len(value) + 150 for name, value in pairs)
+    return 1000 + len(entry.request.body) + events + headers + 32 * len(entry.sent_ms)

@@ -1,0 +1,72 @@
+"""One request and what is worked out of it: each thing at most once, and only when it is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from mockserver.contract.operations import Address, Operation, address_of
+from mockserver.exchange import Request
+from mockserver.matching.canonical import CanonicalRequest, canonical_request, model_name
+from mockserver.matching.ignore import Ignore
+from mockserver.matching.prompt import last_prompt
+
+#: The headers by which the exchanges of one visit are joined.
+VISIT_HEADERS = ("x-request-id", "traceparent")
+
+
+class Call:
+    """A request on its way through matching, criteria, limits, contract and journal.
+
+    This is the only place that parses a request's body and looks up its address. `ignores` do not count in `canonical`.
+    """
+
+    def __init__(self, request: Request, ignores: Iterable[Ignore] = ()) -> None:
+        self.request = request
+        self._ignores = ignores
+
+    @cached_property
+    def address(self) -> Address:
+        """Backend, operation, deployment and api-version."""
+        return address_of(self.request.method, self.request.raw_path, self.request.query)
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation; None where the address has none."""
+        return self.address.operation
+
+    @cached_property
+    def body(self) -> dict[str, Any] | None:
+        """The JSON object in the body; None for anything else."""
+        try:
+            parsed = json.loads(self.request.body)
+        except (ValueError, RecursionError):  # RecursionError: nested deeper than Python reads
+            return None
+        return parsed if isinstance(parsed, dict) else None
+
+    @cached_property
+    def canonical(self) -> CanonicalRequest:
+        """What the model would see."""
+        return canonical_request(self.request, self.address, self.body, self._ignores)
+
+    @cached_property
+    def model(self) -> str:
+        """The model or deployment; empty where the request names none."""
+        return model_name(self.address, self.body)
+
+    @cached_property
+    def prompt(self) -> str | None:
+        """The text of the last user message; None where there is none."""
+        return last_prompt(self.body)
+
+    @cached_property
+    def visit_ids(self) -> frozenset[str]:
+        """What the exchanges of one visit share: `x-request-id`, and the trace of a `traceparent`.
+
+        Source: W3C Trace Context, 3.2.
+        """
+        trace = (self.request.header("traceparent") or "").split("-")
+        ids = (self.request.header("x-request-id"), trace[1] if len(trace) == 4 and len(trace[1]) == 32 else None)
+        return frozenset(filter(None, ids))

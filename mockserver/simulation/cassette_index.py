@@ -1,0 +1,131 @@
+"""Everything a folder of cassettes and scenarios offers to answer with, indexed by what the model would see."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mockserver.answers.conformance import violations
+from mockserver.cassettes import cassette
+from mockserver.contract.operations import Backend
+from mockserver.contract.violations import Violation
+from mockserver.errors import UserError
+from mockserver.exchange import Answer, Interaction
+from mockserver.matching.call import Call
+from mockserver.matching.canonical import CanonicalRequest
+from mockserver.matching.ignore import Ignore, parse_ignore
+from mockserver.simulation.scenarios import Scenarios
+from mockserver.simulation.stub import Stub
+
+#: The bundled cassettes.
+BUNDLED_CASSETTES = Path(__file__).parents[1] / "data" / "cassettes"
+
+
+class ConflictError(UserError):
+    """Two cassettes answer the same request differently; `names` are the two interactions."""
+
+    def __init__(self, names: tuple[str, str], request: CanonicalRequest) -> None:
+        first, second = names
+        super().__init__(
+            f"{first} and {second} hold the same request ({request}) with different answers. "
+            "Keep one of them, or put both into one cassette, where they are answered in order."
+        )
+        self.names = names
+
+
+@dataclass(slots=True)
+class CassetteIndex:
+    """Recorded stubs by fingerprint, and scenarios; `ignores` does not count in any comparison.
+
+    `findings` are the contract's violations by recorded and imported answers, which play all the same."""
+
+    ignores: tuple[Ignore, ...] = ()
+    scenarios: Scenarios = field(default_factory=Scenarios)
+    findings: tuple[tuple[str, Violation], ...] = ()
+    files: int = 0
+    _recorded: dict[str, tuple[Stub, ...]] = field(default_factory=dict)
+    _requests: dict[str, CanonicalRequest] = field(default_factory=dict)
+
+    def add(self, name: str, interaction: Interaction) -> None:
+        """Answer this request with this answer too, after those of the same cassette that are there already.
+
+        Raises:
+            ConflictError: another cassette answers the same request differently.
+        """
+        self.add_call(name, Call(interaction.request, self.ignores), interaction.answer)
+
+    def add_call(self, name: str, call: Call, answer: Answer) -> None:
+        """As `add`, where the call is at hand already."""
+        request, stub = call.canonical, Stub(name, answer=answer)
+        before = self._recorded.get(request.fingerprint, ())
+        same_file = all(_file(recording.name) == _file(name) for recording in before)
+        if before and not same_file:
+            if [recording.answer for recording in before] == [answer]:
+                return
+            raise ConflictError((before[0].name, name), request)
+        self._recorded[request.fingerprint] = (*before, stub)
+        self._requests[request.fingerprint] = request
+
+    def recorded(self, request: CanonicalRequest) -> tuple[Stub, ...]:
+        """The stubs for a request in recorded order; empty where there is none."""
+        return self._recorded.get(request.fingerprint, ())
+
+    def requests(self) -> Iterator[tuple[str, CanonicalRequest]]:
+        """Every recorded request with the name of the first interaction that answers it."""
+        for fingerprint, request in self._requests.items():
+            yield self._recorded[fingerprint][0].name, request
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """What does not count when requests are compared, as it was written."""
+        return tuple(ignore.text for ignore in self.ignores)
+
+    def answers(self) -> Iterator[Answer]:
+        """Every recorded answer."""
+        for stubs in self._recorded.values():
+            yield from (each.answer for each in stubs if isinstance(each.answer, Answer))
+
+    def models(self, backend: Backend) -> tuple[str, ...]:
+        """The models or deployments the recordings of a backend ask, the most asked first."""
+        counts = Counter(request.model for request in self._requests.values() if request.backend == backend)
+        return tuple(name for name, _ in counts.most_common())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._recorded.values())) + len(self.scenarios.always)
+
+
+def load_index(directories: Sequence[Path], ignores: Sequence[str] = ()) -> CassetteIndex:
+    """The cassettes and scenarios in the directories. A YAML list is a scenario, a mapping is a cassette.
+
+    `ignores` is what does not count when requests are compared: `FIELD` or `FIELD=PATTERN`, as `parse_ignore` reads it.
+
+    Raises:
+        CassetteError, StubError, ConflictError, IgnoreError: what is wrong, and in which file.
+        FileNotFoundError: a directory is not there.
+    """
+    index = CassetteIndex(tuple(map(parse_ignore, ignores)))
+    names: dict[str, Path] = {}
+    for short, path in cassette.files(directories):
+        name = short if names.setdefault(short, path) == path else str(path)
+        text = path.read_bytes()
+        if cassette.is_scenario(text):
+            index.scenarios.add(name, path, text.decode())
+        else:
+            loaded = cassette.parse(path, text)
+            for number, interaction in enumerate(loaded.interactions, 1):
+                call = Call(interaction.request, index.ignores)
+                broken = violations(call, interaction.answer)
+                if broken and loaded.source is cassette.Source.AUTHORED:
+                    raise cassette.CassetteError(
+                        path, number, f"an authored answer keeps the contract; this one does not: {broken[0]}"
+                    )
+                index.findings += tuple((f"{name}#{number}", each) for each in broken)
+                index.add_call(f"{name}#{number}", call, interaction.answer)
+        index.files += 1
+    return index
+
+
+def _file(name: str) -> str:
+    return name.rpartition("#")[0]

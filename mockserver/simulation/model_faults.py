@@ -1,0 +1,247 @@
+"""What can go wrong: a closed table of pure functions from answer to answer at the model, and one of mishaps before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from typing import Any
+
+from mockserver.contract import refusals, throttling
+from mockserver.contract.operations import Address
+from mockserver.contract.refusals import Refusal
+from mockserver.contract.throttling import Exceeded
+from mockserver.exchange import Answer, End, Event, Headers
+from mockserver.simulation.fault import RETRY_AFTER, Fault
+
+
+@dataclass(frozen=True, slots=True)
+class FaultContext:
+    """What a fault may go by: where the request went, the model that would have answered, and when."""
+
+    address: Address
+    model: str
+    at_s: float
+
+
+def apply(fault: Fault, answer: Answer, context: FaultContext) -> Answer:
+    """The answer with the fault in it."""
+    return MODEL_FAULTS[fault.kind](fault, answer, context)
+
+
+# --- instead of the answer -------------------------------------------------------------------------------------------
+
+
+def _rate_limited(fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
+    """429 in the backend's newest words, with `retry-after` (1 second where no other is given)."""
+    return _limited(fault, throttling.rate_limited, context)
+
+
+def _rate_limited_2024(fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
+    """429 in Azure's words until mid 2025, code "429"; OpenAI's are the same as ever."""
+    return _limited(fault, throttling.rate_limited_2024, context)
+
+
+def _limited(fault: Fault, refusal: Callable[[Address, str, Exceeded], Refusal], context: FaultContext) -> Answer:
+    seconds, headers = _come_back(fault.retry_after or "1s", context.at_s)
+    refused = refusal(context.address, context.model, Exceeded(wait_s=seconds))
+    return _instead(replace(refused, headers=(*refused.headers, *headers)))
+
+
+def _come_back(text: str, at_s: float) -> tuple[float, Headers]:
+    found = RETRY_AFTER.fullmatch(text)
+    if found is None or found["number"] is None:
+        return 1, ()
+    number = float(found["number"])
+    match found["unit"]:
+        case "ms":
+            return number / 1000, (("retry-after-ms", f"{number:g}"),)
+        case "s as a date":
+            return number, (("retry-after", formatdate(at_s + number, usegmt=True)),)
+    return number, (("retry-after", f"{number:g}"),)
+
+
+def _quota_exceeded(_fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
+    """429 that no waiting helps: OpenAI's insufficient_quota, Azure's with a day to wait."""
+    return _instead(throttling.quota_exceeded(context.address, context.model))
+
+
+def _server_error(_fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
+    """500 in the backend's words."""
+    return _instead(throttling.server_error(context.address))
+
+
+def _overloaded(_fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
+    """503 in the backend's words."""
+    return _instead(throttling.overloaded(context.address))
+
+
+def _bad_gateway(_fault: Fault, _answer: Answer, _context: FaultContext) -> Answer:
+    """502 with the HTML page of a proxy in between."""
+    page = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"
+    return Answer(502, (("content-type", "text/html"),), (Event(0, page),))
+
+
+def _refused(_fault: Fault, _answer: Answer, _context: FaultContext) -> Answer:
+    """The connection is reset before anything is answered."""
+    return Answer(0, end=End.RESET)
+
+
+def _key_expired(_fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
+    """401 as for a key that is no longer one."""
+    return _instead(refusals.wrong_key(context.address, "sk-expired-key-0000"))
+
+
+def _deployment_gone(_fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
+    """404 or 400 as for a model or deployment that is not there."""
+    return _instead(refusals.unknown_model(context.address, context.address.deployment or context.model))
+
+
+def _firewall(_fault: Fault, _answer: Answer, _context: FaultContext) -> Answer:
+    """Azure's 403 for an address its network rules leave out."""
+    return _instead(refusals.firewall())
+
+
+def _role_missing(_fault: Fault, _answer: Answer, _context: FaultContext) -> Answer:
+    """Azure's 401 for an identity without the role."""
+    return _instead(refusals.role_missing())
+
+
+def _token_expired(_fault: Fault, _answer: Answer, _context: FaultContext) -> Answer:
+    """Azure's 401 for an Entra token that is bad or old, without the `error` around it."""
+    return _instead(refusals.token_expired())
+
+
+def _context_length_exceeded(_fault: Fault, _answer: Answer, _context: FaultContext) -> Answer:
+    """400 for a conversation that is longer than the model takes."""
+    return _instead(refusals.context_length_exceeded())
+
+
+def _instead(refusal: Refusal) -> Answer:
+    return Answer(refusal.status, refusal.headers, (Event(0, refusal.body),))
+
+
+# --- in its time -----------------------------------------------------------------------------------------------------
+
+
+def _slow_first_token(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """The head comes `wait_ms` later; 10 seconds where no number is given."""
+    return replace(answer, head_after_ms=answer.head_after_ms + _or(fault.wait_ms, 10_000))
+
+
+def _slow_events(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """Every event comes `wait_ms` later than it would; 1 second where no number is given."""
+    wait_ms = _or(fault.wait_ms, 1000)
+    return replace(answer, events=tuple(replace(each, after_ms=each.after_ms + wait_ms) for each in answer.events))
+
+
+def _stall(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """After `after` events nothing comes any more, and the connection stays open; half of them where no number is given."""
+    return replace(answer, events=answer.events[: _half(fault, answer)], end=End.STALL)
+
+
+# --- in its events ---------------------------------------------------------------------------------------------------
+
+
+def _dropped(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """The connection is reset after `after` events; half of them where no number is given."""
+    return replace(answer, events=answer.events[: _half(fault, answer)], end=End.RESET)
+
+
+def _cut_short(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """The stream ends properly after `after` events, without its last word; before the last one where no number is given."""
+    after = len(answer.events) - 1 if fault.after is None else fault.after
+    return replace(answer, events=answer.events[:after])
+
+
+def _truncated_event(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """The stream ends properly in the middle of the event after `after`; of half of them where no number is given."""
+    after = _half(fault, answer)
+    torn = tuple(replace(each, data=each.data[: len(each.data) // 2]) for each in answer.events[after : after + 1])
+    return replace(answer, events=(*answer.events[:after], *torn))
+
+
+def _malformed_event(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """An event that is no JSON comes after `after` others; half of them where no number is given."""
+    after = _half(fault, answer)
+    broken = Event(0, b'data: {"choices":[{"index":0,"delta":{"content":\n\n' if answer.streams else b'{"choices":')
+    kept = answer.events[after:] if answer.streams else ()
+    return replace(answer, events=(*answer.events[:after], broken, *kept))
+
+
+def _split_events(_fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """Every byte leaves by itself: lines, events and letters arrive in pieces."""
+    pieces = [
+        Event(each.after_ms if index == 0 else 0, each.data[index : index + 1])
+        for each in answer.events
+        for index in range(len(each.data))
+    ]
+    return replace(answer, events=tuple(pieces))
+
+
+def _merged_events(_fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """All events leave together, when the last one would have: a proxy that buffers."""
+    whole = Event(sum(each.after_ms for each in answer.events), answer.body)
+    return replace(answer, events=(whole,) if answer.events else ())
+
+
+def _empty(_fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """The head is right, and nothing follows it."""
+    return replace(answer, events=())
+
+
+def _wrong_content_type(_fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """The answer says that it is `text/plain`."""
+    kept = tuple(each for each in answer.headers if each[0] != "content-type")
+    return replace(answer, headers=(("content-type", "text/plain"), *kept))
+
+
+def _rate_limited_in_stream(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
+    """The status is 200, and the rate limit comes as an event: after `after` of them, the first where none is given.
+
+    Source: Azure's Responses, 2026-08-11 (earendil-works/pi#7983, fields as the reporter reduced them): `response.failed`
+    without an error, then a nested `error`; `retry-after` among the headers. In a stream of chunks there is one with
+    `error`, which the official client raises. An answer that is no stream stays as it is.
+    """
+    if not answer.streams or not answer.events:
+        return answer
+    kept = answer.events[: _or(fault.after, 1)]
+    message = "Your requests to the deployment have exceeded rate limit."
+    error: dict[str, Any] = {"code": "rate_limit_exceeded", "message": message, "param": None}
+    first = answer.events[0].data.decode()
+    if first.startswith("event: response."):
+        response = json.loads(first.partition("data: ")[2])["response"]
+        failed = {"response": {**response, "status": "failed"}, "sequence_number": len(kept)}
+        nested = {"type": "too_many_requests", "headers": {"x-ms-fe-error": "true"}, **error}
+        last = [("response.failed", failed), ("error", {"error": nested, "sequence_number": len(kept) + 1})]
+        events = [f"event: {kind}\ndata: {_compact({'type': kind, **fields})}\n\n" for kind, fields in last]
+    else:
+        events = [f"data: {_compact({'error': {'type': 'too_many_requests', **error}})}\n\n"]
+    headers = (*answer.headers, ("retry-after", "1"))
+    return replace(answer, headers=headers, events=(*kept, *(Event(0, event.encode()) for event in events)))
+
+
+def _half(fault: Fault, answer: Answer) -> int:
+    return len(answer.events) // 2 if fault.after is None else fault.after
+
+
+def _or(value: int | None, usual: int) -> int:
+    return usual if value is None else value
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+MODEL_FAULTS: dict[str, Callable[[Fault, Answer, FaultContext], Answer]] = {
+    function.__name__.removeprefix("_"): function
+    for function in (
+        *(_rate_limited, _rate_limited_2024, _rate_limited_in_stream, _quota_exceeded, _server_error, _overloaded),
+        *(_bad_gateway, _refused, _key_expired, _deployment_gone),
+        *(_firewall, _role_missing, _token_expired, _context_length_exceeded),
+        *(_slow_first_token, _slow_events, _stall),
+        *(_dropped, _cut_short, _truncated_event, _malformed_event, _split_events, _merged_events),
+        *(_empty, _wrong_content_type),
+    )
+}

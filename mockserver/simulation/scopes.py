@@ -1,0 +1,198 @@
+"""Scopes: whose request is it? Each scope has its own stubs, scenario, counts and limits.
+
+A request is never answered from another scope than its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mockserver.errors import UserError
+from mockserver.matching.call import Call
+from mockserver.simulation.limits import Limit, LimitWindow
+from mockserver.simulation.scenarios import Scenarios
+from mockserver.simulation.stub import Stub
+
+#: Names a request's scope, at the site and at the model; never forwarded to an API.
+SCOPE_HEADER = "x-mockserver-scope"
+#: How many request ids and traces are remembered; the oldest are forgotten first.
+MAX_VISITS = 10_000
+
+
+class ScopeError(UserError):
+    """A request that cannot be attributed to one scope, or a scope that is not open; says why, and what would help."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """What a test, or a persona, is answered by besides what everybody is; `name` is empty for everybody's.
+
+    `scenario` None means everybody's. `used` counts how often each stub has answered here; `windows` hold what counts
+    towards the limits.
+    """
+
+    name: str = ""
+    scenario: str | None = None
+    stubs: tuple[Stub, ...] = ()
+    limits: dict[str, Limit] = field(default_factory=dict)
+    used: Counter[str] = field(default_factory=Counter)
+    windows: dict[str, LimitWindow] = field(default_factory=dict)
+
+    def has_left(self, stub: Stub) -> bool:
+        """Whether a stub may still answer here."""
+        return stub.times is None or self.used[stub.name] < stub.times
+
+
+class Scopes:
+    """Everybody's scope, the ones open beside it, and which request ids and traces belong to which. Thread-safe.
+
+    Whoever reads a scope and then changes it holds `lock` meanwhile. `ever_used` names all stubs that have answered,
+    whatever was reset since.
+    """
+
+    def __init__(
+        self, scenarios: Scenarios, *, scenario: str | None = None, limits: Mapping[str, Limit] | None = None
+    ) -> None:
+        """Open everybody's scope, with the scenario and limits that `reset` restores.
+
+        Raises:
+            ScenarioError: no scenario of that name.
+        """
+        self.lock = threading.RLock()
+        self.everybody = Scope()
+        self.ever_used: set[str] = set()
+        self._scenarios = scenarios
+        self._initial = (scenario, dict(limits or {}))
+        self._open: dict[str, Scope] = {}
+        self._visits: OrderedDict[str, str] = OrderedDict()  # scope names by request id or trace
+        self.choose(scenario)
+        self.reset()
+
+    def reset(self) -> None:
+        """Close all scopes, and set everybody's back to how it started."""
+        scenario, limits = self._initial
+        with self.lock:
+            everybody = self.everybody  # the same object: callers may hold it
+            everybody.scenario, everybody.limits, everybody.stubs = scenario, dict(limits), ()
+            everybody.used.clear()
+            everybody.windows.clear()
+            self._open.clear()
+            self._visits.clear()
+
+    # --- administration: what tests, personas and control routes call ---
+
+    def open(self, scenario: str | None = None, name: str | None = None) -> Scope:
+        """A new scope with a scenario of its own, or the open one of that name.
+
+        Raises:
+            ScenarioError: no scenario of that name.
+        """
+        if scenario is not None:
+            self._scenarios.chosen(scenario)
+        with self.lock:
+            name = name or secrets.token_urlsafe(9)
+            return self._open.setdefault(name, Scope(name, scenario))
+
+    def named(self, name: str) -> Scope:
+        """The open scope of that name.
+
+        Raises:
+            ScopeError: there is none.
+        """
+        with self.lock:
+            if name not in self._open:
+                raise ScopeError(f"{SCOPE_HEADER}: no open scope {name!r}; it was closed, or removed by a reset")
+            return self._open[name]
+
+    def close(self, name: str) -> None:
+        """Close a scope and forget its visits.
+
+        Raises:
+            ScopeError: none of that name is open.
+        """
+        with self.lock:
+            del self._open[self.named(name).name]
+            for visit_id in [visit_id for visit_id, owner in self._visits.items() if owner == name]:
+                del self._visits[visit_id]
+
+    def choose(self, scenario: str | None, scope: Scope | None = None) -> None:
+        """Lay a scenario over the cassettes, below what was said, in place of the one before; None removes it.
+
+        Raises:
+            ScenarioError: no scenario of that name.
+        """
+        if scenario is not None:
+            self._scenarios.chosen(scenario)
+        (scope or self.everybody).scenario = scenario
+
+    def say(self, *stubs: Stub, scope: Scope | None = None) -> None:
+        """Add stubs: they go before everything loaded, in the order they were said."""
+        with self.lock:
+            (scope or self.everybody).stubs += stubs
+
+    def attribute(self, visit_ids: Iterable[str], name: str) -> None:
+        """Let requests with these ids or traces belong to a scope from now on.
+
+        Raises:
+            ScopeError: no such scope, or another one has sent one of the ids.
+        """
+        with self.lock:
+            self.named(name)
+            for visit_id in visit_ids:
+                if self._visits.setdefault(visit_id, name) != name:
+                    raise ScopeError(f"cannot attribute: another scope has sent the request id or trace {visit_id} too")
+                self._visits.move_to_end(visit_id)
+            while len(self._visits) > MAX_VISITS:
+                self._visits.popitem(last=False)
+
+    # --- reading: what the steps of an answer call ---
+
+    def of(self, call: Call) -> Scope:
+        """The scope of a request: by its scope header, its request id or trace, else the only open one, else everybody's.
+
+        Raises:
+            ScopeError: several are open and the request names none, or names one that is not open.
+        """
+        if (name := call.request.header(SCOPE_HEADER)) is not None:
+            return self.named(name)
+        with self.lock:
+            owners = {self._visits[visit_id] for visit_id in call.visit_ids if visit_id in self._visits}
+            if len(owners) > 1:
+                raise ScopeError("cannot attribute: its request id belongs to one scope, and its trace to another")
+            if owners:
+                return self._open[owners.pop()]
+            if len(self._open) > 1:
+                raise ScopeError(
+                    f"cannot attribute: {len(self._open)} scopes are open, and the request has neither x-request-id nor "
+                    f"traceparent of a visit, nor {SCOPE_HEADER}. Let the API pass one of the first two on to the model."
+                )
+            return next(iter(self._open.values()), self.everybody)
+
+    def stubs(self, scope: Scope) -> tuple[Stub, ...]:
+        """What a scope is answered by before the cassettes: its own stubs, everybody's, its scenario, scenarios that
+        always apply."""
+        said = scope.stubs if scope is self.everybody else (*scope.stubs, *self.everybody.stubs)
+        scenario = scope.scenario or self.everybody.scenario
+        chosen = self._scenarios.chosen(scenario) if scenario is not None else ()
+        return (*said, *chosen, *self._scenarios.always)
+
+    def limit(self, scope: Scope, model: str) -> Limit | None:
+        """The limit of a model or deployment; None where it has none."""
+        limits = self.everybody.limits | scope.limits
+        return limits.get(model, limits.get("*"))
+
+    def count(self, scope: Scope, name: str) -> None:
+        """Note that a stub has answered."""
+        scope.used[name] += 1
+        self.ever_used.add(name)
+
+    def refresh_scenarios(self) -> None:
+        """Read scenario files that have changed; their stubs start counting again, everywhere."""
+        for name in self._scenarios.refresh():
+            for scope in (self.everybody, *self._open.values()):
+                for stub in [stub for stub in scope.used if stub.startswith(f"{name}#")]:
+                    del scope.used[stub]

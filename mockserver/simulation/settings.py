@@ -1,0 +1,31 @@
+"""How a model endpoint behaves, apart from what is loaded and what tests say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mockserver.answers.latency import Latency
+
+
+class OnMiss(StrEnum):
+    """What to do with a request that no stub answers."""
+
+    ERROR = "error"
+    GENERATE = "generate"
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """`api_key` None accepts any key that is not empty; `deployments` are the models behind their names."""
+
+    on_miss: OnMiss = OnMiss.ERROR
+    api_key: str | None = None
+    deployments: Mapping[str, str] = field(default_factory=dict)
+    latency: Latency = field(default_factory=Latency)
+
+    def model_of(self, name: str) -> str:
+        """The model behind a deployment's name where that is known, else the name."""
+        return self.deployments.get(name, name)

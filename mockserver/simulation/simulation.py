@@ -1,0 +1,100 @@
+"""The model endpoint as one function: a request goes in, the answer it gets comes out, and the journal knows why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from mockserver.answers.latency import Latency
+from mockserver.clock import Clock, SystemClock
+from mockserver.contract.operations import Backend
+from mockserver.exchange import Request
+from mockserver.journal.entry import Entry
+from mockserver.journal.journal import Journal
+from mockserver.matching.call import Call
+from mockserver.matching.miss import Miss
+from mockserver.simulation.cassette_index import CassetteIndex
+from mockserver.simulation.fault import Fault
+from mockserver.simulation.limits import Limit
+from mockserver.simulation.scopes import ScopeError, Scopes
+from mockserver.simulation.settings import ModelSettings, OnMiss
+from mockserver.simulation.steps import Turn, decide, known_models, mock_error
+
+
+class Simulation:
+    """What is loaded, what tests have said, the clock and the journal of one model endpoint. Thread-safe."""
+
+    def __init__(
+        self,
+        index: CassetteIndex | None = None,
+        *,
+        on_miss: OnMiss = OnMiss.ERROR,
+        api_key: str | None = None,
+        deployments: Mapping[str, str] | None = None,
+        latency: Latency | None = None,
+        limits: Mapping[str, Limit] | None = None,
+        scenario: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Answer from an index of cassettes, an empty one where it is None.
+
+        Raises:
+            ScenarioError: no scenario of that name.
+        """
+        self.index = CassetteIndex() if index is None else index
+        self.settings = ModelSettings(on_miss, api_key, dict(deployments or {}), latency or Latency())
+        self.clock = clock or SystemClock()
+        self.journal = Journal()
+        self.scopes = Scopes(self.index.scenarios, scenario=scenario, limits=limits)
+
+    def answer(self, request: Request) -> Entry:
+        """The journal's entry for the request, with the answer to play.
+
+        The entry has no answer where no stub fits and `on_miss` is record: the upstream is to be asked.
+        """
+        call, at_s = Call(request, self.index.ignores), self.clock.now()
+        try:
+            scope = self.scopes.of(call)
+        except ScopeError as error:
+            reason = str(error)
+            refusal = mock_error("mockserver_cannot_attribute", reason)
+            return self.journal.records.open(at_s, call, refusal, Miss(call, reason=reason))
+        turn = Turn(call, scope, at_s, self.settings, self.index, self.scopes, self._misses)
+        outcome = decide(turn)
+        return self.journal.records.open(at_s, call, outcome.answer, outcome.miss, scope=scope.name)
+
+    def site_fault(self, call: Call) -> Fault | None:
+        """What goes wrong with a visit at the gate or the host; None for nothing.
+
+        Raises:
+            ScopeError: its scope cannot be told.
+        """
+        with self.scopes.lock:
+            scope = self.scopes.of(call)
+            for stub in self.scopes.stubs(scope):
+                at_site = stub.fault is not None and stub.fault.at_site
+                if at_site and scope.has_left(stub) and stub.criteria.fits(call):
+                    self.scopes.count(scope, stub.name)
+                    return stub.fault
+        return None
+
+    def models(self, backend: Backend) -> tuple[str, ...]:
+        """The models or deployments there are: those of the recordings, the most frequent first, and those declared."""
+        return known_models(self.index, self.settings, backend)
+
+    @contextmanager
+    def answering_from(self, index: CassetteIndex) -> Iterator[None]:
+        """Answer from other recordings meanwhile; scenarios stay."""
+        before, self.index = self.index, index
+        try:
+            yield
+        finally:
+            self.index = before
+
+    def reset(self) -> None:
+        """Forget what was said, how often stubs answered, what counts towards limits, every scope, and the journal."""
+        self.scopes.reset()
+        self.journal.clear()
+
+    def _misses(self) -> Iterator[Miss]:
+        return (entry.miss for entry in self.journal.misses() if entry.miss is not None)

@@ -1,0 +1,304 @@
+"""How a request gets its answer: one function a step, in the order of the page “What answers”."""
+
+from __future__ import annotations
+
+import hmac
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from mockserver import tokens
+from mockserver.answers.authored.expand import AUTHORABLE, expand
+from mockserver.answers.conformance import violations
+from mockserver.answers.generated.generate import generate
+from mockserver.contract import refusals
+from mockserver.contract.operations import Backend
+from mockserver.contract.refusals import Refusal
+from mockserver.contract.throttling import Exceeded, rate_limited
+from mockserver.contract.violations import request_violations
+from mockserver.exchange import BY_MOCK, Answer, Event, json_answer
+from mockserver.matching.call import Call
+from mockserver.matching.differences import nearest
+from mockserver.matching.miss import Miss
+from mockserver.redact import clean
+from mockserver.simulation import model_faults
+from mockserver.simulation.cassette_index import CassetteIndex
+from mockserver.simulation.limits import LimitVerdict, LimitWindow
+from mockserver.simulation.miss_report import miss_report, same_reason
+from mockserver.simulation.scopes import Scope, Scopes
+from mockserver.simulation.settings import ModelSettings, OnMiss
+from mockserver.simulation.stub import Stub
+
+#: Sent while recording to a client that does not know this run's token.
+_TOKEN_REQUIRED = Refusal(
+    401,
+    (("content-type", "application/json"), (BY_MOCK, "error")),
+    b'{"error":{"message":"This port records from a real endpoint, with a real key. Send this run\'s token as your API '
+    b'key; it is in the file that was named at the start.","type":"mockserver_token","param":null,"code":"mockserver_token"}}',
+    "not this run's token",
+)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One call on its way through the steps.
+
+    `verdict` is what the limits made of it and `faults` what will go wrong with its answer, once a step has found out.
+    `earlier_misses` gives the misses of this run.
+    """
+
+    call: Call
+    scope: Scope
+    at_s: float
+    settings: ModelSettings
+    index: CassetteIndex
+    scopes: Scopes
+    earlier_misses: Callable[[], Iterable[Miss]]
+    verdict: LimitVerdict | None = None
+    faults: tuple[Stub, ...] = ()
+
+    @property
+    def model(self) -> str:
+        """The model that answers: the one behind the deployment's name."""
+        return self.settings.model_of(self.call.model)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step decided. `answer` None leaves it to the upstream.
+
+    A `final` outcome is sent as it is; limit headers and faults apply to the others, and the contract to those `written`
+    here rather than recorded.
+    """
+
+    answer: Answer | None
+    miss: Miss | None = None
+    final: bool = False
+    written: bool = False
+
+
+Step = Callable[[Turn], Outcome | None]
+
+
+def decide(turn: Turn) -> Outcome:
+    """The outcome of the first step that has one, finished."""
+    outcome = next(outcome for step in STEPS if (outcome := step(turn)) is not None)
+    return outcome if outcome.final or outcome.answer is None else _finish(turn, outcome, outcome.answer)
+
+
+# --- what the service refuses by itself ------------------------------------------------------------------------------
+
+
+def check_key(turn: Turn) -> Outcome | None:
+    """Azure takes `api-key` or a bearer token, OpenAI a bearer token; any that is not empty unless a key was set."""
+    request, expected = turn.call.request, turn.settings.api_key
+    bearer = (request.header("authorization") or "").removeprefix("Bearer").strip()
+    azure = turn.call.address.backend is Backend.AZURE
+    keys = [key for key in ((request.header("api-key") or "").strip() if azure else "", bearer) if key]
+    if not keys:
+        return _refused(refusals.missing_key(turn.call.address))
+    if expected is None or any(hmac.compare_digest(expected.encode(), key.encode()) for key in keys):
+        return None
+    if turn.settings.on_miss is OnMiss.RECORD:
+        return _refused(_TOKEN_REQUIRED)
+    return _refused(refusals.wrong_key(turn.call.address, keys[0]))
+
+
+def check_operation(turn: Turn) -> Outcome | None:
+    """A path or method that no operation has."""
+    if turn.call.operation is not None:
+        return None
+    request = turn.call.request
+    refusal = refusals.unknown_path(turn.call.address, request.method, request.raw_path)
+    return replace(_refused(refusal), miss=Miss(turn.call))
+
+
+def check_request(turn: Turn) -> Outcome | None:
+    """What the contract refuses; a recording of the same request, and an upstream's own word, go first."""
+    call = turn.call
+    if turn.settings.on_miss is OnMiss.RECORD or turn.index.recorded(call.canonical):
+        return None
+    if refusal := refusals.bad_api_version(call.address):
+        return _refused(refusal)
+    if call.operation is not None and call.operation.request is not None and call.body is None:
+        return _refused(refusals.no_json())
+    if refusal := refusals.wrong_operation(call.address, turn.model):
+        return _refused(refusal)
+    broken = request_violations(call.address, call.body or {})
+    return _refused(refusals.invalid(broken[0])) if broken else None
+
+
+def apply_limits(turn: Turn) -> Outcome | None:
+    """Requests and tokens a minute of the model or deployment; an admitted request is counted."""
+    call, name = turn.call, turn.call.model
+    if call.operation is None or not call.operation.costs_tokens:
+        return None
+    with turn.scopes.lock:
+        if (limit := turn.scopes.limit(turn.scope, name)) is None:
+            return None
+        window = replace(turn.scope.windows.get(name, LimitWindow(limit)), limit=limit)
+        turn.verdict = window.admit(turn.at_s, _cost_in_tokens(turn), call.address.backend)
+        turn.scope.windows[name] = turn.verdict.window
+    exceeded = turn.verdict.exceeded
+    return Outcome(_limited(turn, exceeded), final=True) if exceeded is not None else None
+
+
+# --- what answers ----------------------------------------------------------------------------------------------------
+
+
+def answer_from_stubs(turn: Turn) -> Outcome | None:
+    """What a test or a scenario says. Its faults without an answer are kept for the answer of a later step."""
+    with turn.scopes.lock:
+        turn.scopes.refresh_scenarios()
+        stubs = [stub for stub in turn.scopes.stubs(turn.scope) if not (stub.fault is not None and stub.fault.at_site)]
+        stubs = [stub for stub in stubs if turn.scope.has_left(stub) and stub.criteria.fits(turn.call)]
+        authorable = turn.call.canonical.operation in AUTHORABLE
+        answering = [
+            stub for stub in stubs if stub.answer is not None and (authorable or isinstance(stub.answer, Answer))
+        ]
+        # What waits for this very prompt goes before what answers anything.
+        stub = next((stub for stub in answering if stub.criteria.specific), next(iter(answering), None))
+        turn.faults = tuple(each for each in stubs if each.answer is None)
+        if stub is not None and stub.fault is not None:
+            turn.faults = (stub,)
+        for name in {each.name for each in (*turn.faults, *([stub] if stub else []))}:
+            turn.scopes.count(turn.scope, name)
+    if stub is None or stub.answer is None:
+        return None
+    if isinstance(stub.answer, Answer):
+        return Outcome(replace(stub.answer, decided_by=stub.name))
+    seed = f"{stub.name} {turn.call.canonical.fingerprint}"
+    answer = expand(stub.answer, turn.call, seed=seed, model=turn.model, at_s=turn.at_s)
+    return Outcome(replace(answer, decided_by=stub.name), written=True)
+
+
+def answer_from_recordings(turn: Turn) -> Outcome | None:
+    """The recording of the same request; of a sequence the next one, and in the end the last again and again."""
+    sequence = turn.index.recorded(turn.call.canonical)
+    if not sequence:
+        return None
+    fingerprint = turn.call.canonical.fingerprint
+    with turn.scopes.lock:
+        position = min(turn.scope.used[fingerprint], len(sequence) - 1)
+        turn.scope.used[fingerprint] += 1
+        recording = sequence[position]
+        turn.scopes.ever_used.add(recording.name)
+    assert isinstance(recording.answer, Answer)  # noqa: S101  only authored stubs have to be expanded
+    return Outcome(replace(recording.answer, decided_by=recording.name))
+
+
+def leave_to_upstream(turn: Turn) -> Outcome | None:
+    """While recording, the real endpoint."""
+    return Outcome(None) if turn.settings.on_miss is OnMiss.RECORD else None
+
+
+def list_models(turn: Turn) -> Outcome | None:
+    """The models there are, or one of them, as OpenAI lists them; Azure's extra fields are not known well enough to send.
+
+    None for any other operation, and for a model that is to be made up.
+    """
+    address, operation = turn.call.address, turn.call.operation
+    models = {
+        name: {"id": name, "object": "model", "created": 0, "owned_by": "mock"}
+        for name in known_models(turn.index, turn.settings, address.backend)
+    }
+    if operation is not None and operation.name == "listModels":
+        listed = json_answer(200, {"object": "list", "data": list(models.values())}, decided_by="models")
+        return Outcome(listed, written=True)
+    if operation is None or operation.name != "retrieveModel" or address.resource is None:
+        return None
+    if address.resource in models:
+        return Outcome(json_answer(200, models[address.resource], decided_by="models"), written=True)
+    if turn.settings.on_miss is OnMiss.GENERATE:
+        return None
+    return Outcome(_answer(refusals.unknown_model(address, address.resource)), written=True)
+
+
+def generate_answer(turn: Turn) -> Outcome | None:
+    """With `--on-miss generate`, an answer that says it is made up."""
+    if turn.settings.on_miss is not OnMiss.GENERATE:
+        return None
+    answer = generate(turn.call, turn.model, at_s=turn.at_s, latency=turn.settings.latency)
+    return Outcome(answer, written=True)
+
+
+def report_miss(turn: Turn) -> Outcome:
+    """An unknown model as the service refuses it where recordings name others, else a 404 that explains the miss."""
+    call, stubs = turn.call, turn.scopes.stubs(turn.scope)
+    prompts = ((stub.name, stub.criteria.prompt) for stub in stubs if stub.criteria.prompt is not None)
+    name, differences = nearest(call.canonical, turn.index.requests(), prompts)
+    miss = Miss(call, name, differences, turn.index.ignored)
+    known = known_models(turn.index, turn.settings, call.address.backend)
+    if call.model and known and call.model not in known and not stubs:
+        return Outcome(_answer(refusals.unknown_model(call.address, call.model)), miss, final=True)
+    alike = 1 + sum(1 for earlier in turn.earlier_misses() if same_reason(earlier, miss))
+    fields = [{"field": each.field, "wanted": each.expected, "got": each.got} for each in miss.differences]
+    details = clean({"nearest": miss.nearest, "differences": fields})
+    return Outcome(mock_error("mockserver_miss", miss_report(miss, alike), **details), miss, final=True)
+
+
+STEPS: tuple[Step, ...] = (
+    check_key,
+    check_operation,
+    check_request,
+    apply_limits,
+    answer_from_stubs,
+    answer_from_recordings,
+    leave_to_upstream,
+    list_models,
+    generate_answer,
+    report_miss,
+)
+
+
+# --- what every answer goes through, and what the steps share --------------------------------------------------------
+
+
+def _finish(turn: Turn, outcome: Outcome, answer: Answer) -> Outcome:
+    """The outcome with the limits' headers, held to the contract where it was written here, and with its faults."""
+    if turn.verdict is not None:
+        headers = (header for header in answer.headers if not header[0].startswith("x-ratelimit-"))
+        answer = replace(answer, headers=(*headers, *turn.verdict.headers))
+    if outcome.written and (broken := violations(turn.call, answer)):
+        reason = f"{answer.decided_by} does not answer this request as any model could: {broken[0]}"
+        return Outcome(mock_error("mockserver_violation", reason), Miss(turn.call, reason=reason), final=True)
+    context = model_faults.FaultContext(turn.call.address, turn.model, turn.at_s)
+    for stub in turn.faults:
+        assert stub.fault is not None  # noqa: S101  for the type checker
+        reason = f"{answer.decided_by}, {stub.fault.kind} by {stub.name}"
+        answer = replace(model_faults.apply(stub.fault, answer, context), decided_by=reason)
+    return replace(outcome, answer=answer)
+
+
+def known_models(index: CassetteIndex, settings: ModelSettings, backend: Backend) -> tuple[str, ...]:
+    """The models or deployments there are: those of the recordings, the most frequent first, and those declared."""
+    return tuple(dict.fromkeys((*index.models(backend), *settings.deployments)))
+
+
+def mock_error(kind: str, message: str, **details: object) -> Answer:
+    """An error of the mock's own, in the backends' envelope; a 404, because clients retry 409, 429 and 5xx."""
+    error = {"message": message, "type": kind, "param": None, "code": kind, **details}
+    decided_by = kind.removeprefix("mockserver_")
+    return json_answer(404, {"error": error}, headers=((BY_MOCK, "error"),), decided_by=decided_by)
+
+
+def _cost_in_tokens(turn: Turn) -> int:
+    """What the service counts in advance: the request, and the longest answer it allows for each choice."""
+    body = turn.call.body or {}
+    longest = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens") or 0
+    return tokens.count_request(body, turn.model) + longest * int(body.get("n") or 1)
+
+
+def _limited(turn: Turn, exceeded: Exceeded) -> Answer:
+    refusal = _answer(rate_limited(turn.call.address, turn.model, exceeded))
+    headers = turn.verdict.headers if turn.verdict else ()
+    again = (("retry-after", str(max(1, math.ceil(exceeded.wait_s)))), *headers)
+    return replace(refusal, headers=(*refusal.headers, *again), decided_by=f"limit of {exceeded.what}")
+
+
+def _refused(refusal: Refusal) -> Outcome:
+    return Outcome(_answer(refusal), final=True)
+
+
+def _answer(refusal: Refusal) -> Answer:
+    return Answer(refusal.status, refusal.headers, (Event(0, refusal.body),), decided_by=refusal.because)

@@ -1,0 +1,247 @@
+"""The gate: what Static Web Apps does with a request, decided on its raw path."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from urllib.parse import quote, unquote_to_bytes
+
+from mockserver.exchange import Headers, Request
+from mockserver.swa.config import FILE_NAME, Config, Fallback, Override, RouteRule, TrailingSlash, compile_pattern
+from mockserver.swa.principal import ClientPrincipal
+
+_PROVIDER_LOGIN = re.compile(r"/\.auth/login/[^/]+")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+#: Sent with whatever is not the API's. Source: seen from the official emulator; production alike as far as known.
+_DEFAULT_HEADERS: Headers = (
+    ("strict-transport-security", "max-age=10886400; includeSubDomains; preload"),
+    ("referrer-policy", "same-origin"),
+    ("x-content-type-options", "nosniff"),
+    ("x-xss-protection", "1; mode=block"),
+    ("x-dns-prefetch-control", "off"),
+    ("cache-control", "public, must-revalidate, max-age=30"),
+)
+
+IsFile = Callable[[str], bool]
+
+
+class Action(StrEnum):
+    """What becomes of a request."""
+
+    FILE = "file"
+    API = "api"
+    AUTH = "auth"
+    REDIRECT = "redirect"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with a request.
+
+    `target` is a file of the app, a path of the API or of `/.auth`, or where a redirect leads; empty for an error page
+    of the platform. `query` is what a rewrite to the API adds to the client's. `headers` are the site's own. `rule` is the deciding rule's number from 1, None where no rule did.
+    `because` is what the console says.
+    """
+
+    action: Action
+    status: int
+    target: str = ""
+    headers: Headers = ()
+    rule: int | None = None
+    because: str = ""
+    query: str = ""
+
+
+def decide(
+    config: Config,
+    request: Request,
+    principal: ClientPrincipal | None,
+    is_file: IsFile,
+    *,
+    client_ip: str = "127.0.0.1",
+) -> Decision:
+    """The decision for a request: who may ask at all; rules in order, the first that fits alone; then files, then the fallback.
+
+    `is_file` says whether the app has a file at a path that begins with a slash. Source for the order: Microsoft's
+    configuration reference; what is not documented there (encodings, `..`) is inferred and says 400.
+    """
+    method, raw_path = request.method, request.raw_path
+    if because := _locked_out(config, request, client_ip):
+        # Overrides do not apply (static-web-apps#1659).
+        return Decision(Action.ERROR, 403, because=because)
+    path = normalised(raw_path)
+    if path is None:
+        return _Gate(config, method, raw_path, None, is_file).error(400, "path cannot be decoded")
+    path = path.rstrip("/") if path.startswith("/.auth/") else path
+    rule = next((rule for rule in config.rules if _fits(rule, method, path)), None)
+    gate = _Gate(config, method, raw_path, rule, is_file)
+    if path.startswith("/.auth/"):
+        return gate.auth(path)
+    if config.auth.roles_source is not None and path.lower().rstrip("/") == config.auth.roles_source.lower():
+        return gate.error(404, "only sign-in may ask the roles function")
+    if rule is not None and rule.allowed_roles and "anonymous" not in rule.allowed_roles:
+        if principal is None:
+            return gate.error(401, "nobody is signed in")
+        if not rule.allowed_roles & set(principal.roles):
+            return gate.error(403, f"needs {' or '.join(sorted(rule.allowed_roles))}")
+    opened = gate.opened(path)
+    return opened if opened.because else replace(opened, because=_because(rule, principal))
+
+
+def _locked_out(config: Config, request: Request, client_ip: str) -> str:
+    """Why a request is turned away before any rule; empty where it is not."""
+    if config.networks is not None:
+        ranges = [ipaddress.IPv4Network(each, strict=False) for each in config.networks if each[:1].isdigit()]
+        if not any(ipaddress.ip_address(client_ip) in each for each in ranges):
+            return f"{client_ip} is in no allowed range"
+    for name, value in config.gateway.required_headers:
+        if request.header(name) != value:
+            return f"without the required {name}"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """What is known of one request: its rule, None where none fits, and the ways to answer under it."""
+
+    config: Config
+    method: str
+    raw_path: str
+    rule: RouteRule | None
+    is_file: IsFile
+
+    @property
+    def number(self) -> int | None:
+        return self.rule.number if self.rule else None
+
+    @property
+    def headers(self) -> Headers:
+        """Defaults, then the global headers, then the rule's; an empty value takes a header away."""
+        own = dict(self.rule.headers if self.rule else ())
+        merged = dict(_DEFAULT_HEADERS) | dict(self.config.global_headers) | own
+        return tuple((name, value) for name, value in merged.items() if value)
+
+    def auth(self, path: str) -> Decision:
+        """`/.auth/*` is the platform's: no wildcard and no role applies; a login can be blocked by name."""
+        rule = self.rule
+        blocks = rule is not None and (rule.pattern, rule.status, rule.allowed_roles) == (path, 404, None)
+        if blocks and _PROVIDER_LOGIN.fullmatch(path):
+            return self.error(404, "this sign-in is blocked")
+        return Decision(Action.AUTH, 200, path, because="platform")
+
+    def opened(self, path: str) -> Decision:
+        """What lies behind the gate: a redirect, a page, the API."""
+        rule = self.rule
+        if rule is not None and rule.redirect is not None:
+            return Decision(Action.REDIRECT, rule.status or 302, rule.redirect, self.headers, rule.number)
+        if rule is not None and rule.rewrite is None and rule.status in (401, 403, 404):
+            return self.error(rule.status, f"status {rule.status}")
+        target, query = path, ""
+        if rule is not None and rule.rewrite:
+            target, _, query = rule.rewrite.partition("?")
+        target = target if target.startswith("/") else f"/{target}"
+        if _is_api(target):
+            return Decision(Action.API, 200, target, (), self.number, query=query)
+        if target.startswith("/.auth/"):
+            return Decision(Action.AUTH, 200, target, (), self.number)
+        if self.method not in ("GET", "HEAD", "OPTIONS"):
+            return Decision(Action.ERROR, 405, "", self.headers, self.number)
+        return self.static(target)
+
+    def static(self, path: str) -> Decision:
+        """A file, a redirect to its proper name, or the fallback."""
+        rewritten = self.rule is not None and self.rule.rewrite is not None
+        status = (self.rule.status if self.rule and rewritten else None) or 200
+        file, bare = find_file(path, self.is_file), path.rstrip("/")
+        page = file or (f"{bare}.html" if bare and path.endswith("/") and self.is_file(f"{bare}.html") else None)
+        if page is not None and not rewritten and (proper := self.proper(page, path)) != path:
+            return Decision(Action.REDIRECT, 301, quote(proper), self.headers, self.number)
+        if page is not None:
+            return Decision(Action.FILE, status, page, self.headers, self.number)
+        fallback = self.config.fallback
+        if fallback is not None and self.method != "OPTIONS" and not _excluded(fallback, path):
+            if _is_api(fallback.rewrite):
+                return Decision(Action.API, 200, fallback.rewrite, (), self.number)
+            if file := find_file(fallback.rewrite, self.is_file):
+                return Decision(Action.FILE, status, file, self.headers, self.number)
+        return self.error(404, "no such file")
+
+    def proper(self, page: str, path: str) -> str:
+        """The address a page is shown at, where that is another than the one asked for."""
+        if not page.endswith(".html") or page == "/index.html":
+            return path
+        folder = page.endswith("/index.html")
+        bare = page.removesuffix("/index.html") if folder else page.removesuffix(".html")
+        match self.config.trailing_slash:
+            case TrailingSlash.ALWAYS:
+                return f"{bare}/"
+            case TrailingSlash.NEVER:
+                return bare
+            case TrailingSlash.AUTO:
+                return f"{bare}/" if folder else bare
+        return bare if path == f"{bare}/" and not folder else path
+
+    def error(self, status: int, because: str) -> Decision:
+        """An error page of the platform, or what `responseOverrides` puts in its place."""
+        override = self.config.overrides.get(status, Override())
+        if override.redirect is not None:
+            # The referrer keeps neither query nor fragment (static-web-apps#435).
+            target = override.redirect.replace(".referrer", quote(self.raw_path, safe=""))
+            code = override.status if override.status in (301, 302) else 302
+            return Decision(Action.REDIRECT, code, target, self.headers, self.number, because)
+        page = find_file(f"/{override.rewrite.lstrip('/')}", self.is_file) if override.rewrite else None
+        action = Action.FILE if page else Action.ERROR
+        return Decision(action, override.status or status, page or "", self.headers, self.number, because)
+
+
+def normalised(raw_path: str) -> str | None:
+    """The decoded path with single slashes; None of one that cannot be decoded, is none, or has segments `.` or `..`:
+    a file system would read those, and find what another rule guards."""
+    if _BAD_ESCAPE.search(raw_path) or not raw_path.startswith("/"):
+        return None
+    try:
+        path = unquote_to_bytes(raw_path).decode()
+    except UnicodeDecodeError:
+        return None
+    if "\0" in path or "\\" in path or {".", ".."} & set(path.split("/")):
+        return None
+    return re.sub("/{2,}", "/", path)
+
+
+def fallback_fits(config: Config, request: Request) -> bool:
+    """Whether a path without a file leads to the fallback."""
+    path = normalised(request.raw_path)
+    fits = config.fallback is not None and request.method in ("GET", "HEAD") and path is not None
+    return fits and not _excluded(config.fallback, path)  # type: ignore[arg-type]  # neither is None here
+
+
+def find_file(path: str, is_file: IsFile) -> str | None:
+    """The file a path means: itself, a folder's index.html, or itself with .html; the configuration is never served."""
+    candidates = [f"{path}index.html"] if path.endswith("/") else [path, f"{path}/index.html", f"{path}.html"]
+    return next((each for each in candidates if each != f"/{FILE_NAME}" and is_file(each)), None)
+
+
+def _fits(rule: RouteRule, method: str, path: str) -> bool:
+    if rule.methods is not None and method not in rule.methods:
+        return False
+    # Static paths are case-sensitive, the API's are not (static-web-apps#624, #521).
+    return compile_pattern(rule.pattern, "", ignore_case=_is_api(path)).fullmatch(path) is not None
+
+
+def _is_api(path: str) -> bool:
+    return path.lower().startswith("/api/") or path.lower() == "/api"
+
+
+def _excluded(fallback: Fallback, path: str) -> bool:
+    return any(compile_pattern(each, "").fullmatch(path) for each in fallback.exclude)
+
+
+def _because(rule: RouteRule | None, principal: ClientPrincipal | None) -> str:
+    if rule is None:
+        return "no rule"
+    granted = sorted((rule.allowed_roles or frozenset()) & set(principal.roles if principal else ("anonymous",)))
+    return f"rule {rule.number}" + (f" ({granted[0]})" if granted else "")

@@ -1,0 +1,1 @@
+"""Bytes on sockets: connections, servers, upstreams, and playing an answer in time."""

@@ -1,0 +1,94 @@
+"""Asks an upstream and hands its answer on as it comes; a tape turns what came into an answer to keep."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx2
+
+from mockserver.exchange import Headers, Request
+
+#: Headers of one connection, never passed on; who was expected to say "100 continue" has said it. Source: RFC 9110, 7.6.1.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+class UpstreamError(Exception):
+    """The upstream could not be asked, or broke off; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAnswer:
+    """The head of an upstream's answer, and its bytes as they come, not decoded."""
+
+    status: int
+    headers: Headers
+    chunks: AsyncIterator[bytes]
+
+
+class Upstream:
+    """A server to pass requests on to. Use it on one event loop."""
+
+    def __init__(self, base_url: str, *, timeout_s: float | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._timeout = httpx2.Timeout(timeout_s, connect=10)
+        # Let go of idle connections well before a server does (uvicorn: 5 s), or now and then one closes under a request.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=2)
+        loopback = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
+        # The machine's proxy and its certificates count, SSL_CERT_FILE too; a loopback address never goes through a proxy.
+        trust = httpx2.create_ssl_context(trust_env=True) if base_url.startswith("https:") else True
+        self._client = httpx2.AsyncClient(limits=limits, trust_env=not loopback, verify=trust)
+
+    @asynccontextmanager
+    async def ask(self, request: Request, target: str) -> AsyncIterator[LiveAnswer]:
+        """The upstream's answer to the request, passed on to `target` below the base URL.
+
+        Raises:
+            UpstreamError: no connection, no answer, or it broke off while it was read.
+        """
+        asked = upstream_request(request, self.base_url, target, self._timeout)
+        try:
+            answer = await self._client.send(asked, stream=True)
+            try:
+                yield LiveAnswer(answer.status_code, _headers(answer), answer.aiter_raw())
+            finally:
+                await answer.aclose()
+        except httpx2.HTTPError as error:
+            raise UpstreamError(f"{self.base_url}: {str(error) or type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """Close the idle connections."""
+        await self._client.aclose()
+
+
+def upstream_request(request: Request, base_url: str, target: str, timeout: httpx2.Timeout) -> httpx2.Request:
+    """The request as it goes to an upstream, at `target` (path and query, sent as they are) below the base URL.
+
+    Hop-by-hop headers and Host are the connection's own; everything else goes through as it is.
+    """
+    url = httpx2.URL(base_url)
+    kept = [(name, value) for name, value in request.headers if name not in HOP_BY_HOP and name != "host"]
+    headers = [(b"host", url.netloc), *((name.encode("latin-1"), value.encode("latin-1")) for name, value in kept)]
+    path = url.raw_path.rstrip(b"/") + target.encode("latin-1")
+    extensions = {"target": path, "timeout": timeout.as_dict()}
+    return httpx2.Request(request.method, url, headers=headers, content=request.body, extensions=extensions)
+
+
+def _headers(answer: httpx2.Response) -> Headers:
+    pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in answer.headers.raw]
+    return tuple((name, value) for name, value in pairs if name not in HOP_BY_HOP)
