@@ -154,7 +154,10 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
             "--upstream is asked only while recording: add --on-miss record",
         ),
         (["model", "--port", "0", "--on-miss", "guess"], "'guess' is not one of 'error', 'generate', 'record'"),
-        (["model", "--port", "0", "--deployment", "chat"], "Error: --deployment must be NAME=MODEL, as in chat=gpt-4o-2024-11-20, got 'chat'"),
+        (
+            ["model", "--port", "0", "--deployment", "chat"],
+            "Error: --deployment must be NAME=MODEL, as in chat=gpt-4o-2024-11-20, got 'chat'",
+        ),
         (["cassette", "fmt", "nowhere"], "Error: no folder of cassettes at nowhere"),
         (["cassette", "edit", "tests", "1", "--answer", "x"], "File 'tests' is a directory"),
         (["model", "--port", "0", "--latency", "soon"], "--latency soon: 'soon' is not understood; write first=600ms"),
