@@ -1,4 +1,4 @@
-"""The function app: registers the operations, in the request style of its topology, and nothing else."""
+"""The function app: registers the API's routes in the request style of its topology."""
 
 import azure.functions as func
 from chat_api.settings import load_settings

@@ -1,1 +1,1 @@
-"""From here to Azure: the template, its checks, and the commands that deploy, verify and remove the app."""
+"""Deployment to Azure: the template, its checks, and the commands that deploy, verify and remove the app."""

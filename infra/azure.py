@@ -1,4 +1,4 @@
-"""The `az` command: asked for JSON, its refusals as errors with Azure's own code."""
+"""Runs the `az` command: its output as JSON, its failures as errors with Azure's own code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: How long a question may take; deployments have no limit of ours.
+#: For queries; deployments have no time limit of ours.
 TIMEOUT_S = 120
 
 
 class AzureError(Exception):
-    """What `az` refused. `code` is Azure's own, or `NoAzureCli`, `NotLoggedIn`, `TimedOut` or `Unknown`; `message` its words, in a line."""
+    """`az` failed. `code` is Azure's own, or `NoAzureCli`, `NotLoggedIn`, `TimedOut` or `Unknown`; `message` is its text, in one line."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -24,38 +24,38 @@ class AzureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Azure:
-    """Runs `az`. `run` takes its words, what it reads from its input, and a limit in seconds."""
+    """Runs `az`. `run` takes its arguments, the text for its standard input, and a time limit in seconds."""
 
     run: Callable[[Sequence[str], str, float | None], subprocess.CompletedProcess[str]]
 
-    def json(self, *words: str, given: str = "", timeout_s: float | None = TIMEOUT_S) -> Any:
-        """What a command answers; None where that is nothing. `given` goes to its input, which no other process can see.
+    def json(self, *arguments: str, stdin: str = "", timeout_s: float | None = TIMEOUT_S) -> Any:
+        """The command's output; None where there is none. No other process can see `stdin`.
 
         Raises:
-            AzureError: it was refused, took too long, or there is no `az`.
+            AzureError: the command failed or took too long, or `az` is not installed.
         """
-        done = self.run([*words, "--output", "json", "--only-show-errors"], given, timeout_s)
-        if done.returncode != 0:
-            raise refusal(done.stderr)
+        process = self.run([*arguments, "--output", "json", "--only-show-errors"], stdin, timeout_s)
+        if process.returncode != 0:
+            raise azure_error(process.stderr)
         try:
-            return json.loads(done.stdout) if done.stdout.strip() else None
+            return json.loads(process.stdout) if process.stdout.strip() else None
         except ValueError as error:
             raise AzureError(
-                "Unknown", f"az {' '.join(words[:3])} answered what is no JSON: {done.stdout[:80]!r}"
+                "Unknown", f"the output of az {' '.join(arguments[:3])} is not valid JSON: {process.stdout[:80]!r}"
             ) from error
 
 
 def command_line() -> Azure:
     """The `az` of this machine."""
 
-    def run(words: Sequence[str], given: str, timeout_s: float | None) -> subprocess.CompletedProcess[str]:
-        found = shutil.which("az")  # on Windows it is az.cmd, which only its path starts
-        if found is None:
-            raise AzureError("NoAzureCli", "there is no az on PATH")
+    def run(arguments: Sequence[str], stdin: str, timeout_s: float | None) -> subprocess.CompletedProcess[str]:
+        executable = shutil.which("az")  # on Windows it is az.cmd, which only starts by its full path
+        if executable is None:
+            raise AzureError("NoAzureCli", "az is not on PATH")
         try:
             return subprocess.run(
-                [found, *words],
-                input=given,
+                [executable, *arguments],
+                input=stdin,
                 capture_output=True,
                 timeout=timeout_s,
                 check=False,
@@ -63,14 +63,16 @@ def command_line() -> Azure:
                 errors="replace",
             )
         except subprocess.TimeoutExpired as error:
-            raise AzureError("TimedOut", f"az {' '.join(words[:3])} gave no answer in {error.timeout:.0f} s") from error
+            raise AzureError(
+                "TimedOut", f"az {' '.join(arguments[:3])} did not answer within {error.timeout:.0f} s"
+            ) from error
 
     return Azure(run)
 
 
-#: The forms in which `az` says what was wrong: `ERROR: (Code) words`, the service's JSON, and `Code: words` within either.
+#: The ways `az` writes an error: `ERROR: (Code) text`, the service's JSON, and `Code: text` inside either.
 _FORMS = (re.compile(r'"code":\s*"(\w+)"'), re.compile(r"\((?:Code: )?(\w+)\)"), re.compile(r"\b([A-Z][A-Za-z]{6,}): "))
-#: Codes that only say that something within was wrong.
+#: Codes that only say that an inner error caused the failure.
 _OUTER = (
     "InvalidTemplateDeployment",
     "DeploymentFailed",
@@ -83,9 +85,9 @@ _OUTER = (
 )
 
 
-def refusal(said: str) -> AzureError:
-    """The error in what `az` wrote to its error output, by its innermost code."""
-    text = " ".join(said.replace("ERROR:", "").split())
+def azure_error(stderr: str) -> AzureError:
+    """The error that `az` wrote, with its innermost code."""
+    text = " ".join(stderr.replace("ERROR:", "").split())
     if "az login" in text or "AADSTS" in text:
         return AzureError("NotLoggedIn", text)
     codes = [code for form in _FORMS for code in form.findall(text)]

@@ -1,4 +1,4 @@
-"""From here to Azure: the resources, then the page and the API on them. Every step can be taken again."""
+"""Deploys to Azure: the resources, then the page and the API. Every step can be repeated."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from pathlib import Path
 from typing import Any
 
 from infra.azure import Azure, AzureError
-from infra.plan import ROOT, SECRETS, There
+from infra.plan import ROOT, SECRETS, ExistingDeployment
 from infra.template import TEMPLATE
 
-#: Uploads a Static Web App; its own uploader is fetched by it. Pinned.
+#: Uploads a Static Web App; it downloads its own uploader. Pinned.
 SWA_CLI = "@azure/static-web-apps-cli@2.0.10"
-#: Managed functions take no newer one. Source: Static Web Apps' documentation of languages, 2026-10-05.
+#: The newest that managed functions support. Source: Static Web Apps' documentation of languages, 2026-10-05.
 _MANAGED_PYTHON = "3.11"
-#: Not pip, which reads the conditions in requirements as the Python that runs it.
+#: Not pip, which evaluates the conditions in requirements for the Python that runs it.
 _UV = "uv"
 
-#: What can be done about what Azure refuses, by its code.
+#: How to fix what Azure refuses, by its code.
 FIXES = {
-    "AuthorizationFailed": "ask for the roles that make preflight names",
-    "CustomDomainInUse": "choose another NAME; somebody has this one",
-    "FlagMustBeSetForRestore": "a namesake was deleted: purge it, as make preflight says",
-    "InsufficientQuota": "take a smaller modelCapacity, another modelLocation, or ask for more quota",
+    "AuthorizationFailed": "ask for the roles that make preflight lists",
+    "CustomDomainInUse": "choose another NAME; this one is already in use",
+    "FlagMustBeSetForRestore": "a deleted resource still holds the name: purge it, make preflight prints the command",
+    "InsufficientQuota": "use a smaller modelCapacity, another modelLocation, or ask for more quota",
     "LocationNotAvailableForResourceType": "choose one of the regions that Azure lists above",
-    "MissingSubscriptionRegistration": "az provider register --namespace THE_ONE_ABOVE, and again in a few minutes",
-    "RequestDisallowedByPolicy": "a policy of your organisation forbids it: ask who keeps the policies, naming the one above",
-    "RoleAssignmentUpdateNotPermitted": "the app was deleted and made again: delete its old role assignments, which have no principal any more",
+    "MissingSubscriptionRegistration": "az provider register --namespace THE_ONE_ABOVE, then try again in a few minutes",
+    "RequestDisallowedByPolicy": "a policy of your organisation forbids it: ask the administrator of the policy named above",
+    "RoleAssignmentUpdateNotPermitted": "the app was deleted and created again: delete its old role assignments, whose principal no longer exists",
     "ServiceModelDeprecated": "choose another model: docs/model-change.md",
-    "StorageAccountAlreadyTaken": "choose another NAME; somebody has this one",
-    "VaultAlreadyExists": "choose another NAME; somebody has this one, or it was deleted and not purged",
+    "StorageAccountAlreadyTaken": "choose another NAME; this one is already in use",
+    "VaultAlreadyExists": "choose another NAME; this one is already in use, or was deleted but not purged",
 }
 
 
 class DeployError(Exception):
-    """A step that failed; says which, why, and what to do."""
+    """A step failed; the message says which, why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
-    """What a deployment gave back."""
+class DeploymentOutputs:
+    """The outputs of a deployment."""
 
     site_name: str
     site_url: str
@@ -55,57 +55,61 @@ class Deployed:
     direct_url: str
 
 
-def deploy_resources(azure: Azure, group: str, parameters: Mapping[str, Any]) -> Deployed:
-    """Have Azure make, or change, what the template says. The parameters go to az by its input: there may be a key among them.
+def deploy_resources(azure: Azure, group: str, parameters: Mapping[str, Any]) -> DeploymentOutputs:
+    """Create or change the template's resources in Azure. `az` reads the parameters from standard input: they can contain a key.
 
     Raises:
-        DeployError: it was refused.
+        DeployError: Azure refused it.
     """
-    given = json.dumps({name: {"value": value} for name, value in parameters.items()})
-    words = ("deployment", "group", "create", "--resource-group", group, "--name", "chat")
+    command = ("deployment", "group", "create", "--resource-group", group, "--name", "chat")
+    template = ("--template-file", str(TEMPLATE), "--parameters", "@-")
     try:
         if not azure.json("group", "exists", "--name", group):
             azure.json("group", "create", "--name", group, "--location", parameters["location"])
-        made = azure.json(*words, "--template-file", str(TEMPLATE), "--parameters", "@-", given=given, timeout_s=None)
+        deployment = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=None)
     except AzureError as error:
-        fix = FIXES.get(error.code, "look at the deployment in the portal, or ask again with az … --debug")
+        fix = FIXES.get(error.code, "look at the deployment in the portal, or run the az command with --debug")
         raise DeployError(f"Azure refused the resources. {error}\n{fix}") from error
-    outputs = {name: each["value"] for name, each in made["properties"]["outputs"].items()}
-    return Deployed(outputs["siteName"], outputs["siteUrl"], outputs["appName"], outputs["directUrl"])
+    outputs = {name: output["value"] for name, output in deployment["properties"]["outputs"].items()}
+    return DeploymentOutputs(outputs["siteName"], outputs["siteUrl"], outputs["appName"], outputs["directUrl"])
 
 
-def there(azure: Azure, group: str) -> There:
-    """What is there already; nothing of it where `az` cannot say, which preflight tells."""
+def _parameters_json(parameters: Mapping[str, Any]) -> str:
+    return json.dumps({name: {"value": value} for name, value in parameters.items()})
+
+
+def find_existing(azure: Azure, group: str) -> ExistingDeployment:
+    """What is deployed already; an empty one where `az` fails, because preflight reports the reason."""
     try:
         subscription = str(azure.json("account", "show")["id"])
-        found = azure.json("group", "list", "--query", f"[?name=='{group}'].location")
-        location = found[0] if found else None
-        shown = azure.json("deployment", "group", "show", "--resource-group", group, "--name", "chat") if found else {}
+        locations = azure.json("group", "list", "--query", f"[?name=='{group}'].location")
+        if not locations:
+            return ExistingDeployment(subscription)
+        deployment = azure.json("deployment", "group", "show", "--resource-group", group, "--name", "chat")
     except AzureError as error:
         if error.code != "DeploymentNotFound":
-            return There()
-        return There(subscription, location)
-    listed = shown.get("properties", {}).get("parameters") or {}
-    return There(
-        subscription, location, {name: each["value"] for name, each in listed.items() if each.get("value") is not None}
-    )
+            return ExistingDeployment()
+        return ExistingDeployment(subscription, locations[0])
+    parameters = deployment.get("properties", {}).get("parameters") or {}
+    values = {name: parameter["value"] for name, parameter in parameters.items() if parameter.get("value") is not None}
+    return ExistingDeployment(subscription, locations[0], values)
 
 
 def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str]:
-    """What would change of what is there, a line each, as Azure says; nothing where there is no such group.
+    """What a deployment would change, one line each, as Azure predicts it; empty where the group does not exist.
 
     Raises:
-        AzureError: it cannot be said.
+        AzureError: Azure cannot predict it.
     """
     if not azure.json("group", "exists", "--name", group):
         return []
-    given = json.dumps({name: {"value": value} for name, value in parameters.items()})
-    words = ("deployment", "group", "what-if", "--resource-group", group, "--no-pretty-print")
-    found = azure.json(*words, "--template-file", str(TEMPLATE), "--parameters", "@-", given=given, timeout_s=600)
+    command = ("deployment", "group", "what-if", "--resource-group", group, "--no-pretty-print")
+    template = ("--template-file", str(TEMPLATE), "--parameters", "@-")
+    prediction = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=600)
     return [
-        f"{each['changeType'].lower():<8} {each['resourceId'].partition('/providers/')[2]}"
-        for each in found["changes"]
-        if each["changeType"] not in ("NoChange", "Ignore")
+        f"{change['changeType'].lower():<8} {change['resourceId'].partition('/providers/')[2]}"
+        for change in prediction["changes"]
+        if change["changeType"] not in ("NoChange", "Ignore")
     ]
 
 
@@ -115,23 +119,27 @@ Run = Callable[[Sequence[str], Mapping[str, str]], None]
 
 
 def run_command(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run a command of this project, without the secrets that are not its business; its output is for people, and goes to the error output.
+    """Run a command in the project's folder, without our secrets in its environment; its output goes to standard error.
 
     Raises:
-        DeployError: it failed, or is not there.
+        DeployError: the command failed, or is not installed.
     """
-    found = shutil.which(command[0], path=_path())
-    if found is None:
-        raise DeployError(f"there is no {command[0]} on PATH")
-    own = {name: value for name, value in os.environ.items() if name not in SECRETS.values()}
-    done = subprocess.run([found, *command[1:]], cwd=ROOT, env={**own, **environment}, stdout=sys.stderr, check=False)
-    if done.returncode != 0:
-        raise DeployError(f"{' '.join(command[:4])} … ended with {done.returncode}; the reason stands above")
+    executable = shutil.which(command[0], path=_path())
+    if executable is None:
+        raise DeployError(f"{command[0]} is not on PATH")
+    inherited = {name: value for name, value in os.environ.items() if name not in SECRETS.values()}
+    process = subprocess.run(
+        [executable, *command[1:]], cwd=ROOT, env={**inherited, **environment}, stdout=sys.stderr, check=False
+    )
+    if process.returncode != 0:
+        raise DeployError(
+            f"{' '.join(command[:4])} … failed with exit status {process.returncode}; see the output above"
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """What is uploaded, in a folder: the page, the API for Flex as a zip, and as managed functions with their packages inside."""
+class BuildOutput:
+    """A folder with what is uploaded: the page, the API for Flex as a zip, and the API as managed functions with its packages."""
 
     folder: Path
 
@@ -142,7 +150,7 @@ class Built:
 
     @property
     def package(self) -> Path:
-        """The API for Flex, which installs its packages itself."""
+        """The API for Flex, which installs the packages itself."""
         return self.folder / "api.zip"
 
     @property
@@ -152,154 +160,153 @@ class Built:
 
 
 def _path() -> str:
-    """Where commands are found: on PATH, then beside the Python that runs this."""
+    """Where commands are searched: on PATH, then beside the Python that runs this."""
     return os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
 
 
-def build(run: Run, into: Built, topology: str, direct_url: str) -> None:
-    """The page, for the one other origin that it may ask, and the API as it is uploaded."""
+def build(run: Run, output: BuildOutput, topology: str, direct_url: str) -> None:
+    """Build the page, with the one other origin that its policy allows, and the API as it is uploaded."""
     run(["npm", "--prefix", "webapp", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], {})
-    where = ["--outDir", str(into.site), "--emptyOutDir"]
-    run(["npm", "--prefix", "webapp", "run", "--silent", "build", "--", *where], {"DIRECT_ORIGIN": direct_url})
+    out_dir = ["--outDir", str(output.site), "--emptyOutDir"]
+    run(["npm", "--prefix", "webapp", "run", "--silent", "build", "--", *out_dir], {"DIRECT_ORIGIN": direct_url})
     if topology != "managed":
-        run([sys.executable, "tools/package.py", "--pack", str(into.package)], {})
+        run([sys.executable, "tools/package.py", "--pack", str(output.package)], {})
     if topology != "linked":
         ignored = (ROOT / "api" / ".funcignore").read_text(encoding="utf-8").split()
-        shutil.copytree(ROOT / "api", into.managed_api, ignore=shutil.ignore_patterns(*ignored))
-        target = ["--target", str(into.managed_api / ".python_packages" / "lib" / "site-packages")]
-        there = [
-            "--python-version",
-            _MANAGED_PYTHON,
-            "--python-platform",
-            "x86_64-manylinux2014",
-            "--only-binary",
-            ":all:",
-        ]
-        run([_UV, "pip", "install", "--quiet", *target, *there, "--requirement", "api/requirements.txt"], {})
+        shutil.copytree(ROOT / "api", output.managed_api, ignore=shutil.ignore_patterns(*ignored))
+        target = ["--target", str(output.managed_api / ".python_packages" / "lib" / "site-packages")]
+        platform = ["--python-version", _MANAGED_PYTHON, "--python-platform", "x86_64-manylinux2014"]
+        packages = ["--only-binary", ":all:", "--requirement", "api/requirements.txt"]
+        run([_UV, "pip", "install", "--quiet", *target, *platform, *packages], {})
 
 
-def upload(azure: Azure, run: Run, group: str, built: Built, deployed: Deployed) -> None:
-    """The API to its app, the page, and managed functions with it, to the site.
+def upload(azure: Azure, run: Run, group: str, output: BuildOutput, deployed: DeploymentOutputs) -> None:
+    """Upload the API to its app, and the page, with managed functions where they are built, to the site.
 
     Raises:
         DeployError: a step failed.
     """
     try:
-        if built.package.exists():
-            where = ("--resource-group", group, "--name", deployed.app_name)
-            zipped = ("--src", str(built.package), "--build-remote", "true")
-            _upload_package(azure, *where, *zipped)
+        if output.package.exists():
+            app = ("--resource-group", group, "--name", deployed.app_name)
+            _upload_package(azure, *app, "--src", str(output.package), "--build-remote", "true")
         secrets = azure.json("staticwebapp", "secrets", "list", "--resource-group", group, "--name", deployed.site_name)
     except AzureError as error:
         raise DeployError(
-            f"the code could not be uploaded. {error}\nmake deploy again; the resources are there"
+            f"the code could not be uploaded. {error}\nthe resources are deployed: run make deploy again"
         ) from error
-    upload_site(run, built, secrets["properties"]["apiKey"], "production")
+    upload_site(run, output, secrets["properties"]["apiKey"], "production")
 
 
-def _upload_package(azure: Azure, *words: str) -> None:
-    """Again where the app may not open its storage yet: its role was given a moment ago."""
+def _upload_package(azure: Azure, *arguments: str) -> None:
+    """Try three times: the app's role on its storage was assigned a moment ago and may not be in effect yet."""
     for pause_s in (60, 120, None):
         try:
-            azure.json("functionapp", "deployment", "source", "config-zip", *words, timeout_s=900)
+            azure.json("functionapp", "deployment", "source", "config-zip", *arguments, timeout_s=900)
             return
         except AzureError as error:
-            if "appears to be unhealthy" in error.message:  # once linked, the app answers the site alone, and not `az`
+            if "appears to be unhealthy" in error.message:  # a linked app answers only the site, not `az`
                 return
             if pause_s is None:
                 raise
             time.sleep(pause_s)
 
 
-def upload_site(run: Run, built: Built, token: str, environment: str) -> None:
-    """The page, and managed functions where they are built, to an environment of a site. The token goes by the environment."""
-    api = ["--api-location", str(built.managed_api), "--api-language", "python", "--api-version", _MANAGED_PYTHON]
-    # Named, or the first configuration that lies anywhere in this folder would be taken, which is not the built one.
-    config = ["--app-location", str(built.site), "--swa-config-location", str(built.site)]
-    words = ["npx", "--yes", SWA_CLI, "deploy", str(built.site), *config, "--env", environment]
-    run([*words, *(api if built.managed_api.exists() else [])], {"SWA_CLI_DEPLOYMENT_TOKEN": token})
+def upload_site(run: Run, output: BuildOutput, token: str, environment: str) -> None:
+    """Upload the page, and managed functions where they are built, to an environment of a site; the token is a variable."""
+    # Without this option the uploader takes the first configuration in this folder, which is not the built one.
+    config = ["--app-location", str(output.site), "--swa-config-location", str(output.site)]
+    command = ["npx", "--yes", SWA_CLI, "deploy", str(output.site), *config, "--env", environment]
+    if output.managed_api.exists():
+        command += ["--api-location", str(output.managed_api), "--api-language", "python", "--api-version", _MANAGED_PYTHON]  # fmt: skip
+    run(command, {"SWA_CLI_DEPLOYMENT_TOKEN": token})
 
 
 def preview(azure: Azure, run: Run, group: str, name: str) -> str:
-    """The address of this checkout's page and managed functions, beside the site of a group.
+    """Upload this checkout's page and managed functions as a preview beside a group's site; its address.
 
     Raises:
-        DeployError: the group has no site, or one whose API is linked: such a preview has no API.
+        DeployError: the group has no site, or one whose API is linked: a preview of it would have no API.
     """
-    site = _site_of(azure, group)
-    where = ("--resource-group", group, "--name", site)
-    if there(azure, group).parameters.get("topology") == "direct":
-        raise DeployError(f"{site} sends its page to an app that knows no previews: preview a managed site")
+    site_name = _site_of(azure, group)
+    site = ("--resource-group", group, "--name", site_name)
+    if find_existing(azure, group).parameters.get("topology") == "direct":
+        raise DeployError(f"{site_name} uses a direct app, which does not support previews: preview a managed site")
     try:
-        if azure.json("staticwebapp", "backends", "show", *where):
-            raise DeployError(f"{site} has a linked API, which previews have not: preview a managed site")
-        token = azure.json("staticwebapp", "secrets", "list", *where)["properties"]["apiKey"]
+        if azure.json("staticwebapp", "backends", "show", *site):
+            raise DeployError(f"{site_name} has a linked API, which previews do not support: preview a managed site")
+        token = azure.json("staticwebapp", "secrets", "list", *site)["properties"]["apiKey"]
         with tempfile.TemporaryDirectory() as folder:
-            build(run, Built(Path(folder)), "managed", "")
-            upload_site(run, Built(Path(folder)), token, name)
-        listed = azure.json("staticwebapp", "environment", "list", *where)
+            output = BuildOutput(Path(folder))
+            build(run, output, "managed", "")
+            upload_site(run, output, token, name)
+        environments = azure.json("staticwebapp", "environment", "list", *site)
     except AzureError as error:
-        raise DeployError(f"no preview: {error}") from error
-    hosts = [each["hostname"] for each in listed if each["name"] == name]
+        raise DeployError(f"the preview failed: {error}") from error
+    hosts = [environment["hostname"] for environment in environments if environment["name"] == name]
     if not hosts:
-        raise DeployError(f"{site} has no environment {name} after the upload; the upload's own words stand above")
+        raise DeployError(f"{site_name} has no environment {name} after the upload; see the upload's output above")
     return f"https://{hosts[0]}"
 
 
 def remove_preview(azure: Azure, group: str, name: str) -> None:
-    """Take a preview away.
+    """Remove a preview.
 
     Raises:
-        DeployError: it cannot be.
+        DeployError: Azure refused it.
     """
-    where = ("--resource-group", group, "--name", _site_of(azure, group))
+    site = ("--resource-group", group, "--name", _site_of(azure, group))
     try:
-        azure.json("staticwebapp", "environment", "delete", *where, "--environment-name", name, "--yes")
+        azure.json("staticwebapp", "environment", "delete", *site, "--environment-name", name, "--yes")
     except AzureError as error:
-        raise DeployError(f"the preview {name} stays: {error}") from error
+        raise DeployError(f"the preview {name} could not be removed: {error}") from error
 
 
 def _site_of(azure: Azure, group: str) -> str:
     try:
-        names = [each["name"] for each in in_group(azure, group) if each["type"] == "Microsoft.Web/staticSites"]
+        resources = resources_of(azure, group)
     except AzureError as error:
-        raise DeployError(f"there is no site to preview beside: {error}\nmake deploy first") from error
-    if not names:
-        raise DeployError(f"the group {group} has no site to preview beside; make deploy first")
-    return str(names[0])
+        raise DeployError(f"a preview needs a site beside it: {error}\nrun make deploy first") from error
+    sites = [resource["name"] for resource in resources if resource["type"] == "Microsoft.Web/staticSites"]
+    if not sites:
+        raise DeployError(f"a preview needs a site beside it, but the group {group} has none: run make deploy first")
+    return str(sites[0])
 
 
 def remove(azure: Azure, group: str, resources: Sequence[Mapping[str, Any]]) -> None:
-    """Delete a group and what it had, and purge what would hold its name.
+    """Delete a group with its resources, and purge those that would still hold their name.
 
     Raises:
-        AzureError: it was refused.
+        AzureError: Azure refused it.
     """
-    for each in resources:
-        if each["type"] == "Microsoft.Web/sites":  # its roles elsewhere would stay, without anybody who has them
-            identity = azure.json("functionapp", "identity", "show", "--name", each["name"], "--resource-group", group)
+    for resource in resources:
+        if (
+            resource["type"] == "Microsoft.Web/sites"
+        ):  # its role assignments elsewhere would remain, without a principal
+            app = ("--name", resource["name"], "--resource-group", group)
+            identity = azure.json("functionapp", "identity", "show", *app)
             azure.json("role", "assignment", "delete", "--assignee", identity["principalId"])
     azure.json("group", "delete", "--name", group, "--yes", timeout_s=None)
-    for each in resources:
-        name, location = each["name"], each["location"]
-        if each["type"] == "Microsoft.CognitiveServices/accounts":
-            where = ("--name", name, "--resource-group", group, "--location", location)
-            azure.json("cognitiveservices", "account", "purge", *where)
-        elif each["type"] == "Microsoft.KeyVault/vaults":
+    for resource in resources:
+        name, location = resource["name"], resource["location"]
+        if resource["type"] == "Microsoft.CognitiveServices/accounts":
+            account = ("--name", name, "--resource-group", group, "--location", location)
+            azure.json("cognitiveservices", "account", "purge", *account)
+        elif resource["type"] == "Microsoft.KeyVault/vaults":
             azure.json("keyvault", "purge", "--name", name, "--location", location)
 
 
-def purged(resources: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names that a removal purges."""
-    kinds = ("Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults")
-    return [each["name"] for each in resources if each["type"] in kinds]
+def names_to_purge(resources: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of the resources that `remove` purges."""
+    types = ("Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults")
+    return [resource["name"] for resource in resources if resource["type"] in types]
 
 
-def in_group(azure: Azure, group: str) -> list[dict[str, Any]]:
-    """What a group has.
+def resources_of(azure: Azure, group: str) -> list[dict[str, Any]]:
+    """A group's resources.
 
     Raises:
-        AzureError: it cannot be said, as where there is no such group.
+        AzureError: the group does not exist, or its resources cannot be listed.
     """
-    found: list[dict[str, Any]] = azure.json("resource", "list", "--resource-group", group)
-    return found
+    resources: list[dict[str, Any]] = azure.json("resource", "list", "--resource-group", group)
+    return resources

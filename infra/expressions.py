@@ -16,88 +16,87 @@ _TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<word>
 
 
 class TemplateError(Exception):
-    """Something in a template that Azure would refuse; says what and where."""
+    """Azure would refuse the template; the message says what and where."""
 
 
-class AtDeployment(str):
-    """A value that only a deployment knows, such as a key or a host name; shown by where it comes from."""
+class DeploymentValue(str):
+    """A value that is known only during a deployment, such as a key or a host name; the text says where it comes from."""
 
     __slots__ = ()
 
 
 @dataclass(slots=True)
 class ExpressionScope:
-    """What an expression can ask for: parameters and variables as given, functions by name in lower case.
-
-    `asked` collects the ids of resources whose state an evaluation asked for.
-    """
+    """What an expression can read; `references` collects the ids of the resources whose state an evaluation read."""
 
     parameters: Mapping[str, Any]
     variables: dict[str, Any] = field(default_factory=dict)
     indexes: dict[str, int] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
 
 
 def is_expression(value: object) -> bool:
-    """Whether a template's value is one; a text that begins with `[[` is itself, without the first."""
+    """Whether a template's value is an expression; a string that begins with `[[` is a literal that begins with `[`."""
     return isinstance(value, str) and value.startswith("[") and value.endswith("]") and not value.startswith("[[")
 
 
-def evaluated(value: Any, scope: ExpressionScope) -> Any:
+def evaluate(value: Any, scope: ExpressionScope) -> Any:
     """A template's value with every expression in it evaluated.
 
     Raises:
-        TemplateError: one cannot be.
+        TemplateError: an expression cannot be evaluated.
     """
     if isinstance(value, dict):
-        plain = {key: evaluated(each, scope) for key, each in value.items() if key != "copy"}
-        return plain | {each["name"]: _copied(each, scope) for each in value.get("copy", ())}
+        plain = {key: evaluate(member, scope) for key, member in value.items() if key != "copy"}
+        return plain | {loop["name"]: _copies(loop, scope) for loop in value.get("copy", ())}
     if isinstance(value, list):
-        return [evaluated(each, scope) for each in value]
+        return [evaluate(item, scope) for item in value]
     if not is_expression(value):
         return value
     try:
-        return _Reader(value[1:-1], scope).whole()
+        return _Evaluator(value[1:-1], scope).evaluate()
     except TemplateError as error:
         raise TemplateError(f"{error}, in {value}") from None
 
 
-def _copied(loop: dict[str, Any], scope: ExpressionScope) -> list[Any]:
-    made = []
-    for index in range(evaluated(loop["count"], scope)):
+def _copies(loop: dict[str, Any], scope: ExpressionScope) -> list[Any]:
+    copies = []
+    for index in range(evaluate(loop["count"], scope)):
         scope.indexes[loop["name"]] = index
-        made.append(evaluated(loop["input"], scope))
-    return made
+        copies.append(evaluate(loop["input"], scope))
+    return copies
 
 
 @dataclass(slots=True)
-class _Reader:
-    """Reads an expression and evaluates it on the way; of `if`, only the branch that is taken, as Azure does."""
+class _Evaluator:
+    """Parses and evaluates an expression in one pass; of `if`, it evaluates only the chosen branch, as Azure does."""
 
     text: str
     scope: ExpressionScope
     at: int = 0
     skipping: int = 0
 
-    def whole(self) -> Any:
+    def evaluate(self) -> Any:
         value = self._value()
-        if self.text[self.at :].strip():
-            raise TemplateError(f"{self.text[self.at :].strip()!r} is too much")
+        if self._rest():
+            raise TemplateError(f"unexpected {self._rest()!r}")
         return value
 
+    def _rest(self) -> str:
+        return self.text[self.at :].strip()
+
     def _next(self, kind: str, sign: str = "") -> str:
-        found = _TOKEN.match(self.text, self.at)
-        said = found[kind] if found and found.lastgroup == kind else None
-        if found is None or said is None or (sign and said != sign):
+        token = _TOKEN.match(self.text, self.at)
+        if token is None or token.lastgroup != kind or (sign and token[kind] != sign):
             raise TemplateError(
-                f"{sign or 'a ' + kind} is missing at {self.text[self.at : self.at + 20].strip() or 'the end'!r}"
+                f"expected {repr(sign) if sign else f'a {kind}'}, got {self._rest()[:20] or 'the end'!r}"
             )
-        self.at = found.end()
-        return said
+        self.at = token.end()
+        return token[kind]
 
     def _peek(self) -> tuple[str | None, str]:
-        found = _TOKEN.match(self.text, self.at)
-        return (found.lastgroup, found[found.lastgroup or 0]) if found else (None, "")
+        token = _TOKEN.match(self.text, self.at)
+        return (token.lastgroup, token[token.lastgroup or 0]) if token else (None, "")
 
     def _value(self) -> Any:
         kind, _ = self._peek()
@@ -119,15 +118,15 @@ class _Reader:
     def _member(self, value: Any, key: Any) -> Any:
         if self.skipping:
             return None
-        if isinstance(value, AtDeployment):
-            return AtDeployment(f"{value}.{key}")
+        if isinstance(value, DeploymentValue):
+            return DeploymentValue(f"{value}.{key}")
         if isinstance(value, dict) and isinstance(key, str):
-            found = [each for name, each in value.items() if name.lower() == key.lower()]
-            if found:
-                return found[0]
+            members = [member for name, member in value.items() if name.lower() == key.lower()]
+            if members:
+                return members[0]
         if isinstance(value, list) and isinstance(key, int) and key < len(value):
             return value[key]
-        raise TemplateError(f"there is no {key!r} in {value!r}")
+        raise TemplateError(f"{value!r} has no member {key!r}")
 
     def _call(self, name: str) -> Any:
         self._next("sign", "(")
@@ -136,73 +135,73 @@ class _Reader:
             if arguments:
                 self._next("sign", ",")
             branch = name.lower() == "if" and bool(arguments)
-            not_taken = branch and bool(arguments[0]) == (len(arguments) == 2)
-            self.skipping += not_taken
+            not_chosen = branch and bool(arguments[0]) == (len(arguments) == 2)
+            self.skipping += not_chosen
             arguments.append(self._value())
-            self.skipping -= not_taken
+            self.skipping -= not_chosen
         self._next("sign", ")")
         if name.lower() not in FUNCTIONS:
-            raise TemplateError(f"there is no function {name!r}")
+            raise TemplateError(f"unknown function {name!r}")
         return None if self.skipping else FUNCTIONS[name.lower()](self.scope, *arguments)
 
 
-# --- what the functions answer ---------------------------------------------------------------------------------------
+# --- the functions ---------------------------------------------------------------------------------------------------
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 GROUP = "rehearsal"
 
 
 def resource_id(*parts: Any) -> str:
-    """The id of a resource of this group, or of another where its name comes before the type."""
-    group, (kind, *names) = (GROUP, parts) if "/" in parts[0] else (parts[0], parts[1:])
-    return f"{SUBSCRIPTION}/resourceGroups/{group}/providers/{_path(kind, names)}"
+    """The id of a resource in this group, or in another group whose name comes before the type."""
+    group, (resource_type, *names) = (GROUP, parts) if "/" in parts[0] else (parts[0], parts[1:])
+    return f"{SUBSCRIPTION}/resourceGroups/{group}/providers/{_path(resource_type, names)}"
 
 
-def _path(kind: str, names: list[str] | tuple[str, ...]) -> str:
-    provider, *segments = kind.split("/")
+def _path(resource_type: str, names: list[str] | tuple[str, ...]) -> str:
+    provider, *segments = resource_type.split("/")
     if len(segments) != len(names):
-        raise TemplateError(f"{kind} wants {len(segments)} names and gets {len(names)}")
+        raise TemplateError(f"{resource_type}: the number of names must be {len(segments)}, got {len(names)}")
     return "/".join([provider, *(part for pair in zip(segments, names, strict=True) for part in pair)])
 
 
 def _unique(*parts: Any) -> str:
-    # Of the length and the letters of Azure's; not its hash, which it does not publish.
+    # As long as Azure's, with the same letters; its hash function is not published.
     return hashlib.sha256("-".join(parts).encode()).hexdigest()[:13]
 
 
 def _parameter(scope: ExpressionScope, name: str) -> Any:
     if name not in scope.parameters:
-        raise TemplateError(f"there is no parameter {name!r}")
+        raise TemplateError(f"unknown parameter {name!r}")
     return scope.parameters[name]
 
 
 def _variable(scope: ExpressionScope, name: str) -> Any:
     if name not in scope.variables:
-        raise TemplateError(f"there is no variable {name!r}")
+        raise TemplateError(f"unknown variable {name!r}")
     return scope.variables[name]
 
 
-def _state(scope: ExpressionScope, which: str, *_rest: Any) -> AtDeployment:
-    scope.asked.append(which)
-    return AtDeployment(f"<{which.rpartition('/providers/')[2]}>")
+def _state(scope: ExpressionScope, id_: str, *_rest: Any) -> DeploymentValue:
+    scope.references.append(id_)
+    return DeploymentValue(f"<{id_.rpartition('/providers/')[2]}>")
 
 
-def _keys(scope: ExpressionScope, which: str, *_rest: Any) -> AtDeployment:
-    return AtDeployment(f"<keys of {_state(scope, which)[1:]}")
+def _keys(scope: ExpressionScope, id_: str, *_rest: Any) -> DeploymentValue:
+    return DeploymentValue(f"<keys of {_state(scope, id_)[1:]}")
 
 
 def _union(_scope: ExpressionScope, first: Any, *others: Any) -> Any:
     merged = first.copy()
-    for each in others:
-        merged = merged | each if isinstance(merged, dict) else [*merged, *(new for new in each if new not in merged)]
+    for other in others:
+        merged = merged | other if isinstance(merged, dict) else [*merged, *(new for new in other if new not in merged)]
     return merged
 
 
 def _concat(_scope: ExpressionScope, *parts: Any) -> Any:
     if parts and isinstance(parts[0], list):
-        return [each for part in parts for each in part]
+        return [item for part in parts for item in part]
     text = "".join(map(str, parts))
-    return AtDeployment(text) if any(isinstance(part, AtDeployment) for part in parts) else text
+    return DeploymentValue(text) if any(isinstance(part, DeploymentValue) for part in parts) else text
 
 
 def _empty(_scope: ExpressionScope, value: Any) -> bool:
@@ -235,7 +234,7 @@ FUNCTIONS: dict[str, _Function] = {
         "name": GROUP,
         "location": "westeurope",
     },
-    "extensionresourceid": lambda _, over, kind, *names: f"{over}/providers/{_path(kind, names)}",
+    "extensionresourceid": lambda _, base, kind, *names: f"{base}/providers/{_path(kind, names)}",
     "resourceid": lambda _, *parts: resource_id(*parts),
     "subscription": lambda _: {"id": SUBSCRIPTION, "tenantId": "11111111-1111-1111-1111-111111111111"},
     "subscriptionresourceid": lambda _, kind, *names: f"{SUBSCRIPTION}/providers/{_path(kind, names)}",

@@ -1,6 +1,6 @@
-"""The portal's form for the template, one for each source of the model, so that each asks only what applies.
+"""The portal's forms for the template: one for each backend, so that each asks only for what applies.
 
-Written to `infra/forms/` by `python -m infra forms`; a test compares. Labels are the parameters' descriptions in the template.
+`python -m infra forms` generates `infra/forms/`; a test compares. The tooltips are the parameters' descriptions in the template.
 Source: Microsoft's reference of createUiDefinition.json, https://learn.microsoft.com/azure/azure-resource-manager/managed-applications/create-uidefinition-overview (2026-11-25).
 """
 
@@ -18,7 +18,7 @@ from infra.template import BACKENDS, read
 FORMS = Path(__file__).with_name("forms")
 _TITLES = {
     "newAzureOpenAI": "with a new Azure OpenAI resource",
-    "existingAzureOpenAI": "with an Azure OpenAI resource that is there",
+    "existingAzureOpenAI": "with an existing Azure OpenAI resource",
     "openAI": "with OpenAI's API",
 }
 _NOT_MANAGED = "[not(equals(basics('topology'), 'managed'))]"
@@ -29,19 +29,21 @@ Element = dict[str, Any]
 
 
 def form(backend: str) -> Element:
-    """The createUiDefinition of a form."""
-    ask = _Elements()
+    """The createUiDefinition of a backend's form."""
+    fields = _Fields()
     basics = [
-        ask.text("name", "Name", r"^(?=.{3,21}$)[a-z](-?[a-z0-9])+$", "3 to 21 lower-case letters, digits and single hyphens."),
-        ask.choice("topology", "Topology", "OptionsGroup"),
-        ask.choice("siteLocation", "Region of the site's functions"),
-        ask.choice("siteSku", "Plan of the site", visible=_NOT_LINKED),
+        fields.text("name", "Name", r"^(?=.{3,21}$)[a-z](-?[a-z0-9])+$", "3 to 21 lower-case letters, digits and single hyphens."),
+        fields.choice("topology", "Topology", "OptionsGroup"),
+        fields.choice("siteLocation", "Region of the site's functions"),
+        fields.choice("siteSku", "Plan of the site", visible=_NOT_LINKED),
     ]  # fmt: skip
     steps = [
-        {"name": "model", "label": "Model", "elements": _of_the_model(backend, ask)},
-        {"name": "access", "label": "Access and prompts", "elements": _of_access(ask)},
+        {"name": "model", "label": "Model", "elements": _model_elements(backend, fields)},
+        {"name": "access", "label": "Access and prompts", "elements": _access_elements(fields)},
     ]
-    description = f"The chat app {_TITLES[backend]}. The code comes after the resources: make deploy, or a pipeline."
+    description = (
+        f"The chat app {_TITLES[backend]}. The code is deployed after the resources: make deploy, or a pipeline."
+    )
     return {
         "$schema": "https://schema.management.azure.com/schemas/0.1.2-preview/CreateUIDefinition.MultiVm.json#",
         "handler": "Microsoft.Azure.CreateUIDef",
@@ -55,68 +57,69 @@ def form(backend: str) -> Element:
     }
 
 
-class _Elements:
-    """What asks for the template's parameters, with their descriptions, values and defaults."""
+class _Fields:
+    """Form elements for the template's parameters, with their descriptions, allowed values and defaults."""
 
     def __init__(self) -> None:
         parameters = read()["parameters"]
-        self.said = {name: each["metadata"]["description"] for name, each in parameters.items()}
-        self._allowed = {name: each.get("allowedValues", ()) for name, each in parameters.items()}
-        self._defaults = {name: each.get("defaultValue", "") for name, each in parameters.items()}
+        self.descriptions = {name: parameter["metadata"]["description"] for name, parameter in parameters.items()}
+        self._allowed = {name: parameter.get("allowedValues", ()) for name, parameter in parameters.items()}
+        self._defaults = {name: parameter.get("defaultValue", "") for name, parameter in parameters.items()}
 
-    def text(self, name: str, label: str, pattern: str = "", why: str = "", **more: Any) -> Element:
-        """A line to fill in, which has to fit the pattern where there is one."""
-        rule = {"required": bool(pattern), **({"regex": pattern, "validationMessage": why} if pattern else {})}
-        default = str(self._defaults[name])  # in brackets: an expression or a list
+    def text(self, name: str, label: str, pattern: str = "", hint: str = "", **more: Any) -> Element:
+        """A text box; where there is a pattern, the value is required and must match it."""
+        rule = {"required": bool(pattern), **({"regex": pattern, "validationMessage": hint} if pattern else {})}
+        default = str(self._defaults[name])
+        # A default in brackets is an expression or a list.
         more = {"defaultValue": "" if default.startswith("[") else default, "constraints": rule, **more}
         return self._element(name, "TextBox", label, **more)
 
     def choice(self, name: str, label: str, kind: str = "DropDown", **more: Any) -> Element:
         """One of the parameter's allowed values."""
-        rule = {"allowedValues": [{"label": each, "value": each} for each in self._allowed[name]], "required": True}
+        rule = {"allowedValues": [{"label": value, "value": value} for value in self._allowed[name]], "required": True}
         return self._element(name, kind, label, defaultValue=self._defaults[name], constraints=rule, **more)
 
     def _element(self, name: str, kind: str, label: str, **more: Any) -> Element:
-        shown = {"label": label, "toolTip": self.said[name]}
-        return {"name": name, "type": f"Microsoft.Common.{kind}", **shown, **more}
+        texts = {"label": label, "toolTip": self.descriptions[name]}
+        return {"name": name, "type": f"Microsoft.Common.{kind}", **texts, **more}
 
 
-def _of_the_model(backend: str, ask: _Elements) -> list[Element]:
+def _model_elements(backend: str, fields: _Fields) -> list[Element]:
     if backend == "newAzureOpenAI":
         return [
-            ask.text("modelLocation", "Region of the model", r"^[a-z0-9]+$", "As swedencentral.", defaultValue="swedencentral"),
-            _model(ask.said["modelName"]),
-            ask.choice("modelSku", "Deployment type"),
-            ask.text("modelCapacity", "Thousand tokens a minute", r"^[1-9][0-9]{0,5}$", "A whole number."),
-            ask.text("deploymentName", "Name of the deployment", r"^[A-Za-z0-9._-]{2,64}$", "2 to 64 letters, digits, dots, hyphens."),
-            ask.text("modelIpRanges", "IPv4 ranges that may ask the model", visible=_NOT_MANAGED),
+            fields.text("modelLocation", "Region of the model", r"^[a-z0-9]+$", "A region such as swedencentral.", defaultValue="swedencentral"),
+            _model_choice(fields.descriptions["modelName"]),
+            fields.choice("modelSku", "Deployment type"),
+            fields.text("modelCapacity", "Thousand tokens per minute", r"^[1-9][0-9]{0,5}$", "A whole number."),
+            fields.text("deploymentName", "Name of the deployment", r"^[A-Za-z0-9._-]{2,64}$", "2 to 64 letters, digits, dots, underscores and hyphens."),
+            fields.text("modelIpRanges", "IPv4 ranges that may use the model", visible=_NOT_MANAGED),
         ]  # fmt: skip
     if backend == "existingAzureOpenAI":
         return [
-            {"name": "account", "type": "Microsoft.Solutions.ResourceSelector", "label": "Azure OpenAI resource", "toolTip": ask.said["existingResourceName"], "resourceType": _ACCOUNT, "options": {"filter": {"subscription": "onBasics", "location": "all"}}},
-            ask.text("deploymentName", "Its deployments", r"^[A-Za-z0-9._,\s-]{2,}$", "Names, with commas between."),
+            {"name": "account", "type": "Microsoft.Solutions.ResourceSelector", "label": "Azure OpenAI resource", "toolTip": fields.descriptions["existingResourceName"], "resourceType": _ACCOUNT, "options": {"filter": {"subscription": "onBasics", "location": "all"}}},
+            fields.text("deploymentName", "Deployments", r"^[A-Za-z0-9._,\s-]{2,}$", "Names, with commas between them."),
         ]  # fmt: skip
     return [
-        {"name": "openAIKey", "type": "Microsoft.Common.PasswordBox", "label": {"password": "Key of OpenAI", "confirmPassword": "Again"}, "toolTip": ask.said["openAIKey"], "constraints": {"required": True, "regex": "^sk-.{20,}$", "validationMessage": "A key begins with sk-."}, "options": {"hideConfirmation": True}},
-        ask.text("openAIModel", "Models", r"^[A-Za-z0-9._:,\s-]{2,}$", "Names, with commas between."),
+        {"name": "openAIKey", "type": "Microsoft.Common.PasswordBox", "label": {"password": "OpenAI's key", "confirmPassword": "Confirm the key"}, "toolTip": fields.descriptions["openAIKey"], "constraints": {"required": True, "regex": "^sk-.{20,}$", "validationMessage": "A key begins with sk-."}, "options": {"hideConfirmation": True}},
+        fields.text("openAIModel", "Models", r"^[A-Za-z0-9._:,\s-]{2,}$", "Names, with commas between them."),
     ]  # fmt: skip
 
 
-def _of_access(ask: _Elements) -> list[Element]:
+def _access_elements(fields: _Fields) -> list[Element]:
     return [
-        ask.text("requiredRole", "Role needed to ask"),
-        ask.text("invited", "Who gets it at sign-in"),
-        ask.text("systemPrompt", "System prompt"),
-        ask.text("systemPromptRole", "Role that may set its own"),
-        ask.text("suggestions", "Suggestions"),
-        ask.text("maximumInstances", "At most so many instances", r"^[1-9][0-9]{0,3}$", "1 to 1000.", visible=_NOT_MANAGED),
+        fields.text("requiredRole", "Required role"),
+        fields.text("invited", "Who gets it at sign-in"),
+        fields.text("systemPrompt", "System prompt"),
+        fields.text("systemPromptRole", "Role that may set its own prompt"),
+        fields.text("suggestions", "Suggestions"),
+        fields.text("maximumInstances", "Maximum number of instances", r"^[1-9][0-9]{0,3}$", "1 to 1000.", visible=_NOT_MANAGED),
     ]  # fmt: skip
 
 
-def _model(description: str) -> Element:
+def _model_choice(description: str) -> Element:
     values = [
-        {"label": f"{each.name}, until {each.retires}", "value": f"{each.name}|{each.version}"}
-        for each in load_models()
+        {"label": f"{model.name}, until {model.retires}", "value": f"{model.name}|{model.version}"}
+        for model in load_models()
     ]
     return {
         "name": "model",
@@ -129,40 +132,39 @@ def _model(description: str) -> Element:
 
 
 def _outputs(backend: str, basics: list[Element], steps: list[Element]) -> dict[str, str]:
-    """What the form gives the template; what is hidden gives the template's own default."""
-    numbers, lists = ("modelCapacity", "maximumInstances"), ("modelIpRanges",)
-    found = {"backend": backend, "location": "[location()]"}
-    for place, elements in (
-        ("basics('{}')", basics),
-        *((f"steps('{each['name']}').{{}}", each["elements"]) for each in steps),
-    ):
-        for each in elements:
-            value = place.format(each["name"])
-            if each["name"] == "model":
-                found |= {"modelName": f"[first(split({value}, '|'))]", "modelVersion": f"[last(split({value}, '|'))]"}
-            elif each["name"] == "account":
-                found |= {
-                    "existingResourceName": f"[{value}.name]",
-                    "existingResourceGroup": f"[last(take(split({value}.id, '/'), 5))]",
-                }
-            elif each["name"] in lists:
-                found[each["name"]] = f"[if(empty({value}), parse('[]'), split(replace({value}, ' ', ''), ','))]"
-            elif each["name"] in numbers:
-                found[each["name"]] = f"[int(coalesce({value}, '40'))]" if "visible" in each else f"[int({value})]"
-            elif each["name"] == "siteSku":
-                found["siteSku"] = f"[coalesce({value}, 'Standard')]"
-            else:
-                found[each["name"]] = f"[{value}]"
-    return found
+    """The form's values for the template's parameters; a hidden element gives the template's default."""
+    outputs = {"backend": backend, "location": "[location()]"}
+    for element in basics:
+        outputs |= _output(element, f"basics('{element['name']}')")
+    for step in steps:
+        for element in step["elements"]:
+            outputs |= _output(element, f"steps('{step['name']}').{element['name']}")
+    return outputs
 
 
-def written() -> dict[str, str]:
-    """The text of each form by its file's name."""
+def _output(element: Element, value: str) -> dict[str, str]:
+    name = element["name"]
+    if name == "model":
+        return {"modelName": f"[first(split({value}, '|'))]", "modelVersion": f"[last(split({value}, '|'))]"}
+    if name == "account":
+        group = f"[last(take(split({value}.id, '/'), 5))]"
+        return {"existingResourceName": f"[{value}.name]", "existingResourceGroup": group}
+    if name == "modelIpRanges":
+        return {name: f"[if(empty({value}), parse('[]'), split(replace({value}, ' ', ''), ','))]"}
+    if name in ("modelCapacity", "maximumInstances"):
+        return {name: f"[int(coalesce({value}, '40'))]" if "visible" in element else f"[int({value})]"}
+    if name == "siteSku":
+        return {name: f"[coalesce({value}, 'Standard')]"}
+    return {name: f"[{value}]"}
+
+
+def form_files() -> dict[str, str]:
+    """The text of each form, by file name."""
     return {f"{backend}.json": json.dumps(form(backend), indent=2, ensure_ascii=False) + "\n" for backend in BACKENDS}
 
 
 def links(repository: str, branch: str = "main") -> Mapping[str, str]:
-    """The address of the portal with the template and a form of a public GitHub repository, by the source of the model."""
+    """The portal's address with the template and a form from a public GitHub repository, by backend."""
     raw = f"https://raw.githubusercontent.com/{repository}/{branch}/infra"
     template = quote(f"{raw}/azuredeploy.json", safe="")
     return {

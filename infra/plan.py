@@ -1,4 +1,4 @@
-"""What shall stand in Azure: the template with an environment's parameters, its resources in words, and what they cost."""
+"""What to deploy: the parameters of an environment, the resources they give, in words, and what those cost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from infra.expressions import TemplateError
-from infra.preflight import Requirements
-from infra.template import Deployment, Resource, deployment, read
+from infra.template import Deployment, Resource, expand, read
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What the resources are, and what each costs: list prices in US dollars, expected and not asked for;
+#: The resources by name, and what each costs: list prices in US dollars, expected, not queried;
 #: https://azure.microsoft.com/pricing/calculator has those of a region and a day.
 _KINDS = {
     "Microsoft.CognitiveServices/accounts": ("Azure OpenAI", "nothing by itself"),
@@ -26,31 +25,28 @@ _KINDS = {
     "Microsoft.OperationalInsights/workspaces": ("log workspace", "5 GB a month free, then about $2.30 a GB"),
     "Microsoft.Storage/storageAccounts": ("storage account", "cents"),
     "Microsoft.Web/sites": ("function app, Flex Consumption, Python 3.13", "250,000 calls a month free, then by use"),
-    "Microsoft.Web/staticSites": ("Static Web App", ""),
 }
 _SITE_PRICES = {"Free": "nothing", "Standard": "about $9 a month"}
-
-
-#: Names that every resource takes once its suffix is added: a vault has 24 characters, and no hyphen beside another.
+#: Every resource accepts such a name with its suffix: a vault has 24 characters, and no hyphen beside another.
 _NAME = re.compile(r"(?=.{3,21}$)[a-z](?:-?[a-z0-9])+")
-#: Secrets, and the variables that they come from: never a command line, never a file.
+#: Secret parameters, each with the environment variable it comes from: never from a command line or a file.
 SECRETS = {"openAIKey": "OPENAI_API_KEY", "signInClientSecret": "SIGN_IN_CLIENT_SECRET"}
 _LOCATION = "westeurope"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What somebody asked for; None is what there is already, or the template's default. `given` are further parameters."""
+    """What the user chose. None keeps what is deployed, or else the template's default; `parameters` are further ones."""
 
     environment: str
     topology: str | None = None
     backend: str | None = None
     name: str | None = None
-    given: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def group(self) -> str:
-        """The resource group, an environment's own."""
+        """The environment's resource group."""
         return group_of(self.environment)
 
 
@@ -60,111 +56,134 @@ def group_of(environment: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class There:
-    """What is in Azure already: the subscription, where the group is, and the parameters of the last deployment to it."""
+class ExistingDeployment:
+    """What is in Azure already: the subscription, the group's location, and the last deployment's parameters."""
 
     subscription: str = ""
     location: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parameters_of(choice: Choice, there: There, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The template's parameters: those of the last deployment, over them those of `infra/ENV.parameters.json` where there is
-    one, over them what was asked for.
+@dataclass(frozen=True, slots=True)
+class DeploymentPlan:
+    """What is to be deployed: the template with its parameters, the resource group, today's date, and the last parameters."""
+
+    deployment: Deployment
+    group: str
+    today: date
+    last_parameters: Mapping[str, Any]
+
+    def parameter(self, name: str) -> Any:
+        """A parameter's value."""
+        return self.deployment.parameters[name]
+
+    def name_of(self, resource_type: str) -> str | None:
+        """The name of the one resource of a type; None where the deployment has none."""
+        resources = self.deployment.of(resource_type)
+        return resources[0].name if resources else None
+
+
+def make_plan(
+    parameters: Mapping[str, Any], group: str, today: date, last_parameters: Mapping[str, Any] | None = None
+) -> DeploymentPlan:
+    """The plan for these parameters.
 
     Raises:
-        TemplateError: the file is none of parameters, or there is a secret in it; a name that some resource will not take.
+        TemplateError: Azure would refuse it.
+    """
+    return DeploymentPlan(expand(read(), parameters), group, today, last_parameters or {})
+
+
+def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The template's parameters: the user's choice first, then `infra/ENV.parameters.json`, then the last deployment.
+
+    Raises:
+        TemplateError: the file is not a valid parameters file, or has a secret; or the name is not valid.
     """
     declared = read()["parameters"]
-    asked = {"topology": choice.topology, "backend": choice.backend, "name": choice.name, **choice.given}
-    found = {name: value for name, value in there.parameters.items() if name in declared and name not in SECRETS}
-    found |= _listed(ROOT / "infra" / f"{choice.environment}.parameters.json")
-    found |= {name: value for name, value in asked.items() if value is not None}
+    chosen = {"topology": choice.topology, "backend": choice.backend, "name": choice.name, **choice.parameters}
+    parameters = {
+        name: value for name, value in existing.parameters.items() if name in declared and name not in SECRETS
+    }
+    parameters |= _read_parameters(ROOT / "infra" / f"{choice.environment}.parameters.json")
+    parameters |= {name: value for name, value in chosen.items() if value is not None}
     for name in ("topology", "backend"):
-        found.setdefault(name, declared[name]["defaultValue"])
-    found.setdefault("location", there.location or _LOCATION)
-    found.setdefault("existingResourceGroup", choice.group)
-    found.setdefault(
-        "name", f"{choice.group}-{hashlib.sha256((there.subscription + choice.group).encode()).hexdigest()[:4]}"
-    )
-    if not _NAME.fullmatch(found["name"]):
+        parameters.setdefault(name, declared[name]["defaultValue"])
+    parameters.setdefault("location", existing.location or _LOCATION)
+    parameters.setdefault("existingResourceGroup", choice.group)
+    digest = hashlib.sha256((existing.subscription + choice.group).encode()).hexdigest()
+    parameters.setdefault("name", f"{choice.group}-{digest[:4]}")
+    if not _NAME.fullmatch(parameters["name"]):
         raise TemplateError(
-            f"the name {found['name']!r}: 3 to 21 lower-case letters, digits and single hyphens, a letter first"
+            "the name must have 3 to 21 lower-case letters, digits and single hyphens and begin with a letter, "
+            f"got {parameters['name']!r}"
         )
     secrets = {name: _secret(environment, variable) for name, variable in SECRETS.items()}
-    needed = {"openAIKey": found["backend"] == "openAI", "signInClientSecret": bool(found.get("signInClientId"))}
-    return found | {name: value for name, value in secrets.items() if value and needed[name]}
+    needed = {"openAIKey": parameters["backend"] == "openAI", "signInClientSecret": bool(parameters.get("signInClientId"))}  # fmt: skip
+    return parameters | {name: value for name, value in secrets.items() if value and needed[name]}
 
 
 def _secret(environment: Mapping[str, str], variable: str) -> str:
     value = environment.get(variable, "")
-    return "" if value.startswith("$(") else value  # Azure Pipelines leaves a variable that is not set as it is written
+    # Azure Pipelines leaves `$(NAME)` in place of a variable without a value.
+    return "" if value.startswith("$(") else value
 
 
-def _listed(path: Path) -> dict[str, Any]:
-    listed = read(path).get("parameters") if path.exists() else {}
-    if not isinstance(listed, dict) or not all(isinstance(each, dict) and "value" in each for each in listed.values()):
-        raise TemplateError(f'{path}: wants {{"parameters": {{"NAME": {{"value": …}}}}}}')
-    for name in listed:
+def _read_parameters(path: Path) -> dict[str, Any]:
+    entries = read(path).get("parameters") if path.exists() else {}
+    if not isinstance(entries, dict) or not all(
+        isinstance(entry, dict) and "value" in entry for entry in entries.values()
+    ):
+        raise TemplateError(f'{path} must have the form {{"parameters": {{"NAME": {{"value": …}}}}}}')
+    for name in entries:
         _refuse_secret(name)
-    return {name: each["value"] for name, each in listed.items()}
+    return {name: entry["value"] for name, entry in entries.items()}
 
 
 def _refuse_secret(name: str) -> None:
     if name in SECRETS:
         raise TemplateError(
-            f"{name} is a secret, which no file and no command line may have: put it into {SECRETS[name]}"
+            f"{name} is a secret and must not be in a file or on a command line: set it as {SECRETS[name]}"
         )
 
 
-def parsed(text: str) -> tuple[str, Any]:
-    """`NAME=VALUE` as a parameter of the template. A list may be written with commas; what else is no text is JSON.
+def parse_parameter(text: str) -> tuple[str, Any]:
+    """The name and the value in `NAME=VALUE`. A list may be written with commas; other values except strings are JSON.
 
     Raises:
-        TemplateError: there is no such parameter, it is of another type, or a secret.
+        TemplateError: the parameter is unknown or a secret, or the value has the wrong type.
     """
     name, equals, value = text.partition("=")
     declared = read()["parameters"]
-    if not equals or name not in declared:
-        raise TemplateError(f"{text}: there is no parameter {name!r}; there are {', '.join(declared)}")
+    if not equals:
+        raise TemplateError(f"a parameter must be written NAME=VALUE, got {text!r}")
+    if name not in declared:
+        raise TemplateError(f"unknown parameter {name!r}; known parameters: {', '.join(declared)}")
     _refuse_secret(name)
     kind = declared[name]["type"]
     if kind in ("string", "securestring"):
         return name, value
     if kind == "array" and not value.startswith("["):
-        return name, [each.strip() for each in value.split(",") if each.strip()]
+        return name, [item.strip() for item in value.split(",") if item.strip()]
     try:
         return name, json.loads(value)
     except ValueError as error:
-        raise TemplateError(f"{name} wants JSON of the type {kind}, not {value!r}") from error
+        raise TemplateError(f"{name} must be JSON of the type {kind}, got {value!r}") from error
 
 
-def wanted(
-    parameters: Mapping[str, Any], group: str, today: date, before: Mapping[str, Any] | None = None
-) -> Requirements:
-    """What the template makes of the parameters; `before` are those of the last deployment.
-
-    Raises:
-        TemplateError: Azure would refuse it.
-    """
-    return Requirements(deployment(read(), parameters), group, today, before or {})
-
-
-def described(made: Deployment) -> Iterator[tuple[str, str, str]]:
-    """Each resource that somebody would name: its name, what it is, what it costs."""
-    for each in made.resources:
-        if each.type in _KINDS:
-            what, cost = _KINDS[each.type]
-            yield each.name, *(_of_site(each) if each.type.endswith("/staticSites") else (_of_model(each, what), cost))
+def resource_rows(deployment: Deployment) -> Iterator[tuple[str, str, str]]:
+    """The resources that a user knows: name, description, cost."""
+    for resource in deployment.resources:
+        if resource.type.endswith("/staticSites"):
+            plan = resource.body["sku"]["name"]
+            yield resource.name, f"Static Web App, {plan}, {resource.body['location']}", _SITE_PRICES[plan]
+        elif resource.type in _KINDS:
+            kind, cost = _KINDS[resource.type]
+            yield resource.name, _description(resource, kind), cost
 
 
-def _of_site(site: Resource) -> tuple[str, str]:
-    plan = site.body["sku"]["name"]
-    return f"Static Web App, {plan}, {site.body['location']}", _SITE_PRICES[plan]
-
-
-def _of_model(resource: Resource, what: str) -> str:
+def _description(resource: Resource, kind: str) -> str:
     if not resource.type.endswith("/deployments"):
-        return f"{what}, {resource.body['location']}" if "location" in resource.body else what
+        return f"{kind}, {resource.body['location']}" if "location" in resource.body else kind
     model, sku = resource.properties["model"], resource.body["sku"]
     return f"{model['name']} {model['version']}, {sku['name']}, {sku['capacity']} thousand tokens a minute"

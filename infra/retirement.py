@@ -1,4 +1,4 @@
-"""The models that can be deployed anew, and when each retires: `models.json`, which is the one place that says so."""
+"""The models that can be deployed, and when each retires; `models.json` is the only place that lists them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import date
 from pathlib import Path
 
 MODELS = Path(__file__).with_name("models.json")
-#: Changing a model takes a test of every prompt; this many days before it retires is when to begin.
-WARNED_DAYS = 180
+#: A change of model takes a test of every prompt: warn this many days before the retirement.
+WARNING_DAYS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,19 @@ class ModelRetirement:
     retires: date
 
     def days_left(self, today: date) -> int:
-        """How long it will answer; below zero, how long it has not."""
+        """Days until it retires; negative after that."""
         return (self.retires - today).days
 
 
 @functools.cache
 def load_models() -> tuple[ModelRetirement, ...]:
-    """All of them, the one to take first."""
-    listed = json.loads(MODELS.read_text(encoding="utf-8"))["models"]
-    return tuple(ModelRetirement(each["name"], each["version"], date.fromisoformat(each["retires"])) for each in listed)
+    """All models, the recommended one first."""
+    entries = json.loads(MODELS.read_text(encoding="utf-8"))["models"]
+    return tuple(
+        ModelRetirement(entry["name"], entry["version"], date.fromisoformat(entry["retires"])) for entry in entries
+    )
 
 
 def find_model(name: str, version: str) -> ModelRetirement | None:
-    """The one of that name and version; None where the file has none."""
-    return next((each for each in load_models() if (each.name, each.version) == (name, version)), None)
+    """The model with that name and version; None where the file does not list it."""
+    return next((model for model in load_models() if (model.name, model.version) == (name, version)), None)

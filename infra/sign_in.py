@@ -1,4 +1,4 @@
-"""Signing in to Azure from GitHub's pipelines: with the identity that a run has, for which Azure was told to vouch; no secret.
+"""Signs in to Azure from a GitHub workflow, with the run's own identity, which Azure is configured to trust; no secret.
 
 Source: GitHub's and Microsoft's pages on OpenID Connect from workflows, 2026-11-25.
 """
@@ -21,21 +21,23 @@ def sign_in(azure: Azure, environment: Mapping[str, str]) -> None:
     """Sign `az` in as the app registration that trusts this repository.
 
     Raises:
-        DeployError: a variable is missing, or GitHub gives no token.
+        DeployError: a variable is missing, or GitHub issues no token.
         AzureError: Azure does not trust the run.
     """
     if missing := [name for name in _FROM_GITHUB if not environment.get(name)]:
         raise DeployError(
-            f"{', '.join(missing)} missing: the job wants `permissions: id-token: write`; elsewhere: az login"
+            f"{', '.join(missing)} missing: the job needs `permissions: id-token: write`; outside GitHub: az login"
         )
     if missing := [name for name in _OURS if not environment.get(name)]:
         raise DeployError(f"{', '.join(missing)} missing: set them as variables of the repository, docs/deploy.md")
     url, bearer = (environment[name] for name in _FROM_GITHUB)
-    answer = httpx2.get(url, params={"audience": _AUDIENCE}, headers={"authorization": f"bearer {bearer}"}, timeout=30)
-    if answer.status_code != 200:
-        raise DeployError(f"GitHub gives no token for this run: {answer.status_code}")
+    response = httpx2.get(
+        url, params={"audience": _AUDIENCE}, headers={"authorization": f"bearer {bearer}"}, timeout=30
+    )
+    if response.status_code != 200:
+        raise DeployError(f"GitHub issues no token for this run: status {response.status_code}")
     client, tenant, subscription = (environment[name] for name in _OURS)
-    # `az` takes the token from its input: what stands on a command line, other processes can read.
-    words = ("login", "--service-principal", "--username", client, "--tenant", tenant)
-    azure.json(*words, "--federated-token", "@-", given=answer.json()["value"])
+    # `az` reads the token from standard input: other processes can read a command line.
+    login = ("login", "--service-principal", "--username", client, "--tenant", tenant)
+    azure.json(*login, "--federated-token", "@-", stdin=response.json()["value"])
     azure.json("account", "set", "--subscription", subscription)

@@ -1,4 +1,4 @@
-"""A template, and the resources that it makes of given parameters, worked out without Azure."""
+"""Reads a template and works out, without Azure, which resources it creates from its parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.expressions import ExpressionScope, TemplateError, evaluated, is_expression, resource_id
+from infra.expressions import ExpressionScope, TemplateError, evaluate, is_expression, resource_id
 
 TEMPLATE = Path(__file__).with_name("azuredeploy.json")
 TOPOLOGIES = ("managed", "linked", "direct")
@@ -18,144 +18,150 @@ BACKENDS = ("newAzureOpenAI", "existingAzureOpenAI", "openAI")
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as Azure would be asked for it. `after` are the ids it waits for, `asked` those whose state it is made of."""
+    """A resource as Azure would create it. `dependencies` are the ids it waits for, `references` those whose state it reads."""
 
     type: str
     name: str
     body: Mapping[str, Any]
-    after: frozenset[str]
-    asked: frozenset[str]
+    dependencies: frozenset[str]
+    references: frozenset[str]
     group: str | None = None
 
     @property
     def id(self) -> str:
-        """Where it is; of something laid over another resource, behind that one's."""
+        """The resource's id; an extension resource's begins with the id of the resource it extends."""
         names = self.name.split("/")
         own = resource_id(*([self.group] if self.group else []), self.type, *names)
         return f"{self.body['scope']}/{own.rpartition('/providers/')[2]}" if "scope" in self.body else own
 
     @property
     def properties(self) -> Mapping[str, Any]:
-        """Its `properties`, which some have none of."""
-        found: Mapping[str, Any] = self.body.get("properties", {})
-        return found
+        """Its `properties`; empty where it has none."""
+        properties: Mapping[str, Any] = self.body.get("properties", {})
+        return properties
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What a template makes of its parameters."""
+    """A template with its parameters applied."""
 
     parameters: Mapping[str, Any]
     resources: tuple[Resource, ...]
     outputs: Mapping[str, Any]
 
-    def of(self, kind: str) -> tuple[Resource, ...]:
+    def of(self, resource_type: str) -> tuple[Resource, ...]:
         """The resources of a type."""
-        return tuple(each for each in self.resources if each.type == kind)
+        return tuple(resource for resource in self.resources if resource.type == resource_type)
 
 
 def read(path: Path = TEMPLATE) -> dict[str, Any]:
     """A template's JSON.
 
     Raises:
-        TemplateError: it is none; says where.
+        TemplateError: the file cannot be read, or is not valid JSON.
     """
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        template: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
         raise TemplateError(f"{path}: {error}") from error
-    return found
+    except ValueError as error:
+        raise TemplateError(f"{path}: not valid JSON: {error}") from error
+    return template
 
 
-def deployment(template: Mapping[str, Any], given: Mapping[str, Any]) -> Deployment:
-    """What a template makes of these parameters; the others have their defaults.
+def expand(template: Mapping[str, Any], values: Mapping[str, Any]) -> Deployment:
+    """The template with these parameter values; the other parameters have their defaults.
 
     Raises:
         TemplateError: Azure would refuse it.
     """
-    parameters = _parameters(template, given)
+    parameters = _parameters(template, values)
     scope = ExpressionScope(parameters)
     for name, value in template.get("variables", {}).items():
-        scope.variables[name] = evaluated(value, scope)
-        if scope.asked:
-            raise TemplateError(f"the variable {name!r} asks for a resource's state; only resources and outputs may")
-    resources = tuple(each for body in template["resources"] for each in _resources(body, scope))
-    outputs = {name: evaluated(each["value"], scope) for name, each in template.get("outputs", {}).items()}
+        scope.variables[name] = evaluate(value, scope)
+        if scope.references:
+            raise TemplateError(f"the variable {name!r} reads a resource's state; only resources and outputs may do so")
+    resources = tuple(resource for body in template["resources"] for resource in _resources(body, scope))
+    outputs = {name: evaluate(output["value"], scope) for name, output in template.get("outputs", {}).items()}
     return Deployment(parameters, resources, outputs)
 
 
-def _parameters(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(template: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     declared = template.get("parameters", {})
-    for name in given:
+    for name in values:
         if name not in declared:
-            raise TemplateError(f"there is no parameter {name!r}; there are {', '.join(declared)}")
-    scope = ExpressionScope(dict(given))
-    for name, said in declared.items():
-        if name not in given and "defaultValue" not in said:
+            raise TemplateError(f"unknown parameter {name!r}; known parameters: {', '.join(declared)}")
+    scope = ExpressionScope(dict(values))
+    for name, declaration in declared.items():
+        if name not in values and "defaultValue" not in declaration:
             raise TemplateError(f"the parameter {name!r} has no value")
-        value = given.get(name, said.get("defaultValue"))
-        value = value if name in given else evaluated(value, scope)
-        if "allowedValues" in said and value not in said["allowedValues"]:
-            raise TemplateError(f"{name} is {value!r}, and must be one of {', '.join(map(str, said['allowedValues']))}")
-        if not _in_bounds(value, said):
+        value = values[name] if name in values else evaluate(declaration["defaultValue"], scope)
+        allowed = declaration.get("allowedValues")
+        if allowed is not None and value not in allowed:
+            raise TemplateError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
+        if not _in_bounds(value, declaration):
             bounds = [
-                f"{bound} {said[bound]}"
+                f"{bound} {declaration[bound]}"
                 for bound in ("minLength", "maxLength", "minValue", "maxValue")
-                if bound in said
+                if bound in declaration
             ]
-            raise TemplateError(f"{name} is {value!r}, and must keep to {', '.join(bounds)}")
+            raise TemplateError(f"{name} must be within {', '.join(bounds)}, got {value!r}")
         scope.parameters = {**scope.parameters, name: value}
     return dict(scope.parameters)
 
 
-def _in_bounds(value: Any, said: Mapping[str, Any]) -> bool:
+def _in_bounds(value: Any, declaration: Mapping[str, Any]) -> bool:
     size = value if isinstance(value, int) else len(value)
-    least, most = said.get("minLength", said.get("minValue", size)), said.get("maxLength", said.get("maxValue", size))
+    least = declaration.get("minLength", declaration.get("minValue", size))
+    most = declaration.get("maxLength", declaration.get("maxValue", size))
     return bool(least <= size <= most)
 
 
 def _resources(body: Mapping[str, Any], scope: ExpressionScope) -> Iterator[Resource]:
-    if not evaluated(body.get("condition", True), scope):
+    if not evaluate(body.get("condition", True), scope):
         return
-    after = frozenset(evaluated(body.get("dependsOn", []), scope))
-    scope.asked.clear()
+    dependencies = frozenset(evaluate(body.get("dependsOn", []), scope))
+    scope.references.clear()
     nested = body["type"] == "Microsoft.Resources/deployments"
-    rest = {key: each for key, each in body.items() if key not in ("condition", "dependsOn", "comments")}
+    plain = {key: value for key, value in body.items() if key not in ("condition", "dependsOn", "comments")}
     if nested:
-        rest["properties"] = {key: each for key, each in rest["properties"].items() if key != "template"}
-    made = evaluated(rest, scope)
-    asked = frozenset(scope.asked)
-    scope.asked.clear()
+        plain["properties"] = {key: value for key, value in plain["properties"].items() if key != "template"}
+    final = evaluate(plain, scope)
+    references = frozenset(scope.references)
+    scope.references.clear()
     if not nested:
-        yield Resource(made["type"], made["name"], made, after, asked)
+        yield Resource(final["type"], final["name"], final, dependencies, references)
         return
-    given = {name: each["value"] for name, each in made["properties"]["parameters"].items()}
-    for each in deployment(body["properties"]["template"], given).resources:
-        yield Resource(each.type, each.name, each.body, after, asked, group=made.get("resourceGroup"))
+    values = {name: parameter["value"] for name, parameter in final["properties"]["parameters"].items()}
+    group = final.get("resourceGroup")
+    for inner in expand(body["properties"]["template"], values).resources:
+        yield Resource(inner.type, inner.name, inner.body, dependencies, references, group)
 
 
-def expressions(value: Any) -> Iterator[str]:
-    """Every expression in a template, those of templates within it left out."""
-    if isinstance(value, dict):
-        for key, each in value.items():
+def expressions(node: Any) -> Iterator[str]:
+    """Every expression in a template, without those of nested templates."""
+    if isinstance(node, dict):
+        for key, value in node.items():
             if key != "template":
-                yield from expressions(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from expressions(each)
-    elif is_expression(value):
-        yield value
+                yield from expressions(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from expressions(item)
+    elif is_expression(node):
+        yield node
 
 
-def unended(value: Any) -> Iterator[str]:
-    """Texts that begin as an expression and do not end as one: Azure takes them as they are."""
-    if isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from unended(each)
-    elif isinstance(value, str) and value.startswith("[") and not value.startswith("[[") and not value.endswith("]"):
-        yield value
+def unclosed_expressions(node: Any) -> Iterator[str]:
+    """Strings that begin like an expression but do not end like one: Azure takes them literally."""
+    if isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from unclosed_expressions(value)
+    elif isinstance(node, str) and node.startswith("[") and not node.startswith("[[") and not node.endswith("]"):
+        yield node
 
 
-def used(template: Mapping[str, Any], kind: str) -> frozenset[str]:
-    """The names that a template's expressions ask `parameters` or `variables` for."""
-    return frozenset(name for each in expressions(template) for name in re.findall(rf"\b{kind}\('(\w+)'\)", each))
+def used_names(template: Mapping[str, Any], function: str) -> frozenset[str]:
+    """The names with which a template's expressions call `parameters` or `variables`."""
+    return frozenset(
+        name for expression in expressions(template) for name in re.findall(rf"\b{function}\('(\w+)'\)", expression)
+    )

@@ -1,4 +1,4 @@
-"""The one clock: pacing, limits and sessions read it; tests stop it, move it on, or replace it."""
+"""The one clock for pacing, limits and sessions, which tests can stop, advance or replace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds since the epoch, and waiting for a moment of it."""
+    """Tells the time in seconds since the epoch, and waits for a moment."""
 
     def now(self) -> float:
         """Seconds since the epoch, never going back."""
@@ -26,10 +26,10 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """Real time, `speed` times as fast; it can be stopped and moved on. Whoever waits notices. Safe from any thread."""
+    """Real time, `speed` times as fast; it can be stopped and advanced, also while others wait. Safe from any thread."""
 
     def __init__(self, speed: float = 1.0) -> None:
-        self._usual_speed = self._speed = speed
+        self._initial_speed = self._speed = speed
         self._epoch_s, self._start_s = time.time(), time.monotonic()
         self._changed = threading.Condition()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
@@ -40,28 +40,28 @@ class SystemClock:
 
     @property
     def frozen(self) -> bool:
-        """Whether it stands still."""
+        """Whether the clock is stopped."""
         return self._speed == 0
 
     def freeze(self) -> None:
-        """Stand still: only `advance` moves it on."""
+        """Stop the clock: only `advance` changes the time from now on."""
         self._set(0)
 
     def resume(self) -> None:
-        """Go on as at the beginning."""
-        self._set(self._usual_speed)
+        """Run again, at the initial speed."""
+        self._set(self._initial_speed)
 
     def advance(self, seconds: float) -> None:
-        """Be so many seconds later at once."""
+        """Jump forward by a number of seconds."""
         if seconds < 0:
-            raise ValueError(f"{seconds} s: a clock never goes back")
+            raise ValueError(f"seconds must not be negative, got {seconds}: a clock never goes back")
         self._set(self._speed, seconds)
 
     async def until(self, moment_s: float) -> None:
         """Return once `now()` has reached `moment_s`."""
         changed = asyncio.Event()
         waiter = (asyncio.get_running_loop(), changed)
-        self._waiting.add(waiter)  # before the clock is read, so that no change is missed
+        self._waiting.add(waiter)  # before reading the clock, so that no change is missed
         try:
             while (left_s := moment_s - self.now()) > 0:
                 with contextlib.suppress(TimeoutError):
@@ -77,13 +77,13 @@ class SystemClock:
                 self._changed.wait(self._real(left_s))
 
     def _real(self, seconds: float) -> float | None:
-        """How long that is in real time; None where it never comes by itself."""
+        """The same wait in real time; None where the clock is stopped."""
         return seconds / self._speed if self._speed else None
 
-    def _set(self, speed: float, ahead_s: float = 0) -> None:
+    def _set(self, speed: float, advance_s: float = 0) -> None:
         with self._changed:
-            self._epoch_s, self._start_s, self._speed = self.now() + ahead_s, time.monotonic(), speed
+            self._epoch_s, self._start_s, self._speed = self.now() + advance_s, time.monotonic(), speed
             self._changed.notify_all()
         for loop, changed in tuple(self._waiting):
-            with contextlib.suppress(RuntimeError):  # a loop that has ended waits for nothing
+            with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(changed.set)

@@ -60,6 +60,8 @@ def convert(document: Any, type_: type[T], where: str, error: ErrorOf) -> T:
         return msgspec.convert(document, type_)
     except msgspec.ValidationError as problem:
         raise error(f"{where}: {_explained(str(problem), document, type_)}") from problem
+    except UnicodeEncodeError as problem:  # half of a surrogate pair, which JSON can spell and no file can hold
+        raise error(f"{where}: not valid Unicode: {problem.object!r}") from problem
 
 
 def _explained(problem: str, document: Any, type_: Any) -> str:
@@ -82,9 +84,10 @@ def _explained(problem: str, document: Any, type_: Any) -> str:
         hint = did_you_mean(str(value), choices)
         return f"{entry}unknown {name or 'value'} {value!r}{hint}; known values: {', '.join(choices)}"
     if expected := re.match(r"Expected `(.*?)`(?:, got `.*`)?(.*)", text, re.DOTALL):
+        bounds = re.sub(r"\.0\b", "", expected[2])  # `>= 0.0`, where the type is a float
         options = expected[1].removesuffix(" | null")
         words = _WORDS.get(options) or " or ".join(_WORDS.get(option, option) for option in options.split(" | "))
-        return f"{entry}{name + ' ' if name else ''}must be {words}{expected[2]}, got {_shown(value)}"
+        return f"{entry}{name + ' ' if name else ''}must be {words}{bounds}, got {_shown(value)}"
     return f"{entry}{name + ': ' if name else ''}{text}"
 
 

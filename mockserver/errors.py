@@ -14,12 +14,14 @@ UserError                    shown alone on the command line, without a tracebac
 ├── AcceptError              an answer that cannot be kept             cassette_tools
 ├── NoRunError               pytest has left nothing here              cassette_tools
 ├── ConfigError, SwaCliConfigError, PersonaError, StatesError          swa
-├── LoadError, StartError, RouteError                                  functions
+├── LoadError, StartError                                              functions
+├── SignInError              a sign-in that cannot be read             flask_apps
 ├── PortTakenError, AddressError                                       wire
 └── OptionsError             options that do not go together           harness
 
-Outside the tree, because no user's input causes them: `UpstreamError` (an upstream could not be asked, or broke off).
-`JournalError` and `ExpectationError` are for test code: a TypeError and an AssertionError.
+Outside the tree: UpstreamError, an upstream that does not answer or breaks off; RawError, RouteError and VocabularyError, which
+become one of the above or stop the start. JournalError and ExpectationError are for test code: a TypeError and an
+AssertionError.
 """
 
 from __future__ import annotations

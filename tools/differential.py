@@ -1,4 +1,4 @@
-"""Asks the official Static Web Apps CLI and this gate the same and names every difference. An optional tool:
+"""Sends the same requests to the official Static Web Apps CLI and to our gate, and explains every difference. An optional tool:
 
 npm install --prefix FOLDER --ignore-scripts --omit=optional @azure/static-web-apps-cli@2.0.10
 .venv/bin/python tools/differential.py FOLDER/node_modules/.bin/swa
@@ -95,8 +95,8 @@ RULES: list[dict[str, Any]] = [
 
 
 @dataclass(frozen=True)
-class Met:
-    """What came back: status, where a redirect leads, which page it was, and whether the API was asked."""
+class Observation:
+    """What a client sees of a response: status, redirect location, page, and whether the API answered."""
 
     status: int
     location: str
@@ -104,8 +104,8 @@ class Met:
     api: bool
 
 
-def config_of(rng: random.Random) -> dict[str, Any]:
-    """A configuration of random parts."""
+def random_config(rng: random.Random) -> dict[str, Any]:
+    """A configuration with random parts."""
     config: dict[str, Any] = {"routes": rng.sample(RULES[:-1], rng.randrange(1, 7)) + [RULES[-1]] * rng.randrange(2)}
     if rng.random() < 0.6:
         config["navigationFallback"] = {
@@ -124,45 +124,46 @@ def config_of(rng: random.Random) -> dict[str, Any]:
     return config
 
 
-def named(config: dict[str, Any], path: str, method: str, persona: str, theirs: Met, ours: Met) -> str:
-    """Why the two differ: one of the known reasons, or nothing."""
+def reason_for(
+    config: dict[str, Any], path: str, method: str, persona: str, theirs: Observation, ours: Observation
+) -> str:
+    """The known reason for a difference; empty where there is none."""
     routes, plain = config["routes"], path.partition("?")[0]
-    starred = [
-        each["route"][:-1] for each in routes if each["route"].endswith("*") and not each["route"].endswith("/*")
-    ]
+    patterns = [rule["route"] for rule in routes]
+    starred = [pattern[:-1] for pattern in patterns if pattern.endswith("*") and not pattern.endswith("/*")]
     excluded = config.get("navigationFallback", {}).get("exclude", [])
     if theirs.status == 401 and ours.status in (403, 200) and persona != "nobody" and PERSONAS[persona] is not None:
-        return "signed in without the role: 401 there, 403 as production"
+        return "signed in without the role: the CLI answers 401, we answer 403 like production"
     overridden = "responseOverrides" in config
     if overridden and persona != "nobody" and "/.auth/login" in theirs.location and ours.status == 403:
-        return "signed in without the role: sent to sign in there, 403 as production"
+        return "signed in without the role: the CLI redirects to the sign-in, we answer 403 like production"
     if "%2E" in path:
-        return "an encoded path passes the gate there"
+        return "the CLI lets an encoded path through"
     if path.startswith(("/API", "/Api")):
-        return "an API path in another case passes the gate there"
-    if any(path.startswith(each) for each in starred) or "/img*" in excluded:
-        return "/x* fits the literal path alone there"
+        return "the CLI lets an API path in another case through"
+    if any(path.startswith(prefix) for prefix in starred) or "/img*" in excluded:
+        return "for the CLI, /x* matches only the literal path"
     if "trailingSlash" in config and plain.startswith(("/about", "/contact", "/docs", "/admin", "/moved")):
-        return "trailingSlash is not known there"
+        return "the CLI does not know trailingSlash"
     if plain in ("/contact", "/contact/", "/docs/a", "/about", "/admin", "/docs"):
-        return "contact.html is not found at /contact there; a folder is redirected to"
-    if any(each["route"].endswith("/*") and plain == each["route"][:-2] for each in routes):
-        return "/x/* fits /x too there"
+        return "the CLI does not serve contact.html at /contact, and redirects to a folder"
+    if any(pattern.endswith("/*") and plain == pattern[:-2] for pattern in patterns):
+        return "for the CLI, /x/* also matches /x"
     if plain.startswith("/staticwebapp.config"):
-        return "the configuration: 404 here, whatever fits there"
+        return "the configuration file: we answer 404, the CLI applies the routes"
     if method == "POST" and not plain.lower().startswith(("/api", "/.auth")):
-        return "a method that files do not take: 405 here, before or behind other checks there"
+        return "a method that files do not allow: we answer 405, the CLI before or after other checks"
     if plain == "/.auth/login/github":
-        return "the sign-in page: theirs is a page of scripts"
-    if any(each["route"] == "/*.png" for each in routes) and plain.endswith(".png"):
-        return "/*.png there loses its dot or fits otherwise"
+        return "the sign-in page: the CLI has a page with scripts"
+    if "/*.png" in patterns and plain.endswith(".png"):
+        return "the CLI ignores the dot in /*.png, or matches it differently"
     if overridden and ours.status in (401, 403) and theirs.status in (401, 403, 404):
-        return "an override works once there"
+        return "the CLI applies an override only once"
     return ""
 
 
-class Api(BaseHTTPRequestHandler):
-    """Answers everything with one word."""
+class FixedApi(BaseHTTPRequestHandler):
+    """Answers every request with `API`."""
 
     def handle_any(self) -> None:
         self.send_response(200)
@@ -171,14 +172,14 @@ class Api(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(b"API")
 
-    do_GET = do_POST = do_HEAD = handle_any  # noqa: N815  the names the class is asked by
+    do_GET = do_POST = do_HEAD = handle_any  # noqa: N815  the names that the base class calls
 
     def log_message(self, *_: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -186,7 +187,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[str], port: int, folder: Path) -> Iterator[str]:
-    """A server's URL, once it answers; ended behind."""
+    """A server's URL, once it answers; the server ends with the block."""
     log = (folder.parent / f"log-{port}").open("w")
     process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder.parent, start_new_session=True)
     try:
@@ -205,31 +206,33 @@ def running(command: list[str], port: int, folder: Path) -> Iterator[str]:
 
 
 def cookie(base: str, persona: str, *, official: bool) -> dict[str, str]:
-    """How a persona is signed in: the official CLI's cookie is plain base64."""
+    """A persona's session cookie, as a header; the official CLI's is plain base64."""
     roles = PERSONAS[persona]
     if roles is None:
         return {}
     principal = {"identityProvider": "github", "userId": persona, "userDetails": persona}
-    everybody = ["anonymous", "authenticated"]
+    base_roles = ["anonymous", "authenticated"]
     if official:
         value = base64.b64encode(
-            json.dumps({**principal, "userRoles": [*roles, *everybody], "claims": []}).encode()
+            json.dumps({**principal, "userRoles": [*roles, *base_roles], "claims": []}).encode()
         ).decode()
         return {"cookie": f"StaticWebAppsAuthCookie={value}"}
     answer = httpx2.post(f"{base}/__mock/login", json={"principal": {**principal, "userRoles": roles}}, trust_env=False)
     return {"cookie": answer.headers["set-cookie"].partition(";")[0]}
 
 
-def met(client: httpx2.Client, base: str, path: str, method: str, headers: dict[str, str]) -> Met:
-    """What one of them answers."""
+def observe(client: httpx2.Client, base: str, path: str, method: str, headers: dict[str, str]) -> Observation:
+    """Send one request to one server."""
     answer = client.request(method, base + path, headers=headers)
     location = answer.headers.get("location", "").removeprefix(base).partition("?")[0]
-    page = found[0] if (found := re.search(r"page:[\w./]+", answer.text)) else ""
-    return Met(answer.status_code, location, page, answer.text == "API")
+    page = re.search(r"page:[\w./]+", answer.text)
+    return Observation(answer.status_code, location, page[0] if page else "", answer.text == "API")
 
 
-def compared(swa: str, config: dict[str, Any], api: str, stack: ExitStack) -> Iterator[tuple[str, str, str, Met, Met]]:
-    """Every request to both, and what each answered."""
+def observations(
+    swa: str, config: dict[str, Any], api: str, stack: ExitStack
+) -> Iterator[tuple[str, str, str, Observation, Observation]]:
+    """Every request (path, method, persona), with the observation at the CLI and at our gate."""
     site = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "site"
     for name in FILES:
         (site / name).parent.mkdir(parents=True, exist_ok=True)
@@ -248,36 +251,40 @@ def compared(swa: str, config: dict[str, Any], api: str, stack: ExitStack) -> It
         ),
     ]
     cookies = {persona: [cookie(url, persona, official=url is urls[0]) for url in urls] for persona in PERSONAS}
-    asked = list(itertools.product(PATHS, METHODS, PERSONAS))
+    requests = list(itertools.product(PATHS, METHODS, PERSONAS))
     with ThreadPoolExecutor(4) as pool, httpx2.Client(trust_env=False, follow_redirects=False, timeout=30) as client:
 
-        def both(case: tuple[str, str, str]) -> list[Met]:
-            path, method, persona = case
-            return [met(client, url, path, method, cookies[persona][number]) for number, url in enumerate(urls)]
+        def observe_both(request: tuple[str, str, str]) -> tuple[Observation, Observation]:
+            path, method, persona = request
+            theirs, ours = cookies[persona]
+            return (
+                observe(client, urls[0], path, method, theirs),
+                observe(client, urls[1], path, method, ours),
+            )
 
-        for case, answers in zip(asked, pool.map(both, asked), strict=True):
-            yield (*case, *answers)  # type: ignore[misc]  # two answers, always
+        for request, pair in zip(requests, pool.map(observe_both, requests), strict=True):
+            yield (*request, *pair)
 
 
 def main() -> None:
-    """Compare, and say what is on no list."""
+    """Compare, count the known reasons, and print the differences without one."""
     rng, reasons, unknown, count = random.Random(5), Counter[str](), list[str](), 0
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FixedApi)
     Thread(target=server.serve_forever, daemon=True).start()
     for number in range(CONFIGS):
-        config = config_of(rng)
+        config = random_config(rng)
         with ExitStack() as stack:
-            for path, method, persona, theirs, ours in compared(
+            for path, method, persona, theirs, ours in observations(
                 sys.argv[1], config, f"http://127.0.0.1:{server.server_port}", stack
             ):
                 count += 1
                 if theirs == ours:
                     continue
-                reason = named(config, path, method, persona, theirs, ours)
+                reason = reason_for(config, path, method, persona, theirs, ours)
                 reasons[reason or "?"] += 1
                 if not reason:
                     unknown.append(
-                        f"{number} {method} {path} as {persona}: there {theirs}, here {ours}\n   {json.dumps(config)}"
+                        f"{number} {method} {path} as {persona}: the CLI {theirs}, we {ours}\n   {json.dumps(config)}"
                     )
     print(f"{count} requests, {sum(reasons.values())} differences")
     for reason, times in reasons.most_common():

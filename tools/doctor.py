@@ -1,4 +1,4 @@
-"""Says what this machine has and lacks for the make targets, each lack with its fix. Any Python 3 can run it; it changes nothing."""
+"""Reports what this machine has for the make targets, and how to install what is missing. Any Python 3 can run it; it changes nothing."""
 
 import os
 import shutil
@@ -17,31 +17,31 @@ PORTS = {4280: "the site", 4281: "the model", 5173: "Vite", 7071: "the Functions
 def main():
     findings = [*pythons(), *tools(), chromium(), *ports(), *proxies(), disk()]
     width = max(len(name) for name, _, _ in findings)
-    for name, said, fix in findings:
-        print(f"{'x' if fix else 'ok':<3}{name:<{width}}  {said}")
+    for name, state, fix in findings:
+        print(f"{'x' if fix else 'ok':<3}{name:<{width}}  {state}")
         if fix:
             print(f"{'':<{width + 5}}{fix}")
     sys.exit(1 if any(fix for _, _, fix in findings) else 0)
 
 
 def pythons():
-    found = {}
+    interpreters = {}
     for candidate in setup_environment.candidates():
         version = setup_environment.version_of(candidate)
         if version in setup_environment.SUPPORTED:
-            found.setdefault(version, candidate)
-    if not found:
-        yield "Python", "none from 3.11 to 3.14", "install one, with venv: https://www.python.org/downloads"
+            interpreters.setdefault(version, candidate)
+    if not interpreters:
+        yield "Python", "no version from 3.11 to 3.14 found", "install one, with venv: https://www.python.org/downloads"
         return
-    newest = max(found)
+    newest = max(interpreters)
     note = (
         "Microsoft's own Functions worker"
         if newest >= (3, 13)
-        else "the in-process worker; 3.13 brings Microsoft's own"
+        else "the in-process worker; with 3.13 or newer, Microsoft's own"
     )
-    yield "Python", f"{newest[0]}.{newest[1]} ({found[newest]}), {note}", ""
+    yield "Python", f"{newest[0]}.{newest[1]} ({interpreters[newest]}), {note}", ""
     venv = ROOT / ".venv" / ("Scripts" if os.name == "nt" else "bin")
-    yield ".venv", "made" if venv.is_dir() else "not made yet: make setup makes it", ""
+    yield ".venv", "exists" if venv.is_dir() else "does not exist yet: make setup creates it", ""
 
 
 def tools():
@@ -55,38 +55,38 @@ def tools():
         if path is None:
             yield name, "not on PATH", fix
             continue
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
-        old = name == "node" and int(said.strip("v").split(".")[0] or 0) < 20
-        yield name, said, fix if old else ""
-    yield "az", shutil.which("az") or "not on PATH; only make preflight, deploy and destroy want it", ""
+        version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+        old = name == "node" and int(version.strip("v").split(".")[0] or 0) < 20
+        yield name, version, fix if old else ""
+    yield "az", shutil.which("az") or "not on PATH; only make preflight, deploy, preview and destroy need it", ""
 
 
 def chromium():
-    found = next(filter(None, map(shutil.which, browser.NAMES)), None)
-    return "browser", found or "none on PATH; make test-e2e looks further, and installs one where it may", ""
+    path = next(filter(None, map(shutil.which, browser.NAMES)), None)
+    return "browser", path or "none on PATH; make test-e2e searches further, and installs one if it has the rights", ""
 
 
 def ports():
     for port, what in PORTS.items():
         with socket.socket() as probe:
             probe.settimeout(0.5)
-            taken = probe.connect_ex(("127.0.0.1", port)) == 0
+            in_use = probe.connect_ex(("127.0.0.1", port)) == 0
         yield (
             f"port {port}",
-            f"{'taken' if taken else 'free'}, for {what}",
-            (f"end what listens there, or: make mock PORT={port + 1000}" if taken else ""),
+            f"{'in use' if in_use else 'free'}, for {what}",
+            (f"stop the program that listens there, or: make mock PORT={port + 1000}" if in_use else ""),
         )
 
 
 def proxies():
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         if os.environ.get(name):
-            yield name, "set; loopback is kept out of it by us, recording goes through it", ""
+            yield name, "set; used for recording, but not for loopback addresses", ""
 
 
 def disk():
     free_gb = shutil.disk_usage(ROOT).free / 1e9
-    return "disk", f"{free_gb:.1f} GB free", "" if free_gb > 2 else "make room: the environments take about 1 GB"
+    return "disk", f"{free_gb:.1f} GB free", "" if free_gb > 2 else "free some space: the environments need about 1 GB"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Extracts infra/schemas.json: what Azure takes of each kind of resource in our templates, from Microsoft's own clients.
+"""Extracts infra/schemas.json, the schemas of our templates' resources, from Microsoft's own clients.
 
-Their wheels are fetched from the package registry, pinned by hash, and read without being run. Only names, types, allowed
-values and what is required are kept, no prose. Unlike the schemas that Microsoft publishes, what is written here is closed:
-a property that is not named is one that Azure does not know. `--check` writes nothing and says whether the file is what
-this would write.
+Their wheels are downloaded from the package registry, pinned by hash, and read without running them. The schemas contain
+names, types, allowed values and required properties, but no prose. Unlike the schemas that Microsoft publishes, they are
+closed: Azure does not know a property that they do not name. `--check` writes nothing, but fails if the file is not up to
+date.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = ROOT / "infra" / "schemas.json"
 CACHE = ROOT / ".cache" / "arm"
-#: What a resource in a template has beside what its provider defines.
+#: The properties of every resource in a template, in addition to those that its provider defines.
 _ENVELOPE = ("comments", "condition", "copy", "dependsOn", "scope", "apiVersion", "name", "type")
 _READ_ONLY = frozenset({"id", "name", "type", "systemData", "etag"})
 _PLAIN = {"str": "string", "bool": "boolean", "int": "integer", "float": "number"}
@@ -30,7 +30,7 @@ _PLAIN = {"str": "string", "bool": "boolean", "int": "integer", "float": "number
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client for one provider, and which of its models describe which resource; `folder` is where those stand in the wheel."""
+    """A provider's client, and the model for each type of resource; `folder` is where the wheel has the models."""
 
     package: str
     version: str
@@ -111,34 +111,36 @@ CLIENTS = (
 
 def main() -> None:
     """Write the schemas, or, with `--check`, compare them."""
-    text = written(extracted())
+    text = file_text(extract())
     if "--check" in sys.argv:
-        sys.exit(None if SCHEMAS.read_text() == text else f"{SCHEMAS} is not what {Path(__file__).name} would write")
+        sys.exit(
+            None if SCHEMAS.read_text() == text else f"{SCHEMAS} is not up to date; run tools/{Path(__file__).name}"
+        )
     SCHEMAS.write_text(text)
     print(f"{SCHEMAS.relative_to(ROOT)}  {len(text) // 1024} kB")
 
 
-def written(schemas: dict[str, Any]) -> str:
-    """The file: a line for each source and each definition."""
-    sources = ",\n  ".join(json.dumps(each) for each in schemas["sources"])
+def file_text(schemas: dict[str, Any]) -> str:
+    """The file's text: one line for each source and each definition."""
+    sources = ",\n  ".join(json.dumps(source) for source in schemas["sources"])
     rows = ",\n  ".join(
         f"{json.dumps(name)}: {json.dumps(schemas['$defs'][name])}" for name in sorted(schemas["$defs"])
     )
     return f'{{"$schema": "{schemas["$schema"]}",\n "sources": [\n  {sources}],\n "$defs": {{\n  {rows}}}}}\n'
 
 
-def extracted() -> dict[str, Any]:
-    """JSON Schema 2020-12: under `$defs` a definition for every kind of resource and for every model it reaches."""
+def extract() -> dict[str, Any]:
+    """JSON Schema 2020-12: `$defs` has a definition for each type of resource and each model that it refers to."""
     definitions: dict[str, Any] = {}
     sources = []
     for client in CLIENTS:
-        classes, enums = read(fetched(client), client.folder)
+        classes, enums = read(download(client), client.folder)
         models = Models(client.package.removeprefix("azure-mgmt-"), classes, enums, definitions)
         for resource, model in client.models.items():
             fields, required = models.fields(model)
             envelope: dict[str, Any] = dict.fromkeys(_ENVELOPE, True)
-            needed = sorted({"apiVersion", "name", "type", *required} - (_READ_ONLY - {"name", "type"}))
-            definitions[resource] = closed(fields | envelope, needed)
+            required_names = sorted({"apiVersion", "name", "type", *required} - (_READ_ONLY - {"name", "type"}))
+            definitions[resource] = closed(fields | envelope, required_names)
         sources.append({"package": client.package, "version": client.version, "sha256": client.sha256})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "sources": sources, "$defs": definitions}
 
@@ -155,7 +157,7 @@ def closed(fields: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models of one client; `definitions` collects those that were asked for."""
+    """The models of one client; `definitions` collects those that are used."""
 
     prefix: str
     classes: dict[str, ast.ClassDef]
@@ -163,61 +165,59 @@ class Models:
     definitions: dict[str, Any]
 
     def fields(self, name: str) -> tuple[dict[str, Any], list[str]]:
-        """What a model's writable properties are by their names on the wire, its bases' included, and which it cannot be without."""
+        """A model's writable properties by their JSON names, with those of its bases; and the names of the required ones."""
         fields: dict[str, Any] = {}
         required: list[str] = []
         node = self.classes.get(name)
-        for base in (each.id for each in node.bases if isinstance(each, ast.Name)) if node else ():
-            more, needed = self.fields(base)
-            fields, required = fields | more, required + needed
-        for wire, schema, needs in self._own(node) if node else ():
+        for base in (base.id for base in node.bases if isinstance(base, ast.Name)) if node else ():
+            base_fields, base_required = self.fields(base)
+            fields, required = fields | base_fields, required + base_required
+        for wire, schema, is_required in self._own(node) if node else ():
             top, _, inner = wire.partition(".")
             if inner:
-                within = fields.setdefault(top, closed({}, []))
-                within["properties"][inner] = schema
-                within |= {"required": [*within.get("required", ()), inner]} if needs else {}
-            else:
-                fields[wire] = schema
-            required += [wire] if needs and not inner else []
+                outer = fields.setdefault(top, closed({}, []))
+                outer["properties"][inner] = schema
+                if is_required:
+                    outer["required"] = [*outer.get("required", ()), inner]
+                continue
+            fields[wire] = schema
+            if is_required:
+                required.append(wire)
         return fields, sorted(set(required))
 
     def _own(self, node: ast.ClassDef) -> Iterator[tuple[str, Any, bool]]:
-        mapped = {_target(each): each.value for each in node.body if isinstance(each, ast.Assign)}
-        if "_attribute_map" in mapped:
-            yield from self._mapped(node, ast.literal_eval(mapped["_attribute_map"]), mapped.get("_validation"))
+        assigned = {_target(item): item.value for item in node.body if isinstance(item, ast.Assign)}
+        if "_attribute_map" in assigned:
+            yield from self._mapped(node, ast.literal_eval(assigned["_attribute_map"]), assigned.get("_validation"))
             return
-        for each in node.body:
+        for item in node.body:
             if (
-                isinstance(each, ast.AnnAssign)
-                and isinstance(each.value, ast.Call)
-                and isinstance(each.target, ast.Name)
+                isinstance(item, ast.AnnAssign)
+                and isinstance(item.value, ast.Call)
+                and isinstance(item.target, ast.Name)
             ):
-                said = {
-                    word.arg: ast.literal_eval(word.value)
-                    for word in each.value.keywords
-                    if word.arg in ("name", "visibility")
+                keywords = {
+                    keyword.arg: ast.literal_eval(keyword.value)
+                    for keyword in item.value.keywords
+                    if keyword.arg in ("name", "visibility")
                 }
-                if said.get("visibility") != ["read"]:
-                    needs = not ast.unparse(each.annotation).startswith("Optional")
-                    yield said.get("name", each.target.id), self.schema(each.annotation), needs
+                if keywords.get("visibility") != ["read"]:
+                    required = not ast.unparse(item.annotation).startswith("Optional")
+                    yield keywords.get("name", item.target.id), self.schema(item.annotation), required
 
     def _mapped(
         self, node: ast.ClassDef, names: dict[str, Any], validation: ast.expr | None
     ) -> Iterator[tuple[str, Any, bool]]:
         rules = ast.literal_eval(validation) if validation else {}
-        made = next(each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__")
-        types = {each.arg: each.annotation for each in made.args.kwonlyargs}
-        for name, said in names.items():
-            annotation = types.get(name)
-            if annotation is not None and not rules.get(name, {}).get("readonly"):
-                yield (
-                    said["key"].replace("\\\\.", "."),
-                    self.schema(annotation),
-                    bool(rules.get(name, {}).get("required")),
-                )
+        init = next(item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__")
+        types = {argument.arg: argument.annotation for argument in init.args.kwonlyargs}
+        for name, mapping in names.items():
+            annotation, rule = types.get(name), rules.get(name, {})
+            if annotation is not None and not rule.get("readonly"):
+                yield mapping["key"].replace("\\\\.", "."), self.schema(annotation), bool(rule.get("required"))
 
     def schema(self, annotation: ast.expr) -> Any:
-        """The schema of an annotated type; true where anything goes."""
+        """The schema of an annotated type; true where every value is allowed."""
         text = ast.unparse(annotation).replace('"', "").replace("'", "").replace("_models.", "")
         return self._typed(text)
 
@@ -240,7 +240,7 @@ class Models:
             return True
         key = f"{self.prefix}.{outer}"
         if key not in self.definitions:
-            self.definitions[key] = {}  # a model may hold its like
+            self.definitions[key] = {}  # a model may refer to itself
             self.definitions[key] = closed(*self.fields(outer))
         return {"$ref": f"#/$defs/{key}"}
 
@@ -260,22 +260,22 @@ def read(wheel: Path, folder: str) -> tuple[dict[str, ast.ClassDef], dict[str, l
             for node in ast.parse(packed.read(name)).body:
                 if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
                     enums[node.name] = [
-                        each.value.value
-                        for each in node.body
-                        if isinstance(each, ast.Assign)
-                        and isinstance(each.value, ast.Constant)
-                        and isinstance(each.value.value, str)
+                        item.value.value
+                        for item in node.body
+                        if isinstance(item, ast.Assign)
+                        and isinstance(item.value, ast.Constant)
+                        and isinstance(item.value.value, str)
                     ]
                 elif isinstance(node, ast.ClassDef):
                     classes[node.name] = node
     return classes, enums
 
 
-def fetched(client: Client) -> Path:
+def download(client: Client) -> Path:
     """The client's wheel.
 
     Raises:
-        SystemExit: what was fetched is not what was pinned.
+        SystemExit: the downloaded file does not have the pinned hash.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
     pattern = f"{client.package.replace('-', '_')}-{client.version}-*.whl"
@@ -284,7 +284,7 @@ def fetched(client: Client) -> Path:
         subprocess.run([*pip, "-d", str(CACHE), f"{client.package}=={client.version}"], check=True)
     wheel = next(CACHE.glob(pattern))
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != client.sha256:
-        sys.exit(f"{wheel} is not the file that was pinned; delete it and try again")
+        sys.exit(f"{wheel} does not have the pinned SHA-256; delete it and try again")
     return wheel
 
 

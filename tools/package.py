@@ -1,4 +1,4 @@
-"""Packs the function app as it is deployed, and proves that the package loads: alone, with and without its settings."""
+"""Packs the function app for deployment, and checks that the package loads on its own, with and without settings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 API = ROOT / "api"
 ZIP = ROOT / "dist" / "api.zip"
 ALONE = ROOT / ".cache" / "alone"
-#: Where the app is deployed: managed functions take 3.11 at most, Flex 3.13.
+#: The Python versions it is deployed on: managed functions support at most 3.11, Flex 3.13.
 PYTHONS = ("3.11", "3.13")
-#: Settings as a deployment has them, none of them real.
+#: Settings like those of a deployment, none of them real.
 DEPLOYED = {
     "AZURE_OPENAI_ENDPOINT": "https://example.openai.azure.com",
     "AZURE_OPENAI_AUTH": "identity",
@@ -26,16 +26,16 @@ DEPLOYED = {
 }
 _LIST = """
 import json, function_app
-print(json.dumps(sorted(each.get_function_name() for each in function_app.app.get_functions())))
+print(json.dumps(sorted(function.get_function_name() for function in function_app.app.get_functions())))
 """
 
 
 class PackageError(Exception):
-    """A package that would not run; says why."""
+    """The package does not run; the message says why."""
 
 
 def pack(api: Path = API, target: Path = ZIP) -> Path:
-    """The zip of a function app, without what `.funcignore` leaves out."""
+    """The zip of a function app, without the files that `.funcignore` lists."""
     ignored = [line.strip() for line in (api / ".funcignore").read_text().splitlines() if line.strip()]
     target.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
@@ -47,14 +47,14 @@ def pack(api: Path = API, target: Path = ZIP) -> Path:
 
 
 def functions(package: Path, python: str, settings: dict[str, str]) -> list[str]:
-    """The names of the package's functions, in an environment that has nothing but these settings.
+    """The names of the package's functions, with only these settings in the environment.
 
     Raises:
-        PackageError: it does not load; says what was raised, and where.
+        PackageError: it does not load; the message has the exception and its place.
     """
     with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(package) as whole:
-            whole.extractall(folder)
+        with zipfile.ZipFile(package) as archive:
+            archive.extractall(folder)
         bare = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
         run = subprocess.run(
             [python, "-c", _LIST], cwd=folder, env={**bare, **settings}, capture_output=True, text=True, check=False
@@ -63,15 +63,15 @@ def functions(package: Path, python: str, settings: dict[str, str]) -> list[str]
             frames = [line.strip() for line in run.stderr.splitlines() if line.strip().startswith(f'File "{folder}')]
             place = frames[-1].replace(f"{folder}/", "") if frames else "function_app.py"
             raise PackageError(f"{place}: {run.stderr.strip().splitlines()[-1]}")
-        found: list[str] = json.loads(run.stdout)
-        return found
+        names: list[str] = json.loads(run.stdout)
+        return names
 
 
-def verified(package: Path, python: str) -> list[str]:
-    """The names of the package's functions, the same with an empty environment and with a deployment's settings.
+def verify(package: Path, python: str) -> list[str]:
+    """The names of the package's functions, which must be the same with an empty environment and with a deployment's settings.
 
     Raises:
-        PackageError: it does not load, has none, or they differ.
+        PackageError: it does not load, has no functions, or the names differ.
     """
     empty, deployed = functions(package, python, {}), functions(package, python, DEPLOYED)
     if empty != deployed or not empty:
@@ -79,38 +79,40 @@ def verified(package: Path, python: str) -> list[str]:
     return empty
 
 
-def alone(version: str) -> str | None:
-    """An interpreter of that version with nothing but the app's own requirements; None where there is none to make it of.
+def isolated_python(version: str) -> str | None:
+    """An interpreter of that version with only the app's own requirements; None where the version is not installed.
 
     Raises:
-        PackageError: they do not install.
+        PackageError: the requirements cannot be installed.
     """
-    found = subprocess.run(
+    search = subprocess.run(
         [sys.executable, "tools/setup_environment.py", "--find", version],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    if found.returncode != 0:
+    if search.returncode != 0:
         return None
     venv = ALONE / version
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp, wanted = venv / ".requirements", (API / "requirements.txt").read_text()
-    if not (stamp.is_file() and stamp.read_text() == wanted):
-        subprocess.run([found.stdout.strip(), "-m", "venv", "--clear", str(venv)], check=True)
+    stamp, requirements = venv / ".requirements", (API / "requirements.txt").read_text()
+    if not (stamp.is_file() and stamp.read_text() == requirements):
+        subprocess.run([search.stdout.strip(), "-m", "venv", "--clear", str(venv)], check=True)
         pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-        done = subprocess.run(
+        install = subprocess.run(
             [*pip, "--requirement", str(API / "requirements.txt")], capture_output=True, text=True, check=False
         )
-        if done.returncode != 0:
-            raise PackageError(f"Python {version}: the requirements do not install: {done.stderr.strip()[-300:]}")
-        stamp.write_text(wanted)
+        if install.returncode != 0:
+            raise PackageError(
+                f"Python {version}: the requirements cannot be installed: {install.stderr.strip()[-300:]}"
+            )
+        stamp.write_text(requirements)
     return str(python)
 
 
 def main() -> None:
-    """Pack, and verify; with `--pack FILE`, pack into that file alone."""
+    """Pack and verify; with `--pack FILE`, only pack, into that file."""
     if sys.argv[1:2] == ["--pack"]:
         pack(target=Path(sys.argv[2]))
         return
@@ -118,13 +120,15 @@ def main() -> None:
     print(f"{package.relative_to(ROOT)}  {package.stat().st_size / 1024:.0f} kB")
     try:
         for version in PYTHONS:
-            python = alone(version)
+            python = isolated_python(version)
             if python is None:
                 if os.environ.get("CI"):
-                    raise PackageError(f"Python {version}, which it is deployed on, is not on this machine")
-                print(f"Python {version}: not on this machine, not tried")
+                    raise PackageError(
+                        f"Python {version}, which the app is deployed on, is not installed on this machine"
+                    )
+                print(f"Python {version}: not installed on this machine, not checked")
                 continue
-            print(f"Python {version}: {', '.join(verified(package, python))}")
+            print(f"Python {version}: {', '.join(verify(package, python))}")
     except PackageError as error:
         sys.exit(f"package: {error}")
 

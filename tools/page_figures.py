@@ -1,4 +1,4 @@
-"""Measures the built page: what its first load weighs, and what a long answer costs the browser while it streams in."""
+"""Measures the built page: the size of its first load, and the browser's work while a long answer streams in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mockserver.swa.personas import load_personas
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 3
-#: Figures want no two blocks alike, or whoever remembers blocks has nothing to do.
+#: The blocks must all differ, or a renderer that caches blocks has nothing to do.
 LONG_ANSWER_BYTES = 17_000
 _OBSERVE = """
 window.figures = {longTasks: 0, shift: 0};
@@ -33,7 +33,7 @@ def long_answer() -> str:
     blocks: list[str] = []
     while sum(map(len, blocks)) < LONG_ANSWER_BYTES:
         words = " ".join(hashlib.sha256(f"{len(blocks)}-{n}".encode()).hexdigest()[:7] for n in range(40))
-        form = len(blocks) % 5
+        kind = len(blocks) % 5
         blocks.append(
             {
                 0: f"## {words[:30]}\n\n{words} **{words[:7]}** and `{words[8:15]}`.",
@@ -41,21 +41,21 @@ def long_answer() -> str:
                 2: f"```python\n# {words[:60]}\nfor each in range({len(blocks)}):\n    print('{words[:40]}')\n```",
                 3: f"| a | b |\n|---|---|\n| {words[:40]} | {words[40:80]} |",
                 4: words,
-            }[form]
+            }[kind]
         )
     return "\n\n".join(blocks) + "\n"
 
 
 def main() -> None:
     """Print the figures."""
-    chosen = browser.find()  # before Playwright starts: it runs one of its own
+    executable = browser.find()  # before this Playwright starts: `find` runs its own
     with ModelEndpoint(ModelOptions()) as model:
         functions = FunctionApp(model, ApiOptions(ROOT / "api"))
         site = WholeApp(model, functions, SiteOptions(ROOT / "webapp" / "dist", load_personas()))
         with functions, site, sync_playwright() as playwright:
             answer = {"say": long_answer(), "pace": {"first_ms": 50, "each_ms": 2}}
             model.simulation.scopes.say(parse_stub(answer, "the long answer"))
-            chromium = playwright.chromium.launch(executable_path=chosen)
+            chromium = playwright.chromium.launch(executable_path=executable)
             for run in range(RUNS):
                 context = chromium.new_context(base_url=site.url, viewport={"width": 1000, "height": 700})
                 context.add_cookies([{"name": n, "value": v, "url": site.url} for n, v in site.cookie("alice").items()])
@@ -67,22 +67,24 @@ def main() -> None:
 def _figures(page: Page, *, first: bool) -> None:
     loaded: list[Response] = []
 
-    def came(response: Response) -> None:  # Playwright takes no method of a list
+    def remember(response: Response) -> None:  # Playwright does not accept a list's own method
         loaded.append(response)
 
-    page.on("response", came)
+    page.on("response", remember)
     page.add_init_script(_OBSERVE)
     page.goto("/", wait_until="networkidle")
     if first:
         for kind in (".js", ".css"):
-            sizes = [len(gzip.compress(each.body())) for each in loaded if urlsplit(each.url).path.endswith(kind)]
+            sizes = [
+                len(gzip.compress(response.body())) for response in loaded if urlsplit(response.url).path.endswith(kind)
+            ]
             print(f"first load  {sum(sizes) / 1000:.1f} kB of {kind[1:]} after gzip, in {len(sizes)} files")
     page.evaluate("figures.longTasks = figures.shift = 0")
     page.get_by_role("textbox", name="Message").fill("Go on at length")
     page.get_by_role("button", name="Send", exact=True).click()
     page.locator("article[data-state=done]").wait_for()
-    found = page.evaluate("figures")
-    print(f"17 kB answer  {found['longTasks']:.0f} ms of long tasks, layout shift {found['shift']:.4f}")
+    figures = page.evaluate("figures")
+    print(f"17 kB answer  {figures['longTasks']:.0f} ms of long tasks, layout shift {figures['shift']:.4f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a change did to the cassettes that come along, as Markdown for a pull request; `BASE` is what it is compared with."""
+"""Prints how a change differs from a base revision in the bundled cassettes, as Markdown for a pull request."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ CASSETTES = "mockserver/data/cassettes"
 
 
 def main() -> None:
-    """Print it."""
+    """Print the differences from the revision in the first argument; `origin/main` by default."""
     base = sys.argv[1] if len(sys.argv) > 1 else "origin/main"
     packed = subprocess.run(["git", "archive", base, CASSETTES], cwd=ROOT, capture_output=True, check=False)  # noqa: S607  git
     if packed.returncode != 0:
-        sys.exit(f"review: there is no {base} with {CASSETTES}: {packed.stderr.decode().strip()}")
+        sys.exit(f"review: {base} cannot be read, or has no {CASSETTES}: {packed.stderr.decode().strip()}")
     with tempfile.TemporaryDirectory() as before:
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
             archive.extractall(before, filter="data")
@@ -32,10 +32,10 @@ def main() -> None:
             CASSETTES,
             "--markdown",
         ]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1):
-        sys.exit(f"review: {done.stderr}")
-    print(done.stdout.strip() or f"No cassette differs from {base}.")
+        diff = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if diff.returncode not in (0, 1):
+        sys.exit(f"review: {diff.stderr}")
+    print(diff.stdout.strip() or f"No cassette differs from {base}.")
 
 
 if __name__ == "__main__":

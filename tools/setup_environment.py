@@ -1,6 +1,6 @@
-"""Makes .venv and builds the page, once; later calls notice that nothing changed and return at once.
+"""Creates .venv and builds the page, once; later calls return immediately if nothing has changed.
 
-Any Python 3 can read this file, so that an old one can still say what is missing. Standard library only.
+Any Python 3 can run this file, so that an old one can still report what is missing. Standard library only.
 """
 
 import argparse
@@ -24,7 +24,7 @@ LOGS = ROOT / ".cache"
 
 
 class SetUpError(Exception):
-    """One sentence for the person at the keyboard: what is missing and what to do."""
+    """The message is one sentence for the user: what is missing and what to do."""
 
 
 def main():
@@ -35,48 +35,51 @@ def main():
         help="the interpreter to use; default: the newest suitable one",
     )
     parser.add_argument(
-        "--requirements", choices=["mock", "dev"], default="dev", help="mock: what `make mock` runs on; dev: everything"
+        "--requirements",
+        choices=["mock", "dev"],
+        default="dev",
+        help="mock: the packages for `make mock`; dev: all packages",
     )
-    parser.add_argument("--without-page", action="store_true", help="leave webapp/ alone: no Node needed")
-    parser.add_argument(
-        "--find", metavar="VERSION", help="print where a Python of that version is, and do nothing else"
-    )
+    parser.add_argument("--without-page", action="store_true", help="do not build the page; Node is not needed")
+    parser.add_argument("--find", metavar="VERSION", help="only print the path of a Python of that version")
     options = parser.parse_args()
     if options.find:
-        sys.exit(find_version(options.find))
+        sys.exit(print_interpreter(options.find))
     install, examples = None, []
     try:
         if options.requirements == "dev" and not options.without_page:
             find_npm()  # `make lint` checks the page's types
-        wants_page = not options.without_page and not page_is_built()
-        install = start_install(WEBAPP) if wants_page else None
+        build = not options.without_page and not page_is_built()
+        install = start_install(WEBAPP) if build else None
         if options.requirements == "dev" and not options.without_page:
-            examples = [(start_install(each), each) for each in EXAMPLES]
+            examples = [(start_install(folder), folder) for folder in EXAMPLES]
         set_up_venv(options.python, options.requirements)
-        if wants_page:
+        if build:
             build_page(install)
-        for example, folder in examples:
-            finish_install(example, folder)
+        for process, folder in examples:
+            finish_install(process, folder)
     except SetUpError as error:
         sys.exit("setup: %s" % error)
     except KeyboardInterrupt:
-        sys.exit("setup: stopped; run it again to go on")
+        sys.exit("setup: stopped; run it again to continue")
     finally:
-        for each in (install, *(example for example, _ in examples)):
-            if each is not None and each.poll() is None:
-                each.terminate()
+        for process in (install, *(process for process, _ in examples)):
+            if process is not None and process.poll() is None:
+                process.terminate()
 
 
 # --- Python ----------------------------------------------------------------------------------------------------------
 
 
-def set_up_venv(wanted, requirements):
-    """Leave .venv with the pinned packages of requirements/<name>.txt, on the interpreter asked for or the newest."""
+def set_up_venv(requested, requirements):
+    """Create or update .venv with the pinned packages of requirements/<name>.txt, on the requested interpreter or the newest."""
     lock = ROOT / "requirements" / (requirements + ".txt")
-    python, wanted = venv_python(), named(wanted)
-    chosen = None if VENV.exists() and fits(python, wanted) else find_interpreter(wanted)  # before anything goes
+    python, requested = venv_python(), resolve(requested)
+    chosen = (
+        None if VENV.exists() and fits(python, requested) else find_interpreter(requested)
+    )  # before anything is deleted
     if VENV.exists() and chosen is not None:
-        say(".venv is of another Python, or was never finished: making it anew")
+        say(".venv has another Python, or is incomplete: creating it again")
         shutil.rmtree(str(VENV))
     stamp = VENV / (".setup-%s" % requirements)
     state = digest([lock, ROOT / "pyproject.toml"])
@@ -88,11 +91,11 @@ def set_up_venv(wanted, requirements):
         say("Python %d.%d (%s)" % (version[0], version[1], interpreter))
         run(
             [interpreter, "-m", "venv", str(VENV)],
-            "could not make .venv; on Debian and Ubuntu: apt-get install python3-venv",
+            "could not create .venv; on Debian and Ubuntu: apt-get install python3-venv",
         )
     say("installing the packages of requirements/%s.txt" % requirements)
     pip = [str(venv_python()), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-    pip += ["--no-compile"]  # the half that is used is compiled as it is first imported
+    pip += ["--no-compile"]  # Python compiles a module at its first import, and only half of them are used
     run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(lock)], "could not install the packages")
     if requirements == "dev":
         run(
@@ -110,49 +113,49 @@ def venv_python():
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def named(wanted):
-    """The interpreter that is meant: a path as it is, a version such as 3.11 as the one of that version on this machine."""
-    if not re.match(r"3\.\d+$", wanted):
-        return wanted
-    found = interpreter_of(wanted)
-    if found is None:
-        raise SetUpError("there is no Python %s on this machine; install it, or leave PYTHON away" % wanted)
-    return found
+def resolve(requested):
+    """The path of the interpreter: a path is returned unchanged, a version such as 3.11 is searched on this machine."""
+    if not re.match(r"3\.\d+$", requested):
+        return requested
+    path = interpreter_of(requested)
+    if path is None:
+        raise SetUpError("Python %s is not installed on this machine; install it, or leave out PYTHON" % requested)
+    return path
 
 
-def fits(python, wanted):
-    """Whether .venv is whole and still runs and, where an interpreter was asked for, has its version."""
+def fits(python, requested):
+    """Whether .venv is complete and works and, where an interpreter is requested, has the same version."""
     version = version_of(str(python), "pip")
     if version not in SUPPORTED:
         return False
-    return not wanted or version == version_of(wanted)
+    return not requested or version == version_of(requested)
 
 
-def find_interpreter(wanted):
-    """The path and (major, minor) of the interpreter asked for, or of the newest suitable one on this machine."""
-    if wanted:
-        version = version_of(wanted)
+def find_interpreter(requested):
+    """The path and (major, minor) of the requested interpreter, or of the newest suitable one on this machine."""
+    if requested:
+        version = version_of(requested)
         if version not in SUPPORTED:
             raise SetUpError(
-                "PYTHON=%s is %s; 3.11 to 3.14 is needed"
-                % (wanted, "not a working Python" if version is None else "Python %d.%d" % version)
+                "PYTHON=%s must be Python 3.11 to 3.14, got %s"
+                % (requested, "no working Python" if version is None else "Python %d.%d" % version)
             )
-        return wanted, version
-    found = {}
+        return requested, version
+    interpreters = {}
     for candidate in candidates():
         version = version_of(candidate)
         if version in SUPPORTED:
-            found.setdefault(version, candidate)
+            interpreters.setdefault(version, candidate)
     for version in SUPPORTED:
-        if version in found:
-            return found[version], version
+        if version in interpreters:
+            return interpreters[version], version
     raise SetUpError(
-        "no Python 3.11 to 3.14 found (looked on PATH and where pyenv and uv keep theirs); install one, or name it: make setup PYTHON=/path/to/python3"
+        "no Python 3.11 to 3.14 found on PATH or in the folders of pyenv and uv; install one, or give its path: make setup PYTHON=/path/to/python3"
     )
 
 
 def candidates():
-    """Interpreters on PATH, then where pyenv and uv keep theirs, then the one running this."""
+    """Interpreters on PATH, then in the folders of pyenv, uv and pipelines, then the one that runs this."""
     for major, minor in SUPPORTED:
         yield shutil.which("python%d.%d" % (major, minor))
     home = os.path.expanduser("~")
@@ -176,21 +179,21 @@ def candidates():
     yield sys.executable
 
 
-def find_version(wanted):
-    """0 where there is an interpreter of that version, printed; else 1."""
-    found = interpreter_of(wanted)
-    print(found or "")
-    return 0 if found else 1
+def print_interpreter(version):
+    """Print the path of an interpreter of that version; return 0, or 1 where there is none."""
+    path = interpreter_of(version)
+    print(path or "")
+    return 0 if path else 1
 
 
 def interpreter_of(version):
     """The path of an interpreter of a version such as 3.11; None where there is none."""
-    meant = tuple(int(part) for part in version.split("."))
-    return next((each for each in candidates() if version_of(each) == meant), None)
+    numbers = tuple(int(part) for part in version.split("."))
+    return next((path for path in candidates() if version_of(path) == numbers), None)
 
 
 def version_of(python, module="ensurepip"):
-    """(major, minor) of an interpreter that runs and has the module, so that it can make environments; else None."""
+    """(major, minor) of an interpreter that works and has the module, so that it can create environments; else None."""
     if not python:
         return None
     try:
@@ -211,7 +214,7 @@ def version_of(python, module="ensurepip"):
 def find_npm():
     npm = shutil.which("npm")
     if npm is None:
-        raise SetUpError("Node is needed for the page (version 20 or newer, with npm); install it, then run this again")
+        raise SetUpError("the page needs Node 20 or newer, with npm; install it, then run this again")
     return npm
 
 
@@ -220,7 +223,7 @@ def page_is_built():
 
 
 def start_install(folder):
-    """A running `npm ci`, or None where node_modules is up to date."""
+    """The running `npm ci`; None where node_modules is up to date."""
     npm = find_npm()
     stamp = folder / "node_modules" / ".installed-from"
     if stamp.is_file() and stamp.read_text() == digest([folder / "package-lock.json"]):
@@ -258,11 +261,11 @@ def page_state():
     return digest(inputs) + os.environ.get("DIRECT_ORIGIN", "") + os.environ.get("SITE_IP_RANGES", "")
 
 
-# --- small change ----------------------------------------------------------------------------------------------------
+# --- helpers ---------------------------------------------------------------------------------------------------------
 
 
 def digest(paths):
-    """SHA-256 over the files' names and contents, as hex."""
+    """SHA-256 of the files' names and contents, as hex."""
     total = hashlib.sha256()
     for path in paths:
         total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -275,20 +278,20 @@ def spawn(command, log, cwd):
         return subprocess.Popen(command, cwd=str(cwd), stdout=output, stderr=subprocess.STDOUT)
 
 
-def finish(process, log, complaint):
+def finish(process, log, failure):
     if process.wait() != 0:
         text = (LOGS / log).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-15:]
-        raise SetUpError("%s:\n  %s" % (complaint, "\n  ".join(text)))
+        raise SetUpError("%s:\n  %s" % (failure, "\n  ".join(text)))
 
 
-def run(command, complaint):
+def run(command, failure):
     process = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if process.returncode != 0:
         text = process.stdout.decode("utf-8", "replace").strip().splitlines()[-15:]
-        raise SetUpError("%s:\n  %s" % (complaint, "\n  ".join(text)))
+        raise SetUpError("%s:\n  %s" % (failure, "\n  ".join(text)))
 
 
-def say(text, started=time.time()):  # noqa: B008  the moment this program started is what is wanted
+def say(text, started=time.time()):  # noqa: B008  evaluated once, when this program starts
     print("setup: %4.0f s  %s" % (time.time() - started, text), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Builds the wheel and proves it: installed alone, with the source out of reach, its commands answer and its tests pass."""
+"""Builds the wheel and checks it in environments without the source: its commands answer and its tests pass."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist" / "release"
 UV = str(Path(sys.executable).with_name("uv"))
-#: What the wheel has not: the app, its infrastructure, the tools, and the documents.
-_OTHERS = (
+#: The unit tests of what the wheel does not contain: the app, its infrastructure, the tools, and the documents.
+_NOT_IN_WHEEL = (
     "api",
     "architecture",
     "conformance",
-    "contracts",
+    "contract",
     "docs",
     "forms",
     "infra",
     "pipelines",
     "preflight",
     "ranges",
-    "start",
+    "schemas",
 )
 _PLUGIN_TEST = """
 import openai
@@ -36,21 +36,19 @@ import openai
 def test_says(mock_server):
     mock_server.say("Hello from a wheel", to="Hi")
     client = openai.OpenAI(base_url=mock_server.base_url, api_key="any")
-    asked = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
-    assert asked.choices[0].message.content == "Hello from a wheel"
+    answer = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
+    assert answer.choices[0].message.content == "Hello from a wheel"
 """
-
-
-#: No proxy knows this machine's own address.
+#: A proxy cannot reach this machine's loopback address.
 _LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class WheelError(Exception):
-    """A wheel that does not do what it should; says what."""
+    """The wheel does not work; the message says what failed."""
 
 
-def built() -> Path:
-    """The wheel, anew."""
+def build() -> Path:
+    """Build the wheel again; its path."""
     shutil.rmtree(DIST, ignore_errors=True)
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(DIST)],
@@ -61,8 +59,8 @@ def built() -> Path:
     return next(DIST.glob("*.whl"))
 
 
-def installed(folder: Path, *packages: str) -> Path:
-    """The folder of commands of an environment with these packages, at the versions that are locked."""
+def install(folder: Path, *packages: str) -> Path:
+    """Create an environment with these packages, at the locked versions; the folder of its commands."""
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     commands = folder / ("Scripts" if os.name == "nt" else "bin")
     python = str(commands / "python")
@@ -85,27 +83,27 @@ def installed(folder: Path, *packages: str) -> Path:
     return commands
 
 
-def answers(command: list[str], ready: str, path: str, folder: Path) -> float:
-    """Seconds until a command of the wheel that serves has answered.
+def seconds_to_answer(command: list[str], ready: str, path: str, folder: Path) -> float:
+    """Seconds until a server command of the wheel answers.
 
     Raises:
-        WheelError: it does not.
+        WheelError: it does not start.
     """
-    began_s = time.monotonic()
+    started_s = time.monotonic()
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             for line in process.stdout or ():
-                if found := re.search(ready, line):
-                    with _LOOPBACK.open(found[0] + path, timeout=20) as answer:
+                if address := re.search(ready, line):
+                    with _LOOPBACK.open(address[0] + path, timeout=20) as answer:
                         answer.read()
-                    return time.monotonic() - began_s
+                    return time.monotonic() - started_s
         finally:
             process.terminate()
     raise WheelError(f"{' '.join(command[1:3])} did not start")
 
 
-def proved(wheel: Path) -> None:
-    """Print what the wheel does where there is nothing but it.
+def check(wheel: Path) -> None:
+    """Check the wheel in environments without the source, and print the figures.
 
     Raises:
         WheelError: something does not work.
@@ -114,37 +112,41 @@ def proved(wheel: Path) -> None:
         folder = Path(name)
         (folder / "site").mkdir()
         (folder / "site" / "index.html").write_text("<!doctype html><title>A site</title>")
-        bare = installed(folder / "bare", str(wheel))
-        rehearse, python = str(bare / "dress-rehearsal"), str(bare / "python")
+        bare = install(folder / "bare", str(wheel))
+        dress_rehearsal, python = str(bare / "dress-rehearsal"), str(bare / "python")
         timing = (
             "import time; t = time.perf_counter(); import mockserver.cli; print(f'{time.perf_counter() - t:.2f} s')"
         )
         run = subprocess.run([python, "-c", timing], cwd=folder, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             raise WheelError(run.stderr)
-        print(f"bare environment: the command line is imported in {run.stdout.strip()}")
-        site = answers([rehearse, "site", "--app", "site", "--port", "0"], r"http://[\d.]+:\d+", "/", folder)
-        model = answers([rehearse, "model", "--port", "0"], r"http://127[\d.]+:\d+", "/__admin/health", folder)
+        print(f"bare environment: the command line is imported within {run.stdout.strip()}")
+        site = seconds_to_answer(
+            [dress_rehearsal, "site", "--app", "site", "--port", "0"], r"http://[\d.]+:\d+", "/", folder
+        )
+        model = seconds_to_answer(
+            [dress_rehearsal, "model", "--port", "0"], r"http://127[\d.]+:\d+", "/__admin/health", folder
+        )
         print(f"bare environment: site answers after {site:.1f} s, model after {model:.1f} s")
         size = sum(path.stat().st_size for path in (folder / "bare").rglob("*") if path.is_file())
         print(f"bare environment: {size / 1e6:.0f} MB")
-        tried = installed(
-            folder / "tried",
+        full = install(
+            folder / "full",
             f"dress-rehearsal[generate] @ {wheel.as_uri()}",
             "pytest",
             "openai",
             "pytest-timeout",
             "vcrpy",
         )
-        _tests(tried / "python", folder)
+        _run_tests(full / "python", folder)
 
 
-def _tests(python: Path, folder: Path) -> None:
+def _run_tests(python: Path, folder: Path) -> None:
     tests = folder / "tests" / "unit"
     tests.mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "__init__.py", tests.parent)
     for path in (ROOT / "tests" / "unit").glob("*.py"):
-        if path.stem.removeprefix("test_") not in _OTHERS:
+        if path.stem.removeprefix("test_") not in _NOT_IN_WHEEL:
             shutil.copy(path, tests)
     (folder / "tests" / "test_plugin_alone.py").write_text(_PLUGIN_TEST)
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
@@ -158,11 +160,11 @@ def _tests(python: Path, folder: Path) -> None:
     )
     if run.returncode != 0:
         raise WheelError(run.stdout[-3000:])
-    print(f"its tests, with the source out of reach: {run.stdout.strip().splitlines()[-1]}")
+    print(f"its tests, without the source: {run.stdout.strip().splitlines()[-1]}")
 
 
-def materials(wheel: Path) -> None:
-    """What the wheel's environment and the page are made of, as CycloneDX."""
+def write_materials(wheel: Path) -> None:
+    """Write the bill of materials of the wheel's environment and of the page, as CycloneDX."""
     cyclonedx = str(Path(sys.executable).with_name("cyclonedx-py"))
     to = str(DIST / "python.cdx.json")
     subprocess.run(
@@ -170,26 +172,26 @@ def materials(wheel: Path) -> None:
     )
     npm = shutil.which("npm")
     if npm is None:
-        raise WheelError("there is no npm on PATH, which knows what the page is made of")
-    listed = subprocess.run(
+        raise WheelError("npm is not on PATH; it lists the components of the page")
+    process = subprocess.run(
         [npm, "sbom", "--package-lock-only", "--sbom-format", "cyclonedx", "--omit", "dev"],
         cwd=ROOT / "webapp",
         capture_output=True,
         text=True,
         check=True,
     )
-    (DIST / "page.cdx.json").write_text(listed.stdout)
+    (DIST / "page.cdx.json").write_text(process.stdout)
     for path in sorted(DIST.glob("*.cdx.json")):
         print(f"{path.name}  {len(json.loads(path.read_text())['components'])} components")
     print(f"{wheel.name}  {wheel.stat().st_size / 1000:.0f} kB")
 
 
 def main() -> None:
-    """Build, prove, list."""
+    """Build the wheel, check it, list its components."""
     try:
-        wheel = built()
-        proved(wheel)
-        materials(wheel)
+        wheel = build()
+        check(wheel)
+        write_materials(wheel)
     except WheelError as error:
         sys.exit(f"wheel: {error}")
 

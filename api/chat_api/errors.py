@@ -1,4 +1,4 @@
-"""What the API answers when it cannot: OpenAI-shaped errors with stable codes, and never a provider's own words."""
+"""The API's errors: in OpenAI's format, with stable codes, and never with a provider's own text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import openai
 
-_NOT_SET_UP = {401: "model_access_refused", 403: "model_access_refused", 404: "model_not_found"}
+_CONFIGURATION_CODES = {401: "model_access_refused", 403: "model_access_refused", 404: "model_not_found"}
 
 
 class ApiError(Exception):
-    """An error as the client sees it. `retry_after_s` and `details` are left out of the answer where None."""
+    """An error as the client sees it. `retry_after_s` and `details` are left out of the response where None."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class ApiError(Exception):
 
 
 def from_model(error: openai.OpenAIError) -> ApiError:
-    """The error to answer with when the model client raised one."""
+    """The API's error for an error of the model's client."""
     if isinstance(error, openai.APITimeoutError):
         return too_slow()
     if isinstance(error, openai.APIStatusError):
@@ -50,12 +50,12 @@ def from_model(error: openai.OpenAIError) -> ApiError:
 
 
 def too_slow() -> ApiError:
-    """The model did not answer, or did not end, in time."""
+    """The model did not begin, or did not finish, its answer in time."""
     return ApiError(504, "upstream_timeout", "The model took too long to answer.")
 
 
 def unavailable() -> ApiError:
-    """The model cannot be reached, or broke off."""
+    """The model cannot be reached, or its answer was interrupted."""
     return ApiError(502, "upstream_unavailable", "The model is not available at the moment.")
 
 
@@ -73,9 +73,9 @@ def _from_status(error: openai.APIStatusError) -> ApiError:
         return ApiError(429, "insufficient_quota", "The quota for this model is used up.")
     if error.status_code == 429:
         return ApiError(429, "rate_limit_exceeded", "Too many requests right now.", retry_after_s=_retry_after_s(error))
-    if error.status_code in _NOT_SET_UP:
-        # Our own key, role or deployment name is wrong: nothing the person asking can mend, but whoever deploys can.
-        code = "model_role_missing" if error.code == "PermissionDenied" else _NOT_SET_UP[error.status_code]
+    if error.status_code in _CONFIGURATION_CODES:
+        # Our own key, role or deployment name is wrong: the person who deploys can fix it, the user cannot.
+        code = "model_role_missing" if error.code == "PermissionDenied" else _CONFIGURATION_CODES[error.status_code]
         return ApiError(502, code, "The model is not set up correctly.")
     if error.status_code == 400:
         return ApiError(400, "bad_request", "The model did not accept this request.")
@@ -83,18 +83,16 @@ def _from_status(error: openai.APIStatusError) -> ApiError:
 
 
 def _filtered(body: object) -> dict[str, Any] | None:
-    """Azure's categories, where it says them."""
+    """The content filter's categories, where Azure sends them."""
     inner = body.get("innererror") if isinstance(body, dict) else None
     results = inner.get("content_filter_result") if isinstance(inner, dict) else None
     return {"content_filter_result": results} if isinstance(results, dict) else None
 
 
 def _retry_after_s(error: openai.APIStatusError) -> int | None:
-    """Seconds to wait, from the header or else from the text; None where neither says."""
+    """Seconds to wait, from the header or else from the message; None where neither has them."""
     header = error.response.headers.get("retry-after", "")
-    found = (
-        header
-        if header.isdigit()
-        else next(iter(re.findall(r"(?:retry after|try again in) (\d+)", error.message)), None)
-    )
-    return None if found is None else int(found)
+    if header.isdigit():
+        return int(header)
+    match = re.search(r"(?:retry after|try again in) (\d+)", error.message)
+    return int(match[1]) if match else None

@@ -1,4 +1,4 @@
-"""Who asks: the client principal that Static Web Apps puts into every request it lets through."""
+"""The signed-in user: the client principal that Static Web Apps adds to every request it forwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADER = "x-ms-client-principal"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody signed in."""
+    """A signed-in user."""
 
     user_id: str
     user_details: str
@@ -22,7 +22,7 @@ class Principal:
 
 
 def principal_of(header: str | None) -> Principal | None:
-    """The principal in the header's value; None where there is none or it cannot be read."""
+    """The principal in the header's value; None where the header is missing or cannot be read."""
     try:
         fields = json.loads(base64.b64decode(header or "", validate=True))
         return Principal(str(fields["userId"]), str(fields["userDetails"]), frozenset(map(str, fields["userRoles"])))
@@ -31,10 +31,10 @@ def principal_of(header: str | None) -> Principal | None:
 
 
 def require_role(principal: Principal | None, role: str) -> Principal:
-    """The principal, if it may ask. The gate checks too; this holds where a function app is reached past it.
+    """The principal, if it has the role. The gate checks the role too, but a client can reach a function app without the gate.
 
     Raises:
-        ApiError: 401 `unauthorized` for nobody, 403 `forbidden` without the role.
+        ApiError: 401 `unauthorized` without a principal, 403 `forbidden` without the role.
     """
     if principal is None:
         raise ApiError(401, "unauthorized", "Sign in first.")

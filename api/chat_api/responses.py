@@ -1,4 +1,4 @@
-"""The Responses API in front of the model: asked in its words, answered as chat completions."""
+"""The model through the Responses API: requests in its format, answers converted to chat completions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from chat_api import errors
 _ENDS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
-def asked(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments for `responses.create` that ask what a chat completion's would; nothing is stored."""
+def arguments(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments for `responses.create` that correspond to a chat completion's; the response is not stored."""
     return {"model": request["model"], "input": request["messages"], "store": False}
 
 
 def completion(response: Response) -> dict[str, Any]:
-    """A whole response as a `chat.completion`.
+    """A complete response as a `chat.completion`.
 
     Raises:
         ApiError: the model failed.
@@ -52,12 +52,12 @@ async def chunks(stream: AsyncIterator[Any]) -> AsyncIterator[dict[str, Any]]:
         elif event.type in ("response.failed", "error"):
             failed, code = True, _code(event) or code
     if failed:
-        # The SDK's own exception, which is mapped like those that it raises itself.
-        raise openai.APIError("the model failed", request=None, body={"code": code})  # type: ignore[arg-type]  # never read
+        # The SDK's own exception, so that it is handled like those that the SDK raises.
+        raise openai.APIError("the model failed", request=None, body={"code": code})  # type: ignore[arg-type]  # nothing reads it
 
 
 def _code(event: Any) -> str | None:
-    """What an event says went wrong. Azure says it in a second one, and there inside `error`."""
+    """The error code in an event. Azure sends it in a second event, inside `error`."""
     error = getattr(getattr(event, "response", event), "error", None) or event
     code = error.get("code") if isinstance(error, dict) else getattr(error, "code", None)
     return None if code is None else str(code)
@@ -79,5 +79,9 @@ def _finish(response: Response) -> str:
 def _usage(response: Response) -> dict[str, int] | None:
     if response.usage is None:
         return None
-    asked_tokens, answered = response.usage.input_tokens, response.usage.output_tokens
-    return {"prompt_tokens": asked_tokens, "completion_tokens": answered, "total_tokens": response.usage.total_tokens}
+    usage = response.usage
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }

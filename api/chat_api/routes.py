@@ -1,4 +1,4 @@
-"""The operations: what each answers, whatever style of request the Functions host hands over."""
+"""The API's routes: how each answers, independent of the request style of the Functions host."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from chat_api.settings import Settings, load_settings
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-#: A browser shows a page of another origin no other headers.
+#: A page of another origin can read only these headers.
 _EXPOSED = {"access-control-expose-headers": "x-request-id, retry-after"}
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request as both styles have it; `headers` take a name in any case."""
+    """A request, the same for both styles; the names of `headers` are case-insensitive."""
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
@@ -37,23 +37,23 @@ class ApiRequest:
         """The body's JSON.
 
         Raises:
-            ApiError: 400 `bad_request`.
+            ApiError: 400 `bad_request` where the body is not valid JSON.
         """
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError) as error:
-            raise ApiError(400, "bad_request", "The body is no JSON.") from error
+            raise ApiError(400, "bad_request", "The body must be valid JSON.") from error
 
     @property
     def id(self) -> str:
-        """The caller's id where it is one, else a new one."""
-        given = self.headers.get("x-request-id", "")
-        return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        """The client's request id where it is valid, else a new one."""
+        id_ = self.headers.get("x-request-id", "")
+        return id_ if _REQUEST_ID.fullmatch(id_) else str(uuid.uuid4())
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to answer: a whole body, or one that comes in pieces."""
+    """The response to send; the body is complete, or arrives in pieces."""
 
     status: int
     body: bytes | AsyncIterator[bytes]
@@ -63,10 +63,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ApiRoute:
-    """One endpoint's verb. The `name` is the function's, as Azure lists it."""
+    """One method of one path. `name` is the function's name, as Azure lists it."""
 
     name: str
-    route: str
+    path: str
     method: str
     answer: Callable[[ApiRequest], Awaitable[Reply]]
 
@@ -79,90 +79,91 @@ def settings() -> Settings:
 
 @functools.cache
 def client() -> openai.AsyncOpenAI:
-    """The process's model client, made at the first question."""
+    """The process's model client, created at the first question."""
     return completion.client_for(settings())
 
 
-async def answer(operation: ApiRoute, request: ApiRequest) -> Reply:
-    """The operation's reply, or the error that it ended with."""
+async def answer(route: ApiRoute, request: ApiRequest) -> Reply:
+    """The route's reply, or its error as a reply."""
     try:
-        if settings().topology == "direct" and not operation.name.startswith(("chat_completions", "health")):
-            raise ApiError(401, "unauthorized", "Ask the site; only its questions to the model come here.")
-        return await operation.answer(request)
+        if settings().topology == "direct" and not route.name.startswith(("chat_completions", "health")):
+            raise ApiError(
+                401, "unauthorized", "This app answers only chat completions; send other requests to the site."
+            )
+        return await route.answer(request)
     except ApiError as error:
         return _refusal(error)
 
 
 async def chat_completions(request: ApiRequest) -> Reply:
-    """A chat completion, streamed or whole, in OpenAI's shape; errors too."""
-    request_id, begun_s = request.id, time.monotonic()
+    """A chat completion in OpenAI's format, streamed or complete; errors are in the same format."""
+    request_id, started_s = request.id, time.monotonic()
     headers = {"x-request-id": request_id, "cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
     headers |= _EXPOSED if settings().topology == "direct" else {}
     try:
-        who = require_role(_asker(request), settings().required_role)
+        user = require_role(_user(request), settings().required_role)
         body = request.json()
-        asked = completion.upstream_request(body, settings(), own_prompt=_may_prompt(who))
-        if not asked.get("stream"):
-            whole = await completion.complete(client(), asked, request_id, settings())
-            return _json(whole, headers=headers)
-        stream = await completion.open_stream(client(), asked, request_id, settings())
+        arguments = completion.upstream_request(body, settings(), own_prompt=_may_prompt(user))
+        if not arguments.get("stream"):
+            return _json(await completion.complete(client(), arguments, request_id, settings()), headers=headers)
+        stream = await completion.open_stream(client(), arguments, request_id, settings())
     except ApiError as error:
         return _refusal(error, headers)
     include_usage = (body.get("stream_options") or {}).get("include_usage") is True
-    left_s = settings().answer_s - (time.monotonic() - begun_s)
+    left_s = settings().answer_s - (time.monotonic() - started_s)
     events = completion.events(stream, include_usage=include_usage, request_id=request_id, within_s=left_s)
     return Reply(200, events, headers, "text/event-stream")
 
 
 async def chat_ticket(request: ApiRequest) -> Reply:
-    """A ticket for the question whose body has this SHA-256, and where to ask it."""
-    who = require_role(principal_of(request.headers.get(principal.HEADER)), settings().required_role)
+    """A ticket for the question whose body has this SHA-256, and the URL to send it to."""
+    user = require_role(principal_of(request.headers.get(principal.HEADER)), settings().required_role)
     if not settings().direct_url or "TICKET_KEY" in settings().missing:
-        raise ApiError(503, "not_configured", "This app gives no tickets: DIRECT_URL or TICKET_KEY is missing.")
+        raise ApiError(503, "not_configured", "This app issues no tickets: DIRECT_URL or TICKET_KEY is missing.")
     body = request.json()
     sha256 = body.get("sha256") if isinstance(body, dict) else None
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise ApiError(400, "bad_request", "sha256 must be the SHA-256 of the request's body, as 64 hex digits.")
-    made = ticket.Ticket(who, _site_of(request), sha256, time.time() + ticket.LIFETIME_S)
+    issued = ticket.Ticket(user, _site_of(request), sha256, time.time() + ticket.LIFETIME_S)
     url = f"{settings().direct_url}/api/chat/completions"
-    given = {"ticket": made.text(settings().ticket_key), "url": url, "expires_in": ticket.LIFETIME_S}
-    return _json(given, headers={"x-request-id": request.id, "cache-control": "no-store"})
+    fields = {"ticket": issued.text(settings().ticket_key), "url": url, "expires_in": ticket.LIFETIME_S}
+    return _json(fields, headers={"x-request-id": request.id, "cache-control": "no-store"})
 
 
 async def config(request: ApiRequest) -> Reply:
-    """What the page offers whoever asks: models, limits, how answers arrive, what to ask first, a system prompt of one's own."""
-    prompt = _may_prompt(principal_of(request.headers.get(principal.HEADER)))
+    """What the page offers this user: models, limits, delivery, suggestions, and whether they may set the system prompt."""
+    may_prompt = _may_prompt(principal_of(request.headers.get(principal.HEADER)))
     limits = {"messages": completion.MAX_MESSAGES, "seconds": settings().timeout_s}
-    offered = {"models": settings().models, "limits": limits, "delivery": settings().delivery}
-    return _json({**offered, "suggestions": settings().suggestions, "system_prompt": prompt})
+    common = {"models": settings().models, "limits": limits, "delivery": settings().delivery}
+    return _json({**common, "suggestions": settings().suggestions, "system_prompt": may_prompt})
 
 
 async def me(request: ApiRequest) -> Reply:
-    """Who asks, as the API sees it, and whether that one may use it."""
-    who = require_role(principal_of(request.headers.get(principal.HEADER)), "")
+    """The signed-in user as the API sees them, and whether they may use the API."""
+    user = require_role(principal_of(request.headers.get(principal.HEADER)), "")
     role = settings().required_role
-    shown = {"userId": who.user_id, "userDetails": who.user_details, "userRoles": sorted(who.roles)}
-    return _json({**shown, "allowed": not role or role in who.roles})
+    fields = {"userId": user.user_id, "userDetails": user.user_details, "userRoles": sorted(user.roles)}
+    return _json({**fields, "allowed": not role or role in user.roles})
 
 
 async def roles(request: ApiRequest) -> Reply:
-    """The roles somebody has who signs in: `rolesSource` of the site, which alone asks it, at sign-in.
+    """The roles of a user who signs in: the site's `rolesSource`, which only the site calls, at each sign-in.
 
-    Source: Static Web Apps' documentation of function-based roles: who it is goes in, `{"roles": [...]}` comes out.
+    Source: Static Web Apps' documentation of function-based roles: the user is posted, `{"roles": [...]}` is returned.
     """
     body = request.json()
     address = str(body.get("userDetails", "") if isinstance(body, dict) else "").lower()
-    known = {address, "@" + address.partition("@")[2]} & settings().invited
-    return _json({"roles": [settings().required_role] if known and settings().required_role else []})
+    invited = {address, "@" + address.partition("@")[2]} & settings().invited
+    return _json({"roles": [settings().required_role] if invited and settings().required_role else []})
 
 
 async def health(request: ApiRequest) -> Reply:
-    """Whether the app can do its part, and which settings are missing; `?live` asks only whether it runs."""
+    """Whether the app is configured, and which settings are missing; `?live` checks only that it runs."""
     missing = () if "live" in request.query else settings().missing
     return _json({"status": "not configured" if missing else "ok", "missing": list(missing)}, 503 if missing else 200)
 
 
-OPERATIONS = (
+ROUTES = (
     ApiRoute("chat_completions", "chat/completions", "POST", chat_completions),
     ApiRoute("chat_ticket", "chat/ticket", "POST", chat_ticket),
     ApiRoute("config", "config", "GET", config),
@@ -172,40 +173,40 @@ OPERATIONS = (
 )
 
 
-def _asker(request: ApiRequest) -> Principal | None:
-    """Who asks: whom the gate says, or, where there is none before us, whoever a ticket is for.
+def _user(request: ApiRequest) -> Principal | None:
+    """The user as the gate reports them, or, in a direct app, the user that the ticket was issued for.
 
     Raises:
-        ApiError: 401 `ticket_refused`; 503 `not_configured` without a key to check one with.
+        ApiError: 401 `ticket_refused`; 503 `not_configured` where the key to check tickets is missing.
     """
     if settings().topology != "direct":
         return principal_of(request.headers.get(principal.HEADER))
     if "TICKET_KEY" in settings().missing:
-        raise ApiError(503, "not_configured", "The app is not set up: TICKET_KEY is missing.")
-    shown = ticket.read_ticket(request.headers.get(ticket.HEADER, ""), settings().ticket_key)
+        raise ApiError(503, "not_configured", "The app is not configured. Missing: TICKET_KEY.")
+    presented = ticket.read_ticket(request.headers.get(ticket.HEADER, ""), settings().ticket_key)
     origin = request.headers.get("origin", "")
-    if why := shown.refusal(request.body, origin=origin, now_s=time.time()):
-        raise ticket.refused(why)
-    return shown.principal
+    if reason := presented.refusal(request.body, origin=origin, now_s=time.time()):
+        raise ticket.refused(reason)
+    return presented.principal
 
 
-def _may_prompt(who: Principal | None) -> bool:
-    return who is not None and settings().prompt_role in who.roles
+def _may_prompt(user: Principal | None) -> bool:
+    return user is not None and settings().prompt_role in user.roles
 
 
 def _site_of(request: ApiRequest) -> str:
-    """The origin of the site that somebody is using: what the browser says, where the gate says nothing else.
+    """The origin of the site's page: from the browser's Origin header, else from the gate; the two must not differ.
 
     Raises:
-        ApiError: 403 `forbidden` for a page of another site, 400 `bad_request` where nobody says.
+        ApiError: 403 `forbidden` for a page of another site, 400 `bad_request` where neither has the origin.
     """
-    browser, gate = request.headers.get("origin", ""), urlsplit(request.headers.get("x-ms-original-url", ""))
-    site = f"{gate.scheme}://{gate.netloc}" if gate.netloc else ""
-    if browser and site and browser != site:
-        raise ApiError(403, "forbidden", "Tickets are for the site's own pages.")
-    if not (browser or site):
-        raise ApiError(400, "bad_request", "An Origin header is needed.")
-    return browser or site
+    browser, original = request.headers.get("origin", ""), urlsplit(request.headers.get("x-ms-original-url", ""))
+    gate = f"{original.scheme}://{original.netloc}" if original.netloc else ""
+    if browser and gate and browser != gate:
+        raise ApiError(403, "forbidden", "Only the site's own pages can get tickets.")
+    if not (browser or gate):
+        raise ApiError(400, "bad_request", "The Origin header is required.")
+    return browser or gate
 
 
 def _json(body: object, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Reply:

@@ -1,4 +1,4 @@
-"""What the API is told by its environment; the only place that reads it."""
+"""The API's settings, from its environment; no other module reads the environment."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from dataclasses import dataclass
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
 TOPOLOGIES = ("managed", "linked", "direct")
-#: Short keys can be guessed. Source: RFC 2104, section 3: no fewer bytes than the hash has.
-_KEY_CHARACTERS = 32
+#: A short key can be guessed. Source: RFC 2104, section 3: at least as many bytes as the hash has.
+_MIN_KEY_CHARACTERS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The app's settings; all have defaults, so that the app starts in an empty environment and health says what is missing.
+    """The app's settings; all have defaults, so that the app starts in an empty environment and health lists what is missing.
 
-    Azure OpenAI is used where `azure_endpoint` is set, else OpenAI or whatever speaks like it at `base_url` (None is
-    OpenAI's own). `models` are what a client may ask for, the first where it asks for none; deployments on Azure.
-    `api_version` empty is Azure's `/openai/v1`. `identity` asks Azure with the app's managed identity in place of a key.
-    `responses` asks the model through the Responses API. `required_role` empty lets everybody signed in ask; `invited`
-    are the addresses, and `@domains`, that the roles function gives that role. Whoever has `prompt_role` may send a system
-    prompt of their own; empty is nobody.
+    Azure OpenAI is used where `azure_endpoint` is set, else OpenAI, or a compatible server at `base_url` (None is OpenAI's
+    own). `models` are those a client may choose, the first one by default; on Azure they are deployments. An empty
+    `api_version` means Azure's `/openai/v1`. With `identity`, the app's managed identity replaces Azure's key. With
+    `responses`, the model is used through the Responses API. An empty `required_role` admits every signed-in user;
+    `invited` are the addresses and `@domains` to which the roles function gives that role. Users with `prompt_role` may
+    send their own system prompt; empty means no one.
 
-    `topology` is how this app is reached: as managed functions or a linked back end behind the gate, or directly, past it,
-    with tickets. `direct_url` is, behind the gate, the origin of the app that streams directly; that one asks the model
-    then, and this one mints the tickets. `ticket_key` is what both apps share.
+    `topology` is how clients reach this app: as managed functions or a linked back end behind the gate, or directly,
+    without the gate, with tickets. `direct_url`, behind the gate, is the origin of the app that streams directly: that
+    app then uses the model, and this one issues the tickets. Both apps share `ticket_key`.
 
-    `answer_s` is how long an answer may take in all, an attempt more included: the gate cuts a request after 45 seconds,
-    Azure's front end one after 230. `unreadable` are variables with a value that is none.
+    `answer_s` is how long an answer may take in all, including one retry: the gate ends a request after 45 seconds, Azure's
+    front end after 230. `unreadable` names the variables whose value is not valid.
     """
 
     azure_endpoint: str = ""
@@ -52,68 +52,70 @@ class Settings:
 
     @property
     def timeout_s(self) -> float:
-        """Until the model begins to answer."""
+        """Seconds until the model must begin to answer."""
         return self.answer_s - 3
 
     @property
     def delivery(self) -> str:
         """How an answer reaches the page."""
-        return "direct" if self.direct_url else "buffered" if self.topology == "managed" else "streamed"
+        if self.direct_url:
+            return "direct"
+        return "buffered" if self.topology == "managed" else "streamed"
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The environment variables without which this app cannot do its part, and those that cannot be read."""
+        """The environment variables that this app needs but does not have, and those whose value is not valid."""
         tickets = bool(self.direct_url) or self.topology == "direct"
         return (
             *(() if self.direct_url else self.missing_for_model),
-            *(("TICKET_KEY",) if tickets and len(self.ticket_key) < _KEY_CHARACTERS else ()),
+            *(("TICKET_KEY",) if tickets and len(self.ticket_key) < _MIN_KEY_CHARACTERS else ()),
             *self.unreadable,
         )
 
     @property
     def missing_for_model(self) -> tuple[str, ...]:
-        """The environment variables without which no model can be asked."""
+        """The environment variables that the model needs but that are not set."""
         prefix, model = (
             ("AZURE_OPENAI", "AZURE_OPENAI_DEPLOYMENT") if self.azure_endpoint else ("OPENAI", "OPENAI_MODEL")
         )
-        opens = self.api_key or (self.azure_endpoint and self.identity)
-        needed = {f"{prefix}_API_KEY": opens, model: self.models}
+        credential = self.api_key or (self.azure_endpoint and self.identity)
+        needed = {f"{prefix}_API_KEY": credential, model: self.models}
         return tuple(name for name, value in needed.items() if not value)
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings an environment describes."""
+    """The settings in an environment."""
     azure = environment.get("AZURE_OPENAI_ENDPOINT", "")
     key, model = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT") if azure else ("OPENAI_API_KEY", "OPENAI_MODEL")
-    topology = environment.get("TOPOLOGY") or _usual_topology()
-    usual_s = "220" if topology == "direct" else "43"
-    seconds = environment.get("ANSWER_WITHIN_S") or usual_s
-    readable = {"TOPOLOGY": topology in TOPOLOGIES, "ANSWER_WITHIN_S": seconds.isdecimal() and int(seconds) > 3}
+    topology = environment.get("TOPOLOGY") or _default_topology()
+    default_s = "220" if topology == "direct" else "43"
+    seconds = environment.get("ANSWER_WITHIN_S") or default_s
+    valid = {"TOPOLOGY": topology in TOPOLOGIES, "ANSWER_WITHIN_S": seconds.isdecimal() and int(seconds) > 3}
     return Settings(
         azure_endpoint=azure.rstrip("/"),
         api_version=environment.get("AZURE_OPENAI_API_VERSION", ""),
         base_url=environment.get("OPENAI_BASE_URL") or None,
         api_key=environment.get(key, ""),
         identity=environment.get("AZURE_OPENAI_AUTH", "key") == "identity",
-        models=_listed(environment.get(model, "")),
+        models=_items(environment.get(model, "")),
         responses=environment.get("MODEL_API", "chat") == "responses",
         system_prompt=environment.get("SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT),
         required_role=environment.get("REQUIRED_ROLE", "invited"),
-        invited=frozenset(each.lower() for each in _listed(environment.get("INVITED", ""))),
+        invited=frozenset(item.lower() for item in _items(environment.get("INVITED", ""))),
         prompt_role=environment.get("SYSTEM_PROMPT_ROLE", ""),
-        suggestions=_listed(environment.get("SUGGESTIONS", ""), "|"),
+        suggestions=_items(environment.get("SUGGESTIONS", ""), "|"),
         topology=topology,
         direct_url=environment.get("DIRECT_URL", "").rstrip("/"),
         ticket_key=environment.get("TICKET_KEY", ""),
-        answer_s=int(seconds if readable["ANSWER_WITHIN_S"] else usual_s),
-        unreadable=tuple(name for name, can in readable.items() if not can),
+        answer_s=int(seconds if valid["ANSWER_WITHIN_S"] else default_s),
+        unreadable=tuple(name for name, is_valid in valid.items() if not is_valid),
     )
 
 
-def _usual_topology() -> str:
-    """Managed functions run Python 3.11 at most, and need the classic request style; a linked app is newer."""
+def _default_topology() -> str:
+    """Managed functions run at most Python 3.11 and need the classic request style; linked apps run a newer Python."""
     return "managed" if sys.version_info < (3, 13) else "linked"
 
 
-def _listed(text: str, between: str = ",") -> tuple[str, ...]:
-    return tuple(each.strip() for each in text.split(between) if each.strip())
+def _items(text: str, separator: str = ",") -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(separator) if item.strip())

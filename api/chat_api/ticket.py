@@ -1,4 +1,4 @@
-"""Tickets: the right to ask one question past the gate, for a few seconds, of somebody whom the gate has let in."""
+"""Tickets: a user whom the gate admitted may send one question directly, without the gate, for a short time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from chat_api.principal import Principal
 
 HEADER = "x-chat-ticket"
 LIFETIME_S = 90
-#: Signed along with every ticket, so that the key's other uses, and other versions, make no tickets.
+#: Part of every signature, so that a signature made with the key for another purpose or version is not valid.
 _PURPOSE = b"chat-ticket-v1."
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Who may ask, from which origin, until when (seconds since 1970), and what: the SHA-256 of the request's body, as hex.
+    """Who may send which body (its SHA-256, as hex) from which origin, and until when (seconds since 1970).
 
-    A ticket can be used again while it lasts, but only to repeat the same question.
+    A ticket can be used again until it expires, but only to repeat the same question.
     """
 
     principal: Principal
@@ -31,7 +31,7 @@ class Ticket:
     expires_s: float
 
     def text(self, key: str) -> str:
-        """The ticket as it travels, signed."""
+        """The signed ticket, for the header."""
         fields = {
             "sub": self.principal.user_id,
             "name": self.principal.user_details,
@@ -44,7 +44,7 @@ class Ticket:
         return f"{payload.decode()}.{_signature(payload, key)}"
 
     def refusal(self, body: bytes, *, origin: str, now_s: float) -> str | None:
-        """Why it does not open this request; None where it does."""
+        """Why the ticket is not valid for this request; None where it is valid."""
         if now_s >= self.expires_s:
             return "The ticket has expired."
         if origin != self.origin:
@@ -55,26 +55,26 @@ class Ticket:
 
 
 def read_ticket(text: str, key: str) -> Ticket:
-    """The ticket, once its signature is found to be ours.
+    """The ticket, if its signature is ours.
 
     Raises:
         ApiError: 401 `ticket_refused`.
     """
     payload, _, signature = text.partition(".")
-    # Nothing of it is read before it is known to be ours.
+    # The payload must not be read before the signature is checked.
     if not hmac.compare_digest(_signature(payload.encode(), key).encode(), signature.encode()):
-        raise refused("A ticket of this app is needed; the site gives it.")
+        raise refused("A valid ticket is required; the site issues it.")
     try:
         fields = json.loads(base64.urlsafe_b64decode(payload))
-        who = Principal(fields["sub"], fields["name"], frozenset(fields["roles"]))
-        return Ticket(who, fields["origin"], fields["sha256"], fields["exp"])
+        user = Principal(fields["sub"], fields["name"], frozenset(fields["roles"]))
+        return Ticket(user, fields["origin"], fields["sha256"], fields["exp"])
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise refused("The ticket cannot be read.") from error
 
 
-def refused(why: str) -> ApiError:
-    """The answer to a ticket that does not fit."""
-    return ApiError(401, "ticket_refused", why)
+def refused(reason: str) -> ApiError:
+    """The error for a ticket that is not valid."""
+    return ApiError(401, "ticket_refused", reason)
 
 
 def _signature(payload: bytes, key: str) -> str:

@@ -1,9 +1,9 @@
-/** The code under test, as any Node service might have it: it knows nothing of a mock. */
+/** The code under test, like that of any Node service: it does not know about the mock. */
 import OpenAI from 'openai'
 
 const client = new OpenAI({ baseURL: process.env.OPENAI_BASE_URL, apiKey: process.env.OPENAI_API_KEY, maxRetries: 2 })
 
-/** The whole answer, handed on as it grows; what came is kept where the connection breaks. */
+/** The answer; `onText` gets the text as it grows. A broken connection keeps the text received so far. */
 export async function answer(question, onText = () => {}) {
   const stream = await client.chat.completions.create({
     model: 'gpt-4o',

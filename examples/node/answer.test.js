@@ -1,4 +1,4 @@
-/** Against `dress-rehearsal model`, whose address and token MODEL_URL and MODEL_TOKEN say. */
+/** Tests against `dress-rehearsal model`; MODEL_URL and MODEL_TOKEN are its address and token. */
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 
@@ -22,12 +22,12 @@ test('an answer grows', async () => {
   assert.ok(seen.length > 2)
 })
 
-test('a limit is waited for', async () => {
+test('a rate-limited request is retried', async () => {
   await control('stubs', [{ say: 'There', fault: 'rate_limited', retry_after: '1s', times: 1 }, { say: 'There' }])
   assert.deepEqual(await answer('Hi'), { text: 'There', broken: false })
 })
 
-test('what came before the connection broke is kept', async () => {
+test('a broken connection keeps the text received so far', async () => {
   await control('stubs', [{ say: 'Lighthouses are tall', fault: 'dropped', after: 3 }])
   assert.deepEqual(await answer('Hi'), { text: 'Lighthouses are', broken: true })
 })

@@ -9,9 +9,9 @@ async function ask(page: Page) {
   return page.getByRole('article', { name: 'Assistant said' }).last()
 }
 
-// The same question, at the same time, on one server.
+// The same question at the same time, on one server.
 for (const number of [1, 2, 3, 4, 5, 6]) {
-  test(`the answer is this test's own, ${number}`, async ({ rehearsal, pageAs }) => {
+  test(`each test gets its own answer, ${number}`, async ({ rehearsal, pageAs }) => {
     await rehearsal.say({ say: `Lighthouse number ${number}`, when: { prompt: QUESTION } })
     const answer = await ask(await pageAs('alice'))
     await expect(answer).toHaveAttribute('data-state', 'done')
@@ -20,13 +20,13 @@ for (const number of [1, 2, 3, 4, 5, 6]) {
   })
 }
 
-test('what came before the connection broke is kept', async ({ rehearsal, pageAs }) => {
+test('a broken connection keeps the text received so far', async ({ rehearsal, pageAs }) => {
   await rehearsal.say({ say: 'Lighthouses are tall.', fault: 'dropped', after: 3 })
   await expect(await ask(await pageAs('alice'))).toHaveAttribute('data-state', 'interrupted')
   await rehearsal.verify(1, { end: 'reset' })
 })
 
-test('a session that ends in the middle of the work is noticed', async ({ rehearsal, pageAs }) => {
+test('the page notices that the session has ended', async ({ rehearsal, pageAs }) => {
   const page = await pageAs('alice')
   await rehearsal.say({ fault: 'session_expired', when: { path: '/api/chat/completions' } })
   await ask(page)

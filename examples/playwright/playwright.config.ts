@@ -1,6 +1,6 @@
 import { defineConfig } from '@playwright/test'
 
-/** Where `dress-rehearsal up` answers: its last line, and the port after it. */
+/** SITE_URL is the address in the last line of `dress-rehearsal up`. */
 export default defineConfig({
   testDir: '.',
   fullyParallel: true,

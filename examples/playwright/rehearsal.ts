@@ -1,4 +1,4 @@
-/** A part of a running `dress-rehearsal up` for each test: what one is told, no other meets. */
+/** Gives each test its own scope in a running `dress-rehearsal up`: no test sees another test's answers. */
 
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -19,17 +19,17 @@ export class Rehearsal {
     readonly headers: Record<string, string>,
   ) {}
 
-  /** Answers what this test asks. */
+  /** Adds answers for this test's requests. */
   async say(...stubs: Stub[]) {
     await call(this.request, 'stubs', stubs, this.headers)
   }
 
-  /** Lays a scenario over the rest, for this test alone. */
+  /** Lays a scenario over the cassettes, only for this test. */
   async scenario(chosen: string | null) {
     await call(this.request, 'scenarios', { chosen }, this.headers)
   }
 
-  /** Fails unless exactly so many exchanges of this test fit; says what came instead. */
+  /** Fails unless exactly `times` exchanges of this test match the criteria; the error shows the others. */
   async verify(times: number, criteria: Record<string, string | number> = {}) {
     const params = { times, within_s: 3, place: 'model', scope: this.scope, ...criteria }
     const answer = await this.request.get(`${MODEL}/__admin/journal/verify`, { params })

@@ -1,7 +1,4 @@
-"""Whether an answer conforms to the contract: each event by its schema, the whole by what its request allows.
-
-A call of a tool that was not offered, or text where JSON was required, is found here.
-"""
+"""Whether an answer conforms to the contract: each event to its schema, the whole answer to its request."""
 
 from __future__ import annotations
 
@@ -16,23 +13,30 @@ from mockserver.sse import event_json
 
 
 def violations(call: Call, answer: Answer) -> tuple[Violation, ...]:
-    """Every violation in a whole, successful answer; none in a refusal, or in one that breaks off on purpose."""
+    """Every violation in a complete, successful answer; empty for a refusal, or for an answer that a fault cuts off.
+
+    Examples: a call of a tool that the request does not offer, or text where the request requires JSON.
+    """
     address, operation = call.address, call.operation
     if operation is None or answer.status != 200 or answer.end is not End.EOF:
         return ()
-    if not answer.streams:
+    if answer.streams:
+        events = [payload for event in answer.events if (payload := event_json(event.data)) is not None]
+        by_schema = tuple(violation for event in events for violation in event_violations(address, event))
+    else:
         try:
-            body = json.loads(answer.body)
+            whole = json.loads(answer.body)
         except ValueError:
-            return (Violation("", "not-json", "the body is not JSON"),)
-        return (*answer_violations(address, body), *impossible(operation, call.body or {}, body))
-    events = [parsed for event in answer.events if (parsed := event_json(event.data)) is not None]
-    by_schema = [violation for event in events for violation in event_violations(address, event)]
-    whole = _completed_response(events) if operation.event_union else assembled(events)
+            return (Violation("", "no-json", "the body is not JSON"),)
+        by_schema = answer_violations(address, whole)
+    if any(violation.rule == "type" for violation in by_schema):  # the rules below rely on the types
+        return by_schema
+    if answer.streams:
+        whole = _completed_response(events) if operation.event_union else assembled(events)
     return (*by_schema, *impossible(operation, call.body or {}, whole))
 
 
 def _completed_response(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The response in its last event; empty where it did not complete."""
+    """The response in the last `response.completed` event; empty where there is none."""
     completed = (event["response"] for event in reversed(events) if event.get("type") == "response.completed")
     return next(completed, {})

@@ -1,4 +1,4 @@
-"""A prompt changed on purpose: old answers carried over to the new prompt, as far as that is honest."""
+"""After a prompt was changed on purpose: carries old answers over to the new prompt, where only the prompt changed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mockserver.redact import Redaction, shown
 
 
 class AcceptError(UserError):
-    """An answer cannot be carried over; says which, and why not."""
+    """An answer cannot be carried over; the message says which, and why not."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedMiss:
-    """A request of a past run that no stub fitted, the name of what came nearest, and how that differs. `cassette` is the
-    file it belongs into, empty where that does not matter."""
+    """A request of the last run that no stub answered, the name of the nearest recording, and how the two differ. `cassette`
+    is the file where its recording belongs; empty for any."""
 
     request: Request
     nearest: str
@@ -33,73 +33,76 @@ class RecordedMiss:
 
 
 def miss_as_json(miss: Miss, *, cassette: str = "") -> dict[str, Any]:
-    """A miss as it is kept between two runs: without secrets."""
+    """A miss as pytest's cache keeps it from one run to the next: without secrets."""
     request = shown(miss.call.request)
     return {
         "method": request.method,
         "target": request.target,
         "body": Redaction().data(request.body).decode("utf-8", "replace"),
         "nearest": miss.nearest or "",
-        "differences": [[each.field, each.expected, each.got] for each in miss.differences],
+        "differences": [[difference.field, difference.expected, difference.got] for difference in miss.differences],
         "cassette": cassette,
     }
 
 
-def recorded_misses(kept: Iterable[Mapping[str, Any]]) -> tuple[RecordedMiss, ...]:
-    """The misses of a run, from what `as_json` made of them."""
-    found = []
-    for each in kept:
-        path, _, query = each["target"].partition("?")
+def recorded_misses(entries: Iterable[Mapping[str, Any]]) -> tuple[RecordedMiss, ...]:
+    """The misses of a run, from what `miss_as_json` wrote."""
+    misses = []
+    for entry in entries:
+        path, _, query = entry["target"].partition("?")
         headers = (("content-type", "application/json"),)
-        request = Request(each["method"], path, query, headers, each["body"].encode())
-        differences = tuple(Difference(*row) for row in each["differences"])
-        found.append(RecordedMiss(request, each["nearest"], differences, each["cassette"]))
-    return tuple(found)
+        request = Request(entry["method"], path, query, headers, entry["body"].encode())
+        differences = tuple(Difference(*row) for row in entry["differences"])
+        misses.append(RecordedMiss(request, entry["nearest"], differences, entry["cassette"]))
+    return tuple(misses)
 
 
 def accept(cassette: Cassette, number: int, miss: RecordedMiss) -> Cassette:
-    """The cassette with the missed prompt in interaction `number`, from 1, and in every other one that had the same old
-    text there; its answers are as they were, marked as carried over.
+    """The cassette with the new prompt in interaction `number`, from 1, and in every other one that had the same old text
+    there; the answers are unchanged, and the cassette is marked as carried over.
 
     Raises:
-        CarryError: what changed is not only the prompt: a user's message, a tool's result, or how many messages there are.
+        AcceptError: what changed is not only the prompt: a user's message, a tool's result, or how many messages there are.
     """
     if not miss.differences:
-        raise AcceptError(f"{miss.nearest} differs in nothing that could be carried over")
+        raise AcceptError(f"{miss.nearest} has no difference that could be carried over")
     for difference in miss.differences:
         if reason := why_not_acceptable(difference, Call(miss.request).body):
             raise AcceptError(
                 f"{miss.nearest}: {difference.field} changed from {difference.expected} to {difference.got}: {reason}. "
-                "Ask the model again: dress-rehearsal record --missing"
+                "Record it again: dress-rehearsal record --missing"
             )
+    nearest = cassette.interactions[number - 1]
     changed = tuple(
-        _with_new_prompt(each, miss.differences)
-        if each is cassette.interactions[number - 1] or _shares(each, miss.differences)
-        else each
-        for each in cassette.interactions
+        _with_new_prompt(interaction, miss.differences)
+        if interaction is nearest or _has_old_prompt(interaction, miss.differences)
+        else interaction
+        for interaction in cassette.interactions
     )
     if Call(changed[number - 1].request).canonical.fingerprint != Call(miss.request).canonical.fingerprint:
-        raise AcceptError(f"{miss.nearest}: the new request differs in more than was kept of it; run the tests again")
+        raise AcceptError(
+            f"{miss.nearest}: the new request has more differences than the last run noted; run the tests again"
+        )
     return replace(cassette, interactions=changed, source=Source.CARRIED)
 
 
-def _shares(interaction: Interaction, differences: Iterable[Difference]) -> bool:
+def _has_old_prompt(interaction: Interaction, differences: Iterable[Difference]) -> bool:
     """Whether an interaction has the old text in every place that changed."""
     body = Call(interaction.request).body or {}
-    return all(_at(body, each.field) == _value(each.expected) for each in differences)
+    return all(_at(body, difference.field) == _value(difference.expected) for difference in differences)
 
 
 def _with_new_prompt(interaction: Interaction, differences: Iterable[Difference]) -> Interaction:
     body: Any = Call(interaction.request).body or {}
-    for each in differences:
-        *way, last = _steps(each.field)
-        holder = body
-        for step in way:
-            holder = holder[step]
-        if each.got == "nothing":
-            del holder[last]
+    for difference in differences:
+        *steps, last = _steps(difference.field)
+        parent = body
+        for step in steps:
+            parent = parent[step]
+        if difference.got == "nothing":
+            del parent[last]
         else:
-            holder[last] = json.loads(each.got)
+            parent[last] = json.loads(difference.got)
     text = json.dumps(body, ensure_ascii=False, indent=2) + "\n"
     return replace(interaction, request=replace(interaction.request, body=text.encode()))
 

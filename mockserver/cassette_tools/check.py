@@ -1,4 +1,4 @@
-"""Goes over cassettes and scenarios: what is broken, secret, contradictory, unused or old."""
+"""Checks cassettes and scenarios: what is broken, secret, contradictory, unused or old."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from mockserver.answers.conformance import violations
 from mockserver.cassettes import cassette
 from mockserver.cassettes.cassette import Cassette, CassetteError, Source
+from mockserver.errors import count_of
 from mockserver.matching.call import Call
 from mockserver.matching.ignore import parse_ignore
 from mockserver.redact import Redaction, personal_headers
@@ -19,9 +20,9 @@ from mockserver.simulation.stub import StubError, load_stubs
 
 @dataclass(frozen=True, slots=True)
 class CassetteFinding:
-    """One thing to know about a file, or about one of its interactions: `where` names it as everywhere else.
+    """An error or a warning about a file, or about one of its interactions: `where` is its name, as in the journal.
 
-    A `problem` is to be mended; anything else is to be known.
+    A `problem` is an error; anything else is a warning.
     """
 
     where: str
@@ -41,60 +42,59 @@ def check(
     max_age_days: int | None = None,
     today: date | None = None,
 ) -> Iterator[CassetteFinding]:
-    """Everything there is to say about the cassettes and scenarios in the paths, file by file.
+    """Errors and warnings about the cassettes and scenarios in the paths, file by file.
 
-    `ignores` is what does not count in a comparison, as for `load_library`. `used` names the stubs that have answered;
-    None says nothing about use. Cassettes older than `max_age_days`, counted from `today`, are named; None names none.
+    `ignores` are the fields to ignore in a comparison, as for `load_index`. `used` are the names of the stubs that have
+    answered; None does not check use. Cassettes older than `max_age_days`, counted from `today`, are named; None names none.
 
     Raises:
-        FileNotFoundError: a path is not there.
-        IgnoreError: something to ignore that cannot be understood.
+        FileNotFoundError: a path does not exist.
+        IgnoreError: a field to ignore that cannot be read.
     """
-    library = CassetteIndex(tuple(map(parse_ignore, ignores)))
+    index = CassetteIndex(tuple(map(parse_ignore, ignores)))
     for name, path in cassette.files(paths):
         text = path.read_bytes()
         try:
             if cassette.is_scenario(text):
-                names = [each.name for each in load_stubs(path, text.decode(), name)]
+                names = [stub.name for stub in load_stubs(path, text.decode(), name)]
                 yield from _unused(names, used)
                 continue
             loaded = cassette.parse(path, text)
         except (CassetteError, StubError, UnicodeDecodeError) as error:
             yield CassetteFinding(name, "form", str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, "))
             continue
-        yield from _about(loaded, name, library)
+        yield from _interaction_findings(loaded, name, index)
         yield from _unused([f"{name}#{number}" for number in range(1, len(loaded.interactions) + 1)], used)
         if max_age_days is not None:
             yield from _age(loaded, name, max_age_days, today or date.today())
 
 
-def _about(loaded: Cassette, name: str, library: CassetteIndex) -> Iterator[CassetteFinding]:
+def _interaction_findings(loaded: Cassette, name: str, index: CassetteIndex) -> Iterator[CassetteFinding]:
     for number, interaction in enumerate(loaded.interactions, 1):
         where = f"{name}#{number}"
         for kind, count in Redaction().kinds(interaction).items():
-            yield CassetteFinding(where, "secret", f"{kind}, {count} time{'s' * (count != 1)}")
+            yield CassetteFinding(where, "secret", f"{kind}, {count_of(count, 'time')}")
         for header in personal_headers((*interaction.request.headers, *interaction.answer.headers)):
             yield CassetteFinding(where, "secret", f"header {header}")
         for violation in violations(Call(interaction.request), interaction.answer):
             yield CassetteFinding(where, "contract", str(violation), problem=loaded.source is Source.AUTHORED)
         try:
-            library.add(where, interaction)
+            index.add(where, interaction)
         except ConflictError as error:
             yield CassetteFinding(where, "conflict", str(error))
 
 
 def _unused(names: Sequence[str], used: Collection[str] | None) -> Iterator[CassetteFinding]:
-    if used is not None:
-        yield from (
-            CassetteFinding(name, "unused", "answered nothing in the last run") for name in names if name not in used
-        )
+    for name in names:
+        if used is not None and name not in used:
+            yield CassetteFinding(name, "unused", "answered no request in the last run")
 
 
 def _age(loaded: Cassette, name: str, max_age_days: int, today: date) -> Iterator[CassetteFinding]:
     try:
         days = (today - date.fromisoformat(loaded.date)).days
     except ValueError:
-        yield CassetteFinding(name, "age", f"{loaded.date or 'no date'!r}, so nobody knows how old it is")
+        yield CassetteFinding(name, "age", f"unknown: the date must be like 2026-11-28, got {loaded.date!r}")
         return
     if days > max_age_days:
         yield CassetteFinding(name, "age", f"{loaded.source} {days} days ago, on {loaded.date}")

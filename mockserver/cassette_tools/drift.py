@@ -1,4 +1,4 @@
-"""Whether recordings are still true of their upstream: asked again, and compared by shape, not by prose."""
+"""Whether recordings are still true of their upstream: sends their requests again and compares the shapes of the answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mockserver.wire.upstream import UpstreamError
 
 
 class Verdict(StrEnum):
-    """What is known of a recording; what was not checked is never ok."""
+    """The result for one recording; one that was not checked is never ok."""
 
     OK = "ok"
     DRIFTED = "drifted"
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DriftResult:
-    """One recording, asked again: `changes` where it drifted, `reason` where it could not be checked."""
+    """One recording, compared with today's answer: `changes` where it drifted, `reason` where it could not be checked."""
 
     name: str
     verdict: Verdict
@@ -34,31 +34,33 @@ class DriftResult:
 async def drift_results(
     recordings: Iterable[tuple[str, Interaction]], endpoint: RealEndpoint, clock: Clock
 ) -> tuple[DriftResult, ...]:
-    """Every recording asked again, one after the other, in order."""
-    return tuple([await _one(name, interaction, endpoint, clock) for name, interaction in recordings])
+    """A result for every recording, in order; their requests are sent one after the other."""
+    return tuple([await _result(name, interaction, endpoint, clock) for name, interaction in recordings])
 
 
-async def _one(name: str, interaction: Interaction, endpoint: RealEndpoint, clock: Clock) -> DriftResult:
+async def _result(name: str, interaction: Interaction, endpoint: RealEndpoint, clock: Clock) -> DriftResult:
     try:
-        now = await endpoint.asked(interaction.request, clock)
+        now = await endpoint.answer(interaction.request, clock)
     except UpstreamError as error:
         return DriftResult(name, Verdict.NOT_CHECKED, reason=str(error))
     if now.status != interaction.answer.status and (now.status in (401, 403, 429) or now.status >= 500):
         return DriftResult(name, Verdict.NOT_CHECKED, reason=f"the upstream answered {now.status}")
-    found = changes(interaction.answer, now)
-    return DriftResult(name, Verdict.DRIFTED if found else Verdict.OK, found)
+    drifted = changes(interaction.answer, now)
+    return DriftResult(name, Verdict.DRIFTED if drifted else Verdict.OK, drifted)
 
 
 def markdown(results: Sequence[DriftResult]) -> str:
-    """The results as a report: the summary first, what drifted, what was not checked."""
-    counts = ", ".join(f"{sum(each.verdict is verdict for each in results)} {verdict}" for verdict in Verdict)
+    """The results as a report: the summary, what drifted, what was not checked."""
+    counts = ", ".join(f"{sum(result.verdict is verdict for result in results)} {verdict}" for verdict in Verdict)
     lines = [f"# Drift: {counts}", ""]
-    for each in results:
-        if each.verdict is Verdict.DRIFTED:
-            lines += [f"## {each.name}", "", "| change | field | recorded | now |", "|---|---|---|---|"]
-            lines += [f"| {one.kind} | `{one.field}` | {one.before} | {one.after} |" for one in each.changes]
+    for result in results:
+        if result.verdict is Verdict.DRIFTED:
+            lines += [f"## {result.name}", "", "| change | field | recorded | now |", "|---|---|---|---|"]
+            lines += [
+                f"| {change.kind} | `{change.field}` | {change.before} | {change.after} |" for change in result.changes
+            ]
             lines.append("")
-    unchecked = [each for each in results if each.verdict is Verdict.NOT_CHECKED]
+    unchecked = [result for result in results if result.verdict is Verdict.NOT_CHECKED]
     if unchecked:
-        lines += ["## Not checked", "", *(f"- {each.name}: {each.reason}" for each in unchecked), ""]
+        lines += ["## Not checked", "", *(f"- {result.name}: {result.reason}" for result in unchecked), ""]
     return "\n".join(lines)

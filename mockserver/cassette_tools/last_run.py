@@ -1,4 +1,4 @@
-"""What pytest's last run in this folder left behind in pytest's own cache: what answered, and what was missed."""
+"""What pytest's last run in this folder wrote into pytest's cache: which stubs answered, and which requests were missed."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from mockserver.errors import UserError
 
 #: Names of the stubs that answered.
 USED = "mockserver/used"
-#: Requests that no stub fitted, as `carry.as_json` writes them.
+#: Requests that no stub answered, as `miss_as_json` writes them.
 MISSED = "mockserver/missed"
 
 
 class NoRunError(UserError):
-    """There was no run here, or it left nothing of that kind."""
+    """There was no run in this folder, or it wrote nothing of that kind."""
 
 
 def last_run(key: str) -> list[Any]:
-    """What the last run left under a key.
+    """What the last run wrote under a key.
 
     Raises:
-        NoRunError: nothing.
+        NoRunError: nothing was written.
     """
     path = Path(".pytest_cache", "v", *key.split("/"))
     try:
-        left = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise NoRunError(
-            f"This looks at pytest's last run, and there is no {path}: run the tests first, from this folder."
+            f"This needs pytest's last run, but {path} is missing: run the tests first, in this folder."
         ) from error
-    return left if isinstance(left, list) else []
+    return entries if isinstance(entries, list) else []

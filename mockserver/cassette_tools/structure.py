@@ -1,4 +1,4 @@
-"""The shape of an answer: which fields there are and of which types, whatever they say."""
+"""The shape of an answer: which fields it has and of which types, whatever their values are."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from mockserver.exchange import Answer, first
 from mockserver.sse import event_json
 
-#: Headers that clients go by.
-_RELIED_ON = (
+#: Headers that clients act on.
+_HEADERS = (
     "content-type",
     "retry-after",
     "retry-after-ms",
@@ -29,8 +29,8 @@ _TYPES = {
     dict: "object",
     type(None): "null",
 }
-#: Maps whose keys are the user's own, or the model's.
-_OPEN = ("metadata", "arguments", "logit_bias", "schema", "parameters")
+#: Mappings whose keys the user or the model chooses.
+_FREE_KEYS = ("metadata", "arguments", "logit_bias", "schema", "parameters")
 
 
 #: The types of every field, by the kind of event it is in (empty for JSON) and its path.
@@ -39,7 +39,7 @@ Fields = dict[tuple[str, str], set[str]]
 
 @dataclass(frozen=True, slots=True)
 class StructureChange:
-    """One way in which a shape has changed: `kind` is status, header, event, added, removed or retyped."""
+    """One change of a shape: `kind` is status, header, event, added, removed or retyped."""
 
     kind: str
     field: str
@@ -51,9 +51,9 @@ class StructureChange:
 
 
 def changes(before: Answer, after: Answer) -> tuple[StructureChange, ...]:
-    """How the shape of an answer differs from that of another; empty where only the prose does.
+    """How the shape changed from one answer to another; empty where only the prose changed.
 
-    What is null here and absent there is a change; a list that is empty on one side says nothing of its items.
+    Null on one side and absent on the other is a change; a list that is empty on one side says nothing about its items.
     """
     return tuple(_changes(before, after))
 
@@ -62,10 +62,10 @@ def _changes(before: Answer, after: Answer) -> Iterator[StructureChange]:
     if before.status != after.status:
         yield StructureChange("status", "status", str(before.status), str(after.status))
         return
-    for name in _RELIED_ON:
-        one, other = (_header(each, name) for each in (before, after))
-        if one != other and (name == "content-type" or "absent" in (one, other)):
-            yield StructureChange("header", name, one, other)
+    for name in _HEADERS:
+        old, new = (_header(answer, name) for answer in (before, after))
+        if old != new and (name == "content-type" or "absent" in (old, new)):
+            yield StructureChange("header", name, old, new)
     if before.streams == after.streams:
         yield from _field_changes(_fields(before), _fields(after))
 
@@ -76,53 +76,53 @@ def _header(answer: Answer, name: str) -> str:
 
 
 def _field_changes(before: Fields, after: Fields) -> Iterator[StructureChange]:
-    events, events_now = {event for event, _ in before}, {event for event, _ in after}
-    for event in sorted(events ^ events_now):
-        there = event in events
-        yield StructureChange("event", event, "sent" if there else "absent", "absent" if there else "sent")
+    old_events, new_events = {event for event, _ in before}, {event for event, _ in after}
+    for event in sorted(old_events - new_events):
+        yield StructureChange("event", event, "sent", "absent")
+    for event in sorted(new_events - old_events):
+        yield StructureChange("event", event, "absent", "sent")
     for event, path in sorted({*before, *after}):
-        if event not in events & events_now:
+        if event not in old_events & new_events:
             continue
-        one, other = before.get((event, path), set()), after.get((event, path), set())
+        old, new = before.get((event, path), set()), after.get((event, path), set())
         field = f"{event} {path}".strip()
-        shown, instead = ", ".join(sorted(one)) or "absent", ", ".join(sorted(other)) or "absent"
-        if one and other:
-            if not one & other and {"null"} not in (one, other):
-                yield StructureChange("retyped", field, shown, instead)
-        elif _has_place(event, path, after if one else before):
-            yield StructureChange("removed" if one else "added", field, shown, instead)
+        old_types, new_types = ", ".join(sorted(old)) or "absent", ", ".join(sorted(new)) or "absent"
+        if old and new:
+            if not old & new and {"null"} not in (old, new):
+                yield StructureChange("retyped", field, old_types, new_types)
+        elif _has_place(event, path, after if old else before):
+            yield StructureChange("removed" if old else "added", field, old_types, new_types)
 
 
 def _has_place(event: str, path: str, fields: Fields) -> bool:
-    """Whether a field that is missing there would have a place: everything around it is there, and neither null nor an
-    empty list."""
+    """Whether a missing field could be there: everything around it is, and is neither null nor an empty list."""
     if path.endswith("[]"):
         return False
-    around = [path[: found.start()] for found in re.finditer(r"\.|\[\]", path)]
-    around += [path[: found.end()] for found in re.finditer(r"\[\]", path)]
-    return all(fields.get((event, each), {"null"}) != {"null"} for each in around)
+    parents = [path[: match.start()] for match in re.finditer(r"\.|\[\]", path)]
+    parents += [path[: match.end()] for match in re.finditer(r"\[\]", path)]
+    return all(fields.get((event, parent), {"null"}) != {"null"} for parent in parents)
 
 
 def _fields(answer: Answer) -> Fields:
-    found: Fields = defaultdict(set)
+    types: Fields = defaultdict(set)
     events = [event_json(event.data) for event in answer.events] if answer.streams else [_json(answer)]
     for event in events:
         if isinstance(event, dict):
             kind = str(event.get("type") or event.get("object") or "event") if answer.streams else ""
             for path, type_ in _walk(event, ""):
-                found[kind, path].add(type_)
-    return dict(found)
+                types[kind, path].add(type_)
+    return dict(types)
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if path:
         yield path, _TYPES.get(type(value), "?")
-    if isinstance(value, dict) and path.rpartition(".")[2] not in _OPEN:
-        for key, each in value.items():
-            yield from _walk(each, f"{path}.{key}" if path else key)
+    if isinstance(value, dict) and path.rpartition(".")[2] not in _FREE_KEYS:
+        for key, item in value.items():
+            yield from _walk(item, f"{path}.{key}" if path else key)
     elif isinstance(value, list):
-        for each in value:
-            yield from _walk(each, f"{path}[]")
+        for item in value:
+            yield from _walk(item, f"{path}[]")
 
 
 def _json(answer: Answer) -> Any:

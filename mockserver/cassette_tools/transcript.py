@@ -1,4 +1,4 @@
-"""An interaction as people read it: who said what, how it ended, how much and how long."""
+"""An interaction in words: who said what, how it ended, how many tokens it took and how long."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mockserver.sse import event_json
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """One exchange in words. `turns` are roles and texts of what was asked; `tokens` is None where the answer has no usage."""
+    """One exchange in words. `turns` are the roles and texts of the request; `tokens` is None where the answer has no usage."""
 
     title: str
     turns: tuple[tuple[str, str], ...]
@@ -25,7 +25,7 @@ class Transcript:
     seconds: float
 
     def lines(self, *, timed: bool = True) -> Iterator[str]:
-        """The transcript as text; what is answered comes last. Not `timed`, it does not say how long that took."""
+        """The transcript as text, the answer last; `timed` adds how long the answer took."""
         for role, text in (*self.turns, ("answer", self.answer)):
             yield f"{role}:"
             yield from (f"    {line}".rstrip() for line in text.splitlines() or [""])
@@ -34,31 +34,30 @@ class Transcript:
 
 
 def transcript(interaction: Interaction) -> Transcript:
-    """The interaction in words; what is neither a chat nor a response stands there as its JSON."""
+    """The interaction in words; an answer that is neither a chat completion nor a response is shown as JSON."""
     request, answer = interaction.request, interaction.answer
     call = Call(request)
-    address, asked = call.address, call.body or {}
-    model = address.deployment or address.resource or asked.get("model") or ""
+    address, body = call.address, call.body or {}
+    model = address.deployment or address.resource or body.get("model") or ""
     name = address.operation.name if address.operation else f"{request.method} {request.raw_path}"
-    text, finish, tokens = _answered(interaction)
+    text, finish, tokens = _answer(interaction)
     if answer.end != "eof":
         finish = str(answer.end)
     milliseconds = answer.head_after_ms + sum(event.after_ms for event in answer.events)
     kind = "streamed" if answer.streams else "JSON"
     title = f"{name}, {model}, {answer.status}, {kind}" if model else f"{name}, {answer.status}, {kind}"
-    return Transcript(title, tuple(_turns(asked)), text, finish, tokens, milliseconds / 1000)
+    return Transcript(title, tuple(_turns(body)), text, finish, tokens, milliseconds / 1000)
 
 
-def _turns(asked: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if asked.get("instructions"):
-        yield "instructions", str(asked["instructions"])
-    given = asked.get("messages") or asked.get("input") or ()
-    messages: list[Any] = (
-        [{"role": "user", "content": given}] if isinstance(given, str) else given if isinstance(given, list) else []
-    )
-    for message in messages:
+def _turns(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if body.get("instructions"):
+        yield "instructions", str(body["instructions"])
+    messages: Any = body.get("messages") or body.get("input")
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    for message in messages if isinstance(messages, list) else ():
         if isinstance(message, dict):
-            calls = "".join(f"\n{_call(each)}" for each in message.get("tool_calls") or ())
+            calls = "".join(f"\n{_call(call)}" for call in message.get("tool_calls") or ())
             content = message.get("content", message.get("output", message.get("arguments")))
             yield message.get("role") or message.get("type") or "?", (_text(content) + calls).strip("\n")
         else:
@@ -77,7 +76,7 @@ def _call(call: Mapping[str, Any]) -> str:
 
 
 def whole_answer(interaction: Interaction) -> Any:
-    """The answer's JSON; of a stream, what its events add up to. None where it is no JSON."""
+    """The answer's JSON, which a stream's events add up to; None where it is not JSON."""
     answer = interaction.answer
     if not answer.streams:
         try:
@@ -90,16 +89,16 @@ def whole_answer(interaction: Interaction) -> Any:
     return final["response"] if final else assembled(events)
 
 
-def _answered(interaction: Interaction) -> tuple[str, str, int | None]:
-    """Text, how it ended, and tokens in all."""
+def _answer(interaction: Interaction) -> tuple[str, str, int | None]:
+    """The answer's text, how it ended, and its total of tokens."""
     whole = whole_answer(interaction)
     if not isinstance(whole, dict):
-        return interaction.answer.body.decode("utf-8", "replace"), "no JSON", None
+        return interaction.answer.body.decode("utf-8", "replace"), "not JSON", None
     usage = whole.get("usage") or {}
     if error := whole.get("error"):
         return str(error.get("message") if isinstance(error, dict) else error), "refused", None
     if choices := whole.get("choices"):
-        texts = [_spoken(choice.get("message") or {}) for choice in choices]
+        texts = [_message(choice.get("message") or {}) for choice in choices]
         return "\n---\n".join(texts), str(choices[0].get("finish_reason")), usage.get("total_tokens")
     if "output" in whole and whole.get("object") == "response":
         texts = [
@@ -109,6 +108,6 @@ def _answered(interaction: Interaction) -> tuple[str, str, int | None]:
     return json.dumps(whole, ensure_ascii=False)[:500], "JSON", usage.get("total_tokens")
 
 
-def _spoken(message: Mapping[str, Any]) -> str:
-    calls = [_call(each) for each in message.get("tool_calls") or ()]
+def _message(message: Mapping[str, Any]) -> str:
+    calls = [_call(call) for call in message.get("tool_calls") or ()]
     return "\n".join(filter(None, [_text(message.get("content")), str(message.get("refusal") or ""), *calls]))

@@ -1,14 +1,15 @@
-"""Cassettes: vcrpy v1 YAML files, plus how long each event of an answer waited."""
+"""Cassettes, read from and written to YAML files."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,17 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from mockserver import __version__
+from mockserver import __version__, documents
+from mockserver.cassettes.cassette_file import FORMAT, CassetteFile, InteractionEntry, MetadataEntry, TimingEntry
+from mockserver.cassettes.cassette_file import Source as Source  # noqa: PLC0414  part of a `Cassette`
 from mockserver.contract.operations import CANONICAL_ORIGIN, address_of
-from mockserver.errors import UserError
-from mockserver.exchange import Answer, End, Event, Headers, Interaction, Request, is_event_stream
+from mockserver.errors import UserError, count_of
+from mockserver.exchange import Answer, Event, Headers, Interaction, Request, is_event_stream
 from mockserver.sse import split_events
 
-FORMAT = 1
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 SUFFIXES = (".yaml", ".yml")
 _NOTES = ("upstream", "date", "tool", "timing")
-_METADATA = ("format", "source", *_NOTES)
 
 
 class CassetteError(UserError):
@@ -40,21 +41,12 @@ class CassetteError(UserError):
         self.path, self.entry = path, entry
 
 
-class Source(StrEnum):
-    """Where the answers of a cassette come from. Only `recorded` and `carried` were once a model's own words here."""
-
-    RECORDED = "recorded"
-    IMPORTED = "imported"
-    AUTHORED = "authored"
-    CARRIED = "carried"
-
-
 @dataclass(frozen=True, slots=True)
 class Cassette:
     """One file: where its answers come from, and its interactions in order.
 
-    `upstream`, `date` and `tool` are for the reader, `timing` says `modelled` where the waits were not measured; empty
-    where the file does not say.
+    `upstream`, `date` and `tool` are for the reader; `timing` is `modelled` where the waits were not measured. Each is
+    empty where the file does not say.
     """
 
     source: Source
@@ -75,50 +67,28 @@ def load(path: Path) -> Cassette:
     return parse(path, path.read_bytes())
 
 
-def parse(path: Path, text: bytes, *, mend: bool = False) -> Cassette:
-    """The cassette `text` holds; with `mend`, waits that do not fit the events are cut or filled up.
+def parse(path: Path, text: bytes, *, fit_waits: bool = False) -> Cassette:
+    """The cassette in a file's text; with `fit_waits`, a wrong number of waits is cut or filled up instead of refused.
 
     Raises:
         CassetteError: as `load`.
     """
-    document = parse_yaml(path, text)
+    document = documents.parse_yaml(text, str(path), _error_of(path))
     if document is None:
-        raise CassetteError(path, None, "is empty")
+        raise CassetteError(path, None, "the file is empty")
     if isinstance(document, dict) and {"when", "say", "call", "fault"} & set(document):
-        raise CassetteError(path, None, "is one stub; a scenario is a list of them, each begins with `- `")
-    fields = _fields(document, ("version", "interactions", "metadata"), path, None, "the file")
-    metadata = _fields(fields.get("metadata") or {}, _METADATA, path, None, "metadata")
-    if fields.get("version", 1) != 1:
-        raise CassetteError(path, None, f"version {fields['version']} is not vcrpy's format 1")
-    if metadata.get("format", FORMAT) != FORMAT:
-        raise CassetteError(path, None, f"format {metadata['format']} is newer than this version reads ({FORMAT})")
-    source = metadata.get("source", Source.IMPORTED.value)
-    if source not in list(Source):
-        raise CassetteError(path, None, f"source {source!r} is unknown; there are: {', '.join(Source)}")
-    entries = fields.get("interactions")
-    if not isinstance(entries, list) or not entries:
-        raise CassetteError(path, None, "no interactions: a cassette has a list of at least one")
-    interactions = tuple(_interaction(entry, path, number, mend) for number, entry in enumerate(entries, 1))
-    notes = {key: str(metadata.get(key) or "") for key in _NOTES}
-    return Cassette(Source(source), interactions, **notes)
-
-
-def parse_yaml(path: Path, text: bytes) -> object:
-    """What a YAML file says.
-
-    Raises:
-        CassetteError: it is no UTF-8 or no YAML; says the line.
-    """
-    try:
-        return yaml.load(text.decode(), Loader=yaml.CSafeLoader)
-    except UnicodeDecodeError as error:
-        raise CassetteError(path, None, f"no UTF-8 at byte {error.start}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
-        raise CassetteError(path, None, f"no YAML: {' '.join(str(error).split())}") from error
+        raise CassetteError(path, None, "this is one stub; a scenario is a list of them, each begins with `- `")
+    file = _read(path, document)
+    interactions = tuple(
+        _interaction(entry, path, number, fit_waits) for number, entry in enumerate(file.interactions, 1)
+    )
+    metadata = file.metadata or MetadataEntry()
+    notes = {key: str(getattr(metadata, key) or "") for key in _NOTES}
+    return Cassette(metadata.source, interactions, **notes)
 
 
 def is_scenario(text: bytes) -> bool:
-    """Whether the YAML's top level is a list, so that it is no cassette; broken YAML is left to whoever reads it next."""
+    """Whether the YAML's top level is a list, as in no cassette; False for broken YAML, which the next reader reports."""
     try:
         events = yaml.parse(text, Loader=yaml.CSafeLoader)
         return any(isinstance(event, yaml.SequenceStartEvent) for _, event in zip(range(3), events, strict=False))
@@ -127,15 +97,15 @@ def is_scenario(text: bytes) -> bool:
 
 
 def dump(cassette: Cassette) -> str:
-    """The file for a cassette, in the one form we write: interactions last, bodies as readable blocks."""
+    """The text of a cassette's file, in the one form we write: interactions last, bodies as readable blocks."""
     metadata = {"format": FORMAT, "source": cassette.source.value}
     metadata |= {key: value for key in _NOTES if (value := getattr(cassette, key))}
     head = _yaml({"version": 1, "metadata": metadata})
-    return head + "interactions:\n" + "".join(_yaml([_entry(each)]) for each in cassette.interactions)
+    return head + "interactions:\n" + "".join(_yaml([_entry(interaction)]) for interaction in cassette.interactions)
 
 
 def write(path: Path, text: str) -> None:
-    """Put a file in place whole or not at all: temporary file, fsync, rename."""
+    """Write a whole file or nothing: temporary file, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
@@ -150,42 +120,42 @@ def write(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def recorded(interactions: Sequence[Interaction], *, upstream: str) -> Cassette:
-    """A cassette of what was recorded today."""
+def new_recording(interactions: Sequence[Interaction], *, upstream: str) -> Cassette:
+    """A cassette of interactions that were recorded today."""
     today = datetime.now(UTC).date().isoformat()
     return Cassette(Source.RECORDED, tuple(interactions), upstream, today, f"dress-rehearsal {__version__}")
 
 
 def append(path: Path, interaction: Interaction, *, upstream: str) -> int:
-    """Add a recorded interaction to a file, new or not, and say which of the file's it is, from 1.
+    """Add a recorded interaction to a file, which may be new; returns its number in the file, from 1.
 
-    What stands in the file, comments included, stays as it is where `interactions` comes last.
+    The text of the file, comments included, stays as it is where `interactions` comes last.
 
     Raises:
-        CassetteError: the file is there but is no cassette, or holds something else than recordings.
+        CassetteError: the file exists, but is not a cassette, or its answers were not recorded.
     """
     if not path.exists():
-        write(path, dump(recorded((interaction,), upstream=upstream)))
+        write(path, dump(new_recording((interaction,), upstream=upstream)))
         return 1
     text = path.read_text(encoding="utf-8")
     old = parse(path, text.encode())
     if old.source is not Source.RECORDED:
-        raise CassetteError(path, None, f"holds {old.source} answers; a recording needs a file of its own")
+        raise CassetteError(path, None, f"its answers are {old.source}; a recording needs a file of its own")
     grown = replace(old, interactions=(*old.interactions, interaction))
     extended = text + _yaml([_entry(interaction)])
     try:
-        whole = parse(path, extended.encode()).interactions == grown.interactions
-    except CassetteError:  # another layout than ours, where the end of the file is not the end of the list
-        whole = False
-    write(path, extended if whole else dump(grown))
+        intact = parse(path, extended.encode()).interactions == grown.interactions
+    except CassetteError:  # another layout, where the end of the file is not the end of the list
+        intact = False
+    write(path, extended if intact else dump(grown))
     return len(grown.interactions)
 
 
 def files(directories: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Every YAML file below the directories, in order, each with the name it goes by.
+    """Every YAML file below the directories, in order, with its name in messages and stubs. A file may stand for a directory.
 
     Raises:
-        FileNotFoundError: a directory is not there.
+        FileNotFoundError: a directory does not exist.
     """
     for directory in directories:
         if directory.is_file():
@@ -201,70 +171,62 @@ def files(directories: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _interaction(entry: object, path: Path, number: int, mend: bool) -> Interaction:
-    fields = _fields(entry, ("request", "response"), path, number, "the interaction")
-    request = _fields(fields.get("request"), ("method", "uri", "headers", "body"), path, number, "request")
-    response = _fields(fields.get("response"), ("status", "headers", "body", "timing"), path, number, "response")
-    body = _fields(response.get("body") or {}, ("string",), path, number, "response.body").get("string")
-    status = _fields(response.get("status"), ("code", "message"), path, number, "response.status").get("code")
-    if not isinstance(status, int) or not 100 <= status <= 599:
-        raise CassetteError(path, number, f"response.status.code is {status!r}, not a status")
-    for key in ("method", "uri"):
-        if not isinstance(request.get(key), str):
-            raise CassetteError(path, number, f"request.{key} is missing")
+def _error_of(path: Path, entry: int | None = None) -> documents.ErrorOf:
+    """Makes a cassette's error from a message that begins with the path."""
+    return lambda message: CassetteError(path, entry, message.removeprefix(f"{path}: "))
+
+
+def _read(path: Path, document: Any) -> CassetteFile:
     try:
-        uri = urlsplit(request["uri"])
+        return documents.convert(document, CassetteFile, str(path), _error_of(path))
+    except CassetteError as error:
+        # msgspec ends its message with the place, here: - at `$.interactions[0].request.method`
+        place = re.search(r"`\$\.interactions\[(\d+)\][^`]*`$", str(error.__cause__))
+        if place:
+            entry = document["interactions"][int(place[1])]
+            documents.convert(entry, InteractionEntry, str(path), _error_of(path, int(place[1]) + 1))
+        raise
+
+
+def _interaction(entry: InteractionEntry, path: Path, number: int, fit_waits: bool) -> Interaction:
+    request, response, timing = entry.request, entry.response, entry.response.timing or TimingEntry()
+    try:
+        uri = urlsplit(request.uri)
     except ValueError as error:
         raise CassetteError(path, number, f"request.uri: {error}") from error
-    if not isinstance(request.get("body"), str | bytes | None):
-        raise CassetteError(path, number, "request.body is no text")
-    headers = _headers(response.get("headers") or {}, path, number)
-    data = split_events(_bytes(body)) if is_event_stream(headers) else tuple(filter(None, (_bytes(body),)))
-    timing = _fields(response.get("timing") or {}, ("head_ms", "after_ms", "end"), path, number, "response.timing")
-    waits = timing.get("after_ms", [0] * len(data))
-    if not isinstance(waits, list) or not all(isinstance(each, int | float) and each >= 0 for each in waits):
-        raise CassetteError(path, number, "response.timing.after_ms is no list of milliseconds")
+    headers = _headers(response.headers)
+    body = _bytes(response.body.string) if response.body else b""
+    data = split_events(body) if is_event_stream(headers) else tuple(filter(None, (body,)))
+    waits = [0] * len(data) if timing.after_ms is None else timing.after_ms
     if len(waits) != len(data):
-        if not mend:
-            problem = f"{len(waits)} waits in timing.after_ms, but {len(data)} events in the body"
-            raise CassetteError(path, number, f"{problem}. To mend it: dress-rehearsal cassette fmt {path}")
+        if not fit_waits:
+            problem = (
+                f"{count_of(len(waits), 'wait')} in timing.after_ms, but {count_of(len(data), 'event')} in the body"
+            )
+            raise CassetteError(path, number, f"{problem}. Fix it with: dress-rehearsal cassette fmt {path}")
         waits = [*waits, *[statistics.median(waits or [0])] * len(data)][: len(data)]
-    head_ms, end = timing.get("head_ms", 0), timing.get("end", End.EOF.value)
-    if not isinstance(head_ms, int | float) or head_ms < 0:
-        raise CassetteError(path, number, f"response.timing.head_ms is {head_ms!r}, not a number of milliseconds")
-    if end not in list(End):
-        raise CassetteError(path, number, f"response.timing.end is {end!r}; there are: {', '.join(End)}")
     return Interaction(
-        Request(
-            request["method"],
-            uri.path,
-            uri.query,
-            _headers(request.get("headers") or {}, path, number),
-            _bytes(request.get("body")),
-        ),
-        Answer(status, headers, tuple(map(Event, waits, data)), End(end), head_ms),
+        Request(request.method, uri.path, uri.query, _headers(request.headers), _bytes(request.body)),
+        Answer(response.status.code, headers, tuple(map(Event, waits, data)), timing.end, timing.head_ms),
     )
 
 
-def _fields(value: object, known: tuple[str, ...], path: Path, number: int | None, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise CassetteError(path, number, f"{what} is missing or no mapping")
-    unknown = [key for key in value if key not in known]
-    if unknown:
-        raise CassetteError(path, number, f"unknown key {unknown[0]!r} in {what}; known are {', '.join(known)}")
-    return value
+def _headers(mapping: Mapping[str, Any] | None) -> Headers:
+    """Each name, in lower case, with each of its values."""
+    return tuple(
+        (name.lower(), value.decode("latin-1") if isinstance(value, bytes) else str(value))
+        for name, values in (mapping or {}).items()
+        for value in (values if isinstance(values, list) else [values])
+    )
 
 
-def _headers(value: object, path: Path, number: int) -> Headers:
-    """vcrpy's headers: a mapping of names to a value or a list of values. Names come out lower-case."""
-    if not isinstance(value, dict):
-        raise CassetteError(path, number, "headers are no mapping")
-    listed = [(str(name).lower(), each if isinstance(each, list) else [each]) for name, each in value.items()]
-    return tuple((name, str(item)) for name, items in listed for item in items)
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else str("" if value is None else value).encode()
+def _bytes(body: Any) -> bytes:
+    """A body as it was sent: a list of texts or bytes are its chunks, any other list or mapping is JSON."""
+    if isinstance(body, list) and all(isinstance(chunk, str | bytes) for chunk in body):
+        return b"".join(map(_bytes, body))
+    if isinstance(body, dict | list):
+        return json.dumps(body, ensure_ascii=False, default=str).encode()
+    return body if isinstance(body, bytes) else (body or "").encode()
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -314,9 +276,9 @@ class _OneLineList(list[str]):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Keeps the order of keys, writes texts of several lines as `|` blocks, and never an alias.
+    """Keeps the order of keys, writes texts of several lines as `|` blocks, and never writes an alias.
 
-    PyYAML's own emitter, not libyaml's: that one cannot put an emoji into a block.
+    This is PyYAML's own emitter: libyaml's cannot write an emoji in a block.
     """
 
     def ignore_aliases(self, data: object) -> bool:
@@ -326,7 +288,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # YAML reads these as line ends too, and would give them back as newlines.
+    # YAML reads these as line ends too, and would return newlines for them.
     block = "\n" in text and not {"\x85", "\u2028", "\u2029"} & set(text)
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if block else '"' if "\n" in text else None)
 

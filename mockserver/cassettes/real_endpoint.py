@@ -1,4 +1,4 @@
-"""The real endpoint that is recorded from, and what opens it."""
+"""The real endpoint that is recorded from, and the credentials for it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from mockserver.exchange import Answer, Headers, Request, first, server_url
 from mockserver.wire.tape import Tape
 from mockserver.wire.upstream import LiveAnswer, Upstream
 
-#: The client's own, for this server and not for the one behind it.
-_OURS = ("authorization", "api-key", "cookie", "x-mockserver-")
+#: Headers that the client sends to this server; the real endpoint never gets them.
+_NOT_PASSED_ON = ("authorization", "api-key", "cookie", "x-mockserver-", "accept-encoding")
 
 
 class RecordingError(UserError):
-    """Recording cannot begin; says why, and what to do."""
+    """Recording cannot begin; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What opens the real endpoint: a key of OpenAI, a key of Azure OpenAI, or a token of Entra; empty where there is none."""
+    """The credentials for the real endpoint: OpenAI's key, Azure OpenAI's key, or Entra's token; each empty where it is not set."""
 
     openai_key: str = field(default="", repr=False)
     azure_key: str = field(default="", repr=False)
     azure_token: str = field(default="", repr=False)
 
     def headers(self, backend: Backend) -> Headers:
-        """How they are shown to a backend; none where there are none for it."""
+        """The headers that carry them to a backend; empty where nothing is set for it."""
         if backend is Backend.OPENAI:
             return (("authorization", f"Bearer {self.openai_key}"),) if self.openai_key else ()
         if self.azure_token:
@@ -40,29 +40,29 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Those there are."""
+        """The credentials that are set."""
         return tuple(filter(None, (self.openai_key, self.azure_key, self.azure_token)))
 
 
 def require_url(text: str) -> None:
-    """Nothing, if it is the URL of a server.
+    """Check that the text is the URL of a server.
 
     Raises:
         RecordingError: it is not.
     """
     if server_url(text) is None:
         example = "https://api.openai.com/v1 or https://NAME.openai.azure.com"
-        raise RecordingError(f"--upstream must be a URL as {example}, got {text!r}")
+        raise RecordingError(f"--upstream must be a URL like {example}, got {text!r}")
 
 
 class RealEndpoint:
-    """A real endpoint, and what opens it. Use it on one event loop."""
+    """A real endpoint with the credentials for it. Use it on one event loop."""
 
     def __init__(self, url: str, credentials: Credentials) -> None:
-        """Name it.
+        """Nothing is sent yet.
 
         Raises:
-            RecordingError: the URL is none.
+            RecordingError: not the URL of a server.
         """
         require_url(url)
         self.upstream, self.credentials = Upstream(url), credentials
@@ -76,21 +76,21 @@ class RealEndpoint:
         """
         backend = address_of(request.method, request.raw_path, request.query).backend
         target = request.target.removeprefix("/v1") if backend is Backend.OPENAI else request.target
-        # Not compressed, so that the cassette can be read.
-        kept = tuple(each for each in request.headers if not each[0].startswith((*_OURS, "accept-encoding")))
-        headers = (*kept, *self.credentials.headers(backend), ("accept-encoding", "identity"))
+        # Not compressed, so that people can read the cassette.
+        passed_on = tuple((name, value) for name, value in request.headers if not name.startswith(_NOT_PASSED_ON))
+        headers = (*passed_on, *self.credentials.headers(backend), ("accept-encoding", "identity"))
         async with self.upstream.ask(replace(request, headers=headers), target) as answer:
             yield answer
 
-    async def asked(self, request: Request, clock: Clock) -> Answer:
-        """Its whole answer.
+    async def answer(self, request: Request, clock: Clock) -> Answer:
+        """Its whole answer to a request.
 
         Raises:
             UpstreamError: as `Upstream.ask`.
         """
         asked_s = clock.now()
         async with self.ask(request) as live:
-            tape = Tape(asked_s=asked_s, clock=clock)
+            tape = Tape(since_s=asked_s, clock=clock)
             tape.begin(live.status, live.headers)
             async for chunk in live.chunks:
                 tape.add(chunk)
@@ -98,7 +98,7 @@ class RealEndpoint:
         return tape.answer()
 
     def kind(self, answer: Answer) -> str:
-        """What it is, as a cassette says it: never whose."""
+        """What kind of server it is, for a cassette's metadata; never whose it is."""
         host = urlsplit(self.upstream.base_url).hostname or ""
         if host.endswith((".azure.com", ".azure.us")):
             return "Azure OpenAI"

@@ -1,4 +1,4 @@
-"""Asks the real endpoint for what no stub fits, and writes whole interactions down: one conversation a file, no secret."""
+"""Writes the real endpoint's answers into cassettes: one file for each conversation, without secrets."""
 
 from __future__ import annotations
 
@@ -21,56 +21,58 @@ from mockserver.redact import Redaction
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What was written down: the interaction, its name, and how often which kind of secret was taken out of it."""
+    """What was written: the interaction, its name, and how many secrets of each kind were taken out of it."""
 
     name: str
     interaction: Interaction
-    taken_out: Counter[str]
+    secrets: Counter[str]
 
     def __str__(self) -> str:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in self.taken_out.items())
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.secrets.items())
         return f"recorded as {self.name}{f', taken out: {kinds}' * bool(kinds)}"
 
 
 class Recorder:
-    """Keeps an endpoint's answers in a folder, which is its own while it lives.
+    """Keeps an endpoint's answers in a folder, and locks the folder until it is closed.
 
-    A 401, 403, 429 or 5xx, and an answer that broke off, is kept only with `keep_errors`. `secrets` are taken out besides the
-    credentials.
+    A 401, 403, 429 or 5xx, and an answer that broke off, is kept only with `keep_errors`. `secrets` are taken out as the
+    credentials are.
     """
 
     def __init__(
         self, endpoint: RealEndpoint, folder: Path, *, keep_errors: bool = False, secrets: tuple[str, ...] = ()
     ) -> None:
-        """Take the folder.
+        """Lock the folder.
 
         Raises:
-            RecordingError: another recorder has it, or this is CI.
+            RecordingError: another recorder uses it, it is a file, or this is CI.
         """
         if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-            raise RecordingError("CI never records: a recording is made and looked at by a person. (CI is set.)")
+            raise RecordingError(
+                "CI never records: a person makes a recording and reviews it. (The variable CI is set.)"
+            )
         self.endpoint, self.folder, self.keep_errors = endpoint, folder, keep_errors
         self._redaction = Redaction.of((*endpoint.credentials.secrets, *secrets))
         self._lock = asyncio.Lock()
         if folder.exists() and not folder.is_dir():
-            raise RecordingError(f"{folder} is a file; cassettes are written into a folder")
+            raise RecordingError(f"{folder} must be a folder for cassettes, but is a file")
         folder.mkdir(parents=True, exist_ok=True)
-        self._hold = _lock_folder(folder)
+        self._folder_lock = _lock_folder(folder)
 
     def refusal(self, answer: Answer, trouble: str = "") -> str:
-        """Why an answer is not kept, empty where it is: a mock's own, or passing trouble, or a refusal of our own credentials."""
+        """Why an answer is not kept; empty where it is kept. `trouble` says why the answer broke off."""
         if first(answer.headers, BY_MOCK):
-            return "a mock answered, and no model"
+            return "a mock answered, not a model"
         passing = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF
         if self.keep_errors or not passing:
             return ""
         return f"{trouble or f'a {answer.status} may pass'} (--keep-errors keeps it)"
 
     async def keep(self, request: Request, answer: Answer, *, into: Path | None = None) -> Recording:
-        """Write the interaction down, without secrets: `into` a file, or into its conversation's own.
+        """Write the interaction without secrets: `into` a file, or into the file of its conversation.
 
         Raises:
-            CassetteError, OSError: it could not be written; what was there before is as it was.
+            CassetteError, OSError: it could not be written; the file is unchanged.
         """
         interaction = Interaction(readable(request), answer)
         clean = self.redacted(interaction)
@@ -85,20 +87,20 @@ class Recorder:
         return self._redaction.interaction(interaction)
 
     async def close(self) -> None:
-        """Close the connections and let the folder go."""
+        """Close the connections and unlock the folder."""
         await self.endpoint.upstream.close()
-        os.close(self._hold)
+        os.close(self._folder_lock)
 
 
 def _lock_folder(folder: Path) -> int:
-    """The folder, open and locked for this process; the lock ends with it, however it ends.
+    """A file descriptor that locks the folder for this process, until it is closed or the process ends.
 
     Raises:
-        RecordingError: another process has it.
+        RecordingError: another process has locked it.
     """
     try:
         import fcntl
-    except ImportError:  # Windows, where folders cannot be locked; two recorders there are the user's own care
+    except ImportError:  # Windows cannot lock a folder; there, users must not start two recorders
         return os.open(os.devnull, os.O_RDONLY)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -110,13 +112,13 @@ def _lock_folder(folder: Path) -> int:
 
 
 def readable(request: Request) -> Request:
-    """The request with its JSON body laid out for people; matching does not see white space."""
+    """The request with its JSON body indented for people; matching ignores white space."""
     body: Any = Call(request).body
     return replace(request, body=json.dumps(body, ensure_ascii=False, indent=2).encode() + b"\n") if body else request
 
 
 def _file_for(folder: Path, interaction: Interaction) -> Path:
-    """The file of the interaction's conversation: the one it began in, or a new one named after its first question."""
+    """The file of the interaction's conversation, or a new one named after the conversation's first question."""
     opening = _opening(interaction.request)
     slug = re.sub(r"\W+", "-", str(opening[-1]).lower()).strip("-")[:48].rstrip("-") or "conversation"
     for number in itertools.count(1):
@@ -127,7 +129,7 @@ def _file_for(folder: Path, interaction: Interaction) -> Path:
 
 
 def _opening(request: Request) -> tuple[object, ...]:
-    """What a conversation keeps from turn to turn: backend, and its messages up to the first user's, that one's text last."""
+    """What all requests of a conversation have in common: the backend, and the messages up to the user's first, which is last."""
     call = Call(request)
     opening: list[object] = [call.address.backend]
     for message in (call.body or {}).get("messages", []):

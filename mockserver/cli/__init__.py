@@ -31,6 +31,7 @@ _COMMANDS = _Commands(
     record="record:record",
     drift="drift:drift",
     cassette="cassette:cassette_group",
+    schema="schema:schema",
 )
 
 

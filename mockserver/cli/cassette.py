@@ -16,6 +16,7 @@ from mockserver.cassettes import cassette
 from mockserver.cli.errors import user_errors
 from mockserver.cli.param_types import PATH
 from mockserver.contract.operations import Backend
+from mockserver.errors import count_of
 from mockserver.exchange import Interaction
 from mockserver.matching.call import Call
 
@@ -25,85 +26,91 @@ def cassette_group() -> None:
     """Work on cassettes."""
 
 
-@cassette_group.command("fmt")
+@cassette_group.command("fmt", short_help="Rewrite cassettes in their one form.")
 @click.argument("paths", nargs=-1, required=True, type=PATH)
 def cassette_fmt(paths: tuple[Path, ...]) -> None:
-    """Write cassettes in their one form, with waits that fit the events again after an edit by hand."""
+    """Rewrite cassettes in their one form, with a wait for each event, also after an edit by hand."""
     with user_errors():
         for name, path in cassette.files(paths):
             text = path.read_bytes()
             if cassette.is_scenario(text):
                 continue
-            formatted = cassette.dump(cassette.parse(path, text, mend=True))
+            formatted = cassette.dump(cassette.parse(path, text, fit_waits=True))
             if formatted.encode() != text:
                 cassette.write(path, formatted)
-                click.echo(f"{name}: written anew")
+                click.echo(f"{name}: rewritten")
 
 
-@cassette_group.command("import")
+@cassette_group.command("import", short_help="Import recordings of other tools.")
 @click.argument("paths", nargs=-1, required=True, type=PATH)
-@click.option("--to", "folder", type=PATH, required=True, metavar="DIR", help="The folder of the new cassettes.")
+@click.option("--to", "folder", type=PATH, required=True, metavar="DIR", help="The folder for the new cassettes.")
 @click.option(
     "--backend",
-    type=click.Choice([each.value for each in Backend]),
-    help="Whose traffic it is, where the address does not tell.",
+    type=click.Choice([backend.value for backend in Backend]),
+    help="The backend of requests whose address does not tell.",
 )
 def cassette_import(paths: tuple[Path, ...], folder: Path, backend: str | None) -> None:
     """Make cassettes from recordings of vcrpy, Ruby's VCR, LangChain or Datadog's test agent."""
     with user_errors():
-        made, count, left = 0, 0, 0
+        cassettes, interactions, refused = 0, 0, 0
         for name, path in importers.files(paths):
-            reading = importers.read(path, Backend(backend) if backend else None)
+            imported = importers.read(path, Backend(backend) if backend else None)
             target = folder / f"{name}.yaml"
-            for each in reading.refused:
-                click.echo(f"{name}{f'#{each.entry}' if each.entry else ''}: not imported: {each.reason}", err=True)
-            for kind, times in reading.secrets.items():
-                click.echo(f"{name}: taken out: {kind}, {times} time{'s' * (times != 1)}")
-            left += len(reading.refused)
-            if not reading.interactions:
+            for refusal in imported.refused:
+                where = f"{name}#{refusal.entry}" if refusal.entry else name
+                click.echo(f"{where}: not imported: {refusal.reason}", err=True)
+            for kind, count in imported.secrets.items():
+                click.echo(f"{name}: taken out: {kind}, {count_of(count, 'time')}")
+            refused += len(imported.refused)
+            if not imported.interactions:
                 continue
-            text = cassette.dump(importers.as_cassette(reading, path))
+            text = cassette.dump(importers.as_cassette(imported, path))
             if target.exists() and target.read_text(encoding="utf-8") != text:
-                click.echo(f"{name}: not imported: {target} is there already, and another one", err=True)
-                left += len(reading.interactions)
+                click.echo(f"{name}: not imported: {target} already exists and is different", err=True)
+                refused += len(imported.interactions)
                 continue
             cassette.write(target, text)
-            made, count = made + 1, count + len(reading.interactions)
-        click.echo(f"{count} interactions in {made} cassettes; {left} not imported")
-        if left or not made:
+            cassettes, interactions = cassettes + 1, interactions + len(imported.interactions)
+        total = f"{count_of(interactions, 'interaction')} in {count_of(cassettes, 'cassette')}"
+        click.echo(f"{total}; {refused} not imported")
+        if refused or not cassettes:
             raise SystemExit(1)
 
 
-@cassette_group.command("check")
+@cassette_group.command("check", short_help="Check form, secrets, conflicts, contract.")
 @click.argument("paths", nargs=-1, required=True, type=PATH)
-@click.option("--ignore", multiple=True, metavar="FIELD[=PATTERN]", help="What does not count in a comparison.")
-@click.option("--unused", is_flag=True, help="Name what answered nothing in pytest's last run in this folder.")
-@click.option("--max-age", type=click.IntRange(0), metavar="DAYS", help="Name cassettes that are older.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list, for a program to read.")
+@click.option(
+    "--ignore", multiple=True, metavar="FIELD[=PATTERN]", help="A field, or a part of it, to ignore in a comparison."
+)
+@click.option(
+    "--unused", is_flag=True, help="Also report what answered no request in pytest's last run in this folder."
+)
+@click.option("--max-age", type=click.IntRange(0), metavar="DAYS", help="Also report cassettes that are older.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def cassette_check(
     paths: tuple[Path, ...], ignore: tuple[str, ...], unused: bool, max_age: int | None, as_json: bool
 ) -> None:
-    """Look for broken form, secrets, conflicts and violations of the contract; exit status 1 if something is to be mended."""
+    """Check the form, and look for secrets, conflicts and violations of the contract; exit status 1 if there are errors."""
     with user_errors():
         used = last_run(USED) if unused else None
-        found = list(check.check(paths, ignores=ignore, used=used, max_age_days=max_age))
-    problems = sum(each.problem for each in found)
+        findings = list(check.check(paths, ignores=ignore, used=used, max_age_days=max_age))
+    errors = sum(finding.problem for finding in findings)
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=2))
+        click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
     else:
-        for each in found:
-            click.echo(f"{each}{'' if each.problem else '   (recorded so)'}")
-        click.echo(f"{problems} to mend, {len(found) - problems} to know")
-    if problems:
+        for finding in findings:
+            click.echo(f"{finding}{'' if finding.problem else '   (warning: recorded like this)'}")
+        click.echo(f"{count_of(errors, 'error')}, {count_of(len(findings) - errors, 'warning')}")
+    if errors:
         raise SystemExit(1)
 
 
-@cassette_group.command("show")
+@cassette_group.command("show", short_help="Print cassettes as conversations.")
 @click.argument("paths", nargs=-1, required=True, type=PATH)
 def cassette_show(paths: tuple[Path, ...]) -> None:
-    """Print cassettes as conversations; git can do so too, see the README."""
+    """Print cassettes as conversations; git can do this too, see docs/recording.md."""
     with user_errors():
-        for name, path in _named(paths):
+        for name, path in cassette.files(paths):
             if cassette.is_scenario(path.read_bytes()):
                 click.echo(f"{name}   a scenario\n{path.read_text(encoding='utf-8')}")
                 continue
@@ -111,81 +118,74 @@ def cassette_show(paths: tuple[Path, ...]) -> None:
             notes = [loaded.date, loaded.upstream, loaded.tool, f"timing {loaded.timing}" if loaded.timing else ""]
             click.echo("   ".join(filter(None, [name, str(loaded.source), *notes])))
             for number, interaction in enumerate(loaded.interactions, 1):
-                words = transcript(interaction)
-                click.echo(f"\n#{number}  {words.title}")
-                click.echo("\n".join(words.lines()))
+                script = transcript(interaction)
+                click.echo(f"\n#{number}  {script.title}")
+                click.echo("\n".join(script.lines()))
             click.echo()
 
 
-@cassette_group.command("diff")
+@cassette_group.command("diff", short_help="Compare two versions.")
 @click.argument("before", type=PATH)
 @click.argument("after", type=PATH)
-@click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a comment on a pull request.")
 def cassette_diff(before: Path, after: Path, markdown: bool) -> None:
     """Compare two versions of a cassette or of a folder; exit status 1 if something changed."""
     with user_errors():
-        old, new = (_interactions(each) for each in (before, after))
+        old, new = _interactions(before), _interactions(after)
         if before.is_file() and after.is_file():
-            old, new = ({after.name: next(iter(each.values()), ())} for each in (old, new))
-        found = diff.differing(old, new)
-    if not found:
+            old, new = ({after.name: next(iter(cassettes.values()), ())} for cassettes in (old, new))
+        diffs = diff.interaction_diffs(old, new)
+    if not diffs:
         click.echo("Nothing changed.")
         return
-    click.echo(diff.as_markdown(found) if markdown else diff.as_text(found))
+    click.echo(diff.as_markdown(diffs) if markdown else diff.as_text(diffs))
     raise SystemExit(1)
 
 
-@cassette_group.command("edit")
+@cassette_group.command("edit", short_help="Replace an answer.")
 @click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("number", type=click.IntRange(1))
-@click.option("--answer", type=PATH, required=True, metavar="FILE", help="The new answer, as text or markdown.")
+@click.option("--answer", type=PATH, required=True, metavar="FILE", help="The new answer, as text or Markdown.")
 def cassette_edit(path: Path, number: int, answer: Path) -> None:
-    """Give interaction NUMBER another answer, cut into events and timed as before; the cassette is authored from then on."""
+    """Replace the answer of interaction NUMBER, cut into events and timed as before; this makes the cassette `authored`."""
     with user_errors():
         edited = edit.with_answer(cassette.load(path), number, answer.read_text(encoding="utf-8"), path=path)
         cassette.write(path, cassette.dump(edited))
-        click.echo(f"{path.name}#{number}: written anew; the cassette is `authored` now, as no model said all of it")
+        click.echo(f"{path.name}#{number}: rewritten; the cassette is now `authored`, because a person wrote an answer")
 
 
-@cassette_group.command("accept")
+@cassette_group.command("accept", short_help="Keep old answers for changed prompts.")
 @click.argument("paths", nargs=-1, required=True, type=PATH)
 def cassette_accept(paths: tuple[Path, ...]) -> None:
     """Keep old answers for prompts that pytest's last run missed: marked as carried, never for another user message."""
     with user_errors():
-        files, done, left = dict(_named(paths)), 0, 0
+        files, accepted, refused = dict(cassette.files(paths)), 0, 0
         for miss in recorded_misses(last_run(MISSED)):
             name, _, number = miss.nearest.rpartition("#")
             if name not in files or cassette.is_scenario(files[name].read_bytes()):
                 continue
             loaded = cassette.load(files[name])
-            if any(
-                Call(each.request).canonical.fingerprint == Call(miss.request).canonical.fingerprint
-                for each in loaded.interactions
-            ):
-                continue  # carried over together with another one
+            fingerprint = Call(miss.request).canonical.fingerprint
+            if any(Call(old.request).canonical.fingerprint == fingerprint for old in loaded.interactions):
+                continue  # already carried over together with another one
             try:
                 cassette.write(files[name], cassette.dump(accept(loaded, int(number), miss)))
             except AcceptError as error:
                 click.echo(f"not carried over: {error}", err=True)
-                left += 1
+                refused += 1
                 continue
-            done += 1
-            click.echo(
-                f"{miss.nearest}: answers the new {', '.join(each.field for each in miss.differences)}; carried over"
-            )
-        click.echo(f"{done} carried over, {left} left")
-        if left or not done:
+            accepted += 1
+            fields = ", ".join(difference.field for difference in miss.differences)
+            click.echo(f"{miss.nearest}: answers the new {fields}; carried over")
+        click.echo(f"{accepted} carried over, {refused} not")
+        if refused or not accepted:
             raise SystemExit(1)
 
 
-def _named(paths: tuple[Path, ...]) -> list[tuple[str, Path]]:
-    return list(cassette.files(paths))
-
-
 def _interactions(path: Path) -> dict[str, tuple[Interaction, ...]]:
-    """The interactions of each cassette below a path, by its name."""
+    """The interactions of each cassette below a path, by the cassette's name."""
     return {
-        name: cassette.load(each).interactions
-        for name, each in _named((path,))
-        if not cassette.is_scenario(each.read_bytes())
+        name: cassette.load(file).interactions
+        for name, file in cassette.files((path,))
+        if not cassette.is_scenario(file.read_bytes())
     }

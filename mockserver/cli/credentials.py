@@ -1,4 +1,4 @@
-"""Where the key of a real endpoint comes from: the environment, or a prompt."""
+"""The credentials for a real endpoint: from the environment, or from a prompt."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def credentials_for(upstream: str) -> Credentials:
-    """What opens an upstream: from the environment, else asked for at a terminal; nothing for a server on this machine.
+    """The credentials for an upstream, from the environment or else from a prompt; a server on this machine needs none.
 
     Raises:
-        RecordingError: it is no URL.
-        SetUpError: there is nothing, and nobody to ask.
+        RecordingError: not the URL of a server.
+        OptionsError: no key, and no terminal to ask for one.
     """
     require_url(upstream)
-    found = credentials_of(os.environ)
+    credentials = credentials_of(os.environ)
     host = urlsplit(upstream).hostname or ""
     azure = host.endswith((".azure.com", ".azure.us"))
-    if host in _LOOPBACK or (found.azure_key or found.azure_token if azure else found.openai_key):
-        return found
+    if host in _LOOPBACK or (credentials.azure_key or credentials.azure_token if azure else credentials.openai_key):
+        return credentials
     names = "AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN" if azure else "OPENAI_API_KEY"
     if not sys.stdin.isatty():
-        raise OptionsError(f"{upstream} wants a key, and {names} is not set; keys are never given on the command line")
+        raise OptionsError(f"{upstream} needs a key, but {names} is not set; keys are never passed on the command line")
     key = click.prompt(f"Key for {host} ({names} is not set)", hide_input=True)
-    return replace(found, **{"azure_key" if azure else "openai_key": key})
+    return replace(credentials, **{"azure_key" if azure else "openai_key": key})

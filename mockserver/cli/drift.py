@@ -16,37 +16,37 @@ from mockserver.cassettes.real_endpoint import RealEndpoint
 from mockserver.cli.credentials import credentials_for
 from mockserver.cli.errors import user_errors
 from mockserver.cli.param_types import PATH
-from mockserver.cli.record import _ask_whether, _recorded_files
+from mockserver.cli.record import confirm, model_cassettes
 from mockserver.clock import SystemClock
 from mockserver.exchange import Interaction
 
 
 @click.command("drift")
 @click.option("--upstream", required=True, metavar="URL", help="The real endpoint to compare with.")
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of Markdown.")
-@click.option("--yes", is_flag=True, help="Do not ask before asking the model.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
+@click.option("--yes", is_flag=True, help="Send the requests without asking first.")
 @click.argument("paths", nargs=-1, required=True, type=PATH)
 def drift(upstream: str, as_json: bool, yes: bool, paths: Sequence[Path]) -> None:
-    """Ask recordings again and compare by shape: 0 as recorded, 1 drifted, 3 something could not be checked."""
+    """Compare recordings with a real endpoint, by shape. Exit status 0: no drift, 1: drift, 3: not all could be checked."""
     with user_errors():
         recordings = [
-            (f"{name}#{number}", each)
-            for name, path in _recorded_files(paths)
-            for number, each in enumerate(cassette.load(path).interactions, 1)
+            (f"{name}#{number}", interaction)
+            for name, path in model_cassettes(paths)
+            for number, interaction in enumerate(cassette.load(path).interactions, 1)
         ]
         if not recordings:
-            click.echo(f"Nothing that a model answered is in {', '.join(map(str, paths))}.", err=True)
+            click.echo(f"No recording of a model in {', '.join(map(str, paths))}.", err=True)
             raise SystemExit(3)
         endpoint = RealEndpoint(upstream, credentials_for(upstream))
-        _ask_whether([each.request for _, each in recordings], upstream, yes=yes)
-        results = asyncio.run(_checked(endpoint, recordings))
-    click.echo(json.dumps([asdict(each) for each in results], indent=2) if as_json else markdown(results))
-    verdicts = {each.verdict for each in results}
+        confirm([interaction.request for _, interaction in recordings], upstream, yes=yes)
+        results = asyncio.run(_results(endpoint, recordings))
+    click.echo(json.dumps([asdict(result) for result in results], indent=2) if as_json else markdown(results))
+    verdicts = {result.verdict for result in results}
     if Verdict.DRIFTED in verdicts or Verdict.NOT_CHECKED in verdicts:
         raise SystemExit(1 if Verdict.DRIFTED in verdicts else 3)
 
 
-async def _checked(endpoint: RealEndpoint, recordings: Sequence[tuple[str, Interaction]]) -> tuple[DriftResult, ...]:
+async def _results(endpoint: RealEndpoint, recordings: Sequence[tuple[str, Interaction]]) -> tuple[DriftResult, ...]:
     results = await drift_results(recordings, endpoint, SystemClock())
     await endpoint.upstream.close()
     return results

@@ -22,10 +22,10 @@ from mockserver.wire.server import Servers, bind, url_of
 @click.option("--port", type=PORT, default=7071, show_default=True)
 @click.option(
     "--worker",
-    type=click.Choice([each.value for each in WorkerKind]),
+    type=click.Choice([kind.value for kind in WorkerKind]),
     default=WorkerKind.AUTO.value,
     show_default=True,
-    help="Microsoft's own needs Python 3.13; auto takes it where it can.",
+    help="Microsoft's own needs Python 3.13; auto uses it if it can.",
 )
 @click.option("--key", metavar="KEY", help="Key for non-anonymous functions. Default: none.")
 @click.option(
@@ -52,8 +52,8 @@ def functions(
     from mockserver.functions.reload import restart, restarted, wait_for_change
     from mockserver.functions.workers import start_worker
 
-    app, here = app.resolve(), Path.cwd()
-    # Bytecode is compared by the second: an app that is edited twice in one would be loaded as it was.
+    app, start_folder = app.resolve(), Path.cwd()
+    # Bytecode is compared by the second: after two edits within a second, the app before the last edit would be loaded.
     sys.dont_write_bytecode |= reload
     if stop_on_eof:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C, and stops us
@@ -62,10 +62,10 @@ def functions(
         socket = bind(port, "the Functions host")
         port = socket.getsockname()[1]
         try:
-            opened = open_app(app)
+            app_folder = open_app(app)
             if debug:
                 listen()
-            running, worker_name = start_worker(opened, WorkerKind(worker))
+            app_worker, worker_name = start_worker(app_folder, WorkerKind(worker))
         except LoadError as error:
             if not reload or not restarted():
                 raise
@@ -73,24 +73,27 @@ def functions(
             with stop_signal() as stopped:
                 wait_for_change(app, stopped)
             if not stopped.is_set():
-                restart(port, here)
+                restart(port, start_folder)
             return
-    # Not before: while the app is imported, Ctrl-C ends that.
+    # Only from here on: before that, Ctrl-C must end an import that does not return.
     with user_errors(), stop_signal() as stopped:
         report = report_to_parent if stop_on_eof else lambda _record: None
-        host = FunctionsHost(running, key=key, origins=opened.origins | {*origins}, report=report)
-        servers = Servers((host, socket), at_end=running.close)
+        host = FunctionsHost(app_worker, key=key, origins=app_folder.origins | {*origins}, report=report)
+        servers = Servers((host, socket), at_end=app_worker.close)
         servers.start()
-        click.echo(f"functions  {len(running.functions)} on {worker_name}")
+        click.echo(f"functions  {len(app_worker.functions)} on {worker_name}")
         click.echo(f"{READY}{url_of(socket)}")
         sys.stdout.flush()
         try:
-            wait_for_change(app, stopped) if reload else stopped.wait()
+            if reload:
+                wait_for_change(app, stopped)
+            else:
+                stopped.wait()
         finally:
             servers.stop()
         if not stopped.is_set():
             click.echo("functions  a file of the app has changed: restarting")
-            restart(port, here)
+            restart(port, start_folder)
 
 
 def _stop_at_eof() -> None:

@@ -1,4 +1,4 @@
-"""The commands that ask a real endpoint: record, and whether recordings have drifted."""
+"""The `record` command."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from mockserver.cli.credentials import credentials_for
 from mockserver.cli.errors import user_errors
 from mockserver.cli.param_types import PATH
 from mockserver.clock import SystemClock
+from mockserver.errors import count_of
 from mockserver.exchange import Interaction, Request
 from mockserver.harness.environment import without_proxy
 from mockserver.harness.model_endpoint import ModelEndpoint
@@ -34,21 +35,26 @@ from mockserver.simulation.settings import OnMiss
 from mockserver.wire.upstream import UpstreamError
 
 
-@click.command()
+@click.command(short_help="Record from a real endpoint.")
 @click.option("--upstream", required=True, metavar="URL", help="The real endpoint to record from.")
 @click.option(
-    "--cassettes", "folder", type=PATH, required=True, metavar="DIR", help="Where cassettes are, and are written."
+    "--cassettes",
+    "folder",
+    type=PATH,
+    required=True,
+    metavar="DIR",
+    help="The folder of cassettes to read and to write.",
 )
-@click.option("--missing", is_flag=True, help="Ask what pytest's last run in this folder found no recording for.")
-@click.option("--refresh", is_flag=True, help="Ask everything again that the cassettes hold.")
-@click.option("--keep-errors", is_flag=True, help="Keep a 401, 403, 429, 5xx and what broke off, too.")
-@click.option("--yes", is_flag=True, help="Do not ask before asking the model.")
+@click.option("--missing", is_flag=True, help="Record what pytest's last run in this folder had no recording for.")
+@click.option("--refresh", is_flag=True, help="Record everything in the cassettes again.")
+@click.option("--keep-errors", is_flag=True, help="Also keep a 401, 403, 429 or 5xx, and an answer that broke off.")
+@click.option("--yes", is_flag=True, help="Send the requests without asking first.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record(folder: Path, command: Sequence[str], **options: Any) -> None:
-    """Record from a real endpoint: what a COMMAND asks (after --), what is missing, or everything anew.
+    """Record from a real endpoint: the requests of a COMMAND (after --), what is missing, or everything again.
 
-    COMMAND gets OPENAI_BASE_URL and AZURE_OPENAI_ENDPOINT, and a key for them. The real key is read from OPENAI_API_KEY,
-    AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN, or asked for.
+    COMMAND gets OPENAI_BASE_URL and AZURE_OPENAI_ENDPOINT, and a key for them. The real key comes from OPENAI_API_KEY,
+    AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN, or from a prompt.
     """
     if options["missing"] + options["refresh"] + bool(command) != 1:
         raise click.UsageError("Say what to record: -- COMMAND, --missing or --refresh.")
@@ -57,28 +63,26 @@ def record(folder: Path, command: Sequence[str], **options: Any) -> None:
         endpoint = RealEndpoint(upstream, credentials_for(upstream))
         if command:
             raise SystemExit(_record_command(endpoint, folder, command, keep_errors=options["keep_errors"]))
-        files = {} if options["missing"] else {path: cassette.load(path) for _, path in _recorded_files([folder])}
+        files = {} if options["missing"] else {path: cassette.load(path) for _, path in model_cassettes([folder])}
         recorder = Recorder(endpoint, folder, keep_errors=options["keep_errors"])
-        asked = recorded_misses(last_run(MISSED)) if options["missing"] else ()
-        into = {each.request: Path(each.cassette) for each in asked if each.cassette}
-        requests = [
-            *(each.request for each in asked),
-            *(one.request for each in files.values() for one in each.interactions),
-        ]
+        misses = recorded_misses(last_run(MISSED)) if options["missing"] else ()
+        into = {miss.request: Path(miss.cassette) for miss in misses if miss.cassette}
+        requests = [miss.request for miss in misses]
+        requests += [interaction.request for loaded in files.values() for interaction in loaded.interactions]
         if not requests:
-            click.echo("Nothing to ask.")
+            click.echo("Nothing to record.")
             return
-        _ask_whether(requests, upstream, yes=options["yes"])
-        if not asyncio.run(_refreshed(recorder, files) if files else _asked(recorder, requests, into)):
+        confirm(requests, upstream, yes=options["yes"])
+        if not asyncio.run(_record_again(recorder, files) if files else _record_missing(recorder, requests, into)):
             raise SystemExit(1)
 
 
-def _ask_whether(requests: Sequence[Request], upstream: str, *, yes: bool) -> None:
-    """Say what it will cost before anything is asked."""
-    count = f"{len(requests)} request{'s' * (len(requests) != 1)}"
-    click.echo(f"{count}, about {_tokens(requests)} tokens to read, to {upstream}", err=True)
+def confirm(requests: Sequence[Request], upstream: str, *, yes: bool) -> None:
+    """Print how much will be sent, and ask the user whether to send it; with `yes`, only print."""
+    size = f"{count_of(len(requests), 'request')}, about {_tokens(requests)} tokens to read"
+    click.echo(f"{size}, to {upstream}", err=True)
     if not yes:
-        click.confirm("Ask the model?", abort=True, err=True)
+        click.confirm("Send to the model?", abort=True, err=True)
 
 
 def _record_command(endpoint: RealEndpoint, folder: Path, command: Sequence[str], *, keep_errors: bool) -> int:
@@ -92,70 +96,70 @@ def _record_command(endpoint: RealEndpoint, folder: Path, command: Sequence[str]
     upstream, credentials = endpoint.upstream.base_url, endpoint.credentials
     options = ModelOptions((folder,), OnMiss.RECORD, upstream, credentials=credentials, keep_errors=keep_errors)
     with ModelEndpoint(options, report=report) as model:
-        ours = {
+        variables = {
             "OPENAI_BASE_URL": f"{model.url}/v1",
             "OPENAI_API_KEY": model.api_key,
             "AZURE_OPENAI_ENDPOINT": model.url,
             "AZURE_OPENAI_API_KEY": model.api_key,
         }
-        status = subprocess.run(command, env={**os.environ, **without_proxy(), **ours}, check=False).returncode
-    kinds = Counter(_outcome(entry) for entry in entries)
-    click.echo(", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "Nothing was asked.")
+        status = subprocess.run(command, env={**os.environ, **without_proxy(), **variables}, check=False).returncode
+    outcomes = Counter(_outcome(entry) for entry in entries)
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    click.echo(summary or "The command sent no requests.")
     return status
 
 
 def _outcome(entry: Entry) -> str:
-    said = entry.decided_by
-    if said.startswith("recorded as"):
+    if entry.decided_by.startswith("recorded as"):
         return "recorded"
-    if said.startswith("not "):
+    if entry.decided_by.startswith("not "):
         return "not kept"
     return "failed" if entry.answer is None or entry.answer.status >= 400 else "answered from cassettes"
 
 
-async def _asked(recorder: Recorder, requests: Sequence[Request], into: Mapping[Request, Path]) -> bool:
-    """Ask and keep each, `into` its file where it has one; whether all was kept."""
-    kept = 0
+async def _record_missing(recorder: Recorder, requests: Sequence[Request], into: Mapping[Request, Path]) -> bool:
+    """Record every request, in the file that `into` has for it; whether all were kept."""
+    count = 0
     for request in requests:
         try:
-            answer = await recorder.endpoint.asked(request, SystemClock())
+            answer = await recorder.endpoint.answer(request, SystemClock())
             if refusal := recorder.refusal(answer):
                 click.echo(f"not kept: {request.method} {request.raw_path}: {refusal}", err=True)
                 continue
             click.echo(str(await recorder.keep(request, answer, into=into.get(request))))
-            kept += 1
+            count += 1
         except UpstreamError as error:
-            click.echo(f"not asked: {error}", err=True)
+            click.echo(f"not recorded: {error}", err=True)
     await recorder.close()
-    return kept == len(requests)
+    return count == len(requests)
 
 
-async def _refreshed(recorder: Recorder, files: dict[Path, Cassette]) -> bool:
-    """Ask each file's requests again and put the new answers in place, file by file; whether all could be."""
-    whole = True
+async def _record_again(recorder: Recorder, files: dict[Path, Cassette]) -> bool:
+    """Record each file's requests again and replace the file if all were answered; whether all files were replaced."""
+    complete = True
     for path, loaded in files.items():
-        fresh: list[Interaction] = []
+        recordings: list[Interaction] = []
         try:
-            for each in loaded.interactions:
-                answer = await recorder.endpoint.asked(each.request, SystemClock())
-                if answer.status >= 400 and answer.status != each.answer.status:
-                    raise UpstreamError(f"it answered {answer.status}")
+            for old in loaded.interactions:
+                answer = await recorder.endpoint.answer(old.request, SystemClock())
+                if answer.status >= 400 and answer.status != old.answer.status:
+                    raise UpstreamError(f"the upstream answered {answer.status}")
                 if refusal := recorder.refusal(answer):
                     raise UpstreamError(refusal)
-                fresh.append(recorder.redacted(Interaction(readable(each.request), answer)))
+                recordings.append(recorder.redacted(Interaction(readable(old.request), answer)))
         except UpstreamError as error:
-            click.echo(f"{path.name}: left as it was: {error}", err=True)
-            whole = False
+            click.echo(f"{path.name}: unchanged: {error}", err=True)
+            complete = False
             continue
-        made = cassette.recorded(fresh, upstream=recorder.endpoint.kind(fresh[-1].answer))
-        cassette.write(path, cassette.dump(made))
-        click.echo(f"{path.name}: {len(fresh)} recorded anew")
+        upstream = recorder.endpoint.kind(recordings[-1].answer)
+        cassette.write(path, cassette.dump(cassette.new_recording(recordings, upstream=upstream)))
+        click.echo(f"{path.name}: {len(recordings)} recorded again")
     await recorder.close()
-    return whole
+    return complete
 
 
-def _recorded_files(paths: Sequence[Path]) -> list[tuple[str, Path]]:
-    """The cassettes that a model answered once, each with its name: no scenario, and nothing authored."""
+def model_cassettes(paths: Sequence[Path]) -> list[tuple[str, Path]]:
+    """The cassettes whose answers came from a model, each with its name: no scenarios, nothing authored."""
     return [
         (name, path)
         for name, path in cassette.files(paths)
@@ -164,7 +168,7 @@ def _recorded_files(paths: Sequence[Path]) -> list[tuple[str, Path]]:
 
 
 def _tokens(requests: Sequence[Request]) -> str:
-    """About how many tokens the model reads for these."""
+    """About how many tokens the model reads for these requests."""
     calls = map(Call, requests)
     total = sum(tokens.count_request(call.body or {}, call.model) for call in calls)
     return f"{total:,}" if total < 10_000 else f"{round(total / 1000)}k"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an event to wait for."""
+"""Ctrl-C and SIGTERM as a threading event."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_signal() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, for what runs until then.
+    """An event that Ctrl-C or SIGTERM sets.
 
-    A thread sets it: a handler runs in the middle of whatever the main thread does, which may be waiting for this event with
-    its lock in hand. And on Windows a handler runs only once that wait is over.
+    A thread sets it, not a signal handler: a handler interrupts the main thread, which may hold the event's lock while it waits
+    for the event. And on Windows a handler runs only after that wait.
     """
     stopped = threading.Event()
-    heard, told = socket.socketpair()
-    told.setblocking(False)  # as set_wakeup_fd asks
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)  # set_wakeup_fd requires it
 
     def listen() -> None:
-        with heard:
-            while numbers := heard.recv(64):
-                if not {signal.SIGINT, signal.SIGTERM}.isdisjoint(numbers):  # an app may handle others
+        with reader:
+            while numbers := reader.recv(64):
+                if not {signal.SIGINT, signal.SIGTERM}.isdisjoint(numbers):  # an app may use other signals
                     stopped.set()
 
-    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    threading.Thread(target=listen, name="stoppable", daemon=True).start()
+    threading.Thread(target=listen, name="stop-signal", daemon=True).start()
     try:
         yield stopped
     finally:
         signal.set_wakeup_fd(-1)
-        told.close()
+        writer.close()

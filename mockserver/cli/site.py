@@ -28,7 +28,7 @@ from mockserver.wire.server import Servers, bind, url_of
 _DEFAULT_PORT = 4280
 
 
-@click.command()
+@click.command(short_help="Start a site alone, behind its gate.")
 @click.option(
     "--app",
     type=AppType(),
@@ -64,7 +64,7 @@ def site(
         port = defaults.port if port is None else port
         command = defaults.run if command is None else command
         clock = SystemClock()
-        served = load_static_web_app(
+        web_app = load_static_web_app(
             app,
             personas=load_personas(personas),
             sessions=Sessions(session_key(state_folder()), clock),
@@ -74,9 +74,9 @@ def site(
         )
         socket = bind(_DEFAULT_PORT if port is None else port, "the site")
         with running(command, app, stopped):
-            for line in config_notes(served):
+            for line in config_notes(web_app):
                 click.echo(line, err=True)
-            front = SiteFront(create_app(served), served, delivery=Delivery(delivery), report=_report)
+            front = SiteFront(create_app(web_app), web_app, delivery=Delivery(delivery), report=_report)
             servers = Servers((front, socket), at_end=front.close)
             servers.start()
             click.echo(f"{READY}{url_of(socket)}")
@@ -86,11 +86,11 @@ def site(
                 servers.stop()
 
 
-def config_notes(served: StaticWebApp) -> Iterator[str]:
-    """What to print about a site's configuration once, at the start."""
-    for warning in served.warnings:
+def config_notes(web_app: StaticWebApp) -> Iterator[str]:
+    """Lines to print about a site's configuration at the start."""
+    for warning in web_app.warnings:
         yield f"config     {warning}"
-    if served.app_url and any(name == "content-security-policy" for name, _ in served.config.global_headers):
+    if web_app.app_url and any(name == "content-security-policy" for name, _ in web_app.config.global_headers):
         yield "config     the content-security-policy is not sent with a dev server's pages; a built page gets it"
 
 

@@ -1,4 +1,4 @@
-"""What a server prints at its start, and the file its token lies in while it runs."""
+"""What a server prints at its start, and the file with its token while it runs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mockserver.wire.server import LOOPBACK
 
 
 @contextmanager
-def token_in_file(running: ModelEndpoint) -> Iterator[Path]:
-    """The control token of this run, in a file for this user alone while it runs."""
+def token_in_file(endpoint: ModelEndpoint) -> Iterator[Path]:
+    """A file with the control token of this run while it runs; only this user can read it."""
     folder = state_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"token-{running.url.rpartition(':')[2]}"
+    path = folder / f"token-{endpoint.url.rpartition(':')[2]}"
     path.unlink(missing_ok=True)
     path.touch(0o600)
-    path.write_text(running.token, encoding="ascii")
+    path.write_text(endpoint.token, encoding="ascii")
     try:
         yield path
     finally:
@@ -32,16 +32,16 @@ def token_in_file(running: ModelEndpoint) -> Iterator[Path]:
 
 
 def warn_of_other_machines(address: str, token_file: Path) -> None:
-    """Say so where other machines can connect."""
+    """Print a warning if other machines can connect."""
     if address != LOOPBACK:
         text = f"listening on {address}; other machines need the token in {token_file}, as API key or as ?token=… in a browser"
         click.secho(f"warning    {text}", fg="yellow", err=True)
 
 
 def print_violations(model: ModelEndpoint) -> None:
-    """List the rules that recorded answers break, each with how often and where first."""
+    """List the rules that recorded answers break: how often each, and where first."""
     first: dict[str, tuple[str, int]] = {}
-    for name, violation in model.simulation.index.findings:
+    for name, violation in model.simulation.index.violations:
         where, count = first.get(violation.rule, (f"{name}, {violation.field}: {violation.message}", 0))
         first[violation.rule] = (where, count + 1)
     for rule, (where, count) in first.items():
@@ -49,6 +49,6 @@ def print_violations(model: ModelEndpoint) -> None:
 
 
 def report_miss(entry: Entry) -> None:
-    """Print what no stub answered, and what came nearest."""
+    """Print the request if no stub answered it, and the nearest recording."""
     if text := console.miss_text(entry):
         click.secho(text, fg="yellow", err=True)

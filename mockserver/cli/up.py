@@ -33,7 +33,7 @@ from mockserver.swa.states import State, load_states
 @model_options
 @click.option(
     "--backend",
-    type=click.Choice([each.value for each in Backend]),
+    type=click.Choice([backend.value for backend in Backend]),
     default=Backend.OPENAI.value,
     show_default=True,
     help="The endpoint the API is configured for.",
@@ -64,7 +64,7 @@ from mockserver.swa.states import State, load_states
 @click.option("--direct-port", type=PORT, default=7072, show_default=True, help="With --topology direct.")
 @click.option(
     "--topology",
-    type=click.Choice([each.value for each in Topology]),
+    type=click.Choice([topology.value for topology in Topology]),
     default=Topology.LINKED.value,
     show_default=True,
     help="How the API is reached: managed functions, which do not stream; a linked back end; directly, with tickets.",
@@ -105,9 +105,9 @@ def up(
             click.echo(console.model_line(entry))
 
     with user_errors():  # it may ask for a key, and Ctrl-C must end that
-        model_options_ = choice.options(model_port, "--model-port")
+        endpoint_options = choice.options(model_port, "--model-port")
     with user_errors(), stop_signal() as stopped:
-        endpoint = ModelEndpoint(model_options_, report=report_model)
+        endpoint = ModelEndpoint(endpoint_options, report=report_model)
         api_options = ApiOptions(
             api,
             Backend(backend),
@@ -156,8 +156,8 @@ def _print_started(app: WholeApp, functions: FunctionApp, options: ApiOptions, a
 
 
 def _states(path: Path) -> tuple[State, ...]:
-    given = click.get_current_context().get_parameter_source("states") is not ParameterSource.DEFAULT
-    return load_states(path) if given or path.is_file() else ()
+    is_set = click.get_current_context().get_parameter_source("states") is not ParameterSource.DEFAULT
+    return load_states(path) if is_set or path.is_file() else ()
 
 
 def _report_visit(visit: Entry, model_entries: Sequence[Entry]) -> None:

@@ -1,1 +1,1 @@
-"""The contract: what is true on the wire of OpenAI and Azure OpenAI. Its documents and data lie in `contracts/`."""
+"""The contract: what OpenAI and Azure OpenAI send and refuse; its documents and data are in `contracts/`."""

@@ -1,4 +1,4 @@
-"""Where the contract's data lies: `contracts/` in the repository, a copy inside the package in a wheel."""
+"""Where the contract's data is: in `contracts/` of the repository, or in a copy inside the installed package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations of both backends: one table says how they are reached, and which schemas they are held to."""
+"""The operations of both backends: a table of their addresses and of the schemas of their bodies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from urllib.parse import parse_qs, unquote
 
 
 class Backend(StrEnum):
-    """Whose wire format an address speaks."""
+    """Whose wire format an address uses."""
 
     OPENAI = "openai"
     AZURE = "azure"
 
 
-#: What a cassette names as the host of a request, instead of a tenant's resource or our own port.
+#: The host of requests in a cassette, in place of a tenant's resource or our own port.
 CANONICAL_ORIGIN = {Backend.OPENAI: "https://api.openai.com", Backend.AZURE: "https://resource.openai.azure.com"}
 
 
@@ -26,10 +26,10 @@ class Operation:
     """One endpoint's verb, as OpenAI's specification names it.
 
     `request`, `answer` and `event` name schemas of OpenAI's specification, `azure_answer` and `azure_event` those of
-    Azure's dated one where Azure differs; None where there is no such body. `event_union` stands for `event` where
-    events have a `type`. `{model}` or `{id}` in the path names the one thing that is meant. `defaults` are what an absent
-    key means. `in_deployment` says that Azure's dated address has the deployment in its path; `since` is the first
-    dated api-version that has the operation, None where none has.
+    Azure's dated one where Azure differs; None where there is no such body. `event_union` replaces `event` where events
+    have a `type`. `{model}` or `{id}` in the path is the name of one object. `more_keys` are request keys that the
+    schema lacks; `defaults` are the values of absent keys. `in_deployment` says that Azure's dated address has the
+    deployment in its path; `since` is the first dated api-version with the operation, None without any.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Operation:
 
     @property
     def costs_tokens(self) -> bool:
-        """Whether a model reads or writes something for it."""
+        """Whether a model reads or writes tokens for it."""
         return self.name in ("createChatCompletion", "createResponse", "createEmbedding")
 
 
@@ -150,8 +150,8 @@ class AddressForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a request goes. `operation` is None for a path or method the form does not know; `deployment` is the one in
-    the path, `resource` the model or the id in it, `api_version` the query's; None where there is none."""
+    """Where a request goes. `operation` is None for a path or method that the form does not have; `deployment` and
+    `resource` (a model or an id) are those in the path, `api_version` the one in the query; None where there is none."""
 
     form: AddressForm
     operation: Operation | None = None
@@ -161,7 +161,7 @@ class Address:
 
     @property
     def backend(self) -> Backend:
-        """Whose address it is."""
+        """The backend that has this address."""
         return Backend.OPENAI if self.form is AddressForm.OPENAI else Backend.AZURE
 
 
@@ -171,20 +171,22 @@ _PREFIXES = (
     (AddressForm.AZURE_V1, re.compile(r"/openai/v1/(?P<path>.+)")),
     (AddressForm.AZURE_DATED, re.compile(r"/openai/(?:deployments/(?P<deployment>[^/]+)/)?(?P<path>.+)")),
 )
-_PATTERNS = {each.name: re.compile(re.sub(r"\{\w+\}", "(?P<resource>[^/]+)", each.path)) for each in OPERATIONS}
+_PATTERNS = {
+    operation.name: re.compile(re.sub(r"\{\w+\}", "(?P<resource>[^/]+)", operation.path)) for operation in OPERATIONS
+}
 
 
 def address_of(method: str, raw_path: str, query: str) -> Address:
-    """The address a method, a raw path and a query string stand for; anything outside `/openai` speaks OpenAI."""
+    """The address that a method, a raw path and a query string name; any path outside `/openai` is OpenAI's."""
     version = parse_qs(query).get("api-version", [None])[0]
     for form, prefix in _PREFIXES:
-        if found := prefix.fullmatch(raw_path):
-            deployment = found.groupdict().get("deployment")
+        if match := prefix.fullmatch(raw_path):
+            deployment = match.groupdict().get("deployment")
             for operation in OPERATIONS:
                 if form is AddressForm.AZURE_DATED and operation.since is None:
                     continue
                 inside = operation.in_deployment and form is AddressForm.AZURE_DATED
-                path = _PATTERNS[operation.name].fullmatch(found["path"])
+                path = _PATTERNS[operation.name].fullmatch(match["path"])
                 if path and method == operation.method and inside == (deployment is not None):
                     resource = path.groupdict().get("resource")
                     return Address(

@@ -1,4 +1,4 @@
-"""Refusals as the backends send them: status, headers and body, byte for byte where that is known."""
+"""Refusals as the backends send them: status, headers and body, byte for byte where recordings show it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UTF8 = (("content-type", "application/json; charset=utf-8"),)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the client gets, and in a word why."""
+    """What the client gets; `because` is the reason in a few words."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -23,7 +23,7 @@ class Refusal:
 
 
 def missing_key(address: Address) -> Refusal:
-    """No key at all. Source: Azure's recorded 2024-12 to 2025-07 (compact); OpenAI's wording documented."""
+    """The 401 for a request without a key. Source: Azure's recorded 2024-12 to 2025-07 (compact); OpenAI's wording documented."""
     if address.backend is Backend.AZURE:
         text = (
             "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
@@ -39,7 +39,7 @@ def missing_key(address: Address) -> Refusal:
 
 
 def wrong_key(address: Address, key: str) -> Refusal:
-    """A key that does not open. Source: recorded for both backends; Azure does not tell it from no key."""
+    """The 401 for a wrong key. Source: recorded for both backends; Azure sends the same as without a key."""
     if address.backend is Backend.AZURE or not key:
         return missing_key(address)
     shown = f"{key[:4]}***{key[-3:]}" if len(key) > 8 else "*" * len(key)
@@ -48,7 +48,7 @@ def wrong_key(address: Address, key: str) -> Refusal:
 
 
 def unknown_path(address: Address, method: str, path: str) -> Refusal:
-    """A path or method the backend does not know. Source: Azure's recorded 2025-02-07, 56 bytes, a space after
+    """The 404 for a path or method that the backend does not have. Source: Azure's recorded 2025-02-07, 56 bytes, a space after
     `"message":`; OpenAI's wording documented."""
     if address.backend is Backend.AZURE:
         return Refusal(404, _JSON, b'{"error":{"code":"404","message": "Resource not found"}}', "unknown path")
@@ -56,10 +56,10 @@ def unknown_path(address: Address, method: str, path: str) -> Refusal:
 
 
 def bad_api_version(address: Address) -> Refusal | None:
-    """A dated address with no api-version, one that is none, or one too old for its operation; None where it is fine.
+    """The refusal of a dated address whose api-version is missing, invalid or too old; None where it is fine.
 
-    Source: the 400 of Responses pasted 2026-09-18, its `code` not seen; for the others Azure's recorded 404, which is
-    what a wrong path or version gets.
+    Source: the 400 of Responses pasted 2026-09-18, its `code` not shown; for the others Azure's recorded 404 for a
+    wrong path or version.
     """
     if address.form is not AddressForm.AZURE_DATED or address.operation is None:
         return None
@@ -78,7 +78,7 @@ def bad_api_version(address: Address) -> Refusal | None:
 
 
 def unknown_model(address: Address, model: str) -> Refusal:
-    """A model or deployment that is not there. Source: recorded for each: OpenAI's 404 and, for Responses, 400;
+    """The refusal of an unknown model or deployment. Source: recorded for each: OpenAI's 404 and, for Responses, 400;
     Azure's dated 404 without content-type, and the 400 of its `/openai/v1`."""
     if address.form is AddressForm.AZURE_DATED:
         text = (
@@ -103,7 +103,7 @@ def unknown_model(address: Address, model: str) -> Refusal:
 
 
 def wrong_operation(address: Address, model: str) -> Refusal | None:
-    """An operation the model cannot do; None where it can. Source: Azure's code OperationNotSupported recorded
+    """The refusal of an operation that the model cannot do; None where it can. Source: Azure's code OperationNotSupported recorded
     2023-12 and 2024-02, its wording and OpenAI's from reports."""
     operation = address.operation
     if (
@@ -130,7 +130,7 @@ def wrong_operation(address: Address, model: str) -> Refusal | None:
 
 
 def firewall() -> Refusal:
-    """Azure's 403 for an address its network rules leave out. Source: pasted whole, azure-sql-db-chatbot#3 (2025-04-23):
+    """Azure's 403 for a client that its network rules do not admit. Source: pasted whole, azure-sql-db-chatbot#3 (2025-04-23):
     90 bytes, a space after `"message":`."""
     headers = (*_JSON, ("policy-id", "ThrowExceptionDueToTrafficDenied"), ("x-content-type-options", "nosniff"))
     body = b'{"error":{"code":"403","message": "Access denied due to Virtual Network/Firewall rules."}}'
@@ -148,7 +148,7 @@ def role_missing() -> Refusal:
 
 
 def token_expired() -> Refusal:
-    """Azure's 401 for an Entra token that is bad or old: without the `error` around it. Source: pasted,
+    """Azure's 401 for an invalid or expired Entra token, without an `error` around it. Source: pasted,
     llama_index#12484 (2024-04-02), azure-search-openai-demo#2219 (2024-12-10)."""
     text = (
         "Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), "
@@ -158,7 +158,8 @@ def token_expired() -> Refusal:
 
 
 def context_length_exceeded() -> Refusal:
-    """A conversation longer than the model takes; both backends' code and param, wording from reports (openai-python#1094)."""
+    """The 400 for a conversation that is too long; both backends' code and param, wording from reports
+    (openai-python#1094)."""
     text = (
         "This model's maximum context length is 128000 tokens. However, your messages resulted in 128042 tokens. "
         "Please reduce the length of the messages."
@@ -167,12 +168,12 @@ def context_length_exceeded() -> Refusal:
 
 
 def no_json() -> Refusal:
-    """A body that is no JSON object; wording from reports."""
+    """The 400 for a body that is not a JSON object; wording from reports."""
     return Refusal(400, _JSON, _pretty("We could not parse the JSON body of your request."), "no JSON object")
 
 
 def invalid(violation: Violation) -> Refusal:
-    """A request that breaks the contract, in the words of its first violation. Source of the layout: 400s of both
+    """The 400 for a request that breaks the contract, worded as its first violation. Source of the layout: 400s of both
     backends recorded 2025 (indent 2, no newline)."""
     body = _pretty(violation.message, violation.field or None, violation.code)
     return Refusal(400, _JSON, body, f"invalid request, {violation.rule} {violation.field}".rstrip())

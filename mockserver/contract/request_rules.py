@@ -1,4 +1,4 @@
-"""What a schema cannot say: rules between the fields of a request, each with its source."""
+"""Rules between the fields of a request, which a schema cannot express, each with its source."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RequestRule:
-    """A request that breaks it is refused with `message` and `code`; `field` is the 400's `param`.
+    """A rule for requests: one that breaks it is refused with `message` and `code`; `field` is the 400's `param`.
 
-    The conditions may rely on nothing: they see requests that break the schema too.
+    `broken` must accept any body, because it also sees requests that break the schema.
     """
 
     name: str
@@ -37,40 +37,39 @@ def _list(body: Body, key: str) -> list[Any]:
 
 
 def _tool_without_call(body: Body) -> bool:
-    """A tool message that no assistant message before it asked for."""
-    called: set[Any] = set()
+    """Whether a tool message answers no earlier tool call of an assistant message."""
+    call_ids: set[Any] = set()
     for message in _list(body, "messages"):
         if isinstance(message, dict):
-            called |= {call.get("id") for call in _list(message, "tool_calls") if isinstance(call, dict)}
-            if message.get("role") == "tool" and message.get("tool_call_id") not in called:
+            call_ids |= {call.get("id") for call in _list(message, "tool_calls") if isinstance(call, dict)}
+            if message.get("role") == "tool" and message.get("tool_call_id") not in call_ids:
                 return True
     return False
 
 
 def _call_without_tool(body: Body) -> bool:
-    """An assistant's tool call that the next messages do not answer."""
-    waiting: set[Any] = set()
+    """Whether the messages after an assistant's tool call do not answer it."""
+    unanswered: set[Any] = set()
     for message in _list(body, "messages"):
         if not isinstance(message, dict):
             continue
         if message.get("role") == "tool":
-            waiting.discard(message.get("tool_call_id"))
-        elif waiting:
+            unanswered.discard(message.get("tool_call_id"))
+        elif unanswered:
             return True
-        waiting |= {call.get("id") for call in _list(message, "tool_calls") if isinstance(call, dict)}
-    return bool(waiting)
+        unanswered |= {call.get("id") for call in _list(message, "tool_calls") if isinstance(call, dict)}
+    return bool(unanswered)
 
 
-def _no_schema(body: Body) -> bool:
-    """A JSON schema for the answer that is none."""
-    for holder in (
-        body.get("response_format"),
-        (body.get("text") or {}).get("format") if isinstance(body.get("text"), dict) else None,
-    ):
-        if isinstance(holder, dict) and holder.get("type") == "json_schema":
-            described = holder.get("json_schema") if isinstance(holder.get("json_schema"), dict) else holder
+def _invalid_schema(body: Body) -> bool:
+    """Whether the JSON schema for the answer is not a valid schema."""
+    text = body.get("text")
+    for text_format in (body.get("response_format"), text.get("format") if isinstance(text, dict) else None):
+        if isinstance(text_format, dict) and text_format.get("type") == "json_schema":
+            description = text_format.get("json_schema")
+            holder = description if isinstance(description, dict) else text_format
             try:
-                jsonschema_rs.validator_for((described or {}).get("schema") or {})
+                jsonschema_rs.validator_for(holder.get("schema") or {})
             except (ValueError, jsonschema_rs.ReferencingError):
                 return True
     return False
@@ -81,10 +80,10 @@ RULES = (
         "no-schema",
         (*_CHAT, "createResponse"),
         "response_format",
-        _no_schema,
+        _invalid_schema,
         "Invalid schema for response_format.",
         None,
-        "beginning of the wording from reports; what follows there depends on the schema",
+        "beginning of the wording from reports; the rest of it depends on the schema",
     ),
     RequestRule(
         "mutually-exclusive",
@@ -93,7 +92,7 @@ RULES = (
         lambda body: body.get("conversation") is not None and body.get("previous_response_id") is not None,
         "Mutually exclusive parameters. Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
         "mutually_exclusive_parameters",
-        "API reference: cannot be used in conjunction with conversation; wording as four servers that copy the service have it",
+        "API reference: cannot be used in conjunction with conversation; wording as in four servers that copy the service",
     ),
     RequestRule(
         "stream-options",

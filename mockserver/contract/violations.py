@@ -1,4 +1,4 @@
-"""What is wrong with a request, an answer or an event, measured by the published schemas and what they do not say."""
+"""Violations of the contract by a request, an answer or an event: of the schemas, and of rules beyond these."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that is wrong: where, by which rule, and in the words and with the code of the backend's own 400.
+    """One broken rule: the field, the rule's name, and the message and code of the backend's own 400.
 
-    `code` is None where the backend sends none.
+    `code` is None where the backend sends no code.
     """
 
     field: str
@@ -35,29 +35,29 @@ class Violation:
 
 
 def request_violations(address: Address, body: Mapping[str, Any]) -> tuple[Violation, ...]:
-    """What the service would refuse in a request; its first complaint first, none where it is fine."""
+    """Everything that the service would refuse in a request, in the service's order; empty where it is fine."""
     operation = address.operation
     if operation is None or operation.request is None:
         return ()
-    if address.deployment is not None:  # the path says which model
+    if address.deployment is not None:  # the path names the model
         body = {"model": address.deployment, **body}
-    found = [*_unknown_keys(operation, body), *_schema_violations("openai", operation.request, body)]
-    found += [
+    violations = [*_unknown_keys(operation, body), *_schema_violations("openai", operation.request, body)]
+    violations += [
         Violation(rule.field, rule.name, rule.message, rule.code)
         for rule in RULES
         if operation.name in rule.operations and rule.broken(body)
     ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(violations))
 
 
 def answer_violations(address: Address, body: Any) -> tuple[Violation, ...]:
-    """What is wrong with the JSON body of a successful answer."""
+    """Every violation in the JSON body of a successful answer."""
     specification, schema = _answer_schema(address)
     return tuple(_schema_violations(specification, schema, body)) if schema else ()
 
 
 def event_violations(address: Address, event: Any) -> tuple[Violation, ...]:
-    """What is wrong with the JSON of one server-sent event."""
+    """Every violation in the JSON of one server-sent event."""
     assert address.operation is not None  # noqa: S101  only known operations stream
     if address.operation.event_union:
         kind = event.get("type") if isinstance(event, dict) else None
@@ -86,24 +86,24 @@ def _validator(specification: str, schema: str) -> jsonschema_rs.Draft202012Vali
 
 @functools.cache
 def _event_types(union: str) -> dict[str, str]:
-    """The schema of every event of a union, by its `type`."""
+    """The names of the schemas in a union of events, by the event's `type`."""
     members = definitions("openai")[union]
-    names = [each["$ref"].rpartition("/")[2] for each in members.get("anyOf", members.get("oneOf", ()))]
+    names = [member["$ref"].rpartition("/")[2] for member in members.get("anyOf", members.get("oneOf", ()))]
     return {definitions("openai")[name]["properties"]["type"]["enum"][0]: name for name in names}
 
 
 @functools.cache
 def known_keys(schema: str) -> frozenset[str]:
-    """The top-level keys a request schema knows."""
-    found: set[str] = set()
-    todo = [definitions("openai")[schema]]
-    while todo:
-        node = todo.pop()
-        found |= set(node.get("properties", ()))
-        todo += [*node.get("allOf", ()), *node.get("anyOf", ()), *node.get("oneOf", ())]
+    """The top-level keys of a request schema."""
+    keys: set[str] = set()
+    nodes = [definitions("openai")[schema]]
+    while nodes:
+        node = nodes.pop()
+        keys |= set(node.get("properties", ()))
+        nodes += [*node.get("allOf", ()), *node.get("anyOf", ()), *node.get("oneOf", ())]
         if "$ref" in node:
-            todo.append(definitions("openai")[node["$ref"].rpartition("/")[2]])
-    return frozenset(found)
+            nodes.append(definitions("openai")[node["$ref"].rpartition("/")[2]])
+    return frozenset(keys)
 
 
 def _answer_schema(address: Address, *, stream: bool = False) -> tuple[str, str | None]:
@@ -116,7 +116,7 @@ def _answer_schema(address: Address, *, stream: bool = False) -> tuple[str, str 
 
 
 def _unknown_keys(operation: Operation, body: Mapping[str, Any]) -> Iterable[Violation]:
-    """The published schemas are open; the services are not."""
+    """The published schemas allow unknown keys; the services do not."""
     known = known_keys(operation.request or "") | operation.more_keys
     for key in body:
         if key not in known:
@@ -128,10 +128,10 @@ def _unknown_keys(operation: Operation, body: Mapping[str, Any]) -> Iterable[Vio
 
 def _schema_violations(specification: str, schema: str, body: Any) -> Iterable[Violation]:
     for error in _validator(specification, schema).iter_errors(body):
-        yield _explained(error)
+        yield _violation(error)
 
 
-# --- one schema error, as the service would put it -------------------------------------------------------------------
+# --- one schema error, in the words of the service -------------------------------------------------------------------
 
 _TYPES = {
     "array": "an array",
@@ -144,9 +144,9 @@ _TYPES = {
 }
 
 
-def _explained(error: jsonschema_rs.ValidationError) -> Violation:
-    """The violation an error of the validator stands for; of a union, what is wrong with the member that was meant."""
-    chosen, options = _meant(error)
+def _violation(error: jsonschema_rs.ValidationError) -> Violation:
+    """The violation for an error of the validator; in a union, for the member that the request means."""
+    chosen, options = _relevant(error)
     path, kind, got = tuple(chosen.instance_path), type(chosen.kind).__name__.rpartition("_")[2], chosen.instance
     facts = chosen.kind.as_dict()
     if kind == "Required":
@@ -154,19 +154,14 @@ def _explained(error: jsonschema_rs.ValidationError) -> Violation:
         return Violation(field, "required", f"Missing required parameter: '{field}'.", "missing_required_parameter")
     field = _field(path)
     if kind == "Type":
-        wanted = _listed([_TYPES[each] for each in _ordered(options or facts["types"])], "or")
-        return Violation(
-            field,
-            "type",
-            f"Invalid type for '{field}': expected {wanted}, but got {_described(got)} instead.",
-            "invalid_type",
-        )
+        expected = _listed([_TYPES[name] for name in _without_null(options or facts["types"])], "or")
+        message = f"Invalid type for '{field}': expected {expected}, but got {_described(got)} instead."
+        return Violation(field, "type", message, "invalid_type")
     if kind in ("Enum", "Constant"):
         allowed = options or facts.get("options") or [facts.get("expected_value")]
-        texts = [f"'{each}'" for each in dict.fromkeys(allowed) if each is not None]
-        return Violation(
-            field, "value", f"Invalid value: '{got}'. Supported values are: {_listed(texts, 'and')}.", "invalid_value"
-        )
+        values = [f"'{value}'" for value in dict.fromkeys(allowed) if value is not None]
+        message = f"Invalid value: '{got}'. Supported values are: {_listed(values, 'and')}."
+        return Violation(field, "value", message, "invalid_value")
     if kind in _BOUNDS:
         return _out_of_bounds(field, kind, facts, got)
     return Violation(field, kind.lower(), f"Invalid '{field}'.", "invalid_value")
@@ -191,58 +186,50 @@ def _out_of_bounds(field: str, kind: str, facts: Mapping[str, Any], got: Any) ->
     problem, sign, code = _BOUNDS[kind]
     limit = facts["limit"]
     if kind.endswith(("Items", "Length")):
-        noun = "array" if kind.endswith("Items") else "string"
+        noun, a_noun = ("array", "an array") if kind.endswith("Items") else ("string", "a string")
         if not got:
-            return Violation(
-                field,
-                "bounds",
-                f"Invalid '{field}': empty {noun}. Expected {'an' if noun == 'array' else 'a'} {noun} with minimum length {limit}, but got an empty {noun} instead.",
-                f"empty_{noun}",
-            )
-        return Violation(
-            field,
-            "bounds",
-            f"Invalid '{field}': {noun} {problem}. Expected {'an' if noun == 'array' else 'a'} {noun} with {sign} {limit}, but got {'an' if noun == 'array' else 'a'} {noun} with length {len(got)} instead.",
-            f"{noun}_{code}",
-        )
-    noun = "decimal" if field in _DECIMALS or isinstance(got, float) else "integer"
-    return Violation(
-        field,
-        "bounds",
-        f"Invalid '{field}': {noun} {problem}. Expected a value {sign} {limit:g}, but got {got:g} instead.",
-        f"{noun}_{code}",
-    )
+            problem, code = f"empty {noun}", f"empty_{noun}"
+            details = f"Expected {a_noun} with minimum length {limit}, but got an empty {noun} instead."
+        else:
+            problem, code = f"{noun} {problem}", f"{noun}_{code}"
+            details = f"Expected {a_noun} with {sign} {limit}, but got {a_noun} with length {len(got)} instead."
+    else:
+        noun = "decimal" if field in _DECIMALS or isinstance(got, float) else "integer"
+        problem, code = f"{noun} {problem}", f"{noun}_{code}"
+        details = f"Expected a value {sign} {limit:g}, but got {got:g} instead."
+    return Violation(field, "bounds", f"Invalid '{field}': {problem}. {details}", code)
 
 
-def _meant(error: jsonschema_rs.ValidationError) -> tuple[jsonschema_rs.ValidationError, list[Any]]:
-    """The error that counts inside a union, and what all its members together allow in that place.
+def _relevant(error: jsonschema_rs.ValidationError) -> tuple[jsonschema_rs.ValidationError, list[Any]]:
+    """The error that counts inside a union, and everything that the union's members allow in that place.
 
-    A member whose `role` or `type` is another's was not meant. Where none was, that key is what is wrong.
+    A member with another `role` or `type` is not the one that the request means. Where every member has another one,
+    that key is the error.
     """
     branches = [branch for branch in getattr(error.kind, "context", ()) or () if branch]
     if not branches:
         return error, []
-    named = [branch for branch in branches if not any(_names_another(each) for each in branch)]
-    if not named:
-        tags = [each for branch in branches for each in branch if _names_another(each)]
-        options = [option for each in tags for option in _allowed(each)]
-        return tags[0], options
+    candidates = [branch for branch in branches if not any(map(_is_tag, branch))]
+    if not candidates:
+        tags = [tag for branch in branches for tag in branch if _is_tag(tag)]
+        return tags[0], [value for tag in tags for value in _allowed(tag)]
     here = tuple(error.instance_path)
-    flat = [branch[0] for branch in named if len(branch) == 1 and tuple(branch[0].instance_path) == here]
-    kinds = {type(each.kind).__name__.rpartition("_")[2] for each in flat}
-    if len(flat) == len(named) and kinds == {"Type"}:
-        return flat[0], [kind for each in flat for kind in each.kind.as_dict()["types"]]
-    deeper = [branch for branch in named if not _is_type_of_whole(branch, here)] or named
-    return _meant(min(deeper, key=len)[0])
+    if all(_is_type_of_whole(branch, here) for branch in candidates):
+        types = [branch[0] for branch in candidates]
+        return types[0], [name for type_error in types for name in type_error.kind.as_dict()["types"]]
+    deeper = [branch for branch in candidates if not _is_type_of_whole(branch, here)]
+    return _relevant(min(deeper, key=len)[0])
 
 
 def _is_type_of_whole(branch: list[jsonschema_rs.ValidationError], here: Path) -> bool:
+    """Whether the only error is the type of the whole value."""
     return (
         len(branch) == 1 and tuple(branch[0].instance_path) == here and type(branch[0].kind).__name__.endswith("Type")
     )
 
 
-def _names_another(error: jsonschema_rs.ValidationError) -> bool:
+def _is_tag(error: jsonschema_rs.ValidationError) -> bool:
+    """Whether the error is a `role` or `type` of another member."""
     return bool(error.instance_path) and error.instance_path[-1] in ("role", "type") and bool(_allowed(error))
 
 
@@ -273,10 +260,10 @@ def _described(value: Any) -> str:
     return "an object"
 
 
-def _ordered(kinds: Iterable[str]) -> list[str]:
-    """Kinds once each; null goes unsaid beside another."""
-    once = list(dict.fromkeys(kinds))
-    return [each for each in once if each != "null"] or once
+def _without_null(types: Iterable[str]) -> list[str]:
+    """Each type once, and null only where it is the only one."""
+    unique = list(dict.fromkeys(types))
+    return [name for name in unique if name != "null"] or unique
 
 
 def _listed(items: list[str], word: str) -> str:

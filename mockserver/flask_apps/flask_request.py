@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from flask import request
+from flask import current_app, request
+from werkzeug.wsgi import get_host
 
 from mockserver.exchange import Request
 
 
 def flask_request() -> Request:
-    """The request Flask is answering, on the raw path where the server hands it over (Werkzeug, Gunicorn, our front)."""
+    """The request Flask is answering, on the raw path where the server hands it over (Werkzeug, Gunicorn, our front).
+
+    Raises:
+        SecurityError: a Host that TRUSTED_HOSTS does not name; Flask answers it with 400.
+    """
+    get_host(request.environ, current_app.config["TRUSTED_HOSTS"])  # before any route: Flask would check it only there
     raw = request.environ.get("RAW_URI") or quote(request.path)
     return Request(
         request.method,

@@ -1,4 +1,4 @@
-"""Pages that production does not have, under /__mock: who is signed in, what the gate would do, signing in for tests."""
+"""Pages that production does not have, under /__mock: the session, the gate's decision about a path, sign-in for tests."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import json
 from typing import Any
 
 from flask import Flask, Response, redirect, render_template, request, send_from_directory
-from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+from msgspec import UNSET
+from werkzeug.exceptions import HTTPException, NotFound
 
+from mockserver.documents import convert
 from mockserver.exchange import Request
-from mockserver.flask_apps.page_responses import (
-    CSP,
-    check_origin,
-    own_page,
-    signed_in,
-    uncached,
-)
+from mockserver.flask_apps.page_responses import CSP, check_origin, own_page, signed_in, uncached
 from mockserver.flask_apps.principal_forms import (
-    json_object,
-    principal_from_json,
+    LoginEntry,
+    SignInError,
+    principal_from_entry,
     session_seconds,
     with_roles,
 )
@@ -31,7 +28,7 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
     """Add the routes under /__mock."""
 
     @app.errorhandler(HTTPException)
-    def refused(error: HTTPException) -> Response:
+    def show_error(error: HTTPException) -> Response:
         return Response(f"{error.description}\n", error.code, content_type="text/plain; charset=utf-8")
 
     @app.get("/__mock/")
@@ -58,14 +55,7 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
 
     @app.get("/__mock/states")
     def states() -> Response:
-        if not site.states:
-            raise NotFound("The states of this page are not known: up --states FILE names them.")
-        theme, width = request.args.get("theme", THEMES[0]), request.args.get("width", WIDTHS[0], int)
-        pictured = {path.name for path in PICTURES.glob("*.png")}
-        shown = {"themes": THEMES, "widths": WIDTHS, "theme": theme, "width": width, "pictured": pictured}
-        response = own_page(render_template("states.html", states=site.states, **shown))
-        response.headers["content-security-policy"] = f"{CSP}; img-src 'self'"
-        return response
+        return _states_page(site)
 
     @app.get("/__mock/states/<name>")
     def state_picture(name: str) -> Response:
@@ -85,19 +75,38 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
         return uncached(response)
 
 
+def _states_page(site: StaticWebApp) -> Response:
+    """The cards of the page's states, with the screenshots that exist."""
+    if not site.states:
+        raise NotFound("The states of this page are not known; name their file with up --states FILE.")
+    theme, width = request.args.get("theme", THEMES[0]), request.args.get("width", WIDTHS[0], int)
+    pictured = {path.name for path in PICTURES.glob("*.png")}
+    page = render_template(
+        "states.html",
+        states=site.states,
+        themes=THEMES,
+        widths=WIDTHS,
+        theme=theme,
+        width=width,
+        pictured=pictured,
+    )
+    response = own_page(page)
+    response.headers["content-security-policy"] = f"{CSP}; img-src 'self'"
+    return response
+
+
 def _sign_in(site: StaticWebApp) -> Response:
-    """Sign a test in: as a persona, or as the principal that it describes."""
-    keys = ("persona", "principal", "expires_in_s")
-    body = json_object(request.get_json(force=True, silent=True), keys, "the body")
-    if ("persona" in body) == ("principal" in body):
-        raise BadRequest('Send {"persona": "alice"}, or {"principal": {"userDetails": "ada", "userRoles": []}}.')
-    if "principal" in body:
-        principal, usual_s = principal_from_json(body["principal"]), EIGHT_HOURS_S
+    """Sign a test in, as a persona or as the principal that it describes."""
+    body = convert(request.get_json(force=True, silent=True), LoginEntry, "body", SignInError)
+    if (body.persona is UNSET) == (body.principal is UNSET):
+        raise SignInError('send either {"persona": "alice"} or {"principal": {"userDetails": "ada", "userRoles": []}}')
+    if body.principal is not UNSET:
+        principal, default_s = principal_from_entry(body.principal), EIGHT_HOURS_S
     else:
         try:
-            persona = find_persona(site.personas, str(body["persona"]))
+            persona = find_persona(site.personas, str(body.persona))
         except PersonaError as error:
-            raise BadRequest(str(error)) from error
-        principal, usual_s = persona.principal("aad"), persona.expires_in_s
-    expires_in_s = session_seconds(str(body.get("expires_in_s", "")), usual_s)
+            raise SignInError(str(error)) from error
+        principal, default_s = persona.principal("aad"), persona.expires_in_s
+    expires_in_s = session_seconds(str(body.expires_in_s), default_s)
     return signed_in(Response(status=204), site, with_roles(site, principal, fails=False), expires_in_s)

@@ -7,19 +7,28 @@ from collections.abc import Iterator
 from flask import Flask, Response
 
 from mockserver.exchange import Answer, End, json_answer
+from mockserver.flask_apps.control import create_app as create_control_app
 from mockserver.flask_apps.flask_request import flask_request
 from mockserver.journal.entry import Entry
 from mockserver.simulation.simulation import Simulation
 from mockserver.wire.play import play_blocking
 
 
-def create_app(simulation: Simulation) -> Flask:
-    """The endpoint over a simulation. A reset is a body that breaks off here: WSGI knows no harder end."""
-    app = Flask("mockserver.model", static_folder=None)
+def create_app(simulation: Simulation, *, control_token: str | None = None) -> Flask:
+    """The endpoint over a simulation, with the control routes where a token is given.
 
-    @app.before_request  # before routing: every path and method is the simulation's to judge
-    def answer() -> Response:
-        entry = simulation.answer(flask_request())
+    A reset is a body that breaks off here: WSGI cannot reset a connection.
+    """
+    app = create_control_app(simulation, control_token) if control_token else Flask(__name__, static_folder=None)
+
+    @app.before_request  # before routing: the simulation decides on every path and method
+    def answer() -> Response | None:
+        request = flask_request()
+        if control_token and request.raw_path.startswith("/__admin"):
+            return None
+        if request.header("origin") is not None:
+            return Response("A web page may not call the model; it calls the site's API.\n", 403)
+        entry = simulation.answer(request)
         answer = entry.answer or json_answer(
             501, {"error": {"message": "Recording needs `dress-rehearsal model`.", "type": "mockserver_error"}}
         )
@@ -39,8 +48,8 @@ def _events(simulation: Simulation, entry: Entry, answer: Answer) -> Iterator[by
     sent_ms: list[float] = []
     closed = False
 
-    def ended(end: str) -> None:
-        """Close the entry; before its last bytes leave, so that whoever has them finds it closed."""
+    def close(end: str) -> None:
+        """Close the entry, once. It closes before its last bytes leave, so a client that has them finds it closed."""
         nonlocal closed
         if not closed:
             took_s = simulation.clock.now() - entry.at_s
@@ -51,10 +60,10 @@ def _events(simulation: Simulation, entry: Entry, answer: Answer) -> Iterator[by
         for data in play_blocking(answer, since_s=entry.at_s, clock=simulation.clock):
             sent_ms.append((simulation.clock.now() - entry.at_s) * 1000)
             if len(sent_ms) == len(answer.events):
-                ended(str(answer.end))
+                close(str(answer.end))
             yield data
-        ended(str(answer.end))
+        close(str(answer.end))
         if answer.end is not End.EOF:
             raise ConnectionResetError(f"{answer.end} by {answer.decided_by}")
     finally:
-        ended("client left")
+        close("client left")

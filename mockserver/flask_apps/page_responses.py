@@ -1,4 +1,4 @@
-"""What the pages of the mock share: their policy, sessions set and removed, and redirects that stay at home."""
+"""What the pages of the mock share: their content security policy, session cookies, and redirects within this site."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def signed_in(
     return response
 
 
-def redirect_home(site: StaticWebApp, target: str) -> Response:
-    """A redirect to a path of this site; under the name a gateway in front forwards, where the configuration believes it."""
+def redirect_within(site: StaticWebApp, target: str) -> Response:
+    """A redirect to a path of this site, under the host that a gateway forwards, where the configuration trusts it."""
     forwarded = (request.headers.get("x-forwarded-host") or "").lower()
     if forwarded in site.config.gateway.allowed_hosts:
         target = f"https://{forwarded}{target}"
@@ -40,34 +40,34 @@ def redirect_home(site: StaticWebApp, target: str) -> Response:
 
 
 def check_origin() -> None:
-    """Refuse a request that comes from another site.
+    """Check that a request does not come from another site.
 
     Raises:
         Forbidden: it does.
     """
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
-        raise Forbidden("Another site may not sign in here.")
+        raise Forbidden("Sign-in from another site is not allowed.")
 
 
-def home_target(target: str | None) -> str:
-    """The target where it stays on this site, else the start page."""
+def target_within(target: str | None) -> str:
+    """The target if it is on this site, else the start page."""
     if not target:
         return "/"
     try:
         parts = urlsplit(target)
     except ValueError:
         return "/"
-    own = parts.netloc == request.host and parts.scheme in ("http", "https")
-    path = target.partition(parts.netloc)[2] if own else target
+    same_host = parts.netloc == request.host and parts.scheme in ("http", "https")
+    path = target.partition(parts.netloc)[2] if same_host else target
     if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
         return path
-    log.warning("a redirect to %r would leave this site: going to / instead", target)
+    log.warning("a redirect to %r would leave this site; redirecting to / instead", target)
     return "/"
 
 
 def own_page(page: str, status: int = 200) -> Response:
-    """A page of ours, under its own strict policy."""
+    """A page of the mock, under a strict policy."""
     response = Response(page, status)
     response.headers["content-security-policy"] = CSP
     return uncached(response)

@@ -1,110 +1,136 @@
-"""Whom a sign-in is for, read from a form or from JSON."""
+"""Who is to be signed in, read from the sign-in page's form or from JSON."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import httpx2
 from flask import request
+from msgspec import UNSET, Struct, UnsetType
 from werkzeug.exceptions import BadRequest
 
-from mockserver.errors import did_you_mean
-from mockserver.swa.principal import EVERYBODY, ClientPrincipal
+from mockserver.documents import Strict, convert
+from mockserver.errors import UserError
+from mockserver.swa.principal import BUILT_IN_ROLES, ROLE_NAME, ClientPrincipal
 from mockserver.swa.static_web_app import StaticWebApp
 
 log = logging.getLogger("mockserver.site")
+
+
+class SignInError(UserError, BadRequest):
+    """A sign-in that cannot be read: a 400 that says what is wrong."""
+
+
+class ClaimEntry(Struct, frozen=True):
+    """A claim; values that are not strings become strings, and other keys do not count."""
+
+    typ: Any
+    val: Any
+
+
+class PrincipalEntry(Strict, frozen=True, rename="camel"):
+    """The user that a test describes, in the fields of the sign-in page."""
+
+    user_details: str
+    user_id: str | int | None = None
+    identity_provider: str = "aad"
+    user_roles: tuple[str, ...] = ()
+    claims: tuple[ClaimEntry, ...] = ()
+
+
+class LoginEntry(Strict, frozen=True):
+    """The body of `POST /__mock/login`: a persona's key or a principal, and how many seconds the session lasts."""
+
+    persona: str | UnsetType = UNSET
+    principal: PrincipalEntry | UnsetType = UNSET
+    expires_in_s: float | str = ""
 
 
 def principal_from_form(provider: str) -> ClientPrincipal:
     """The user that the sign-in page describes.
 
     Raises:
-        BadRequest: no user name, or a field that cannot be read.
+        SignInError: no user name, or a field that cannot be read.
     """
     form = request.form
     details = form.get("userDetails", "").strip()
     if not details:
-        raise BadRequest("Choose a persona, or give a user name.")
-    user_id = form.get("userId", "").strip() or details
+        raise SignInError("Choose a persona, or enter a user name.")
+    roles = role_names(" ".join(form.getlist("userRoles")))
     return ClientPrincipal(
-        provider,
-        user_id,
-        details,
-        role_names(" ".join(form.getlist("userRoles"))),
-        claims_from_json(form.get("claims", "")),
+        provider, form.get("userId", "").strip() or details, details, roles, _claims_from_json(form.get("claims", ""))
     )
 
 
-def principal_from_json(given: object) -> ClientPrincipal:
-    """The principal that a test describes, in the fields of the sign-in page."""
-    fields = json_object(given, ("identityProvider", "userId", "userDetails", "userRoles", "claims"), "principal")
-    roles, details = fields.get("userRoles", []), fields.get("userDetails")
-    if not isinstance(details, str) or not details.strip():
-        raise BadRequest("principal: userDetails must be the user's name, a string.")
-    if not isinstance(roles, list) or not all(isinstance(each, str) for each in roles):
-        raise BadRequest(f"principal: userRoles must be a list of strings, got {json.dumps(roles)}.")
-    provider, user_id = str(fields.get("identityProvider", "aad")), str(fields.get("userId", details))
-    return ClientPrincipal(
-        provider, user_id, details, role_names(" ".join(roles)), claims_from_json(json.dumps(fields.get("claims", [])))
-    )
+def principal_from_entry(entry: PrincipalEntry) -> ClientPrincipal:
+    """The user that a test describes.
 
-
-def json_object(given: object, known: tuple[str, ...], what: str) -> dict[str, Any]:
-    """A JSON object that has no other keys."""
-    if not isinstance(given, dict):
-        raise BadRequest(f"{what} must be a JSON object with these keys: {', '.join(known)}.")
-    if unknown := [each for each in given if each not in known]:
-        raise BadRequest(
-            f"{what}: unknown key {unknown[0]!r}{did_you_mean(unknown[0], known)}; known keys: {', '.join(known)}."
-        )
-    return given
+    Raises:
+        SignInError: no user name, or a wrong role name.
+    """
+    details = entry.user_details
+    if not details.strip():
+        raise SignInError("principal.userDetails must be the user's name, got a blank string")
+    user_id = details if entry.user_id is None else str(entry.user_id)
+    roles = role_names(" ".join(entry.user_roles))
+    return ClientPrincipal(entry.identity_provider, user_id, details, roles, _claims(entry.claims))
 
 
 def role_names(text: str) -> tuple[str, ...]:
-    """The roles in a text, between spaces or commas, with the two that everybody signed in has."""
-    given = dict.fromkeys(text.replace(",", " ").split())
-    broken = next((each for each in given if not each.replace("_", "a").isalnum() or not each.isascii()), None)
-    if broken is not None:
-        raise BadRequest(f"A role's name must be letters, digits and _, got {broken!r}.")
-    return (*EVERYBODY, *(each for each in given if each not in EVERYBODY))
+    """The roles in a text, separated by spaces or commas, after the two built-in ones.
+
+    Raises:
+        SignInError: a wrong role name.
+    """
+    roles = dict.fromkeys(text.replace(",", " ").split())
+    for role in roles:
+        if not ROLE_NAME.fullmatch(role):
+            raise SignInError(f"A role's name must be letters, digits and _, got {role!r}.")
+    return (*BUILT_IN_ROLES, *(role for role in roles if role not in BUILT_IN_ROLES))
 
 
-def claims_from_json(text: str) -> tuple[tuple[str, str], ...]:
-    """Types and values of a JSON list of claims."""
+def session_seconds(text: str | None, default_s: float) -> float:
+    """How many seconds a session lasts; `default_s` where the text is empty.
+
+    Raises:
+        SignInError: not a number, or out of range.
+    """
     try:
-        claims = json.loads(text or "[]")
-        if not isinstance(claims, list):
-            raise TypeError("no list")
-        return tuple((str(each["typ"]), str(each["val"])) for each in claims)
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadRequest('Claims are a JSON list: [{"typ": "name", "val": "Ada"}]') from error
-
-
-def session_seconds(text: str | None, usual: float) -> float:
-    """How long a session lasts; `usual` where the text is empty."""
-    try:
-        seconds = float(text) if text else usual
+        seconds = float(text) if text else default_s
     except ValueError:
         seconds = math.nan
     if not 0 < seconds <= 30 * 86400:
-        raise BadRequest(f"A session must last between 0 and 2592000 seconds, got {text!r}.")
+        raise SignInError(f"A session must last between 0 and 2592000 seconds, got {text!r}.")
     return seconds
 
 
-def with_roles(site: StaticWebApp, principal: ClientPrincipal, *, fails: bool) -> ClientPrincipal:
-    """The principal with the roles that the app's own function gives it, where there is one: invitations do not count then.
+def _claims_from_json(text: str) -> tuple[tuple[str, str], ...]:
+    try:
+        document = json.loads(text or "[]")
+    except (ValueError, RecursionError) as error:
+        raise SignInError(f"claims: not valid JSON: {error}") from error
+    return _claims(convert(document, list[ClaimEntry], "claims", SignInError))
 
-    The function gets what production sends: who it is, the claims and an access token, and no `x-ms-client-principal`.
-    What becomes of a sign-in whose roles function fails is not documented; here nobody gets a role by it, and it is said.
+
+def _claims(entries: Sequence[ClaimEntry]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(entry.typ), str(entry.val)) for entry in entries)
+
+
+def with_roles(site: StaticWebApp, principal: ClientPrincipal, *, fails: bool) -> ClientPrincipal:
+    """The principal with the roles that the app's own function returns, where it has one; invitations do not count then.
+
+    The function gets what production sends: the user, the claims and an access token, and no `x-ms-client-principal`.
+    What happens to a sign-in whose roles function fails is not documented; here the user gets no roles, with a warning.
     """
     source = site.config.auth.roles_source
     if source is None:
         return principal
-    asked = {
+    body = {
         "identityProvider": principal.identity_provider,
         "userId": principal.user_id,
         "userDetails": principal.user_details,
@@ -112,11 +138,13 @@ def with_roles(site: StaticWebApp, principal: ClientPrincipal, *, fails: bool) -
         "accessToken": "made-up-access-token",
     }
     try:
-        if fails or site.api_url is None:
-            raise ValueError("it was made to fail" if fails else "this site has no API")
-        answer = httpx2.post(f"{site.api_url}{source}", json=asked, trust_env=False, timeout=45)
-        roles = [str(each) for each in answer.raise_for_status().json()["roles"]]
+        if fails:
+            raise ValueError("a simulated failure")
+        if site.api_url is None:
+            raise ValueError("this site has no API")
+        answer = httpx2.post(f"{site.api_url}{source}", json=body, trust_env=False, timeout=45)
+        roles = [str(role) for role in answer.raise_for_status().json()["roles"]]
     except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
         log.warning("the roles function %s gave %s no roles: %s", source, principal.user_details, error)
         roles = []
-    return replace(principal, roles=(*EVERYBODY, *(each for each in roles if each not in EVERYBODY)))
+    return replace(principal, roles=(*BUILT_IN_ROLES, *(role for role in roles if role not in BUILT_IN_ROLES)))

@@ -32,35 +32,36 @@ _TITLES = {
 
 
 def create_app(site: StaticWebApp) -> Flask:
-    """The application over a site. Every request passes `site.decide`; there is no way around the gate."""
+    """The application over a site. Every request goes through `site.decide`; there is no way around the gate."""
     app = Flask("mockserver.site", root_path=str(_HERE), static_folder=None)
 
     add_mock_pages(app, site)
 
-    @app.before_request  # before routing: Static Web Apps decides on paths, not Flask
+    @app.before_request  # before routing: Static Web Apps decides about paths, not Flask
     def decide() -> Response | None:
-        question = flask_request()
-        if question.raw_path.startswith("/__mock/"):
+        request = flask_request()
+        if request.raw_path.startswith("/__mock/"):
             return None
-        principal = site.principal(question)
-        decision = site.decide(question, principal)
+        principal = site.principal(request)
+        decision = site.decide(request, principal)
         try:
-            response = _respond(site, question, principal, decision)
+            response = _respond(site, request, principal, decision)
         except HTTPException as error:
             response = Response(f"{error.description}\n", error.code, content_type="text/plain; charset=utf-8")
         for name, value in decision.headers:
-            response.headers.setdefault(name, value) if name == "cache-control" else response.headers.set(name, value)
+            if name != "cache-control" or name not in response.headers:
+                response.headers.set(name, value)
         return response
 
     return app
 
 
-def _respond(site: StaticWebApp, question: Request, principal: ClientPrincipal | None, decision: Decision) -> Response:
+def _respond(site: StaticWebApp, request: Request, principal: ClientPrincipal | None, decision: Decision) -> Response:
     match decision.action:
         case Action.FILE:
             return _file(site, decision)
         case Action.API:
-            return _api(site, question, principal, decision)
+            return _api(site, request, principal, decision)
         case Action.AUTH:
             return auth(site, principal, decision.target)
         case Action.REDIRECT:
@@ -74,35 +75,31 @@ def _respond(site: StaticWebApp, question: Request, principal: ClientPrincipal |
 
 def _file(site: StaticWebApp, decision: Decision) -> Response:
     if site.folder is None:
-        raise NotFound("A dev server's files need `dress-rehearsal site`.")
+        raise NotFound("The files of a dev server need `dress-rehearsal site`.")
     path = site.folder / decision.target.lstrip("/")
     response = send_file(
         path, mimetype=site.config.mime_types.get(path.suffix), conditional=decision.status == 200, max_age=None
     )
     if decision.status != 200:
         response.status_code = decision.status
-    for name in (
-        "cache-control",
-        "content-disposition",
-        "date",
-    ):  # the decision's stands; one name and one date are enough
+    for name in ("cache-control", "content-disposition", "date"):  # the decision and the server set these
         response.headers.pop(name, None)
     return response
 
 
-def _api(site: StaticWebApp, question: Request, principal: ClientPrincipal | None, decision: Decision) -> Response:
-    """The API's answer, passed on as it comes."""
+def _api(site: StaticWebApp, request: Request, principal: ClientPrincipal | None, decision: Decision) -> Response:
+    """The API's answer, passed on as it arrives."""
     if site.api_url is None:
         raise NotFound("This site has no API.")
     client = httpx2.Client(trust_env=False)
-    asked_of_api = upstream_request(
-        replace(question, headers=site.api_headers(site.with_ids(question), principal)),
+    api_request = upstream_request(
+        replace(request, headers=site.api_headers(site.with_ids(request), principal)),
         site.api_url,
-        site.api_target(question, decision),
-        httpx2.Timeout(None),  # a stream may pause as long as it likes
+        site.api_target(request, decision),
+        httpx2.Timeout(None),  # a stream may pause for any time
     )
     try:
-        answer = client.send(asked_of_api, stream=True)
+        answer = client.send(api_request, stream=True)
     except httpx2.HTTPError:
         return Response("The API does not answer.\n", 502, content_type="text/plain; charset=utf-8")
 
@@ -110,7 +107,7 @@ def _api(site: StaticWebApp, question: Request, principal: ClientPrincipal | Non
         with contextlib.closing(client), contextlib.closing(answer):
             yield from answer.iter_raw()
 
-    kept = [
+    headers = [
         (name, value) for name, value in answer.headers.multi_items() if name not in HOP_BY_HOP | {"date", "server"}
     ]
-    return Response(chunks(), answer.status_code, kept)
+    return Response(chunks(), answer.status_code, headers)

@@ -1,4 +1,4 @@
-"""What both fronts share: the check of who is asked for, and Flask behind them."""
+"""What both fronts share: the check of the Host, and the Flask application behind them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUEST_LIMIT_BYTES = 30 << 20
 
 
 class Front:
-    """An ASGI application that checks who is asked for and hands what it does not carry itself to a Flask application."""
+    """An ASGI application that checks the Host, and leaves what it does not answer itself to a Flask application."""
 
     def __init__(self, flask: Any) -> None:
         def with_raw_path(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -33,7 +33,7 @@ class Front:
         self._flask = WSGIMiddleware(with_raw_path)  # type: ignore[arg-type]  # a2wsgi's own type for environ
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
-        """Answer one request; `carry` first."""
+        """Answer one request: by `carry`, else by Flask."""
         if scope["type"] != "http":
             return
         connection = Connection(scope, receive, send)
@@ -47,7 +47,7 @@ class Front:
     async def _answer(self, connection: Connection, scope: AsgiScope, send: AsgiSend) -> None:
         request = await connection.accept(REQUEST_LIMIT_BYTES)
         if request is not None and not await self.carry(connection, request):
-            await self._flask(scope, connection.again(request.body), send)  # type: ignore[arg-type]  # its ASGI types are stricter
+            await self._flask(scope, connection.receive_again(request.body), send)  # type: ignore[arg-type]  # its ASGI types are stricter
 
     async def carry(self, connection: Connection, request: Request) -> bool:
         """Answer the request and return True, or return False to leave it to Flask."""
@@ -55,13 +55,13 @@ class Front:
 
 
 def sent_ms_of(answer: Answer) -> tuple[float, ...]:
-    """When each event came and was handed on, which is the same."""
+    """When each event came, in milliseconds after the request; it was passed on at that moment."""
     return tuple(due_s * 1000 for due_s, _ in schedule(answer))
 
 
 def sized(answer: Answer) -> Headers:
-    """The answer's headers; with its length where it is one body, whole."""
-    kept = tuple((name, value) for name, value in answer.headers if name not in HOP_BY_HOP | {"content-length"})
+    """The answer's headers, with the length of its body unless it streams or breaks off."""
+    headers = tuple((name, value) for name, value in answer.headers if name not in HOP_BY_HOP | {"content-length"})
     if answer.streams or answer.end is not End.EOF:
-        return kept
-    return (*kept, ("content-length", str(len(answer.body))))
+        return headers
+    return (*headers, ("content-length", str(len(answer.body))))

@@ -1,4 +1,4 @@
-"""The gate on the wire: decides about every request, proxies the API with production's limits, and a dev server before its files."""
+"""The gate on the wire: decides on every request, and proxies the API, with production's limits, or a dev server."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from mockserver.wire.upstream import LiveAnswer, Upstream, UpstreamError
 
 #: Source: Static Web Apps API constraints: "maximum request duration of 45 seconds", managed and linked alike.
 API_LIMIT_S = 45.0
-_LOOKED_S = 0.5  # how often a debugger's pause is looked for
+_PAUSE_CHECK_S = 0.5  # how often a debugger's pause is checked
 #: How much of an API's answer the journal keeps.
-_TAPED_BYTES = 256 << 10
+_TAPE_BYTES = 256 << 10
 #: What Static Web Apps passes on as it comes. Source: Microsoft in static-web-apps#1180, 2024-09-06 and 2025-02-07.
 _STREAMED = frozenset({"text/event-stream", "application/octet-stream"})
-#: The site's own headers that a dev server's pages do not get: its reloading needs scripts that the policy forbids.
+#: The site's headers that a dev server's pages do not get: its hot reload needs scripts that the policy forbids.
 _NOT_FOR_DEVELOPMENT = frozenset({"content-security-policy", "strict-transport-security", "cache-control"})
 
 log = logging.getLogger("mockserver.site")
 
-#: The name of a visit's scope, empty for everybody's, and what goes wrong with it.
+#: The name of a visit's scope, empty for everybody's, and its site fault.
 Attribution = Callable[[Call, ClientPrincipal | None], tuple[str, SiteFault]]
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request at the gate: as it is forwarded, who is signed in, what was decided, its scope and its fault."""
+    """One request at the gate: the call as it is forwarded, who is signed in, the decision, its scope and its fault."""
 
     call: Call
     principal: ClientPrincipal | None
@@ -53,7 +53,7 @@ class Visit:
 
 
 class Delivery(StrEnum):
-    """How the proxy passes an API's answer on: by its content type, in one piece, or as it comes."""
+    """How the proxy passes an API's answer on: depending on its content type, in one piece, or as it comes."""
 
     AS_AZURE = "as-azure"
     BUFFERED = "buffered"
@@ -67,7 +67,7 @@ class Delivery(StrEnum):
 
 
 class SiteFront(Front):
-    """The gate, and the proxy to the API behind it; files and sign-in are Flask's."""
+    """The gate, and the proxy to the API behind it; Flask serves files and sign-in."""
 
     def __init__(
         self,
@@ -80,9 +80,9 @@ class SiteFront(Front):
         attribute: Attribution = lambda _call, _principal: ("", NO_FAULT),
         paused: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Every visit is written into the records and then reported. While the API is `paused`, its time does not run.
+        """Every visit is written into the records and then reported. While the API is `paused`, its 45 s do not count down.
 
-        `attribute` may raise ScopeError for a request that cannot be attributed: it is refused with the reason.
+        `attribute` may raise ScopeError for a request without a clear scope, which is then refused with the reason.
         """
         super().__init__(flask)
         self._site, self._delivery, self._report = site, delivery, report
@@ -92,7 +92,7 @@ class SiteFront(Front):
         self._app = Upstream(site.app_url) if site.app_url else None
 
     async def carry(self, connection: Connection, request: Request) -> bool:
-        """Whatever goes to the API or to a dev server."""
+        """Everything that goes to the API or to a dev server."""
         if request.raw_path.startswith("/__mock/"):
             return False
         try:
@@ -101,14 +101,14 @@ class SiteFront(Front):
             await connection.answer(409, f"{error}\n")
             return True
         if visit.fault.signed_out:
-            connection.drop("cookie")
+            connection.remove_header("cookie")
         entry, decision, clock = self._open(visit), visit.decision, self._site.clock
-        tape = Tape(asked_s=entry.at_s, clock=clock, limit_bytes=_TAPED_BYTES)
+        tape = Tape(since_s=entry.at_s, clock=clock, limit_bytes=_TAPE_BYTES)
         if decision.action is Action.API and self._apis:
             end = await self._proxy(connection, visit, tape)
         elif decision.action is Action.FILE and self._app is not None:
             end = await self._develop(connection, self._app, visit, tape)
-        else:  # Flask's; where there is no API, it answers 404
+        else:  # for Flask, which answers 404 if there is no API
             answer = replace(entry.answer, status=404) if entry.answer and decision.action is Action.API else None
             self._report(self._records.close(entry, end="eof", took_s=clock.now() - entry.at_s, answer=answer))
             return False
@@ -118,10 +118,10 @@ class SiteFront(Front):
         return True
 
     def _visit(self, request: Request) -> Visit:
-        """What the gate makes of a request.
+        """The gate's decision on a request, and what it depends on.
 
         Raises:
-            ScopeError: it goes to the API, and its scope cannot be told.
+            ScopeError: it goes to the API, and its scope is not clear.
         """
         site, principal = self._site, self._site.principal(request)
         decision = site.decide(request, principal)
@@ -135,11 +135,11 @@ class SiteFront(Front):
 
     def _open(self, visit: Visit) -> Entry:
         decision, user = visit.decision, visit.principal
-        known = Answer(decision.status, _location(decision), decided_by=decision.action)
+        answer = Answer(decision.status, _location(decision), decided_by=decision.action)
         return self._records.open(
             self._site.clock.now(),
             visit.call,
-            known,
+            answer,
             place=Place.SITE,
             scope=visit.scope,
             persona=user.user_details.partition("@")[0] if user else None,
@@ -149,26 +149,26 @@ class SiteFront(Front):
     # --- the API -----------------------------------------------------------------------------------------------------
 
     async def _proxy(self, connection: Connection, visit: Visit, tape: Tape) -> str:
-        """How an API call ended; what came is on the tape."""
+        """Proxy an API call and return how it ended; its answer is on the tape."""
         api, site, clock, fault = self._apis[0], self._site, self._site.clock, visit.fault
-        asked = replace(visit.call.request, headers=site.api_headers(visit.call.request, visit.principal))
+        request = replace(visit.call.request, headers=site.api_headers(visit.call.request, visit.principal))
         target = site.api_target(visit.call.request, visit.decision)
-        self._apis.rotate()  # as a load balancer does: the next request meets the next instance
-        if asked.header("upgrade") is not None:
-            # Source: Static Web Apps API constraints: only HTTP; with which status it refuses is not documented.
+        self._apis.rotate()  # as a load balancer does: the next request goes to the next instance
+        if request.header("upgrade") is not None:
+            # Source: Static Web Apps API constraints: only HTTP; the status of the refusal is not documented.
             return await _answer(
                 connection, tape, _plain(400, "Static Web Apps does not pass WebSockets on to an API.\n")
             )
 
-        async def hand_on() -> None:
+        async def pass_on() -> None:
             await clock.until(clock.now() + fault.wait_ms / 1000)
             if fault.instead is not None:
                 await _answer(connection, tape, fault.instead)
                 tape.end()
                 return
-            async with api.ask(asked, target) as live:
-                headers = _at_home(live.headers, api.base_url)
-                bodiless = asked.method == "HEAD" or live.status in (204, 304)  # as it is, its length too
+            async with api.ask(request, target) as live:
+                headers = _headers_from_site(live.headers, api.base_url)
+                bodiless = request.method == "HEAD" or live.status in (204, 304)  # unchanged, its length too
                 if bodiless or self._delivery.streams(headers) or fault.cut_after is not None:
                     await _stream(connection, tape, replace(live, headers=headers), fault.cut_after)
                     tape.end()
@@ -180,9 +180,9 @@ class SiteFront(Front):
             await connection.finish()
 
         try:
-            if await connection.until_gone(hand_on(), over=self._time_is_up()):
+            if await connection.run_while_connected(pass_on(), limit=self._api_limit()):
                 return "eof"
-            if connection.gone:
+            if connection.client_left:
                 return "eof" if tape.whole else "client left"
             return await _cut(connection, tape, api_timed_out())
         except _CutError:
@@ -191,29 +191,32 @@ class SiteFront(Front):
             log.warning("the API does not answer: %s", error)
             return await _cut(connection, tape, _plain(502, "The API does not answer.\n"))
 
-    async def _time_is_up(self) -> None:
-        """Return once an API call has had its time, that in a debugger not counted."""
+    async def _api_limit(self) -> None:
+        """Return after the time that an API call may take; time in a debugger does not count."""
         clock, left_s = self._site.clock, API_LIMIT_S
         while left_s > 0:
             began_s = clock.now()
-            await clock.until(began_s + min(_LOOKED_S, left_s))
-            left_s -= 0 if self._paused() else clock.now() - began_s
+            await clock.until(began_s + min(_PAUSE_CHECK_S, left_s))
+            if not self._paused():
+                left_s -= clock.now() - began_s
 
     # --- a dev server ------------------------------------------------------------------------------------------------
 
     async def _develop(self, connection: Connection, app: Upstream, visit: Visit, tape: Tape) -> str:
-        """How a request for a dev server's files ended; its bytes are passed on untouched."""
+        """Proxy a request to a dev server, its bytes unchanged, and return how it ended."""
         request, decision = visit.call.request, visit.decision
         target = self._site.app_target(request, decision)
         if request.header("upgrade") is not None:
             origin = request.header("origin")
             if origin is not None and urlsplit(origin).netloc != request.header("host"):
-                return await _answer(connection, tape, _plain(403, "Another site may not listen to this one.\n"))
+                return await _answer(
+                    connection, tape, _plain(403, "Another site may not open a connection to this one.\n")
+                )
             await connection.tunnel(app.base_url, request, target)
             return "eof"
-        plain = replace(request, headers=tuple(each for each in request.headers if each[0] != "host"))
+        plain = replace(request, headers=tuple(header for header in request.headers if header[0] != "host"))
 
-        async def hand_on() -> None:
+        async def pass_on() -> None:
             async with app.ask(plain, target) as live:
                 fallback = self._site.fallback(request) if live.status == 404 else None
                 if fallback is None:
@@ -224,14 +227,15 @@ class SiteFront(Front):
             await connection.finish()
 
         async def stream(live: LiveAnswer) -> None:
-            given = {name for name, _ in live.headers}
-            added = tuple(each for each in decision.headers if each[0] not in given | _NOT_FOR_DEVELOPMENT)
-            status = live.status if decision.status == 200 else decision.status
-            kept = tuple(each for each in live.headers if decision.status == 200 or each[0] != "etag")
-            await _stream(connection, tape, replace(live, status=status, headers=(*kept, *added)), None)
+            own = {name for name, _ in live.headers} | _NOT_FOR_DEVELOPMENT
+            added = tuple(header for header in decision.headers if header[0] not in own)
+            status, headers = live.status, live.headers
+            if decision.status != 200:
+                status, headers = decision.status, tuple(header for header in headers if header[0] != "etag")
+            await _stream(connection, tape, replace(live, status=status, headers=(*headers, *added)), None)
 
         try:
-            return "eof" if await connection.until_gone(hand_on()) else "client left"
+            return "eof" if await connection.run_while_connected(pass_on()) else "client left"
         except UpstreamError as error:
             text = f"The dev server does not answer: {error}. Start it, or let --run start it.\n"
             return await _cut(connection, tape, _plain(502, text))
@@ -243,11 +247,11 @@ class SiteFront(Front):
 
 
 class _CutError(Exception):
-    """The gate has had enough of an API call."""
+    """A site fault cuts the answer of an API call here."""
 
 
 async def _answer(connection: Connection, tape: Tape, answer: Answer) -> str:
-    """Send a whole answer."""
+    """Send a complete answer."""
     tape.begin(answer.status, answer.headers)
     tape.add(answer.body)
     await connection.start(answer.status, sized(answer))
@@ -257,33 +261,33 @@ async def _answer(connection: Connection, tape: Tape, answer: Answer) -> str:
 
 
 async def _stream(connection: Connection, tape: Tape, live: LiveAnswer, cut_after: int | None) -> None:
-    """Send an answer on as it comes, not yet its end.
+    """Pass an answer on as it comes, without ending it.
 
     Raises:
-        _CutError: there was more than so many events.
+        _CutError: it has more than `cut_after` events.
     """
     tape.begin(live.status, live.headers)
     await connection.start(live.status, live.headers)
     async for chunk in live.chunks:
-        passed = chunk
+        data = chunk
         if cut_after is not None:
-            passed = b"".join(split_events(chunk)[: max(0, cut_after - tape.count)])
-        tape.add(passed)
-        await connection.write(passed)
-        if len(passed) < len(chunk):
+            data = b"".join(split_events(chunk)[: max(0, cut_after - tape.count)])
+        tape.add(data)
+        await connection.write(data)
+        if len(data) < len(chunk):
             raise _CutError
 
 
 async def _cut(connection: Connection, tape: Tape, instead: Answer) -> str:
-    """End what cannot go on: by an answer, or, where one has begun, by breaking it off."""
+    """End an exchange that cannot continue: with the answer `instead`, or with a reset if an answer has begun."""
     if not connection.started:
         return await _answer(connection, tape, instead)
     await connection.end(End.RESET)
     return "reset"
 
 
-def _at_home(headers: Headers, api_url: str) -> Headers:
-    """The API's headers, its redirects to itself made redirects to the site."""
+def _headers_from_site(headers: Headers, api_url: str) -> Headers:
+    """The API's headers; a redirect to the API becomes a redirect to the site."""
     return tuple(
         (name, value.removeprefix(api_url) if name == "location" and urlsplit(value).netloc else value)
         for name, value in headers

@@ -1,4 +1,4 @@
-"""A function app's folder as the Functions host reads it, before any of its Python is run."""
+"""A function app's folder as the Functions host reads it, before any of its Python runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LoadError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class AppFolder:
-    """A folder with a `function_app.py`: the prefix of its routes, and the origins that its local settings let in (CORS)."""
+    """A folder with a `function_app.py`: the prefix of its routes, and the origins that its local settings allow (CORS)."""
 
     path: Path
     prefix: str
@@ -32,11 +32,11 @@ class AppFolder:
 
 
 def open_app(folder: Path) -> AppFolder:
-    """The app in a folder. Makes the folder the working one and importable, and puts the `Values` of local.settings.json
-    into the environment where they are not set yet.
+    """The app in a folder. Makes the folder the working directory and importable, and sets the `Values` of
+    local.settings.json in the environment where they are not set yet.
 
     Raises:
-        LoadError: no app, no host.json, or one of the files is no JSON.
+        LoadError: no app, no host.json, or one of the files is not valid JSON.
     """
     folder = folder.resolve()
     if not (folder / "function_app.py").is_file():
@@ -50,28 +50,28 @@ def open_app(folder: Path) -> AppFolder:
             os.environ.setdefault(name, str(value))
         prefix = str(host.get("extensions", {}).get("http", {}).get("routePrefix", "api")).strip("/")
         origins = str(settings.get("Host", {}).get("CORS", "")).split(",")
-    except (AttributeError, ValueError) as error:  # no object where one is needed; a name that no variable can have
+    except (AttributeError, ValueError) as error:  # not an object where one is required; an invalid variable name
         raise LoadError(f"{folder}: host.json or local.settings.json: {error}") from error
     sys.path.insert(0, str(folder))
     os.chdir(folder)
-    return AppFolder(folder, prefix, frozenset(each.strip().rstrip("/") for each in origins if each.strip()))
+    return AppFolder(folder, prefix, frozenset(origin.strip().rstrip("/") for origin in origins if origin.strip()))
 
 
 def load_failure(error: BaseException, app: AppFolder) -> str:
-    """The app's own line that raised, and what."""
+    """The line of the app that raised an error, and the error."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(app.path)]
-    place = f"{own[-1].filename}, line {own[-1].lineno}: " if own else f"{app.module}: "
+    app_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(app.path)]
+    place = f"{app_frames[-1].filename}, line {app_frames[-1].lineno}: " if app_frames else f"{app.module}: "
     return f"{place}{type(error).__name__}: {error}"
 
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise LoadError(f"{path}: no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise LoadError(f"{path}: no JSON object")
-    return found
+        raise LoadError(f"{path}: not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise LoadError(f"{path}: must be a JSON object")
+    return content

@@ -1,4 +1,4 @@
-"""A debugger's way into a function app, and whether it has paused it."""
+"""Lets a debugger attach to a function app, and reports when it pauses the app."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ import time
 
 from mockserver.functions.app import LoadError
 
-#: The port that editors propose. Source: the documentation of VS Code's Python debugger.
+#: The default port of editors. Source: the documentation of VS Code's Python debugger.
 PORT = 5678
-PAUSED = "debugger   has paused the API: the gate's 45 s stand still"
-GOES_ON = "debugger   lets the API go on"
-_EVERY_S = 0.1
+PAUSED = "debugger   has paused the API: the gate's 45 s do not count down"
+RESUMED = "debugger   has resumed the API"
+_INTERVAL_S = 0.1
 
 
 def listen() -> None:
-    """Let a debugger attach, and print whenever one pauses the app or lets it go on.
+    """Let a debugger attach, and print a line when it pauses or resumes the app.
 
     Raises:
         LoadError: debugpy is not installed.
     """
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # else it warns of Python's own frozen modules
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # or it warns of Python's own frozen modules
     try:
         import debugpy
     except ImportError as error:
         raise LoadError("--debug needs debugpy: .venv/bin/pip install debugpy, or make setup") from error
     try:
         _, port = debugpy.listen(("127.0.0.1", PORT))
-    except (OSError, RuntimeError):  # somebody else's session has the usual one
+    except (OSError, RuntimeError):  # another session has the default port
         _, port = debugpy.listen(("127.0.0.1", 0))
     print(f"debugger   attach to 127.0.0.1:{port}", flush=True)
     watcher = threading.Thread(target=_watch, daemon=True, name="mockserver-debug")
-    # A debugger stops every thread but its own kind, and this one has to see it.
+    # A debugger stops every thread except its own, and this one must keep running.
     watcher.pydev_do_not_trace = watcher.is_pydev_daemon_thread = True  # type: ignore[attr-defined]  # pydevd's marks
     watcher.start()
 
 
 def _watch() -> None:
-    was = False
+    paused = False
     while True:
-        time.sleep(_EVERY_S)
-        if (now := _is_paused()) != was:
-            was = now
-            print(PAUSED if now else GOES_ON, flush=True)
+        time.sleep(_INTERVAL_S)
+        if _is_paused() != paused:
+            paused = not paused
+            print(PAUSED if paused else RESUMED, flush=True)
 
 
 def _is_paused() -> bool:
-    """Whether a thread stands at a breakpoint: pydevd notes it on the thread itself. Source: pydevd, `additional_info`."""
+    """Whether a thread stopped at a breakpoint: pydevd marks the thread. Source: pydevd, `additional_info`."""
     infos = [getattr(thread, "additional_info", None) for thread in threading.enumerate()]
     suspended = getattr(sys.modules.get("_pydevd_bundle.pydevd_constants"), "STATE_SUSPEND", 2)
     return any(getattr(info, "pydev_state", None) == suspended for info in infos)

@@ -1,4 +1,4 @@
-"""The Functions host: finds the function for a request and lets a worker answer, as Azure's own host does."""
+"""The Functions host: finds the function for a request and lets a worker call it, as Azure's own host does."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connect
 
 #: Source: Functions host, DefaultMaxRequestBodySize.
 REQUEST_LIMIT_BYTES = 104_857_600
-#: What a browser may send across origins. Source: the Functions host answers preflights before any function.
+#: Methods that a browser may use across origins. Source: the Functions host answers preflights before any function.
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One HTTP function. `methods` None takes all of them; `level` is who may call it: anonymous, function or admin;
-    `parameter` is what its request is called."""
+    """One HTTP function. `methods` None means all of them; `level` is who may call it: anonymous, function or admin;
+    `parameter` is the name of its request parameter."""
 
     name: str
     template: str
@@ -35,31 +35,31 @@ class Function:
     parameter: str
 
 
-class Sent:
-    """A `send` that notes what is sent, and when; `error` is what a function let through."""
+class RecordedResponse:
+    """An ASGI `send` that adds headers and records what is sent, and when; `error` is the exception a function raised."""
 
     def __init__(self, send: AsgiSend, headers: Headers) -> None:
-        self._send, self._added, self._began_s = send, headers, time.monotonic()
+        self._send, self._headers, self._began_s = send, headers, time.monotonic()
         self._status, self._sent_ms, self._ended = 0, list[float](), False
         self.error = ""
 
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
-        """Send it."""
+        """Send a message."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            added = [(name.encode(), value.encode("latin-1")) for name, value in self._added]
+            added = [(name.encode(), value.encode("latin-1")) for name, value in self._headers]
             message = {**message, "headers": [*message["headers"], *added]}
         await self._send(message)
         if message.get("body"):
             self._sent_ms.append(round(self._elapsed_s() * 1000, 1))
         self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-    def call(self, function: str, request: Request) -> InvocationRecord:
-        """What became of it."""
+    def record(self, function: str, request: Request) -> InvocationRecord:
+        """The record of the call that this answers."""
         ids = {name: value for name in VISIT_HEADERS if (value := request.header(name))}
         end = "eof" if self._ended else "client left"
-        how = (self._status, end, self._elapsed_s(), self._sent_ms, self.error)
-        return InvocationRecord(function, request.method, request.raw_path, ids, *how)
+        outcome = (self._status, end, self._elapsed_s(), self._sent_ms, self.error)
+        return InvocationRecord(function, request.method, request.raw_path, ids, *outcome)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._began_s
@@ -67,30 +67,30 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A request on its way to its function: `parameters` are those of its route."""
+    """A request for a function, with the `parameters` of its route, and its response."""
 
     function: Function
     parameters: dict[str, str]
     request: Request
     connection: Connection
     scope: AsgiScope
-    sent: Sent
+    response: RecordedResponse
 
     async def empty(self, status: int) -> None:
-        """Answer with a status and nothing else."""
+        """Answer with a status and no body."""
         await self.connection.start(status, (("content-length", "0"),))
         await self.connection.finish()
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer with a whole body."""
-        kept = tuple((name, value) for name, value in headers if name != "content-length")
-        await self.connection.start(status, (*kept, ("content-length", str(len(body)))))
+        """Answer with a complete body."""
+        unsized = tuple((name, value) for name, value in headers if name != "content-length")
+        await self.connection.start(status, (*unsized, ("content-length", str(len(body)))))
         await self.connection.write(body)
         await self.connection.finish()
 
 
 class Worker(Protocol):
-    """What runs an app's functions. Use it on one event loop."""
+    """Runs an app's functions. Use it on one event loop."""
 
     functions: tuple[Function, ...]
 
@@ -99,14 +99,14 @@ class Worker(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of what it holds."""
+        """Release its threads and connections."""
         ...
 
 
 class FunctionsHost:
-    """An ASGI application that answers for an app's functions.
+    """An ASGI application that serves an app's functions.
 
-    `key` opens those that are not anonymous, as `x-functions-key` or `code`; None asks for none, as `func start` does.
+    `key` is required for those that are not anonymous, as `x-functions-key` or `code`; None requires none, as `func start` does.
     """
 
     def __init__(
@@ -115,10 +115,10 @@ class FunctionsHost:
         *,
         key: str | None = None,
         origins: frozenset[str] = frozenset(),
-        report: Callable[[InvocationRecord], None] = lambda _call: None,
+        report: Callable[[InvocationRecord], None] = lambda _record: None,
     ) -> None:
-        # A literal goes before a parameter, whatever order they were written in.
-        self._functions = sorted(worker.functions, key=lambda each: specificity(each.template))
+        # A literal comes before a parameter, independent of the order in the file.
+        self._functions = sorted(worker.functions, key=lambda function: specificity(function.template))
         self._worker, self._key, self._origins, self._report = worker, key, origins, report
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
@@ -126,9 +126,11 @@ class FunctionsHost:
         if scope["type"] != "http":
             return
         origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
-        allowed = origin if origin in self._origins else "*" if origin and "*" in self._origins else None
-        sent = Sent(send, (("access-control-allow-origin", allowed),) if allowed else ())
-        connection = Connection(scope, receive, sent)
+        allowed = origin if origin in self._origins else None
+        if origin and allowed is None and "*" in self._origins:
+            allowed = "*"
+        response = RecordedResponse(send, (("access-control-allow-origin", allowed),) if allowed else ())
+        connection = Connection(scope, receive, response)
         request = await connection.accept(REQUEST_LIMIT_BYTES)
         if request is None:
             return
@@ -136,21 +138,21 @@ class FunctionsHost:
             await _preflight(connection, request)
             return
         function, parameters = self._find(scope["method"], scope["path"])
-        invocation = Invocation(function or _NONE, parameters, request, connection, scope, sent)
+        invocation = Invocation(function or _NO_FUNCTION, parameters, request, connection, scope, response)
         try:
             if function is None:
-                await invocation.empty(404)  # a wrong method too: the host's routes know no 405
+                await invocation.empty(404)  # for a wrong method too: the host never answers 405
             elif not self._may_call(function, request):
                 await invocation.empty(401)
             else:
                 await self._worker.answer(invocation)
         except Exception as error:  # noqa: BLE001  the outermost frame of the host
             traceback.print_exc()
-            sent.error = type(error).__name__
+            response.error = type(error).__name__
             if not connection.started:
                 await invocation.empty(500)
         finally:
-            self._report(sent.call(function.name if function else "", request))
+            self._report(response.record(function.name if function else "", request))
 
     def _find(self, method: str, path: str) -> tuple[Function | None, dict[str, str]]:
         for function in self._functions:
@@ -159,28 +161,28 @@ class FunctionsHost:
         return None, {}
 
     def _may_call(self, function: Function, request: Request) -> bool:
-        """Source: the key is taken from `x-functions-key`, else from `code`; a wrong one is a 401 without a body."""
+        """Whether a request may call the function. Source: the key is taken from `x-functions-key`, else from `code`; a wrong one is a 401 without a body."""
         if self._key is None or function.level == "anonymous":
             return True
         code = re.search(r"(?:^|&)code=([^&]*)", request.query)
-        given = request.header("x-functions-key") or (code[1] if code else "")
-        return hmac.compare_digest(given.encode(), self._key.encode())
+        key = request.header("x-functions-key") or (code[1] if code else "")
+        return hmac.compare_digest(key.encode(), self._key.encode())
 
 
-_NONE = Function("", "", re.compile(""), None, "anonymous", "")
+_NO_FUNCTION = Function("", "", re.compile(""), None, "anonymous", "")
 
 
 async def _preflight(connection: Connection, request: Request) -> None:
-    wanted = request.header("access-control-request-headers")
+    requested = request.header("access-control-request-headers")
     headers: Headers = (("access-control-allow-methods", _CORS_METHODS), ("access-control-max-age", "600"))
-    if wanted:
-        headers = (*headers, ("access-control-allow-headers", wanted), ("vary", "origin"))
+    if requested:
+        headers = (*headers, ("access-control-allow-headers", requested), ("vary", "origin"))
     await connection.start(204, headers)
     await connection.finish()
 
 
 def joined(pairs: Headers) -> dict[str, str]:
-    """Repeated names joined with a comma, as the host hands them to the worker."""
+    """The values of repeated names joined with a comma, as the host passes them to the worker."""
     result: dict[str, str] = {}
     for name, value in pairs:
         result[name] = f"{result[name]},{value}" if name in result else value

@@ -27,7 +27,7 @@ from mockserver.functions.routes import RouteError, compile_route
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """What is called: `streams` for functions that speak FastAPI's request type."""
+    """A function's code: `streams` if it takes FastAPI's request type."""
 
     call: Callable[..., Any]
     request_type: Any
@@ -44,10 +44,10 @@ class InProcessWorker:
         Raises:
             LoadError: an exception while it loads, or a function that cannot be served.
         """
-        loaded = dict(_load(app))
-        self.functions = tuple(loaded)
-        self._loaded: Mapping[str, _Loaded] = {function.name: each for function, each in loaded.items()}
-        # Unset, Python's own default applies, as in Microsoft's worker.
+        pairs = _load(app)
+        self.functions = tuple(function for function, _ in pairs)
+        self._loaded: Mapping[str, _Loaded] = {function.name: loaded for function, loaded in pairs}
+        # If it is not set, Python's own default applies, as in Microsoft's worker.
         count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
         self._pool = ThreadPoolExecutor(int(count) if count else None)
 
@@ -60,31 +60,31 @@ class InProcessWorker:
             await self._classic(loaded, invocation)
 
     async def close(self) -> None:
-        """Let the threads end."""
+        """End its threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _stream(self, loaded: _Loaded, invocation: Invocation) -> None:
-        """A function that takes Starlette's request and returns its response, through Microsoft's FastAPI extension."""
+        """Call a function that takes Starlette's request and returns its response, through Microsoft's FastAPI extension."""
         from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-        scope, receive = invocation.scope, invocation.connection.again(invocation.request.body)
+        scope, receive = invocation.scope, invocation.connection.receive_again(invocation.request.body)
         scope["path_params"] = invocation.parameters
         try:
             request = loaded.request_type(scope, receive)
-            answer = await self._called(loaded, invocation, request)
+            answer = await self._call(loaded, invocation, request)
             response = answer if isinstance(answer, Response) else JSONResponse(answer)
         except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is a 500 and a traceback
             traceback.print_exc()
-            invocation.sent.error = type(error).__name__
+            invocation.response.error = type(error).__name__
             response = PlainTextResponse("Internal Server Error", 500)
-        await response(scope, receive, invocation.sent)
+        await response(scope, receive, invocation.response)
 
     async def _classic(self, loaded: _Loaded, invocation: Invocation) -> None:
-        """A function that takes `func.HttpRequest` and returns `func.HttpResponse` or a text."""
+        """Call a function that takes `func.HttpRequest` and returns `func.HttpResponse` or a string."""
         import azure.functions as func
 
         request = invocation.request
-        asked = func.HttpRequest(
+        http_request = func.HttpRequest(
             method=request.method,
             url=f"http://{invocation.connection.host}{request.target}",
             headers=joined(request.headers),
@@ -93,12 +93,12 @@ class InProcessWorker:
             body=request.body,
         )
         try:
-            answer = await self._called(loaded, invocation, asked)
-            if not isinstance(answer, func.HttpResponse | str):  # so does Microsoft's worker: even None is a 500
-                raise TypeError(f"{invocation.function.name} returned {answer!r}; func.HttpResponse or str is possible")
+            answer = await self._call(loaded, invocation, http_request)
+            if not isinstance(answer, func.HttpResponse | str):  # as in Microsoft's worker: even None is a 500
+                raise TypeError(f"{invocation.function.name} must return func.HttpResponse or str, returned {answer!r}")
         except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is an empty 500 and a traceback
             traceback.print_exc()
-            invocation.sent.error = type(error).__name__
+            invocation.response.error = type(error).__name__
             await invocation.empty(500)
             return
         response = answer if isinstance(answer, func.HttpResponse) else func.HttpResponse(answer)
@@ -107,7 +107,7 @@ class InProcessWorker:
             headers = (*headers, ("content-type", f"{response.mimetype}; charset={response.charset}"))
         await invocation.answer(response.status_code, headers, response.get_body())
 
-    async def _called(self, loaded: _Loaded, invocation: Invocation, request: Any) -> Any:
+    async def _call(self, loaded: _Loaded, invocation: Invocation, request: Any) -> Any:
         arguments: dict[str, Any] = {invocation.function.parameter: request}
         if loaded.wants_context:
             arguments["context"] = types.SimpleNamespace(
@@ -127,54 +127,55 @@ def _load(app: AppFolder) -> list[tuple[Function, _Loaded]]:
         raise LoadError(load_failure(error, app)) from error
     from azure.functions import FunctionRegister
 
-    apps = [each for each in vars(module).values() if isinstance(each, FunctionRegister)]
+    apps = [value for value in vars(module).values() if isinstance(value, FunctionRegister)]
     if len(apps) != 1:
-        raise LoadError(f"{app.module}: one FunctionApp at top level is needed, there are {len(apps)}")
+        raise LoadError(f"{app.module}: must have one FunctionApp at top level, has {len(apps)}")
     try:
-        built = apps[0].get_functions()
+        definitions = apps[0].get_functions()
     except Exception as error:
         raise LoadError(f"{app.module}: {error}") from error
-    http = [each for each in built if getattr(each.get_trigger(), "type", None) == "httpTrigger"]
+    http = [
+        definition for definition in definitions if getattr(definition.get_trigger(), "type", None) == "httpTrigger"
+    ]
     if not http:
         raise LoadError(f"{app.module}: the app has no HTTP function")
-    loaded = [_function(each, app.prefix) for each in http]
-    kinds = {each.streams for _, each in loaded}
-    if len(kinds) > 1:
-        classic = next(function.name for function, each in loaded if not each.streams)
+    pairs = [_function(definition, app.prefix) for definition in http]
+    if len({loaded.streams for _, loaded in pairs}) > 1:
+        classic = next(function.name for function, loaded in pairs if not loaded.streams)
         raise LoadError(
             f"{app.module}: function {classic!r} takes func.HttpRequest and others FastAPI's Request; on Azure, an app "
-            "that mixes them has no function at all"
+            "that mixes them has no functions at all"
         )
-    return loaded
+    return pairs
 
 
-def _function(built: Any, prefix: str) -> tuple[Function, _Loaded]:
-    trigger, call, name = built.get_trigger(), built.get_user_function(), built.get_function_name()
+def _function(definition: Any, prefix: str) -> tuple[Function, _Loaded]:
+    trigger, call, name = definition.get_trigger(), definition.get_user_function(), definition.get_function_name()
     template = "/".join(filter(None, (prefix, trigger.route or name)))
     parameters = inspect.signature(call).parameters
     if trigger.name not in parameters:
         raise LoadError(f"{_place(call)}: function {name!r} has no parameter {trigger.name!r} for its request")
-    extra = [each for each in parameters if each not in (trigger.name, "context")]
-    if extra:
-        raise LoadError(f"{_place(call)}: function {name!r} has a parameter {extra[0]!r} that nothing is bound to")
+    unbound = [parameter for parameter in parameters if parameter not in (trigger.name, "context")]
+    if unbound:
+        raise LoadError(f"{_place(call)}: function {name!r} has a parameter {unbound[0]!r} without a binding")
     try:
         route = compile_route(template)
     except RouteError as error:
         raise LoadError(f"{_place(call)}: function {name!r}: {error}") from error
-    methods = frozenset(_plain(each).upper() for each in trigger.methods or ()) or None
+    methods = frozenset(_plain(method).upper() for method in trigger.methods or ()) or None
     hints = typing.get_type_hints(call)
-    request_type, returned = hints.get(trigger.name), hints.get("return")
+    request_type, return_type = hints.get(trigger.name), hints.get("return")
     streams = getattr(request_type, "__module__", "").startswith("starlette")
-    if not streams and isinstance(returned, type) and not issubclass(returned, _returnable()):
+    if not streams and isinstance(return_type, type) and not issubclass(return_type, _return_types()):
         raise LoadError(
-            f"{_place(call)}: function {name!r} says that it returns {returned.__name__}; func.HttpResponse or str is possible"
+            f"{_place(call)}: function {name!r} must return func.HttpResponse or str, is declared to return {return_type.__name__}"
         )
     function = Function(name, template, route, methods, _plain(trigger.auth_level).lower() or "function", trigger.name)
     return function, _Loaded(call, request_type, streams, "context" in parameters)
 
 
-def _returnable() -> tuple[type, ...]:
-    """What a classic function may say it returns. Source: azure.functions, the output check of its HTTP binding."""
+def _return_types() -> tuple[type, ...]:
+    """What a classic function may declare to return. Source: azure.functions, the output check of its HTTP binding."""
     from azure.functions import HttpResponse
 
     return HttpResponse, str

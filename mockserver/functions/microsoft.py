@@ -1,7 +1,7 @@
 """Microsoft's own worker, `azure-functions-runtime`: what Azure runs from Python 3.13 on, driven as its host drives it.
 
-The worker takes the classes of its messages from whoever runs it, so none of gRPC's are needed: bags of attributes do.
-One app per process: the worker's registry, its HTTP server and the imported app are the process's.
+The caller supplies the classes of the worker's messages, so those of gRPC are not needed: objects with attributes are enough.
+One app per process: the worker's registry, its HTTP server and the imported app belong to the process.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -23,25 +24,25 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mockserver.exchange import End, Headers, Request
+from mockserver.exchange import End, Headers
 from mockserver.functions.app import AppFolder, LoadError, load_failure
 from mockserver.functions.host import Function, Invocation, joined
 from mockserver.functions.routes import RouteError, compile_route
 from mockserver.wire.upstream import Upstream, UpstreamError
 
 _START_TRIES = 500
-#: Headers of the worker's own server, which Azure's host does not pass on as they are.
-_OURS = frozenset({"date", "server"})
+#: Headers of the worker's own server, which Azure's host does not pass on.
+_WORKER_HEADERS = frozenset({"date", "server"})
 
 
 class _Message:
-    """A message of the worker's protocol: what it was made with, and None for every other field."""
+    """A message of the worker's protocol: the fields it was created with, and None for every other."""
 
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "TypedData":  # the worker tells values from messages by asking for it
+        if name.startswith("__") or name == "TypedData":  # the worker distinguishes values from messages by it
             raise AttributeError(name)
         return None
 
@@ -58,7 +59,7 @@ class _BindingInfo(_Message):
     undefined, out, inout = 0, 1, 2
 
 
-setattr(_BindingInfo, "in", 0)  # a keyword
+setattr(_BindingInfo, "in", 0)  # a keyword of Python
 
 
 class _Cookie(_Message):
@@ -66,14 +67,14 @@ class _Cookie(_Message):
 
 
 class _Binding(_Message):
-    """A parameter as the host sends it."""
+    """The value of a parameter as the host sends it."""
 
     def WhichOneof(self, _group: str) -> str | None:  # noqa: N802  the protocol's own name
-        """It is always data."""
+        """The field of a binding is always data."""
         return "data"
 
 
-_PLAIN = [
+_PLAIN_MESSAGES = [
     "WorkerInitResponse",
     "WorkerMetadata",
     "FunctionMetadataResponse",
@@ -96,7 +97,7 @@ _MESSAGES = SimpleNamespace(
     StatusResult=_StatusResult,
     BindingInfo=_BindingInfo,
     RpcHttpCookie=_Cookie,
-    **{name: type(name, (_Message,), {}) for name in _PLAIN},
+    **{name: type(name, (_Message,), {}) for name in _PLAIN_MESSAGES},
 )
 
 
@@ -113,22 +114,22 @@ class MicrosoftWorker:
         from azure_functions_runtime.logging import SDK_LOG_PREFIX
         from uvicorn.config import LOGGING_CONFIG
 
-        logging.getLogger(SDK_LOG_PREFIX).setLevel(logging.CRITICAL)  # what it says is said in our words
-        LOGGING_CONFIG["loggers"]["uvicorn.error"]["level"] = "WARNING"  # of the server inside the FastAPI extension
+        logging.getLogger(SDK_LOG_PREFIX).setLevel(logging.CRITICAL)  # our own messages say the same
+        LOGGING_CONFIG["loggers"]["uvicorn.error"]["level"] = "WARNING"  # the server inside the FastAPI extension
 
         self._runtime, self._app, self._ids = runtime, app, dict[str, str]()
         self._upstream: Upstream | None = None
-        # A loop and a thread of its own: the server inside the FastAPI extension takes the signals of a main thread.
+        # A loop and a thread of its own: in a main thread, the server inside the FastAPI extension handles signals.
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True, name="functions-worker").start()
         runtime.start_threadpool_executor()
-        begun = self._asked_now(
+        start = self._call_blocking(
             runtime.worker_init_request,
             worker_init_request=_Message(capabilities={}, function_app_directory=str(app.path)),
         )
-        if begun.result.status != _StatusResult.Success:
-            raise LoadError(_explain(begun.result.exception, app))
-        self._http_url: str | None = begun.capabilities.get("HttpUri")
+        if start.result.status != _StatusResult.Success:
+            raise LoadError(_explain(start.result.exception, app))
+        self._http_url: str | None = start.capabilities.get("HttpUri")
         self.functions = tuple(self._functions(app))
         if self._http_url is not None:
             _wait_for(self._http_url)
@@ -136,32 +137,32 @@ class MicrosoftWorker:
             raise LoadError(f"{app.module}: the app has no HTTP function")
 
     def _functions(self, app: AppFolder) -> list[Function]:
-        described = self._asked_now(self._runtime.functions_metadata_request)
+        metadata = self._call_blocking(self._runtime.functions_metadata_request)
         functions = []
-        for each in described.function_metadata_results or ():
-            self._asked_now(
-                self._runtime.function_load_request, function_load_request=_Message(function_id=each.function_id)
+        for result in metadata.function_metadata_results or ():
+            self._call_blocking(
+                self._runtime.function_load_request, function_load_request=_Message(function_id=result.function_id)
             )
-            for binding in map(json.loads, each.raw_bindings):
+            for binding in map(json.loads, result.raw_bindings):
                 if binding["type"] == "httpTrigger":
-                    self._ids[each.name] = each.function_id
-                    functions.append(_function(each.name, binding, app))
+                    self._ids[result.name] = result.function_id
+                    functions.append(_function(result.name, binding, app))
         return functions
 
     async def answer(self, invocation: Invocation) -> None:
-        """Have the function called and send what it returns."""
+        """Let the worker call the function, and send what it returns."""
         if self._http_url is None:
             await self._classic(invocation)
         else:
             await self._stream(invocation, self._http_url)
 
     async def close(self) -> None:
-        """Let the worker's threads and connections go."""
+        """Release the worker's threads and connections."""
         if self._upstream is not None:
             await self._upstream.close()
         self._runtime.stop_threadpool_executor()
 
-    # --- classic: the request goes in as a message and the answer comes out as one -----------------------------------
+    # --- classic: the request goes in as a message, and the answer comes out as one ----------------------------------
 
     async def _classic(self, invocation: Invocation) -> None:
         request = invocation.request
@@ -170,10 +171,10 @@ class MicrosoftWorker:
             url=f"http://{request.header('host') or ''}{request.target}",
             headers=joined(request.headers),
             params=invocation.parameters,
-            query=joined(tuple(parse_qsl(request.query))),  # an empty value is dropped, as by the host
+            query=joined(tuple(parse_qsl(request.query))),  # an empty value is left out, as by the host
             body=_MESSAGES.TypedData(bytes=request.body) if request.body else _MESSAGES.TypedData(),
         )
-        answer = await self._called(invocation, message)
+        answer = await self._invoke(invocation, message)
         if answer is None:
             await invocation.empty(500)
             return
@@ -182,55 +183,50 @@ class MicrosoftWorker:
             await invocation.empty(204)
         elif value.WhichOneof("data") == "http":
             http = value.http
-            named: Headers = tuple((name.lower(), str(text)) for name, text in http.headers.items())
-            cookies: Headers = tuple(("set-cookie", _cookie(each)) for each in http.cookies or ())
-            await invocation.answer(int(http.status_code), (*named, *cookies), http.body.bytes or b"")
+            headers: Headers = tuple((name.lower(), str(text)) for name, text in http.headers.items())
+            cookies: Headers = tuple(("set-cookie", _cookie(cookie)) for cookie in http.cookies or ())
+            await invocation.answer(int(http.status_code), (*headers, *cookies), http.body.bytes or b"")
         else:
             text = (value.string if value.string is not None else value.json) or ""
             await invocation.answer(200, (("content-type", "text/plain; charset=utf-8"),), text.encode())
 
-    # --- streaming: the worker's own HTTP server has the request, the message says to which function it belongs ------
+    # --- streaming: the worker's own HTTP server gets the request, and a message names its function ------------------
 
     async def _stream(self, invocation: Invocation, http_url: str) -> None:
         if self._upstream is None:
             self._upstream = Upstream(http_url)
-        upstream, connection, number = self._upstream, invocation.connection, str(uuid.uuid4())
-        request = invocation.request
-        asked = Request(
-            request.method,
-            request.raw_path,
-            request.query,
-            (*request.headers, ("x-ms-invocation-id", number)),
-            request.body,
-        )
+        upstream, connection, request = self._upstream, invocation.connection, invocation.request
+        invocation_id = str(uuid.uuid4())
+        forwarded = replace(request, headers=(*request.headers, ("x-ms-invocation-id", invocation_id)))
         empty = _Message(
             method="", url="", headers={}, params=invocation.parameters, query={}, body=_MESSAGES.TypedData()
         )
-        call = asyncio.ensure_future(self._called(invocation, empty, number))
+        call = asyncio.ensure_future(self._invoke(invocation, empty, invocation_id))
 
-        async def hand_on() -> None:
-            async with upstream.ask(asked, request.target) as live:
-                await connection.start(live.status, tuple(each for each in live.headers if each[0] not in _OURS))
+        async def pass_on() -> None:
+            async with upstream.ask(forwarded, request.target) as live:
+                headers = tuple(header for header in live.headers if header[0] not in _WORKER_HEADERS)
+                await connection.start(live.status, headers)
                 async for chunk in live.chunks:
                     await connection.write(chunk)
             await connection.finish()
 
         try:
-            if not await connection.until_gone(hand_on()):
-                return  # the client has left; so the function's generator is closed
+            if not await connection.run_while_connected(pass_on()):
+                return  # the client left, which closes the function's generator
         except UpstreamError:
             if not connection.started:
                 raise
-            invocation.sent.error = invocation.sent.error or "broken off"
+            invocation.response.error = invocation.response.error or "broken off"
             await connection.end(End.RESET)
             return
         await call
 
-    async def _called(self, invocation: Invocation, http: Any, number: str | None = None) -> Any:
-        """The worker's answer; None where the function raised, which is said on the console."""
+    async def _invoke(self, invocation: Invocation, http: Any, invocation_id: str | None = None) -> Any:
+        """The worker's answer; None if the function raised an exception, which is printed."""
         request = invocation.request
         message = _Message(
-            invocation_id=number or str(uuid.uuid4()),
+            invocation_id=invocation_id or str(uuid.uuid4()),
             function_id=self._ids[invocation.function.name],
             trigger_metadata={},
             trace_context=_Message(
@@ -241,33 +237,34 @@ class MicrosoftWorker:
             retry_context=_Message(retry_count=0, max_retry_count=0, exception=None),
             input_data=[_Binding(name=invocation.function.parameter, data=_MESSAGES.TypedData(http=http))],
         )
-        answer = await asyncio.wrap_future(self._ask(self._runtime.invocation_request, invocation_request=message))
+        answer = await asyncio.wrap_future(self._call(self._runtime.invocation_request, invocation_request=message))
         if answer.result.status == _StatusResult.Success:
             return answer
-        raised = answer.result.exception
-        invocation.sent.error = raised.message.partition(":")[0]
-        print(raised.stack_trace or raised.message, flush=True)  # the app's own traceback, for the console
+        exception = answer.result.exception
+        invocation.response.error = exception.message.partition(":")[0]
+        print(exception.stack_trace or exception.message, flush=True)  # the app's own traceback, for the console
         return None
 
-    def _ask(self, call: Callable[[Any], Coroutine[Any, Any, Any]], **message: Any) -> Any:
-        asked = SimpleNamespace(
+    def _call(self, method: Callable[[Any], Coroutine[Any, Any, Any]], **message: Any) -> Any:
+        """A future of a method of the worker, on the worker's own loop."""
+        request = SimpleNamespace(
             request=SimpleNamespace(**message), properties={"host": "127.0.0.1", "protos": _MESSAGES}
         )
 
-        async def answered() -> Any:
+        async def call() -> Any:
             try:
-                return await call(asked)
-            except SystemExit as error:  # would end the loop, and whoever waits would wait for ever
+                return await method(request)
+            except SystemExit as error:  # would end the loop, and the caller would wait for ever
                 raise LoadError(load_failure(error, self._app)) from error
 
-        return asyncio.run_coroutine_threadsafe(answered(), self._loop)
+        return asyncio.run_coroutine_threadsafe(call(), self._loop)
 
-    def _asked_now(self, call: Callable[[Any], Coroutine[Any, Any, Any]], **message: Any) -> Any:
-        return self._ask(call, **message).result()
+    def _call_blocking(self, method: Callable[[Any], Coroutine[Any, Any, Any]], **message: Any) -> Any:
+        return self._call(method, **message).result()
 
 
 def _wait_for(url: str) -> None:
-    """Return once the worker's own server takes connections: it says its address before it does."""
+    """Return once the worker's own server accepts connections: it publishes its address before that."""
     parts = urlsplit(url)
     for _ in range(_START_TRIES):
         with contextlib.suppress(OSError):
@@ -283,18 +280,18 @@ def _function(name: str, binding: dict[str, Any], app: AppFolder) -> Function:
         route = compile_route(template)
     except RouteError as error:
         raise LoadError(f"{_where(name, app)}: function {name!r}: {error}") from error
-    methods = frozenset(each.upper() for each in binding.get("methods") or ()) or None
+    methods = frozenset(method.upper() for method in binding.get("methods") or ()) or None
     return Function(name, template, route, methods, (binding.get("authLevel") or "function").lower(), binding["name"])
 
 
-def _explain(raised: Any, app: AppFolder) -> str:
-    """The app's own line, or the function, that the worker's exception is about."""
-    lines = re.findall(r'File "([^"]+)", line (\d+)', raised.stack_trace or "")
-    own = [(file, line) for file, line in lines if Path(file).is_relative_to(app.path)]
-    text = " ".join(str(raised.message).split())
-    if about := re.search(r"cannot load the (\w+) function|function (\w+)", text):
-        return f"{_where(about[1] or about[2], app)}: {text}"
-    return f"{own[-1][0]}, line {own[-1][1]}: {text}" if own else f"{app.module}: {text}"
+def _explain(exception: Any, app: AppFolder) -> str:
+    """The worker's exception, after the app's line or the function that it is about."""
+    lines = re.findall(r'File "([^"]+)", line (\d+)', exception.stack_trace or "")
+    app_lines = [(file, line) for file, line in lines if Path(file).is_relative_to(app.path)]
+    text = " ".join(str(exception.message).split())
+    if match := re.search(r"cannot load the (\w+) function|function (\w+)", text):
+        return f"{_where(match[1] or match[2], app)}: {text}"
+    return f"{app_lines[-1][0]}, line {app_lines[-1][1]}: {text}" if app_lines else f"{app.module}: {text}"
 
 
 def _where(name: str, app: AppFolder) -> str:

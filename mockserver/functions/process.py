@@ -14,21 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mockserver.errors import UserError
-from mockserver.functions.debug import GOES_ON, PAUSED
+from mockserver.functions.debug import PAUSED, RESUMED
 
-READY = "ready "  # begins the line that a started host prints, before its URL
-_RECORD = "mockserver call "  # begins the line it prints for each call that has ended, where it has a parent
+READY = "ready "  # starts the line that a host prints when it has started, before its URL
+_RECORD = "mockserver call "  # starts the line that it prints for each call that has ended, if it has a parent
 _STOP_S = 5
 
 
 class StartError(UserError):
-    """A process of ours did not start; what it said stands above."""
+    """A process that we started did not get ready; its own output says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationRecord:
-    """One call of a function, as it ended: "eof" or "client left". `function` is empty where no route fits; `ids` are the
-    request's headers that join it with others; `sent_ms` is when each piece of the body left; `error` what was raised."""
+    """One call of a function; its `end` is "eof" or "client left". `function` is empty if no route fits; `ids` are the request's
+    headers that join it with others; `sent_ms` is when each piece of the body was sent; `error` is an exception's name."""
 
     function: str
     method: str
@@ -41,14 +41,14 @@ class InvocationRecord:
     error: str = ""
 
 
-def report_to_parent(call: InvocationRecord) -> None:
-    """Let the parent process know of a call."""
-    sys.stdout.write(f"{_RECORD}{json.dumps(dataclasses.asdict(call))}\n")
+def report_to_parent(record: InvocationRecord) -> None:
+    """Report a call to the parent process."""
+    sys.stdout.write(f"{_RECORD}{json.dumps(dataclasses.asdict(record))}\n")
     sys.stdout.flush()
 
 
 class FunctionsProcess:
-    """A running Functions host. It ends with this process, however that ends: its standard input is our life line."""
+    """A running Functions host. It ends with this process, however that ends: it watches its standard input."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class FunctionsProcess:
         *,
         port: int,
         environment: Mapping[str, str],
-        report: Callable[[InvocationRecord], None] = lambda _call: None,
+        report: Callable[[InvocationRecord], None] = lambda _record: None,
         options: Sequence[str] = (),
     ) -> None:
-        """Start the host; the caller may do something else until it calls `wait_until_ready`."""
+        """Start the host without waiting for it; `wait_until_ready` waits."""
         self._report = report
         command = [sys.executable, "-m", "mockserver", "functions", "--stop-on-eof", *options]
         command += ["--app", str(app), "--port", str(port)]
@@ -69,23 +69,23 @@ class FunctionsProcess:
         self._url: str | None = None
         #: Whether a debugger has paused it.
         self.paused = False
-        self._told = threading.Event()  # its URL, or that it has ended
-        self._reader = threading.Thread(target=self._pass_on, daemon=True)
+        self._started_or_ended = threading.Event()
+        self._reader = threading.Thread(target=self._read_output, daemon=True)
         self._reader.start()
 
     def wait_until_ready(self, stopped: threading.Event | None = None) -> str:
-        """The URL the host answers at.
+        """The URL of the host.
 
         Raises:
-            StartError: it ended instead, its error output went to ours; or `stopped` was set meanwhile.
+            StartError: it ended instead, and its error output is in ours; or `stopped` was set first.
         """
         stopped = stopped or threading.Event()
-        while not self._told.wait(0.1) and not stopped.is_set():
+        while not self._started_or_ended.wait(0.1) and not stopped.is_set():
             pass
         if self._url is None:
-            if stopped.wait(0.2):  # Ctrl-C ends the host too, which may be heard of first
+            if stopped.wait(0.2):  # Ctrl-C ends the host too, and its end may be seen first
                 raise StartError("Stopped while the Functions host was starting.")
-            raise StartError("The Functions host did not start; the reason stands above.")
+            raise StartError("The Functions host did not start; the reason is above.")
         return self._url
 
     @property
@@ -107,16 +107,16 @@ class FunctionsProcess:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def _pass_on(self) -> None:
-        """Read what the host prints until it ends: its URL and its calls for us, all else, the app's own prints, for the console."""
+    def _read_output(self) -> None:
+        """Read what the host prints until it ends: its URL and its calls; everything else goes to the console."""
         for line in self._process.stdout or ():
-            if line.startswith(READY):  # again after it has started anew
+            if line.startswith(READY):  # again after each restart
                 self._url = line.removeprefix(READY).strip()
-                self._told.set()
+                self._started_or_ended.set()
             elif line.startswith(_RECORD):
                 self._report(InvocationRecord(**json.loads(line.removeprefix(_RECORD))))
             else:
-                self.paused = line.startswith(PAUSED) or (self.paused and not line.startswith(GOES_ON))
+                self.paused = line.startswith(PAUSED) or (self.paused and not line.startswith(RESUMED))
                 sys.stdout.write(line)
                 sys.stdout.flush()
-        self._told.set()
+        self._started_or_ended.set()

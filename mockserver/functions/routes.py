@@ -16,16 +16,16 @@ _SEGMENT = re.compile(r"\{(?P<star>\*{0,2})(?P<name>\w+)(?::(?P<constraint>\w+))
 
 
 class RouteError(ValueError):
-    """A route template this host does not know."""
+    """A route template that this host does not support."""
 
 
 def compile_route(template: str) -> re.Pattern[str]:
-    """A pattern for the whole path `/…`, its groups the route's parameters; letters of either case fit.
+    """A pattern for the whole path `/…`, with a group for each parameter; upper and lower case are the same.
 
-    Knows `{name}`, `{name:int}`, `{name?}` and `{*rest}`, each as a whole segment.
+    Supports `{name}`, `{name:int}`, `{name?}` and `{*rest}`, each as a whole segment.
 
     Raises:
-        RouteError: another form, or a constraint that is not known.
+        RouteError: another form, or an unknown constraint.
     """
     pattern = ""
     for segment in filter(None, template.strip("/").split("/")):
@@ -35,7 +35,7 @@ def compile_route(template: str) -> re.Pattern[str]:
         parsed = _SEGMENT.fullmatch(segment)
         if parsed is None or (parsed["constraint"] and parsed["constraint"] not in _CONSTRAINTS):
             raise RouteError(
-                f"{segment!r} in route {template!r} is not supported; known are {{x}}, {{x?}}, {{*x}} and {{x:{'|'.join(_CONSTRAINTS)}}}"
+                f"{segment!r} in route {template!r} is not supported; supported: {{x}}, {{x?}}, {{*x}} and {{x:{'|'.join(_CONSTRAINTS)}}}"
             )
         inner = ".*" if parsed["star"] else _CONSTRAINTS.get(parsed["constraint"] or "", "[^/]+")
         group = f"/(?P<{parsed['name']}>{inner})"
@@ -44,5 +44,5 @@ def compile_route(template: str) -> re.Pattern[str]:
 
 
 def specificity(template: str) -> tuple[int, int]:
-    """Sorts literal segments before parameters, long templates before short ones."""
+    """A sort key: literal segments before parameters, long templates before short ones."""
     return template.count("{"), -len(template)

@@ -1,4 +1,4 @@
-"""Which worker runs an app: Microsoft's own where this Python takes it, else ours."""
+"""Which worker runs an app: Microsoft's own if this Python can run it, else ours."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from mockserver.functions.host import Worker
 
 _PACKAGE = "azure_functions_runtime"
 #: Source: `azure-functions-runtime` on the registry, Requires-Python.
-_FROM = (3, 13)
+_MINIMUM_PYTHON = (3, 13)
 
 
 class WorkerKind(StrEnum):
-    """A worker that can be asked for."""
+    """The values of `--worker`."""
 
     AUTO = "auto"
     MICROSOFT = "microsoft"
     INPROCESS = "inprocess"
 
 
-def start_worker(app: AppFolder, wanted: WorkerKind) -> tuple[Worker, str]:
-    """A worker with the app in it, and in words which it is and why.
+def start_worker(app: AppFolder, kind: WorkerKind) -> tuple[Worker, str]:
+    """A worker with the app in it, and a text that says which worker, and why.
 
     Raises:
-        LoadError: the app cannot be loaded, or Microsoft's worker was asked for and is not here.
+        LoadError: the app cannot be loaded, or Microsoft's worker is required and not available.
     """
     python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
     why_not = ""
-    if sys.version_info < _FROM:
+    if sys.version_info < _MINIMUM_PYTHON:
         why_not = f"Microsoft's worker needs Python 3.13; this is {python}"
     elif importlib.util.find_spec(_PACKAGE) is None:
         why_not = "Microsoft's worker is not installed: pip install azure-functions-runtime"
-    if wanted is WorkerKind.MICROSOFT and why_not:
+    if kind is WorkerKind.MICROSOFT and why_not:
         raise LoadError(f"--worker microsoft: {why_not}")
-    if wanted is WorkerKind.INPROCESS or why_not:
+    if kind is WorkerKind.INPROCESS or why_not:
         from mockserver.functions.inprocess import InProcessWorker
 
-        because = f" ({why_not})" if wanted is WorkerKind.AUTO else ""
-        return InProcessWorker(app), f"the in-process worker on {python}{because}"
+        reason = f" ({why_not})" if kind is WorkerKind.AUTO else ""
+        return InProcessWorker(app), f"the in-process worker on {python}{reason}"
     from mockserver.functions.microsoft import MicrosoftWorker
 
     return MicrosoftWorker(app), f"Microsoft's worker {version('azure-functions-runtime')} on {python}"

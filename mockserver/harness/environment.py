@@ -1,4 +1,4 @@
-"""The one place where the harness reads its environment."""
+"""The one place where the harness reads environment variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mockserver.cassettes.real_endpoint import Credentials
 
-#: Where the key of the real endpoint comes from, beside a prompt; never the command line.
+#: Variables for the keys of the real endpoint. A key may also be typed at a prompt; it is never on the command line.
 KEY_VARIABLES = {
     "openai_key": "OPENAI_API_KEY",
     "azure_key": "AZURE_OPENAI_API_KEY",
@@ -16,23 +16,22 @@ KEY_VARIABLES = {
 }
 
 
-#: Where containers, whose files nobody reads, get the run's token from.
+#: The variable that sets the run's token, for containers, whose token file is hard to reach.
 TOKEN_VARIABLE = "DRESS_REHEARSAL_TOKEN"  # noqa: S105  a variable's name
 
 
 def credentials_of(environment: Mapping[str, str]) -> Credentials:
-    """What opens the real endpoint, from the variables that the official SDK reads too."""
+    """Credentials for the real endpoint, from the variables that the official SDK reads too."""
     return Credentials(**{name: environment.get(variable, "") for name, variable in KEY_VARIABLES.items()})
 
 
 def without_proxy() -> dict[str, str]:
     """NO_PROXY with loopback in it: with a corporate HTTP_PROXY, clients send even loopback calls there (measured)."""
-    wanted = ["127.0.0.1", "localhost", "::1"]
-    given = [each for each in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if each]
-    value = ",".join([*given, *(each for each in wanted if each not in given)])
+    hosts = [host for host in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if host]
+    value = ",".join([*hosts, *(host for host in ("127.0.0.1", "localhost", "::1") if host not in hosts)])
     return {"NO_PROXY": value, "no_proxy": value}
 
 
 def state_folder() -> Path:
-    """Where what must survive a restart is kept, for this user alone."""
+    """The folder of what must survive a restart; only this user can read it."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "dress-rehearsal"

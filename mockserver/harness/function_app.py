@@ -20,53 +20,52 @@ from mockserver.matching.call import Call
 from mockserver.simulation.settings import OnMiss
 from mockserver.wire.server import bind, url_of
 
-#: What the API asks for where no cassette names a model.
+#: The API's model if no cassette names one.
 _DEFAULT_MODEL = "gpt-4o-mini"
 
 
 class FunctionApp:
-    """A function app over a model endpoint: ports found when made, answering inside `with`.
+    """A function app over a model endpoint: it has its ports at once, and answers inside `with`.
 
-    As many instances as asked for stand behind the gate. With direct delivery they only mint tickets, without a model, and
-    one more, `direct_url`, takes them from the pages of `site_url`, which a Rehearsal sets. A start that takes long is
-    given up once `stopped` is set.
+    All its instances are behind the gate. In the direct topology they only issue tickets, without a model, and one more
+    process, at `direct_url`, accepts them from the pages of `site_url`, which WholeApp sets. Once `stopped` is set, a start
+    that is not complete is abandoned.
     """
 
     def __init__(self, model: ModelEndpoint, options: ApiOptions, *, stopped: threading.Event | None = None) -> None:
         if options.debug and (options.instances > 1 or options.topology is Topology.DIRECT):
-            raise OptionsError("--debug is for one process: leave out --instances and --topology direct")
+            raise OptionsError("--debug needs a single process: leave out --instances and --topology direct")
         self._model, self._options, self._stopped = model, options, stopped
         self.site_url: str | None = None
-        # Bound once, to find free ports and to say early that one is taken; then left to the hosts' own processes.
-        wanted = [(options.port, "the Functions host", "--functions-port")]
-        wanted += [(0, "another instance", "--instances")] * (options.instances - 1)
+        # Bound once, to find free ports and to report early that one is taken; then the hosts' processes bind them.
+        ports = [(options.port, "the Functions host", "--functions-port")]
+        ports += [(0, "another instance", "--instances")] * (options.instances - 1)
         direct = options.topology is Topology.DIRECT
-        wanted += [(options.direct_port, "the direct app", "--direct-port")] if direct else []
+        ports += [(options.direct_port, "the direct app", "--direct-port")] if direct else []
         with ExitStack() as probes:
-            urls = [url_of(probes.enter_context(bind(*each))) for each in wanted]
+            urls = [url_of(probes.enter_context(bind(*port))) for port in ports]
         self.direct_url = urls.pop() if direct else None
         self.urls = tuple(urls)
         self._processes: list[FunctionsProcess] = []
 
     @property
     def url(self) -> str:
-        """Where its first instance answers, past the gate."""
+        """The URL of its first instance, not through the gate."""
         return self.urls[0]
 
     def __enter__(self) -> Self:
-        """Return once they answer.
+        """Return once all processes answer.
 
         Raises:
             StartError: one did not start.
         """
         try:
-            for url, environment, options in self._wanted():
-                port = int(url.rpartition(":")[2])
-                self._processes.append(
-                    FunctionsProcess(
-                        self._options.app, port=port, environment=environment, report=self._called, options=options
-                    )
+            for url, environment, options in self._commands():
+                port, app = int(url.rpartition(":")[2]), self._options.app
+                process = FunctionsProcess(
+                    app, port=port, environment=environment, report=self._record, options=options
                 )
+                self._processes.append(process)
             for process in self._processes:
                 process.wait_until_ready(self._stopped)
         except BaseException:
@@ -80,35 +79,35 @@ class FunctionApp:
 
     @property
     def failed(self) -> bool:
-        """Whether one has ended by itself."""
+        """Whether a process has ended by itself."""
         return any(process.exit_status is not None for process in self._processes)
 
     @property
     def paused(self) -> bool:
-        """Whether a debugger has paused one."""
+        """Whether a debugger has paused a process."""
         return any(process.paused for process in self._processes)
 
-    def _wanted(self) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
+    def _commands(self) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
         """Every process to start: its URL, its environment and its options."""
-        asks = {"--reload": self._options.reload, "--debug": self._options.debug}
-        chosen = tuple(option for option, wanted in asks.items() if wanted)
+        flags = {"--reload": self._options.reload, "--debug": self._options.debug}
+        options = tuple(flag for flag, is_set in flags.items() if is_set)
         patience = {"ANSWER_WITHIN_S": str(24 * 3600)} if self._options.debug else {}
-        asking = {**api_environment(self._model, self._options.backend), **patience}
+        environment = {**api_environment(self._model, self._options.backend), **patience}
         if self.direct_url is None:
-            behind = {**asking, "TOPOLOGY": self._options.topology, "DIRECT_URL": ""}
+            behind_gate = {**environment, "TOPOLOGY": self._options.topology, "DIRECT_URL": ""}
         else:
-            assert self.site_url is not None, "make the Rehearsal before its functions start"  # noqa: S101
+            assert self.site_url is not None, "create the WholeApp before its functions start"  # noqa: S101
             key = {"TICKET_KEY": secrets.token_urlsafe(32)}
-            blank = {name: "" for name in asking if "OPENAI" in name}
-            # Source: linking a back end shuts it to everybody but the site, so what mints tickets is managed functions.
-            behind = {**asking, **blank, **key, "TOPOLOGY": Topology.MANAGED, "DIRECT_URL": self.direct_url}
-            direct = {**asking, **key, "TOPOLOGY": Topology.DIRECT, "DIRECT_URL": ""}
-            yield self.direct_url, direct, ("--cors", self.site_url, *chosen)
+            blank = {name: "" for name in environment if "OPENAI" in name}
+            # Source: a linked back end accepts the site alone, so managed functions issue the tickets.
+            behind_gate = {**environment, **blank, **key, "TOPOLOGY": Topology.MANAGED, "DIRECT_URL": self.direct_url}
+            direct = {**environment, **key, "TOPOLOGY": Topology.DIRECT, "DIRECT_URL": ""}
+            yield self.direct_url, direct, ("--cors", self.site_url, *options)
         for url in self.urls:
-            yield url, behind, chosen
+            yield url, behind_gate, options
 
-    def _called(self, call: InvocationRecord) -> None:
-        """Write down what the host says of a call that has ended."""
+    def _record(self, call: InvocationRecord) -> None:
+        """Enter a call of a function, which has ended, in the journal."""
         clock, records = self._model.clock, self._model.simulation.journal.records
         request = Request(call.method, call.path, headers=tuple(call.ids.items()))
         answer = Answer(call.status, decided_by=call.error or "function")
@@ -118,11 +117,10 @@ class FunctionApp:
 
 
 def api_environment(model: ModelEndpoint, backend: Backend) -> dict[str, str]:
-    """The settings that point the API at the model endpoint and nowhere else, whatever the environment or local.settings.json
-    say."""
+    """The settings that point the API at the model endpoint alone. They override the environment and local.settings.json."""
     azure = backend is Backend.AZURE
     models = model.simulation.index.models(backend)
-    if model.simulation.settings.on_miss is OnMiss.RECORD:  # the upstream's own model, not one that was recorded before
+    if model.simulation.settings.on_miss is OnMiss.RECORD:  # the upstream's model, not one of the recordings
         models = (os.environ.get("AZURE_OPENAI_DEPLOYMENT" if azure else "OPENAI_MODEL", ""), *models)
     name = next(filter(None, models), _DEFAULT_MODEL)
     return {

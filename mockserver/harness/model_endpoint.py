@@ -1,4 +1,4 @@
-"""The model endpoint alone, running."""
+"""The model endpoint as a server."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from mockserver.wire.token_gate import TokenGate
 
 
 def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") -> tuple[Simulation, Recorder | None]:
-    """The simulation for the options, and the recorder where recording was asked for.
+    """The simulation for the options, and the recorder if they say record.
 
-    While recording, `token` is the only key accepted: no web page shall spend the real one.
+    While recording, `token` is the only key accepted, so that no web page can use the real one.
 
     Raises:
-        SetUpError: recording without an upstream or a folder.
+        OptionsError: recording without an upstream or a folder.
         RecordingError: another recorder has the folder, or this is CI.
         CassetteError, StubError, ConflictError, FileNotFoundError: from the cassettes.
         ScenarioError: no scenario of that name.
@@ -39,20 +39,20 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
     recorder, api_key = None, options.api_key
     if options.on_miss is OnMiss.RECORD:
         if options.upstream is None or not options.cassettes:
-            raise OptionsError("--on-miss record needs --upstream URL to ask and --cassettes DIR to write to")
+            raise OptionsError("--on-miss record needs --upstream URL to record from and --cassettes DIR to write to")
         api_key = api_key or token
         endpoint = RealEndpoint(options.upstream, options.credentials or credentials_of(os.environ))
         secret = (api_key,) if api_key else ()
         recorder = Recorder(endpoint, options.cassettes[0], keep_errors=options.keep_errors, secrets=secret)
     elif options.upstream is not None:
-        raise OptionsError("--upstream is asked only while recording: add --on-miss record")
-    library = load_index(options.cassettes, options.ignores)
+        raise OptionsError("--upstream is used only while recording: add --on-miss record")
+    index = load_index(options.cassettes, options.ignores)
     simulation = Simulation(
-        library,
+        index,
         on_miss=options.on_miss,
         api_key=api_key,
         deployments=options.deployments,
-        latency=_latency(options.latency, library),
+        latency=_latency(options.latency, index),
         limits=parse_limits(options.limits),
         scenario=options.scenario,
         clock=clock,
@@ -60,22 +60,24 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
     return simulation, recorder
 
 
-def _latency(text: str, library: CassetteIndex) -> Latency:
-    return fitted(library.answers()) if text == "fitted" else parse_latency(text) if text else Latency()
+def _latency(text: str, index: CassetteIndex) -> Latency:
+    if text == "fitted":
+        return fitted(index.answers())
+    return parse_latency(text) if text else Latency()
 
 
 class ModelEndpoint:
-    """A model endpoint: bound when made, answering inside `with`."""
+    """A model endpoint: it has its port at once, and answers inside `with`."""
 
     def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
         if options.api_key and options.address != LOOPBACK:
             raise OptionsError(
-                f"--bind takes this run's token for the API key: choose it in {TOKEN_VARIABLE}, without --api-key"
+                f"--bind uses this run's token as the API key: set it in {TOKEN_VARIABLE}, without --api-key"
             )
         self.token = options.token or secrets.token_urlsafe(24)
         self.clock = SystemClock(options.speed)
         self.simulation, recorder = model_simulation(options, self.clock, token=self.token)
-        #: What a client sends as its key.
+        #: The key that clients send.
         self.api_key = options.api_key or (self.token if recorder else "mock")
         sockets = bind_to(options.address, options.port, "the model endpoint", options.port_option)
         self.url = url_of(sockets[0])
@@ -83,7 +85,7 @@ class ModelEndpoint:
             control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
         )
         app = front if options.address == LOOPBACK else TokenGate(front, self.token, hidden=False)
-        self._servers = Servers(*((app, each) for each in sockets), at_end=recorder.close if recorder else None)
+        self._servers = Servers(*((app, socket) for socket in sockets), at_end=recorder.close if recorder else None)
 
     def __enter__(self) -> Self:
         self._servers.start()

@@ -18,15 +18,18 @@ from mockserver.wire.server import LOOPBACK
 
 
 class OptionsError(UserError):
-    """Options that do not go together; says which, and what to do."""
+    """Options that cannot be combined; says which, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """How the model endpoint answers. `upstream` and the first folder of `cassettes` are where recording asks and writes;
-    `latency` is a profile for what is made up, `fitted` for one like the recordings, empty for the default;
-    `limits` are `NAME=6rpm,1000tpm`; `scenario` is laid over the cassettes; `credentials` open the upstream, None for what the environment has.
-    `address` other than loopback lets other machines in, with `token`; without one, each run has its own."""
+    """How the model endpoint answers.
+
+    Recording asks `upstream` and writes to the first folder of `cassettes`. `latency` is the profile of generated answers:
+    `fitted` for one like the recordings, empty for the default. `limits` are `NAME=6rpm,1000tpm`. `scenario` is laid over the
+    cassettes. `credentials` are for the upstream, None means those of the environment. An `address` other than loopback lets
+    other machines in, with `token`; an empty `token` means a new one for each run.
+    """
 
     cassettes: tuple[Path, ...] = ()
     on_miss: OnMiss = OnMiss.ERROR
@@ -48,8 +51,9 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
-    """The site: its built page or a dev server's URL, its configuration where that does not lie among its files, who can sign
-    in, how its proxy delivers, the states of its page, and its address: the model's `token` lets in from elsewhere."""
+    """The site: its built page or a dev server's URL, its configuration if that is not among its files, who can sign in, how
+    its proxy delivers, and the states of its page. An `address` other than loopback lets other machines in, with the model's
+    token."""
 
     webapp: Path | str
     personas: dict[str, Persona]
@@ -61,8 +65,8 @@ class SiteOptions:
 
 
 class Topology(StrEnum):
-    """How the API is reached: as the site's managed functions, as a back end linked to it, or, for the model's answers, past
-    it with tickets."""
+    """How the API is reached: as the site's managed functions, as a back end linked to it, or, for the model's answers,
+    directly with tickets."""
 
     MANAGED = "managed"
     LINKED = "linked"
@@ -71,8 +75,8 @@ class Topology(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiOptions:
-    """The function app: its folder, which endpoint it is set up for, and how it is reached. `reload` starts it anew whenever
-    one of its files changes; `debug` lets a debugger attach, and the API wait for whoever thinks."""
+    """The function app: its folder, the backend it is configured for, and how it is reached. `reload` restarts it when one of
+    its files changes; `debug` lets a debugger attach, and gives the API no time limit."""
 
     app: Path
     backend: Backend = Backend.OPENAI

@@ -1,4 +1,4 @@
-"""Everything running and wired together: the model endpoint alone, or the whole app with its site and its API."""
+"""The whole app: a site in front of its API, in front of the model endpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mockserver.wire.token_gate import TokenGate
 
 
 class WholeApp:
-    """The site before a function app and its model: a port found when made, answering inside `with`."""
+    """The site of a function app and its model: it has its port at once, and answers inside `with`."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class WholeApp:
         *,
         report: Callable[[Entry, Sequence[Entry]], None] = lambda *_: None,
     ) -> None:
-        """`report` hears of every visit that has ended, and of what it asked the model."""
+        """`report` gets every visit that has ended, and its requests to the model."""
         if functions.direct_url and options.address != LOOPBACK:
-            raise OptionsError("--bind leaves the direct app to this machine: choose another --topology")
+            raise OptionsError("--bind does not open the direct app to other machines: choose another --topology")
         self.model, self.api_url = model, functions.url
         sockets = bind_to(options.address, options.port, "the site", "--site-port")
         self.url = functions.site_url = url_of(sockets[0])
@@ -56,24 +56,24 @@ class WholeApp:
         if functions.direct_url is not None:
             _require_open(self.site, functions.direct_url)
 
-        def visited(visit: Entry, tries: int = 10) -> None:
-            asked = simulation.journal.joined(visit).only(place=Place.MODEL) if visit.decided_by == "api" else ()
-            if tries and any(entry.end == "open" for entry in asked):  # the API notices later that its client has left
-                asyncio.get_running_loop().call_later(0.1, visited, visit, tries - 1)
+        def report_visit(visit: Entry, tries: int = 10) -> None:
+            requests = simulation.journal.joined(visit).only(place=Place.MODEL) if visit.decided_by == "api" else ()
+            if tries and any(entry.end == "open" for entry in requests):  # the API notices later that its client left
+                asyncio.get_running_loop().call_later(0.1, report_visit, visit, tries - 1)
             else:
-                report(visit, asked)
+                report(visit, requests)
 
         self._front = SiteFront(
             site_app.create_app(self.site),
             self.site,
             delivery=options.delivery,
             records=simulation.journal.records,
-            report=visited,
+            report=report_visit,
             attribute=_attribution(simulation, options),
             paused=lambda: functions.paused,
         )
         app = self._front if options.address == LOOPBACK else TokenGate(self._front, model.token, hidden=True)
-        self._servers = Servers(*((app, each) for each in sockets), at_end=self._front.close)
+        self._servers = Servers(*((app, socket) for socket in sockets), at_end=self._front.close)
 
     def __enter__(self) -> Self:
         self._servers.start()
@@ -83,21 +83,21 @@ class WholeApp:
         self._servers.stop()
 
     def cookie(self, persona: str) -> dict[str, str]:
-        """The session cookie of a persona, its name and value, as signing in would set it.
+        """The session cookie of a persona, as signing in would set it: its name and value.
 
         Raises:
-            PersonaError: nobody has that name.
+            PersonaError: no persona of that name.
         """
-        chosen = find_persona(self.site.personas, persona)
-        return {SESSION_COOKIE: self.site.sessions.cookie(chosen.principal("aad"), chosen.expires_in_s)}
+        user = find_persona(self.site.personas, persona)
+        return {SESSION_COOKIE: self.site.sessions.cookie(user.principal("aad"), user.expires_in_s)}
 
     def headers(self, persona: str) -> dict[str, str]:
-        """The headers with which any HTTP client is signed in as a persona; raises as `cookie`."""
+        """The headers that sign any HTTP client in as a persona; raises what `cookie` raises."""
         return {"cookie": "; ".join(f"{name}={value}" for name, value in self.cookie(persona).items())}
 
 
 def _attribution(simulation: Simulation, options: SiteOptions) -> Attribution:
-    """The scope of a visit, by its header or by who is signed in, and what goes wrong with it at the gate.
+    """A function for the scope of a visit, from its header or from who is signed in, and for its site fault.
 
     Raises:
         ScenarioError: a persona or a state names a scenario that does not exist.
@@ -122,11 +122,11 @@ def _attribution(simulation: Simulation, options: SiteOptions) -> Attribution:
 
 
 def _require_open(site: StaticWebApp, origin: str) -> None:
-    """Raise SetUpError where the page's policy would not let it ask another origin; a dev server's pages have none."""
+    """Raise OptionsError if the page's policy does not let it call another origin. A dev server's pages have no policy."""
     policy = next((value for name, value in site.config.global_headers if name == "content-security-policy"), "")
-    sources = next((each.split() for each in policy.split(";") if each.split()[:1] == ["connect-src"]), [origin])
+    sources = next((part.split() for part in policy.split(";") if part.split()[:1] == ["connect-src"]), [origin])
     if site.folder is not None and origin not in sources:
         raise OptionsError(
-            f"The page in {site.folder} may not ask {origin}: its content-security-policy has {' '.join(sources)}. "
-            f"Build it for that: DIRECT_ORIGIN={origin} npm run build; make mock TOPOLOGY=direct does."
+            f"The page in {site.folder} may not call {origin}: its content-security-policy has {' '.join(sources)}. "
+            f"Build it with DIRECT_ORIGIN={origin} npm run build, as make mock TOPOLOGY=direct does."
         )

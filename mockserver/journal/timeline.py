@@ -1,4 +1,4 @@
-"""What happened, as one HTML page: every visit from the gate over the Functions host to the model, event by event."""
+"""The journal as one HTML page: every visit, from the gate through the Functions host to the model, event by event."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mockserver.journal.entry import Entry
 from mockserver.redact import clean
 from mockserver.wire.play import schedule
 
-_MOST_BYTES = 20_000
-_MOST_TICKS = 300
+_MAX_BYTES = 20_000
+_MAX_TICKS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """One event as it is shown: when it really left, when it was due, and what it said."""
+    """One event as it is shown: when it was sent, None if never; when it was due; and its text."""
 
     sent_ms: float | None
     due_ms: float
@@ -29,49 +29,51 @@ class TimelineEvent:
 
 @dataclass(frozen=True, slots=True)
 class TimelineBar:
-    """One exchange as it is drawn: where it begins and how wide it is, in percent of the whole time; `ticks` are its events."""
+    """One exchange as it is drawn: where it begins and how wide it is, in percent of the whole time, with a tick for each event."""
 
     entry: Entry
     left: float
     width: float
     ticks: tuple[float, ...]
-    asked: str
+    request_body: str
     events: tuple[TimelineEvent, ...]
     request_headers: Headers
     answer_headers: Headers
 
 
 def timeline(title: str, entries: Sequence[Entry]) -> str:
-    """A page that needs nothing else, without secrets; the exchanges of one visit stand together."""
+    """A page that needs no other file, without secrets. The exchanges of one visit are grouped."""
     ordered = sorted(entries, key=lambda entry: (entry.at_s, entry.number))
     began_s = ordered[0].at_s if ordered else 0.0
     whole_s = max((entry.at_s + entry.took_s - began_s for entry in ordered), default=0.0) or 0.001
     visits: list[list[Entry]] = []
     for entry in ordered:
-        same = (visit for visit in visits if any(entry.visit_ids & other.visit_ids for other in visit))
-        visit = next(same, None)
-        visits.append([entry]) if visit is None else visit.append(entry)
-    drawn = [[_bar(entry, began_s, whole_s) for entry in visit] for visit in visits]
+        joined = (visit for visit in visits if any(entry.visit_ids & other.visit_ids for other in visit))
+        if (visit := next(joined, None)) is not None:
+            visit.append(entry)
+        else:
+            visits.append([entry])
+    bars = [[_bar(entry, began_s, whole_s) for entry in visit] for visit in visits]
     folder = Path(__file__).parent
     pages = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
-    return pages.get_template("timeline.html").render(title=title, visits=drawn, whole_s=whole_s)
+    return pages.get_template("timeline.html").render(title=title, visits=bars, whole_s=whole_s)
 
 
 def _bar(entry: Entry, began_s: float, whole_s: float) -> TimelineBar:
     left = (entry.at_s - began_s) / whole_s * 100
     due = list(schedule(entry.answer)) if entry.answer else []
     sent: list[float | None] = [*entry.sent_ms, *([None] * max(0, len(due) - len(entry.sent_ms)))]
-    room, events = _MOST_BYTES, []
+    left_bytes, events = _MAX_BYTES, []
     for (due_s, data), sent_ms in zip(due, sent, strict=False):
-        events.append(TimelineEvent(sent_ms, due_s * 1000, _text(data[:room])))
-        room -= min(room, len(data))
-    ticks = tuple(ms / 10 / whole_s for ms in entry.sent_ms[:: max(1, len(entry.sent_ms) // _MOST_TICKS)])
+        events.append(TimelineEvent(sent_ms, due_s * 1000, _text(data[:left_bytes])))
+        left_bytes -= min(left_bytes, len(data))
+    ticks = tuple(ms / 10 / whole_s for ms in entry.sent_ms[:: max(1, len(entry.sent_ms) // _MAX_TICKS)])
     return TimelineBar(
         entry,
         left,
         max(entry.took_s / whole_s * 100, 0.3),
         ticks,
-        _text(entry.request.body[:_MOST_BYTES]),
+        _text(entry.request.body[:_MAX_BYTES]),
         tuple(events),
         _headers(entry.request.headers),
         _headers(entry.answer.headers if entry.answer else ()),
@@ -79,7 +81,7 @@ def _bar(entry: Entry, began_s: float, whole_s: float) -> TimelineBar:
 
 
 def _text(data: bytes) -> str:
-    """As it was sent, laid out where it is JSON; in either case without secrets."""
+    """The data as text, indented if it is JSON, without secrets."""
     text = data.decode("utf-8", "replace")
     try:
         return json.dumps(clean(json.loads(text)), ensure_ascii=False, indent=2)

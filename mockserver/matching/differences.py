@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rapidfuzz.distance import Levenshtein
-
 from mockserver.matching.canonical import CanonicalRequest
 from mockserver.matching.prompt import last_prompt
 
@@ -56,6 +54,8 @@ def _weight(difference: Difference) -> float:
         return 1.0 if difference.field.startswith("messages") else 0.3
     if not (expected.startswith('"') and got.startswith('"')):
         return 0.3
+    from rapidfuzz.distance import Levenshtein  # 60 ms of imports, for a miss alone
+
     return Levenshtein.normalized_distance(expected, got)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mockserver.answers.conformance import violations
+from mockserver.answers import conformance
 from mockserver.cassettes import cassette
 from mockserver.contract.operations import Backend
 from mockserver.contract.violations import Violation
@@ -30,26 +30,27 @@ class ConflictError(UserError):
         first, second = names
         super().__init__(
             f"{first} and {second} hold the same request ({request}) with different answers. "
-            "Keep one of them, or put both into one cassette, where they are answered in order."
+            "Keep one of them, or put both into one cassette, which answers them in order."
         )
         self.names = names
 
 
 @dataclass(slots=True)
 class CassetteIndex:
-    """Recorded stubs by fingerprint, and scenarios; `ignores` does not count in any comparison.
+    """Recorded stubs by fingerprint, and scenarios; `ignores` do not count in any comparison.
 
-    `findings` are the contract's violations by recorded and imported answers, which play all the same."""
+    `violations` are those of recorded and imported answers, which play all the same; `files` counts what was loaded.
+    """
 
     ignores: tuple[Ignore, ...] = ()
     scenarios: Scenarios = field(default_factory=Scenarios)
-    findings: tuple[tuple[str, Violation], ...] = ()
+    violations: tuple[tuple[str, Violation], ...] = ()
     files: int = 0
     _recorded: dict[str, tuple[Stub, ...]] = field(default_factory=dict)
     _requests: dict[str, CanonicalRequest] = field(default_factory=dict)
 
     def add(self, name: str, interaction: Interaction) -> None:
-        """Answer this request with this answer too, after those of the same cassette that are there already.
+        """Add an answer to a request, after those that its cassette has for it already.
 
         Raises:
             ConflictError: another cassette answers the same request differently.
@@ -57,7 +58,7 @@ class CassetteIndex:
         self.add_call(name, Call(interaction.request, self.ignores), interaction.answer)
 
     def add_call(self, name: str, call: Call, answer: Answer) -> None:
-        """As `add`, where the call is at hand already."""
+        """As `add`, for a call that exists already."""
         request, stub = call.canonical, Stub(name, answer=answer)
         before = self._recorded.get(request.fingerprint, ())
         same_file = all(_file(recording.name) == _file(name) for recording in before)
@@ -88,7 +89,7 @@ class CassetteIndex:
             yield from (each.answer for each in stubs if isinstance(each.answer, Answer))
 
     def models(self, backend: Backend) -> tuple[str, ...]:
-        """The models or deployments the recordings of a backend ask, the most asked first."""
+        """The models or deployments in the recordings of a backend, the most frequent first."""
         counts = Counter(request.model for request in self._requests.values() if request.backend == backend)
         return tuple(name for name, _ in counts.most_common())
 
@@ -99,7 +100,7 @@ class CassetteIndex:
 def load_index(directories: Sequence[Path], ignores: Sequence[str] = ()) -> CassetteIndex:
     """The cassettes and scenarios in the directories. A YAML list is a scenario, a mapping is a cassette.
 
-    `ignores` is what does not count when requests are compared: `FIELD` or `FIELD=PATTERN`, as `parse_ignore` reads it.
+    `ignores` do not count when requests are compared: `FIELD` or `FIELD=PATTERN`, as `parse_ignore` reads them.
 
     Raises:
         CassetteError, StubError, ConflictError, IgnoreError: what is wrong, and in which file.
@@ -116,12 +117,12 @@ def load_index(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Cass
             loaded = cassette.parse(path, text)
             for number, interaction in enumerate(loaded.interactions, 1):
                 call = Call(interaction.request, index.ignores)
-                broken = violations(call, interaction.answer)
+                broken = conformance.violations(call, interaction.answer)
                 if broken and loaded.source is cassette.Source.AUTHORED:
                     raise cassette.CassetteError(
-                        path, number, f"an authored answer keeps the contract; this one does not: {broken[0]}"
+                        path, number, f"an authored answer must keep the contract: {broken[0]}"
                     )
-                index.findings += tuple((f"{name}#{number}", each) for each in broken)
+                index.violations += tuple((f"{name}#{number}", violation) for violation in broken)
                 index.add_call(f"{name}#{number}", call, interaction.answer)
         index.files += 1
     return index

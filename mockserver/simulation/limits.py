@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mockserver.contract.operations import Backend
@@ -19,12 +19,12 @@ TOKENS_WINDOW_S = 60.0
 
 
 class LimitError(UserError):
-    """A limit that cannot be read; says what was given and how it is written."""
+    """A limit that cannot be read: what was given, and how it is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a deployment may do in a minute; None where there is no such limit."""
+    """What a deployment may do in a minute; None is no limit."""
 
     requests: int | None = None
     tokens: int | None = None
@@ -32,7 +32,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class LimitVerdict:
-    """What became of a request: `exceeded` None lets it through."""
+    """What became of a request: `exceeded` None admits it. `window` is what counts from now on."""
 
     window: LimitWindow
     exceeded: Exceeded | None
@@ -41,86 +41,89 @@ class LimitVerdict:
 
 @dataclass(frozen=True, slots=True)
 class LimitWindow:
-    """The requests of the last minute that were let through: when each began, and the tokens it was counted with."""
+    """The requests admitted in the last minute: when each started, and the tokens it counted."""
 
     limit: Limit
-    begun: tuple[tuple[float, int], ...] = ()
+    admitted: tuple[tuple[float, int], ...] = ()
 
     def admit(self, at_s: float, tokens: int, backend: Backend) -> LimitVerdict:
-        """What becomes of a request at that moment which may cost so many tokens, prompt and longest answer together.
+        """The verdict on a request at that moment that may cost so many tokens, prompt and longest answer together.
 
-        A request that alone costs more than a minute's tokens is never let through. Waiting as long as is said always
-        helps, if nothing else is let through meanwhile.
+        A request that alone costs more than a minute's tokens is never admitted. A client that waits as long as the verdict
+        says is admitted, if nothing else is meanwhile.
         """
-        kept = tuple(each for each in self.begun if each[0] > at_s - TOKENS_WINDOW_S)
-        window = replace(self, begun=kept)
+        recent = tuple(request for request in self.admitted if request[0] > at_s - TOKENS_WINDOW_S)
+        window = replace(self, admitted=recent)
         exceeded = window._exceeded(at_s, tokens)
         if exceeded is None:
-            window = replace(window, begun=(*kept, (at_s, tokens)))
+            window = replace(window, admitted=(*recent, (at_s, tokens)))
         return LimitVerdict(window, exceeded, window.headers(at_s, backend))
 
     def _exceeded(self, at_s: float, tokens: int) -> Exceeded | None:
-        """Of the limits that are in the way, the one that is longest."""
-        found = [each for each in (self._too_many(at_s), self._too_costly(at_s, tokens)) if each]
-        return max(found, key=lambda each: each.wait_s, default=None)
+        """The limit that is in the way, the one with the longest wait where both are."""
+        limits = (self._exceeded_requests(at_s), self._exceeded_tokens(at_s, tokens))
+        return max(filter(None, limits), key=lambda limit: limit.wait_s, default=None)
 
-    def _too_many(self, at_s: float) -> Exceeded | None:
-        requests, begun = self.limit.requests, [began for began, _ in self.begun]
-        if requests is None:
+    def _exceeded_requests(self, at_s: float) -> Exceeded | None:
+        most, starts = self.limit.requests, [start for start, _ in self.admitted]
+        if most is None:
             return None
-        recent = [began for began in begun if began > at_s - REQUESTS_WINDOW_S]
-        portion = max(1, int(requests * REQUESTS_WINDOW_S / 60))
+        recent = [start for start in starts if start > at_s - REQUESTS_WINDOW_S]
+        portion = max(1, int(most * REQUESTS_WINDOW_S / 60))
         waits = [recent[-portion] + REQUESTS_WINDOW_S - at_s] if len(recent) >= portion else []
-        waits += [begun[-requests] + TOKENS_WINDOW_S - at_s] if len(begun) >= requests else []
-        return Exceeded("requests", requests, len(begun), 1, _up(max(waits))) if waits else None
+        waits += [starts[-most] + TOKENS_WINDOW_S - at_s] if len(starts) >= most else []
+        return Exceeded("requests", most, len(starts), 1, _rounded_up(max(waits))) if waits else None
 
-    def _too_costly(self, at_s: float, tokens: int) -> Exceeded | None:
-        most, used = self.limit.tokens, sum(cost for _, cost in self.begun)
+    def _exceeded_tokens(self, at_s: float, tokens: int) -> Exceeded | None:
+        most, used = self.limit.tokens, self._tokens()
         if most is None or used + tokens <= most:
             return None
         over, wait_s = used + tokens - most, TOKENS_WINDOW_S
-        for began, cost in self.begun:
+        for start, cost in self.admitted:
             over -= cost
             if over <= 0:
-                wait_s = began + TOKENS_WINDOW_S - at_s
+                wait_s = start + TOKENS_WINDOW_S - at_s
                 break
-        return Exceeded("tokens", most, used, tokens, _up(wait_s))
+        return Exceeded("tokens", most, used, tokens, _rounded_up(wait_s))
 
     def headers(self, at_s: float, backend: Backend) -> Headers:
         """What is left of the minute, as the backend says it: Azure in whole seconds, OpenAI in Go's durations."""
-        found: list[tuple[str, str]] = []
-        reset = _duration(self.begun[0][0] + TOKENS_WINDOW_S - at_s if self.begun else 0, backend)
-        used = {"requests": len(self.begun), "tokens": sum(cost for _, cost in self.begun)}
-        for what, limit in (("requests", self.limit.requests), ("tokens", self.limit.tokens)):
+        headers: list[tuple[str, str]] = []
+        reset = _duration(self.admitted[0][0] + TOKENS_WINDOW_S - at_s if self.admitted else 0, backend)
+        used = {"requests": len(self.admitted), "tokens": self._tokens()}
+        for unit, limit in (("requests", self.limit.requests), ("tokens", self.limit.tokens)):
             if limit is not None:
-                left = max(0, limit - used[what])
-                found += [(f"x-ratelimit-limit-{what}", str(limit)), (f"x-ratelimit-remaining-{what}", str(left))]
-                found.append((f"x-ratelimit-reset-{what}", reset))
-        return tuple(found)
+                left = max(0, limit - used[unit])
+                headers += [(f"x-ratelimit-limit-{unit}", str(limit)), (f"x-ratelimit-remaining-{unit}", str(left))]
+                headers.append((f"x-ratelimit-reset-{unit}", reset))
+        return tuple(headers)
+
+    def _tokens(self) -> int:
+        return sum(cost for _, cost in self.admitted)
 
 
-def _up(seconds: float) -> float:
-    """The next whole millisecond, so that whoever waits as long is never a hair too early."""
-    return math.ceil(seconds * 1000 + 1e-3) / 1000
-
-
-def parse_limits(texts: tuple[str, ...]) -> Mapping[str, Limit]:
-    """The limit of each model or deployment, from `NAME=6rpm,1000tpm`; the name `*` is for all that have none of their own.
+def parse_limits(texts: Iterable[str]) -> Mapping[str, Limit]:
+    """The limit of each model or deployment, from `NAME=6rpm,1000tpm`; `*` is every name without a limit of its own.
 
     Raises:
-        LimitError: something else.
+        LimitError: anything else.
     """
-    found: dict[str, Limit] = {}
+    limits: dict[str, Limit] = {}
     for text in texts:
-        name, _, given = text.partition("=")
-        parts = [re.fullmatch(r"(\d+)(rpm|tpm)", part.strip()) for part in given.split(",")]
-        amounts = {part[2]: int(part[1]) for part in parts if part}
-        if not name or not all(parts) or len(amounts) != len(parts) or 0 in amounts.values():
+        name, _, amounts = text.partition("=")
+        parts = [re.fullmatch(r"(\d+)(rpm|tpm)", part.strip()) for part in amounts.split(",")]
+        by_unit = {part[2]: int(part[1]) for part in parts if part}
+        if not name or not all(parts) or len(by_unit) != len(parts) or 0 in by_unit.values():
             raise LimitError(
-                f"--limit {text}: write NAME=6rpm,1000tpm, with one of the two or both, and * for every name"
+                f"--limit must be NAME=6rpm,1000tpm, or one of the two, and * for every name; got {text!r}"
             )
-        found[name] = Limit(amounts.get("rpm"), amounts.get("tpm"))
-    return found
+        limits[name] = Limit(by_unit.get("rpm"), by_unit.get("tpm"))
+    return limits
+
+
+def _rounded_up(seconds: float) -> float:
+    """The next whole millisecond, so that a client that waits as long is never too early."""
+    return math.ceil(seconds * 1000 + 1e-3) / 1000
 
 
 def _duration(seconds: float, backend: Backend) -> str:
@@ -129,8 +132,6 @@ def _duration(seconds: float, backend: Backend) -> str:
         return str(math.ceil(seconds))
     if seconds < 1:
         return f"{round(seconds * 1000)}ms"
-    return (
-        f"{int(seconds // 60)}m{int(seconds % 60)}s"
-        if seconds >= 60
-        else f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
-    )
+    if seconds >= 60:
+        return f"{int(seconds // 60)}m{int(seconds % 60)}s"
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"

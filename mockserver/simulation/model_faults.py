@@ -1,4 +1,4 @@
-"""What can go wrong: a closed table of pure functions from answer to answer at the model, and one of mishaps before it."""
+"""What can go wrong at the model: a closed table of pure functions from answer to answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def apply(fault: Fault, answer: Answer, context: FaultContext) -> Answer:
 
 
 def _rate_limited(fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
-    """429 in the backend's newest words, with `retry-after` (1 second where no other is given)."""
+    """429 in the backend's newest words, with `retry-after` (default: 1 second)."""
     return _limited(fault, throttling.rate_limited, context)
 
 
@@ -44,17 +44,17 @@ def _rate_limited_2024(fault: Fault, _answer: Answer, context: FaultContext) -> 
 
 
 def _limited(fault: Fault, refusal: Callable[[Address, str, Exceeded], Refusal], context: FaultContext) -> Answer:
-    seconds, headers = _come_back(fault.retry_after or "1s", context.at_s)
-    refused = refusal(context.address, context.model, Exceeded(wait_s=seconds))
-    return _instead(replace(refused, headers=(*refused.headers, *headers)))
+    seconds, headers = _retry_after(fault.retry_after or "1s", context.at_s)
+    answer = refusal(context.address, context.model, Exceeded(wait_s=seconds))
+    return _instead(replace(answer, headers=(*answer.headers, *headers)))
 
 
-def _come_back(text: str, at_s: float) -> tuple[float, Headers]:
-    found = RETRY_AFTER.fullmatch(text)
-    if found is None or found["number"] is None:
+def _retry_after(text: str, at_s: float) -> tuple[float, Headers]:
+    match_ = RETRY_AFTER.fullmatch(text)
+    if match_ is None or match_["number"] is None:
         return 1, ()
-    number = float(found["number"])
-    match found["unit"]:
+    number = float(match_["number"])
+    match match_["unit"]:
         case "ms":
             return number / 1000, (("retry-after-ms", f"{number:g}"),)
         case "s as a date":
@@ -63,7 +63,7 @@ def _come_back(text: str, at_s: float) -> tuple[float, Headers]:
 
 
 def _quota_exceeded(_fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
-    """429 that no waiting helps: OpenAI's insufficient_quota, Azure's with a day to wait."""
+    """429 that waiting does not end: OpenAI's insufficient_quota, Azure's with a day to wait."""
     return _instead(throttling.quota_exceeded(context.address, context.model))
 
 
@@ -89,17 +89,17 @@ def _refused(_fault: Fault, _answer: Answer, _context: FaultContext) -> Answer:
 
 
 def _key_expired(_fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
-    """401 as for a key that is no longer one."""
+    """401 as for an expired key."""
     return _instead(refusals.wrong_key(context.address, "sk-expired-key-0000"))
 
 
 def _deployment_gone(_fault: Fault, _answer: Answer, context: FaultContext) -> Answer:
-    """404 or 400 as for a model or deployment that is not there."""
+    """404 or 400 as for a model or deployment that does not exist."""
     return _instead(refusals.unknown_model(context.address, context.address.deployment or context.model))
 
 
 def _firewall(_fault: Fault, _answer: Answer, _context: FaultContext) -> Answer:
-    """Azure's 403 for an address its network rules leave out."""
+    """Azure's 403 for an address that its network rules do not allow."""
     return _instead(refusals.firewall())
 
 
@@ -114,7 +114,7 @@ def _token_expired(_fault: Fault, _answer: Answer, _context: FaultContext) -> An
 
 
 def _context_length_exceeded(_fault: Fault, _answer: Answer, _context: FaultContext) -> Answer:
-    """400 for a conversation that is longer than the model takes."""
+    """400 for a conversation that is longer than the model's context."""
     return _instead(refusals.context_length_exceeded())
 
 
@@ -126,18 +126,18 @@ def _instead(refusal: Refusal) -> Answer:
 
 
 def _slow_first_token(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """The head comes `wait_ms` later; 10 seconds where no number is given."""
+    """The head comes `wait_ms` later (default: 10 seconds)."""
     return replace(answer, head_after_ms=answer.head_after_ms + _or(fault.wait_ms, 10_000))
 
 
 def _slow_events(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """Every event comes `wait_ms` later than it would; 1 second where no number is given."""
+    """Every event comes `wait_ms` later (default: 1 second)."""
     wait_ms = _or(fault.wait_ms, 1000)
-    return replace(answer, events=tuple(replace(each, after_ms=each.after_ms + wait_ms) for each in answer.events))
+    return replace(answer, events=tuple(replace(event, after_ms=event.after_ms + wait_ms) for event in answer.events))
 
 
 def _stall(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """After `after` events nothing comes any more, and the connection stays open; half of them where no number is given."""
+    """Nothing comes after `after` events (default: half of them), and the connection stays open."""
     return replace(answer, events=answer.events[: _half(fault, answer)], end=End.STALL)
 
 
@@ -145,44 +145,44 @@ def _stall(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
 
 
 def _dropped(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """The connection is reset after `after` events; half of them where no number is given."""
+    """The connection is reset after `after` events (default: half of them)."""
     return replace(answer, events=answer.events[: _half(fault, answer)], end=End.RESET)
 
 
 def _cut_short(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """The stream ends properly after `after` events, without its last word; before the last one where no number is given."""
+    """The stream ends properly after `after` events, without its last one (default: all but the last)."""
     after = len(answer.events) - 1 if fault.after is None else fault.after
     return replace(answer, events=answer.events[:after])
 
 
 def _truncated_event(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """The stream ends properly in the middle of the event after `after`; of half of them where no number is given."""
+    """The stream ends properly in the middle of the event after `after` (default: half of them)."""
     after = _half(fault, answer)
-    torn = tuple(replace(each, data=each.data[: len(each.data) // 2]) for each in answer.events[after : after + 1])
-    return replace(answer, events=(*answer.events[:after], *torn))
+    half = tuple(replace(event, data=event.data[: len(event.data) // 2]) for event in answer.events[after : after + 1])
+    return replace(answer, events=(*answer.events[:after], *half))
 
 
 def _malformed_event(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """An event that is no JSON comes after `after` others; half of them where no number is given."""
+    """An event that is not valid JSON comes after `after` others (default: half of them)."""
     after = _half(fault, answer)
     broken = Event(0, b'data: {"choices":[{"index":0,"delta":{"content":\n\n' if answer.streams else b'{"choices":')
-    kept = answer.events[after:] if answer.streams else ()
-    return replace(answer, events=(*answer.events[:after], broken, *kept))
+    rest = answer.events[after:] if answer.streams else ()
+    return replace(answer, events=(*answer.events[:after], broken, *rest))
 
 
 def _split_events(_fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
     """Every byte leaves by itself: lines, events and letters arrive in pieces."""
     pieces = [
-        Event(each.after_ms if index == 0 else 0, each.data[index : index + 1])
-        for each in answer.events
-        for index in range(len(each.data))
+        Event(event.after_ms if index == 0 else 0, event.data[index : index + 1])
+        for event in answer.events
+        for index in range(len(event.data))
     ]
     return replace(answer, events=tuple(pieces))
 
 
 def _merged_events(_fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """All events leave together, when the last one would have: a proxy that buffers."""
-    whole = Event(sum(each.after_ms for each in answer.events), answer.body)
+    """All events leave together, when the last one is due: a proxy that buffers."""
+    whole = Event(sum(event.after_ms for event in answer.events), answer.body)
     return replace(answer, events=(whole,) if answer.events else ())
 
 
@@ -193,16 +193,16 @@ def _empty(_fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
 
 def _wrong_content_type(_fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
     """The answer says that it is `text/plain`."""
-    kept = tuple(each for each in answer.headers if each[0] != "content-type")
-    return replace(answer, headers=(("content-type", "text/plain"), *kept))
+    others = tuple(header for header in answer.headers if header[0] != "content-type")
+    return replace(answer, headers=(("content-type", "text/plain"), *others))
 
 
 def _rate_limited_in_stream(fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """The status is 200, and the rate limit comes as an event: after `after` of them, the first where none is given.
+    """The status is 200, and the rate limit comes as an event after `after` others (default: the first).
 
     Source: Azure's Responses, 2026-08-11 (earendil-works/pi#7983, fields as the reporter reduced them): `response.failed`
     without an error, then a nested `error`; `retry-after` among the headers. In a stream of chunks there is one with
-    `error`, which the official client raises. An answer that is no stream stays as it is.
+    `error`, which the official client raises. An answer that is not a stream stays as it is.
     """
     if not answer.streams or not answer.events:
         return answer
@@ -223,11 +223,11 @@ def _rate_limited_in_stream(fault: Fault, answer: Answer, _context: FaultContext
 
 
 def _half(fault: Fault, answer: Answer) -> int:
-    return len(answer.events) // 2 if fault.after is None else fault.after
+    return _or(fault.after, len(answer.events) // 2)
 
 
-def _or(value: int | None, usual: int) -> int:
-    return usual if value is None else value
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
 
 
 def _compact(value: Any) -> str:

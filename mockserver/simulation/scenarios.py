@@ -1,28 +1,28 @@
-"""Scenarios: ordered files of stubs laid over the cassettes, read again whenever they change."""
+"""Scenarios: ordered files of stubs laid over the cassettes, read again when they change."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
-from mockserver.errors import UserError
+from mockserver.errors import UserError, did_you_mean
 from mockserver.simulation.stub import Stub, StubError, load_stubs
 
 log = logging.getLogger("mockserver")
 
-#: Scenarios in a folder of this name are laid over only when they are chosen; any others always.
+#: Scenarios in a folder of this name apply only when they are chosen; all others always do.
 CHOSEN_FOLDER = "scenarios"
+_UNREADABLE = (0, 0)
 
 
 class ScenarioError(UserError):
-    """There is no scenario of that name; says which there are."""
+    """No scenario of that name; says which there are."""
 
 
 @dataclass(slots=True)
 class _File:
-    """One file: what it says, and by what a change of it is told."""
+    """One file: its stubs, and the time and size by which a change is noticed."""
 
     path: Path
     stubs: tuple[Stub, ...]
@@ -31,7 +31,7 @@ class _File:
 
 
 class Scenarios:
-    """The scenario files of a library, by the name each goes by."""
+    """The scenario files of an index, by their names."""
 
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
@@ -40,14 +40,14 @@ class Scenarios:
         """Read a file.
 
         Raises:
-            StubError: it is no list of stubs, or one of them is wrong.
+            StubError: it is not a list of stubs, or one of them is wrong.
         """
         choosable = path.parent.name == CHOSEN_FOLDER
         self._files[name] = _File(path, load_stubs(path, text, name), _stamp(path), choosable)
 
     @property
     def always(self) -> tuple[Stub, ...]:
-        """The stubs that are laid over without being chosen, in the order of their files."""
+        """The stubs that apply without being chosen, in the order of their files."""
         return tuple(stub for file in self._files.values() if not file.choosable for stub in file.stubs)
 
     @property
@@ -64,11 +64,11 @@ class Scenarios:
         for file in self._files.values():
             if file.choosable and file.path.stem == name:
                 return file.stubs
-        near = "".join(f" (did you mean {each}?)" for each in get_close_matches(name, self.names, 1))
-        raise ScenarioError(f"There is no scenario {name!r}{near}. There are: {', '.join(self.names) or 'none'}.")
+        hint = did_you_mean(name, self.names)
+        raise ScenarioError(f"no scenario {name!r}{hint}; known scenarios: {', '.join(self.names) or 'none'}")
 
     def refresh(self) -> tuple[str, ...]:
-        """Read again what has changed; the names of those files. A broken one keeps its last good stubs, and says so."""
+        """Read the files that have changed again; their names. A broken one keeps its last good stubs, with a warning."""
         changed = []
         for name, file in self._files.items():
             try:
@@ -78,14 +78,14 @@ class Scenarios:
                 file.stamp = stamp
                 file.stubs = load_stubs(file.path, file.path.read_text(encoding="utf-8"), name)
             except (OSError, StubError, UnicodeDecodeError) as error:
-                if file.stamp != (0, 0):
-                    log.warning("%s   What it said before stands.", error)
-                file.stamp = (0, 0) if isinstance(error, OSError) else file.stamp
+                if file.stamp != _UNREADABLE:
+                    log.warning("%s   Its last good version stays in use.", error)
+                file.stamp = _UNREADABLE if isinstance(error, OSError) else file.stamp
                 continue
             changed.append(name)
         return tuple(changed)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from mockserver.answers.latency import Latency
 from mockserver.clock import Clock, SystemClock
-from mockserver.contract.operations import Backend
 from mockserver.exchange import Request
 from mockserver.journal.entry import Entry
 from mockserver.journal.journal import Journal
@@ -18,7 +17,7 @@ from mockserver.simulation.fault import Fault
 from mockserver.simulation.limits import Limit
 from mockserver.simulation.scopes import ScopeError, Scopes
 from mockserver.simulation.settings import ModelSettings, OnMiss
-from mockserver.simulation.steps import Turn, decide, known_models, mock_error
+from mockserver.simulation.steps import Turn, decide, mock_error
 
 
 class Simulation:
@@ -77,10 +76,6 @@ class Simulation:
                     self.scopes.count(scope, stub.name)
                     return stub.fault
         return None
-
-    def models(self, backend: Backend) -> tuple[str, ...]:
-        """The models or deployments there are: those of the recordings, the most frequent first, and those declared."""
-        return known_models(self.index, self.settings, backend)
 
     @contextmanager
     def answering_from(self, index: CassetteIndex) -> Iterator[None]:

@@ -13,8 +13,8 @@ from mockserver.simulation.fault import Fault
 class SiteFault:
     """What goes wrong before the model is asked.
 
-    The API is asked `wait_ms` milliseconds later, or not at all where there is an answer `instead`; its own breaks off
-    behind `cut_after` events, None lets it through. `signed_out` makes the request nobody's.
+    The API is called `wait_ms` milliseconds later, or not at all where there is an answer `instead`; its answer breaks off
+    after `cut_after` events, None does not cut it. `signed_out` removes the user from the request.
     """
 
     instead: Answer | None = None
@@ -23,39 +23,39 @@ class SiteFault:
     signed_out: bool = False
 
 
-#: No mishap.
+#: Nothing goes wrong.
 NO_FAULT = SiteFault()
 
 
 def site_fault(fault: Fault | None) -> SiteFault:
-    """What a fault of the gate or the host does; nothing where there is none."""
+    """What a fault of the gate or the host does; None does nothing."""
     return SITE_FAULTS[fault.kind](fault) if fault else NO_FAULT
 
 
 def api_timed_out() -> Answer:
-    """What Static Web Apps sends where the API has not begun to answer in 45 seconds.
+    """What Static Web Apps sends when the API has not started to answer within 45 seconds.
 
     Source: a 500 with these words, as reported (static-web-apps#801, #1607)."""
     return _plain(500, "Backend call failure")
 
 
 def _session_expired(_fault: Fault) -> SiteFault:
-    """At the gate: the request counts as nobody's, as after eight hours."""
+    """At the gate: the session has expired, as after eight hours."""
     return SiteFault(signed_out=True)
 
 
 def _api_timeout(fault: Fault) -> SiteFault:
-    """At the gate: the 45 seconds are over. A 500, or, where `after` is given, the answer breaks off behind so many events."""
+    """At the gate: the 45 seconds are over. A 500, or with `after` the answer breaks off after so many events."""
     return SiteFault(api_timed_out()) if fault.after is None else SiteFault(cut_after=fault.after)
 
 
 def _api_unreachable(_fault: Fault) -> SiteFault:
-    """At the gate: a 502, for an API that takes no connection."""
+    """At the gate: a 502, for an API that refuses connections."""
     return SiteFault(_plain(502, "Bad Gateway"))
 
 
 def _cold_start(fault: Fault) -> SiteFault:
-    """At the host: the API is asked `wait_ms` later, as after a start from nothing; 10 seconds where no number is given."""
+    """At the host: the API is called `wait_ms` later, as in a cold start (default: 10 seconds)."""
     return SiteFault(wait_ms=10_000 if fault.wait_ms is None else fault.wait_ms)
 
 
@@ -65,12 +65,12 @@ def _host_starting(_fault: Fault) -> SiteFault:
 
 
 def _function_failed(_fault: Fault) -> SiteFault:
-    """At the host: an empty 500, as for an exception that the function lets through."""
+    """At the host: an empty 500, as for an unhandled exception."""
     return SiteFault(Answer(500, (("content-length", "0"),)))
 
 
 def _function_missing(_fault: Fault) -> SiteFault:
-    """At the host: an empty 404, as for a function that was not found at deployment."""
+    """At the host: an empty 404, as for a function that the deployment did not find."""
     return SiteFault(Answer(404, (("content-length", "0"),)))
 
 
@@ -78,7 +78,7 @@ def _plain(status: int, text: str) -> Answer:
     return Answer(status, (("content-type", "text/plain; charset=utf-8"),), (Event(0, text.encode()),))
 
 
-#: Those that strike at the gate, and at the host as the gate sees it.
+#: By kind.
 SITE_FAULTS: dict[str, Callable[[Fault], SiteFault]] = {
     function.__name__.removeprefix("_"): function
     for function in (

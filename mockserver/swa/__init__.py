@@ -1,1 +1,1 @@
-"""Static Web Apps: its configuration, what it decides about a request, who is signed in, and as whom one can sign in."""
+"""Static Web Apps: its configuration, its decision about a request, sessions, and the personas to sign in as."""

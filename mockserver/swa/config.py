@@ -1,4 +1,4 @@
-"""`staticwebapp.config.json`, read strictly: what production would refuse at deployment is refused here at start."""
+"""`staticwebapp.config.json`, read strictly: what production refuses at deployment is refused here at start."""
 
 from __future__ import annotations
 
@@ -13,29 +13,24 @@ from http import HTTPMethod
 from pathlib import Path
 from typing import Any
 
-from mockserver.errors import UserError
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from mockserver.documents import Strict, convert
+from mockserver.errors import UserError, did_you_mean
 from mockserver.exchange import Headers
 
 FILE_NAME = "staticwebapp.config.json"
 #: Source: Static Web Apps quotas; the deployment is refused beyond it.
 LIMIT_BYTES = 20_000
-
-_KNOWN = (
-    *("$schema", "routes", "navigationFallback", "responseOverrides", "globalHeaders", "mimeTypes", "platform"),
-    *("auth", "forwardingGateway", "networking", "trailingSlash"),
-)
-#: The providers of `auth.identityProviders`, by the name each has in `/.auth/login/NAME`.
-_PROVIDERS = {
-    "azureActiveDirectory": "aad",
-    **{name: name for name in ("apple", "facebook", "github", "google", "twitter")},
-}
-#: Those that need no configuration. Source: Microsoft's authentication reference; twitter was dropped.
+#: The providers that need no configuration. Source: Microsoft's authentication reference; twitter was dropped.
 PRECONFIGURED = ("aad", "github")
+
 _PATTERN = re.compile(r"(?P<path>(?:/[^*]*)?)(?P<star>\*(?:\.(?P<extensions>\w+|\{\w+(?:,\w+)*\}))?)?")
 
 
 class ConfigError(UserError):
-    """A configuration that cannot be used; says what and where."""
+    """A configuration that cannot be used: where, and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ class Override:
 
 
 class TrailingSlash(StrEnum):
-    """Which form of an address pages have; the others redirect there."""
+    """Which form of an address pages have; the other forms redirect to it."""
 
     ALWAYS = "always"
     NEVER = "never"
@@ -79,7 +74,7 @@ class TrailingSlash(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What a request must bring along to be let in, and which `X-Forwarded-Host` is believed."""
+    """Which headers every request must have, and which `X-Forwarded-Host` is trusted."""
 
     required_headers: Headers = ()
     allowed_hosts: frozenset[str] = frozenset()
@@ -87,7 +82,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """Who signs people in: `providers` by the name in the address, and the API path that says their roles, None for no such."""
+    """How users sign in: `providers` by their name in the address, and the API path that returns roles (None: no such path)."""
 
     providers: tuple[str, ...] = PRECONFIGURED
     roles_source: str | None = None
@@ -97,7 +92,8 @@ class Auth:
 class Config:
     """A whole configuration; an app without a file has an empty one.
 
-    `networks` are those who may ask at all, None for everybody; service tags among them are nobody here."""
+    `networks` are the address ranges that are let in, None for all; a service tag among them matches no client here.
+    """
 
     rules: tuple[RouteRule, ...] = ()
     fallback: Fallback | None = None
@@ -111,51 +107,221 @@ class Config:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles the rules mention, sorted, without the two everybody has."""
+        """The roles that the rules mention, sorted, without the two built-in ones."""
         mentioned = {role for rule in self.rules for role in rule.allowed_roles or ()}
         return tuple(sorted(mentioned - {"anonymous", "authenticated"}))
+
+
+# --- as people write them --------------------------------------------------------------------------------------------
+
+
+class RouteEntry(Strict, frozen=True, rename="camel"):
+    """An item of `routes`."""
+
+    route: str
+    methods: tuple[str, ...] | None = None
+    allowed_roles: tuple[str, ...] | None = None
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    redirect: str | None = None
+    rewrite: str | None = None
+    status_code: int | str | None = None
+
+
+class FallbackEntry(Strict, frozen=True):
+    """`navigationFallback`."""
+
+    rewrite: str
+    exclude: tuple[str, ...] | None = None
+
+
+class OverrideEntry(Strict, frozen=True, rename="camel"):
+    """An entry of `responseOverrides`."""
+
+    redirect: str | None = None
+    rewrite: str | None = None
+    status_code: int | str | None = None
+
+
+class OverridesEntry(Strict, frozen=True, rename=lambda name: name.removeprefix("of_")):
+    """`responseOverrides`; its keys are the statuses."""
+
+    of_400: OverrideEntry = OverrideEntry()
+    of_401: OverrideEntry = OverrideEntry()
+    of_403: OverrideEntry = OverrideEntry()
+    of_404: OverrideEntry = OverrideEntry()
+
+
+class NetworkingEntry(Strict, frozen=True, rename="camel"):
+    """`networking`."""
+
+    allowed_ip_ranges: tuple[str, ...] | None = None
+
+
+class GatewayEntry(Strict, frozen=True, rename="camel"):
+    """`forwardingGateway`."""
+
+    required_headers: dict[str, str] = msgspec.field(default_factory=dict)
+    allowed_forwarded_hosts: tuple[str, ...] | None = None
+
+
+class ProvidersEntry(
+    Strict, frozen=True, rename={"aad": "azureActiveDirectory", "custom": "customOpenIdConnectProviders"}
+):
+    """`auth.identityProviders`; the fields have the providers' names in `/.auth/login/NAME`."""
+
+    aad: Any = UNSET
+    apple: Any = UNSET
+    facebook: Any = UNSET
+    github: Any = UNSET
+    google: Any = UNSET
+    twitter: Any = UNSET
+    custom: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class AuthEntry(Strict, frozen=True, rename="camel"):
+    """`auth`; the providers are required because `rolesSource` works only with registrations of one's own."""
+
+    identity_providers: ProvidersEntry
+    roles_source: str | None = None
+
+
+class ConfigEntry(Strict, frozen=True, rename="camel"):
+    """The file. The routes are converted one by one, so that an error has the rule's number."""
+
+    schema: Any = msgspec.field(default=None, name="$schema")
+    routes: tuple[Any, ...] = ()
+    navigation_fallback: FallbackEntry | UnsetType = UNSET
+    response_overrides: OverridesEntry = OverridesEntry()
+    global_headers: dict[str, str] = msgspec.field(default_factory=dict)
+    mime_types: dict[str, str] = msgspec.field(default_factory=dict)
+    platform: Any = None
+    auth: AuthEntry | UnsetType = UNSET
+    forwarding_gateway: GatewayEntry = GatewayEntry()
+    networking: NetworkingEntry | UnsetType = UNSET
+    trailing_slash: TrailingSlash | None = None
 
 
 def load_config(path: Path) -> Config:
     """The configuration in a file, or an empty one where there is no file.
 
     Raises:
-        ConfigError: too large, no JSON, an unknown key, or a wrong value; says which rule.
+        ConfigError: too large, not JSON, an unknown key, or a wrong value; says which rule.
     """
     if not path.exists():
         return Config()
     text = path.read_bytes()
     if len(text) > LIMIT_BYTES:
-        raise ConfigError(f"{path}: {len(text)} bytes; Static Web Apps takes at most {LIMIT_BYTES}")
+        raise ConfigError(f"{path}: must be at most {LIMIT_BYTES} bytes for Static Web Apps, got {len(text)}")
     try:
-        return parse_config(json.loads(text))
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: no JSON: {error}") from error
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not valid JSON: {error}") from error
+    return parse_config(document, str(path))
 
 
-def parse_config(document: object) -> Config:
-    """The configuration a JSON document describes.
+def parse_config(document: object, where: str = FILE_NAME) -> Config:
+    """The configuration that a JSON document describes; errors begin with `where`.
 
     Raises:
         ConfigError: an unknown key or a wrong value; says where.
     """
-    fields = _object(document, "the file", _KNOWN)
-    routes = fields.get("routes", [])
-    if not isinstance(routes, list):
-        raise ConfigError("routes: a list is needed")
+    entry = convert(document, ConfigEntry, where, ConfigError)
     return Config(
-        rules=tuple(_rule(route, number) for number, route in enumerate(routes, 1)),
-        fallback=_fallback(fields["navigationFallback"]) if "navigationFallback" in fields else None,
-        overrides=_overrides(fields.get("responseOverrides", {})),
-        global_headers=_headers(fields.get("globalHeaders", {}), "globalHeaders"),
-        mime_types=dict(_headers(fields.get("mimeTypes", {}), "mimeTypes")),
-        networks=_networks(fields["networking"]) if "networking" in fields else None,
-        gateway=_gateway(fields.get("forwardingGateway", {})),
-        auth=_auth(fields["auth"]) if "auth" in fields else Auth(),
-        trailing_slash=_trailing_slash(fields),
+        rules=tuple(_rule(route, number, where) for number, route in enumerate(entry.routes, 1)),
+        fallback=None if entry.navigation_fallback is UNSET else _fallback(entry.navigation_fallback, where),
+        overrides=dict(_overrides(entry.response_overrides, where)),
+        global_headers=_headers(entry.global_headers),
+        mime_types=dict(_headers(entry.mime_types)),
+        networks=None if entry.networking is UNSET else _networks(entry.networking, where),
+        gateway=Gateway(
+            _headers(entry.forwarding_gateway.required_headers),
+            frozenset(host.lower() for host in entry.forwarding_gateway.allowed_forwarded_hosts or ()),
+        ),
+        auth=Auth() if entry.auth is UNSET else _auth(entry.auth, where),
+        trailing_slash=entry.trailing_slash,
     )
+
+
+def _rule(document: object, number: int, where: str) -> RouteRule:
+    where = f"{where}: routes, rule {number}"
+    entry = convert(document, RouteEntry, where, ConfigError)
+    compile_pattern(entry.route, where)
+    status = _status(entry.status_code, where)
+    if entry.redirect and entry.rewrite:
+        raise ConfigError(f"{where}: a rule must have redirect or rewrite, got both")
+    if entry.redirect and status not in (None, 301, 302):
+        raise ConfigError(f"{where}: statusCode must be 301 or 302 with redirect, got {status}")
+    methods = [method.upper() for method in entry.methods or ()]
+    for method in methods:
+        if method not in HTTPMethod.__members__:
+            raise ConfigError(f"{where}: unknown HTTP method {method!r}{did_you_mean(method, HTTPMethod.__members__)}")
+    return RouteRule(
+        number,
+        entry.route,
+        frozenset(methods) or None,
+        frozenset(entry.allowed_roles or ()) or None,
+        entry.redirect,
+        entry.rewrite,
+        status,
+        _headers(entry.headers),
+    )
+
+
+def _fallback(entry: FallbackEntry, where: str) -> Fallback:
+    exclude = tuple(pattern if pattern.startswith("/") else f"/{pattern}" for pattern in entry.exclude or ())
+    for pattern in exclude:
+        compile_pattern(pattern, f"{where}: navigationFallback.exclude")
+    return Fallback(entry.rewrite if entry.rewrite.startswith("/") else f"/{entry.rewrite}", exclude)
+
+
+def _overrides(entry: OverridesEntry, where: str) -> Iterator[tuple[int, Override]]:
+    for key in msgspec.structs.fields(OverridesEntry):
+        override: OverrideEntry = getattr(entry, key.name)
+        status = _status(override.status_code, f"{where}: responseOverrides.{key.encode_name}")
+        yield int(key.encode_name), Override(override.redirect, override.rewrite, status)
+
+
+def _networks(entry: NetworkingEntry, where: str) -> tuple[str, ...]:
+    ranges = tuple(entry.allowed_ip_ranges or ())
+    for address_range in filter(is_ip_range, ranges):
+        try:
+            ipaddress.IPv4Network(address_range, strict=False)
+        except ValueError as error:
+            raise ConfigError(
+                f"{where}: networking.allowedIpRanges: {address_range!r} is not a valid IPv4 range: {error}"
+            ) from error
+    return ranges
+
+
+def is_ip_range(network: str) -> bool:
+    """Whether an entry of `allowedIpRanges` is a range of addresses; the others are service tags."""
+    return network[:1].isdigit()
+
+
+def _auth(entry: AuthEntry, where: str) -> Auth:
+    source, providers = entry.roles_source, entry.identity_providers
+    if source is not None and not source.lower().startswith("/api/"):
+        raise ConfigError(f"{where}: auth.rolesSource must be a path of the API, as /api/roles, got {source!r}")
+    builtin = [
+        name for name, value in msgspec.structs.asdict(providers).items() if name != "custom" and value is not UNSET
+    ]
+    return Auth((*builtin, *providers.custom), source)
+
+
+def _status(value: int | str | None, where: str) -> int | None:
+    """A `statusCode`, which may be a number or its digits."""
+    if value is None:
+        return None
+    if not str(value).isdecimal() or not 100 <= int(value) <= 599:
+        raise ConfigError(f"{where}: statusCode must be a status from 100 to 599, got {value!r}")
+    return int(value)
+
+
+def _headers(entry: dict[str, str]) -> Headers:
+    return tuple((name.lower(), value) for name, value in entry.items())
+
+
+# --- patterns --------------------------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -169,7 +335,7 @@ def compile_pattern(pattern: str, where: str, *, ignore_case: bool = False) -> r
     parsed = _PATTERN.fullmatch(pattern)
     if parsed is None:
         raise ConfigError(
-            f"{where}: {pattern!r} is no route; it begins with / and has at most one *, at its end or before an extension"
+            f"{where}: a route must begin with / and have at most one *, at its end or before an extension, got {pattern!r}"
         )
     path, extensions = parsed["path"], parsed["extensions"]
     if extensions:
@@ -185,123 +351,29 @@ def compile_pattern(pattern: str, where: str, *, ignore_case: bool = False) -> r
     return re.compile(text, re.IGNORECASE | re.DOTALL if ignore_case else re.DOTALL)
 
 
-def _rule(value: object, number: int) -> RouteRule:
-    where = f"routes, rule {number}"
-    fields = _object(value, where, ("route", "methods", "allowedRoles", "headers", "redirect", "rewrite", "statusCode"))
-    pattern = _text(fields, "route", where)
-    if pattern is None:
-        raise ConfigError(f"{where}: route is missing")
-    compile_pattern(pattern, where)
-    redirect, rewrite, status = (
-        _text(fields, "redirect", where),
-        _text(fields, "rewrite", where),
-        _status(fields, where),
-    )
-    if redirect and rewrite:
-        raise ConfigError(f"{where}: redirect and rewrite exclude each other")
-    if redirect and status not in (None, 301, 302):
-        raise ConfigError(f"{where}: statusCode {status} with a redirect; 301 or 302 is possible")
-    methods, roles = _texts(fields, "methods", where), _texts(fields, "allowedRoles", where)
-    unknown = [each for each in methods or () if each.upper() not in HTTPMethod.__members__]
-    if unknown:
-        raise ConfigError(f"{where}: {unknown[0]!r} is no HTTP method")
-    return RouteRule(
-        number,
-        pattern,
-        frozenset(each.upper() for each in methods) if methods else None,
-        frozenset(roles) if roles else None,
-        redirect,
-        rewrite,
-        status,
-        _headers(fields.get("headers", {}), f"{where}, headers"),
-    )
-
-
-def _fallback(value: object) -> Fallback:
-    fields = _object(value, "navigationFallback", ("rewrite", "exclude"))
-    rewrite = _text(fields, "rewrite", "navigationFallback")
-    if rewrite is None:
-        raise ConfigError("navigationFallback: rewrite is missing")
-    exclude = tuple(_texts(fields, "exclude", "navigationFallback") or ())
-    exclude = tuple(each if each.startswith("/") else f"/{each}" for each in exclude)
-    for pattern in exclude:
-        compile_pattern(pattern, "navigationFallback, exclude")
-    return Fallback(rewrite if rewrite.startswith("/") else f"/{rewrite}", exclude)
-
-
-def _overrides(value: object) -> dict[int, Override]:
-    overrides = {}
-    for code, entry in _object(value, "responseOverrides", ("400", "401", "403", "404")).items():
-        where = f"responseOverrides, {code}"
-        fields = _object(entry, where, ("redirect", "rewrite", "statusCode"))
-        overrides[int(code)] = Override(
-            _text(fields, "redirect", where), _text(fields, "rewrite", where), _status(fields, where)
-        )
-    return overrides
-
-
-def _networks(value: object) -> tuple[str, ...]:
-    ranges = _texts(_object(value, "networking", ("allowedIpRanges",)), "allowedIpRanges", "networking")
-    for each in ranges or ():
-        if each[:1].isdigit():
-            try:
-                ipaddress.IPv4Network(each, strict=False)
-            except ValueError as error:
-                raise ConfigError(f"networking: {each!r} is no IPv4 range: {error}") from error
-    return tuple(ranges or ())
-
-
-def _gateway(value: object) -> Gateway:
-    fields = _object(value, "forwardingGateway", ("requiredHeaders", "allowedForwardedHosts"))
-    hosts = _texts(fields, "allowedForwardedHosts", "forwardingGateway") or ()
-    required = _headers(fields.get("requiredHeaders", {}), "forwardingGateway, requiredHeaders")
-    return Gateway(required, frozenset(each.lower() for each in hosts))
-
-
-def _auth(value: object) -> Auth:
-    fields = _object(value, "auth", ("rolesSource", "identityProviders"))
-    given = fields.get("identityProviders")
-    if given is None:
-        raise ConfigError("auth: identityProviders is missing; rolesSource works with registrations of your own only")
-    named = dict(_object(given, "auth, identityProviders", (*_PROVIDERS, "customOpenIdConnectProviders")))
-    custom = named.pop("customOpenIdConnectProviders", {})
-    if not isinstance(custom, dict):
-        raise ConfigError("auth, identityProviders, customOpenIdConnectProviders: an object is needed")
-    source = _text(fields, "rolesSource", "auth")
-    if source is not None and not source.lower().startswith("/api/"):
-        raise ConfigError(f"auth: rolesSource: {source!r} is no path of the API; it begins with /api/")
-    return Auth((*(_PROVIDERS[name] for name in named), *custom), source)
-
-
-def _trailing_slash(fields: Mapping[str, Any]) -> TrailingSlash | None:
-    value = _text(fields, "trailingSlash", "the file")
-    if value is not None and value not in list(TrailingSlash):
-        raise ConfigError(f"trailingSlash: {value!r}; there are: {', '.join(TrailingSlash)}")
-    return TrailingSlash(value) if value else None
-
-
 def config_warnings(config: Config, known_roles: Iterable[str]) -> Iterator[str]:
-    """What a configuration allows and its author hardly wants, each in words: rules that can never fit, a wildcard that
-    leaves its own folder open, roles that none of the `known_roles` is."""
+    """What a configuration allows but its author probably does not want: rules that can never apply, a wildcard that leaves
+    its own folder open, roles that are not among `known_roles`."""
     for index, rule in enumerate(config.rules):
-        covering = next((each for each in config.rules[:index] if _covers(each, rule)), None)
+        covering = next((earlier for earlier in config.rules[:index] if _covers(earlier, rule)), None)
         if covering is not None:
             yield f"rule {rule.number} ({rule.pattern}) can never apply: rule {covering.number} ({covering.pattern}) fits first"
         folder = rule.pattern.removesuffix("/*")
         guards = rule.pattern.endswith("/*") and folder and "anonymous" not in (rule.allowed_roles or {"anonymous"})
-        if guards and not any(compile_pattern(each.pattern, "").fullmatch(folder) for each in config.rules):
-            yield f"rule {rule.number} ({rule.pattern}) leaves {folder} itself open; {folder}* would not"
+        if guards and not any(compile_pattern(other.pattern, "").fullmatch(folder) for other in config.rules):
+            yield f"rule {rule.number} ({rule.pattern}) leaves {folder} itself open; {folder}* guards both"
     for role in sorted(set(config.roles) - set(known_roles)):
-        yield f"nobody has the role {role!r}: no persona does"
-    tags = [each for each in config.networks or () if not each[:1].isdigit()]
+        yield f"no persona has the role {role!r}"
+    tags = [network for network in config.networks or () if not is_ip_range(network)]
     if tags:
-        yield f"networking: who belongs to {', '.join(tags)} is not known here; it counts as nobody"
+        yield f"networking: no client matches {', '.join(tags)}: the addresses of a service tag are not known here"
     if config.networks == ():
-        yield "networking: an empty allowedIpRanges locks everybody out"
+        yield "networking: an empty allowedIpRanges blocks every client"
 
 
 def _covers(earlier: RouteRule, later: RouteRule) -> bool:
-    """Whether whatever fits a later rule fits an earlier one too; told where the patterns are plain or end in a star."""
+    """Whether every request that fits the later rule fits the earlier one too; only for patterns that are plain or end in
+    a star."""
     methods = earlier.methods is None or (later.methods is not None and later.methods <= earlier.methods)
     plain = re.fullmatch(r"[^*]*\*?", later.pattern) is not None
     return (
@@ -310,41 +382,3 @@ def _covers(earlier: RouteRule, later: RouteRule) -> bool:
         and compile_pattern(earlier.pattern, "").fullmatch(later.pattern.replace("*", "x")) is not None
         and (earlier.pattern.endswith("*") or "*" not in later.pattern)
     )
-
-
-def _object(value: object, where: str, known: tuple[str, ...]) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where}: an object is needed")
-    unknown = [key for key in value if key not in known]
-    if unknown:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
-    return value
-
-
-def _text(fields: Mapping[str, Any], key: str, where: str) -> str | None:
-    value = fields.get(key)
-    if value is not None and not isinstance(value, str):
-        raise ConfigError(f"{where}: {key} is no text")
-    return value
-
-
-def _texts(fields: Mapping[str, Any], key: str, where: str) -> list[str] | None:
-    value = fields.get(key)
-    if value is not None and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
-        raise ConfigError(f"{where}: {key} is no list of texts")
-    return value
-
-
-def _status(fields: Mapping[str, Any], where: str) -> int | None:
-    value = fields.get("statusCode")
-    if value is not None and (
-        not isinstance(value, int | str) or not str(value).isdigit() or not 100 <= int(value) <= 599
-    ):
-        raise ConfigError(f"{where}: statusCode {value!r} is no status")
-    return None if value is None else int(value)
-
-
-def _headers(value: object, where: str) -> Headers:
-    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
-        raise ConfigError(f"{where}: an object of texts is needed")
-    return tuple((name.lower(), text) for name, text in value.items())

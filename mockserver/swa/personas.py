@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
-import yaml
+from msgspec import Meta, field
 
-from mockserver.errors import UserError
-from mockserver.swa.principal import EVERYBODY, ClientPrincipal
+from mockserver.documents import Strict, convert, parse_yaml
+from mockserver.errors import UserError, did_you_mean
+from mockserver.swa.principal import BUILT_IN_ROLES, ROLE_NAME, ClientPrincipal
 
 BUNDLED_PERSONAS = Path(__file__).with_name("personas.yaml")
-#: Static Web Apps' own session length (static-web-apps#761).
+#: Source: Static Web Apps' own session length (static-web-apps#761).
 EIGHT_HOURS_S = 8 * 3600.0
-_ROLE = re.compile(r"[A-Za-z0-9_]+")
-_KEYS = ("name", "email", "roles", "expires_in_s", "scenario", "note", "claims")
 
 
 class PersonaError(UserError):
-    """A personas file that cannot be used, or a persona that is not in it; says which."""
+    """A personas file that cannot be used, or an unknown persona; says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """Somebody to sign in as; the session ends `expires_in_s` seconds after that. What the API asks of the model for this
-    one is answered by `scenario`; None is like everybody else. `note` says what is special, on the sign-in page."""
+    """A user to sign in as; the session ends `expires_in_s` seconds after sign-in.
+
+    `scenario` answers what the API asks of the model for this user; None means as for everybody else. The sign-in page shows
+    `note`.
+    """
 
     key: str
     name: str
@@ -38,58 +40,96 @@ class Persona:
     claims: tuple[tuple[str, str], ...] = ()
 
     def principal(self, provider: str) -> ClientPrincipal:
-        """The principal this persona has after signing in with a provider; the same each time."""
+        """The principal that this persona has after signing in with a provider; the same each time."""
         user_id = hashlib.sha256(f"{provider}|{self.key}".encode()).hexdigest()[:32]
         return ClientPrincipal(
-            provider, user_id, self.email, (*EVERYBODY, *self.roles), (("name", self.name), *self.claims)
+            provider, user_id, self.email, (*BUILT_IN_ROLES, *self.roles), (("name", self.name), *self.claims)
         )
+
+
+# --- as people write them --------------------------------------------------------------------------------------------
+
+RoleName = Annotated[str, Meta(extra_json_schema={"pattern": f"^{ROLE_NAME.pattern}$"})]
+
+
+class PersonaEntry(Strict, frozen=True):
+    """A user to sign in as."""
+
+    name: Annotated[str | None, Meta(description="The full name. Default: the key, capitalised.")] = None
+    email: Annotated[str | None, Meta(description="The email address. Default: KEY@example.com.")] = None
+    roles: Annotated[
+        tuple[RoleName, ...], Meta(description="The roles besides anonymous and authenticated: letters, digits and _.")
+    ] = ()
+    expires_in_s: Annotated[
+        Annotated[float, Meta(gt=0)], Meta(description="How many seconds a session lasts. Default: 8 hours.")
+    ] = EIGHT_HOURS_S
+    scenario: Annotated[
+        str | None, Meta(description="The scenario that answers this user's requests. Default: none of its own.")
+    ] = None
+    note: Annotated[str | None, Meta(description="What is special about this user, for the sign-in page.")] = None
+    claims: Annotated[
+        dict[str, str], Meta(description="Claims by type, in addition to the name: {preferred_username: ada}.")
+    ] = field(default_factory=dict)
+
+
+#: A whole personas file: the personas by key.
+PersonasFile = dict[str, PersonaEntry]
 
 
 def load_personas(path: Path = BUNDLED_PERSONAS) -> dict[str, Persona]:
     """The personas of a YAML file, by key, in order.
 
     Raises:
-        PersonaError: no YAML mapping, an unknown key, or a wrong value; says whose.
+        PersonaError: no such file, not a mapping, an unknown key, or a wrong value; says whose.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_bytes(), str(path), PersonaError)
     except FileNotFoundError as error:
         raise PersonaError(f"there is no personas file {path}") from error
-    except (yaml.YAMLError, ValueError, OSError) as error:  # ValueError: no UTF-8, or a date that is none
-        raise PersonaError(f"{path}: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise PersonaError(f"{path}: {error}") from error
     if not isinstance(document, dict) or not document:
-        raise PersonaError(f"{path}: a mapping of personas is needed (`alice: {{roles: [invited]}}`)")
-    return {str(key): _persona(str(key), value, path) for key, value in document.items()}
+        raise PersonaError(f"{path}: must be a mapping of personas (`alice: {{roles: [invited]}}`), got {document!r}")
+    entries = convert(
+        {str(key): _with_text(entry) for key, entry in document.items()}, PersonasFile, str(path), PersonaError
+    )
+    return {key: _persona(key, entry, path) for key, entry in entries.items()}
 
 
 def find_persona(personas: dict[str, Persona], key: str) -> Persona:
-    """The persona of that key.
+    """The persona with that key.
 
     Raises:
         PersonaError: there is none; says which there are.
     """
     if key not in personas:
-        raise PersonaError(f"There is no persona {key!r}. There are: {', '.join(personas)}.")
+        raise PersonaError(
+            f"unknown persona {key!r}{did_you_mean(key, personas)}; known personas: {', '.join(personas)}"
+        )
     return personas[key]
 
 
-def _persona(key: str, value: object, path: Path) -> Persona:
-    if not isinstance(value, dict):
-        raise PersonaError(f"{path}: {key}: a mapping is needed, with {', '.join(_KEYS)}")
-    unknown = [each for each in value if each not in _KEYS]
-    if unknown:
-        raise PersonaError(f"{path}: {key}: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
-    roles, expires_in_s = value.get("roles", []), value.get("expires_in_s", EIGHT_HOURS_S)
-    if not isinstance(roles, list) or not all(isinstance(role, str) and _ROLE.fullmatch(role) for role in roles):
-        raise PersonaError(f"{path}: {key}: roles is no list of role names (letters, digits and _)")
-    if isinstance(expires_in_s, bool) or not isinstance(expires_in_s, int | float) or expires_in_s <= 0:
-        raise PersonaError(f"{path}: {key}: expires_in_s: {expires_in_s!r} is no number of seconds")
-    scenario = value.get("scenario")
-    if scenario is not None and not isinstance(scenario, str):
-        raise PersonaError(f"{path}: {key}: scenario: {scenario!r} is no name")
-    name, email = str(value.get("name", key.title())), str(value.get("email", f"{key}@example.com"))
-    claims = value.get("claims", {})
-    if not isinstance(claims, dict) or not all(isinstance(each, str) for each in claims.values()):
-        raise PersonaError(f"{path}: {key}: claims: a mapping of texts is needed (`{{preferred_username: ada}}`)")
-    note = str(value.get("note", ""))
-    return Persona(key, name, email, tuple(roles), expires_in_s, scenario, note, tuple(claims.items()))
+def _with_text(entry: Any) -> Any:
+    """The entry with its texts as strings: YAML reads `42`, `yes` and `2026-01-01` as values of other types."""
+    if not isinstance(entry, dict):
+        return entry
+    texts = {key: str(entry[key]) for key in ("name", "email", "note") if entry.get(key) is not None}
+    return entry | texts
+
+
+def _persona(key: str, entry: PersonaEntry, path: Path) -> Persona:
+    for role in entry.roles:
+        if not ROLE_NAME.fullmatch(role):
+            raise PersonaError(f"{path}: {key}.roles: a role's name must be letters, digits and _, got {role!r}")
+    name = key.title() if entry.name is None else entry.name
+    email = f"{key}@example.com" if entry.email is None else entry.email
+    return Persona(
+        key,
+        name,
+        email,
+        entry.roles,
+        entry.expires_in_s,
+        entry.scenario,
+        entry.note or "",
+        tuple(entry.claims.items()),
+    )

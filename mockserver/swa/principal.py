@@ -1,20 +1,22 @@
-"""Who is signed in: the client principal as Static Web Apps shows it, and the signed cookie that carries it."""
+"""Who is signed in: the client principal as Static Web Apps sends it."""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
-#: What the API is told; a client's own is dropped. Source: Static Web Apps sets the first alone (static-web-apps#21).
+#: What the API gets; a client's own is dropped. Source: Static Web Apps sets the first alone (static-web-apps#21).
 PRINCIPAL_HEADER = "x-ms-client-principal"
-EVERYBODY = ("anonymous", "authenticated")
+BUILT_IN_ROLES = ("anonymous", "authenticated")
+ROLE_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)
 class ClientPrincipal:
-    """Somebody signed in. `roles` always include the two that everybody signed in has."""
+    """A signed-in user. `roles` always include the two built-in ones."""
 
     identity_provider: str
     user_id: str
@@ -23,11 +25,11 @@ class ClientPrincipal:
     claims: tuple[tuple[str, str], ...] = ()
 
     def for_me(self) -> dict[str, Any]:
-        """The object `/.auth/me` shows."""
-        return {**self.for_api(), "claims": [{"typ": kind, "val": value} for kind, value in self.claims]}
+        """The object that `/.auth/me` returns."""
+        return {**self.for_api(), "claims": [{"typ": type_, "val": value} for type_, value in self.claims]}
 
     def for_api(self) -> dict[str, Any]:
-        """The object the API gets: the same without claims. Source: static-web-apps#897."""
+        """The object that the API gets: the same without claims. Source: static-web-apps#897."""
         return {
             "identityProvider": self.identity_provider,
             "userId": self.user_id,

@@ -10,12 +10,21 @@ from enum import StrEnum
 from urllib.parse import quote, unquote_to_bytes
 
 from mockserver.exchange import Headers, Request
-from mockserver.swa.config import FILE_NAME, Config, Fallback, Override, RouteRule, TrailingSlash, compile_pattern
+from mockserver.swa.config import (
+    FILE_NAME,
+    Config,
+    Fallback,
+    Override,
+    RouteRule,
+    TrailingSlash,
+    compile_pattern,
+    is_ip_range,
+)
 from mockserver.swa.principal import ClientPrincipal
 
 _PROVIDER_LOGIN = re.compile(r"/\.auth/login/[^/]+")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-#: Sent with whatever is not the API's. Source: seen from the official emulator; production alike as far as known.
+#: Sent with every answer but the API's. Source: observed from the official emulator; production is alike as far as known.
 _DEFAULT_HEADERS: Headers = (
     ("strict-transport-security", "max-age=10886400; includeSubDomains; preload"),
     ("referrer-policy", "same-origin"),
@@ -43,8 +52,8 @@ class Decision:
     """What to do with a request.
 
     `target` is a file of the app, a path of the API or of `/.auth`, or where a redirect leads; empty for an error page
-    of the platform. `query` is what a rewrite to the API adds to the client's. `headers` are the site's own. `rule` is the deciding rule's number from 1, None where no rule did.
-    `because` is what the console says.
+    of the platform. `query` is what a rewrite to the API adds to the client's. `headers` are the site's own. `rule` is the
+    deciding rule's number from 1, None where no rule decided. `because` is the reason, as the console shows it.
     """
 
     action: Action
@@ -64,49 +73,51 @@ def decide(
     *,
     client_ip: str = "127.0.0.1",
 ) -> Decision:
-    """The decision for a request: who may ask at all; rules in order, the first that fits alone; then files, then the fallback.
+    """The decision for a request: first whether the client is let in at all, then the first rule that fits, then files, then
+    the fallback.
 
     `is_file` says whether the app has a file at a path that begins with a slash. Source for the order: Microsoft's
-    configuration reference; what is not documented there (encodings, `..`) is inferred and says 400.
+    configuration reference; what is not documented there (encodings, `..`) is inferred and answered with 400.
     """
     method, raw_path = request.method, request.raw_path
-    if because := _locked_out(config, request, client_ip):
+    if because := _block_reason(config, request, client_ip):
         # Overrides do not apply (static-web-apps#1659).
         return Decision(Action.ERROR, 403, because=because)
-    path = normalised(raw_path)
+    path = normalise(raw_path)
     if path is None:
-        return _Gate(config, method, raw_path, None, is_file).error(400, "path cannot be decoded")
+        return _Gate(config, method, raw_path, None, is_file).fail(400, "path cannot be decoded")
     path = path.rstrip("/") if path.startswith("/.auth/") else path
     rule = next((rule for rule in config.rules if _fits(rule, method, path)), None)
     gate = _Gate(config, method, raw_path, rule, is_file)
     if path.startswith("/.auth/"):
-        return gate.auth(path)
+        return gate.serve_auth(path)
     if config.auth.roles_source is not None and path.lower().rstrip("/") == config.auth.roles_source.lower():
-        return gate.error(404, "only sign-in may ask the roles function")
+        return gate.fail(404, "only sign-in may call the roles function")
     if rule is not None and rule.allowed_roles and "anonymous" not in rule.allowed_roles:
         if principal is None:
-            return gate.error(401, "nobody is signed in")
+            return gate.fail(401, "nobody is signed in")
         if not rule.allowed_roles & set(principal.roles):
-            return gate.error(403, f"needs {' or '.join(sorted(rule.allowed_roles))}")
-    opened = gate.opened(path)
-    return opened if opened.because else replace(opened, because=_because(rule, principal))
+            return gate.fail(403, f"needs {' or '.join(sorted(rule.allowed_roles))}")
+    decision = gate.serve(path)
+    return decision if decision.because else replace(decision, because=_reason(rule, principal))
 
 
-def _locked_out(config: Config, request: Request, client_ip: str) -> str:
-    """Why a request is turned away before any rule; empty where it is not."""
+def _block_reason(config: Config, request: Request, client_ip: str) -> str:
+    """Why a request is blocked before any rule; empty where it is not."""
     if config.networks is not None:
-        ranges = [ipaddress.IPv4Network(each, strict=False) for each in config.networks if each[:1].isdigit()]
-        if not any(ipaddress.ip_address(client_ip) in each for each in ranges):
-            return f"{client_ip} is in no allowed range"
+        address = ipaddress.ip_address(client_ip)
+        ranges = filter(is_ip_range, config.networks)
+        if not any(address in ipaddress.IPv4Network(text, strict=False) for text in ranges):
+            return f"{client_ip} is not in an allowed range"
     for name, value in config.gateway.required_headers:
         if request.header(name) != value:
-            return f"without the required {name}"
+            return f"{name} does not have the required value"
     return ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """What is known of one request: its rule, None where none fits, and the ways to answer under it."""
+    """One request with its rule, None where no rule fits, and the ways to answer it."""
 
     config: Config
     method: str
@@ -120,26 +131,26 @@ class _Gate:
 
     @property
     def headers(self) -> Headers:
-        """Defaults, then the global headers, then the rule's; an empty value takes a header away."""
-        own = dict(self.rule.headers if self.rule else ())
-        merged = dict(_DEFAULT_HEADERS) | dict(self.config.global_headers) | own
+        """Defaults, then the global headers, then the rule's; an empty value removes a header."""
+        rule_headers = dict(self.rule.headers if self.rule else ())
+        merged = dict(_DEFAULT_HEADERS) | dict(self.config.global_headers) | rule_headers
         return tuple((name, value) for name, value in merged.items() if value)
 
-    def auth(self, path: str) -> Decision:
-        """`/.auth/*` is the platform's: no wildcard and no role applies; a login can be blocked by name."""
+    def serve_auth(self, path: str) -> Decision:
+        """`/.auth/*` is the platform's: no wildcard and no role applies; a provider can be blocked by name."""
         rule = self.rule
         blocks = rule is not None and (rule.pattern, rule.status, rule.allowed_roles) == (path, 404, None)
         if blocks and _PROVIDER_LOGIN.fullmatch(path):
-            return self.error(404, "this sign-in is blocked")
+            return self.fail(404, "this sign-in is blocked")
         return Decision(Action.AUTH, 200, path, because="platform")
 
-    def opened(self, path: str) -> Decision:
-        """What lies behind the gate: a redirect, a page, the API."""
+    def serve(self, path: str) -> Decision:
+        """What the gate opens to: a redirect, a page, the API."""
         rule = self.rule
         if rule is not None and rule.redirect is not None:
             return Decision(Action.REDIRECT, rule.status or 302, rule.redirect, self.headers, rule.number)
         if rule is not None and rule.rewrite is None and rule.status in (401, 403, 404):
-            return self.error(rule.status, f"status {rule.status}")
+            return self.fail(rule.status, f"status {rule.status}")
         target, query = path, ""
         if rule is not None and rule.rewrite:
             target, _, query = rule.rewrite.partition("?")
@@ -150,16 +161,16 @@ class _Gate:
             return Decision(Action.AUTH, 200, target, (), self.number)
         if self.method not in ("GET", "HEAD", "OPTIONS"):
             return Decision(Action.ERROR, 405, "", self.headers, self.number)
-        return self.static(target)
+        return self.serve_static(target)
 
-    def static(self, path: str) -> Decision:
-        """A file, a redirect to its proper name, or the fallback."""
+    def serve_static(self, path: str) -> Decision:
+        """A file, a redirect to its proper address, or the fallback."""
         rewritten = self.rule is not None and self.rule.rewrite is not None
         status = (self.rule.status if self.rule and rewritten else None) or 200
         file, bare = find_file(path, self.is_file), path.rstrip("/")
         page = file or (f"{bare}.html" if bare and path.endswith("/") and self.is_file(f"{bare}.html") else None)
-        if page is not None and not rewritten and (proper := self.proper(page, path)) != path:
-            return Decision(Action.REDIRECT, 301, quote(proper), self.headers, self.number)
+        if page is not None and not rewritten and (address := self.page_address(page, path)) != path:
+            return Decision(Action.REDIRECT, 301, quote(address), self.headers, self.number)
         if page is not None:
             return Decision(Action.FILE, status, page, self.headers, self.number)
         fallback = self.config.fallback
@@ -168,10 +179,10 @@ class _Gate:
                 return Decision(Action.API, 200, fallback.rewrite, (), self.number)
             if file := find_file(fallback.rewrite, self.is_file):
                 return Decision(Action.FILE, status, file, self.headers, self.number)
-        return self.error(404, "no such file")
+        return self.fail(404, "no such file")
 
-    def proper(self, page: str, path: str) -> str:
-        """The address a page is shown at, where that is another than the one asked for."""
+    def page_address(self, page: str, path: str) -> str:
+        """The address at which a page is shown; the requested path where any form will do."""
         if not page.endswith(".html") or page == "/index.html":
             return path
         folder = page.endswith("/index.html")
@@ -185,7 +196,7 @@ class _Gate:
                 return f"{bare}/" if folder else bare
         return bare if path == f"{bare}/" and not folder else path
 
-    def error(self, status: int, because: str) -> Decision:
+    def fail(self, status: int, because: str) -> Decision:
         """An error page of the platform, or what `responseOverrides` puts in its place."""
         override = self.config.overrides.get(status, Override())
         if override.redirect is not None:
@@ -198,9 +209,9 @@ class _Gate:
         return Decision(action, override.status or status, page or "", self.headers, self.number, because)
 
 
-def normalised(raw_path: str) -> str | None:
-    """The decoded path with single slashes; None of one that cannot be decoded, is none, or has segments `.` or `..`:
-    a file system would read those, and find what another rule guards."""
+def normalise(raw_path: str) -> str | None:
+    """The decoded path with single slashes; None where it cannot be decoded, does not begin with a slash, or has a segment
+    `.` or `..`: a file system would resolve those, to a file that another rule guards."""
     if _BAD_ESCAPE.search(raw_path) or not raw_path.startswith("/"):
         return None
     try:
@@ -212,17 +223,18 @@ def normalised(raw_path: str) -> str | None:
     return re.sub("/{2,}", "/", path)
 
 
-def fallback_fits(config: Config, request: Request) -> bool:
-    """Whether a path without a file leads to the fallback."""
-    path = normalised(request.raw_path)
-    fits = config.fallback is not None and request.method in ("GET", "HEAD") and path is not None
-    return fits and not _excluded(config.fallback, path)  # type: ignore[arg-type]  # neither is None here
+def fallback_target(config: Config, request: Request) -> str | None:
+    """Where a path without a file leads; None for nowhere."""
+    path, fallback = normalise(request.raw_path), config.fallback
+    if path is None or fallback is None or request.method not in ("GET", "HEAD") or _excluded(fallback, path):
+        return None
+    return fallback.rewrite
 
 
 def find_file(path: str, is_file: IsFile) -> str | None:
-    """The file a path means: itself, a folder's index.html, or itself with .html; the configuration is never served."""
+    """The file for a path: itself, a folder's index.html, or itself with .html; the configuration is never served."""
     candidates = [f"{path}index.html"] if path.endswith("/") else [path, f"{path}/index.html", f"{path}.html"]
-    return next((each for each in candidates if each != f"/{FILE_NAME}" and is_file(each)), None)
+    return next((file for file in candidates if file != f"/{FILE_NAME}" and is_file(file)), None)
 
 
 def _fits(rule: RouteRule, method: str, path: str) -> bool:
@@ -237,10 +249,10 @@ def _is_api(path: str) -> bool:
 
 
 def _excluded(fallback: Fallback, path: str) -> bool:
-    return any(compile_pattern(each, "").fullmatch(path) for each in fallback.exclude)
+    return any(compile_pattern(pattern, "").fullmatch(path) for pattern in fallback.exclude)
 
 
-def _because(rule: RouteRule | None, principal: ClientPrincipal | None) -> str:
+def _reason(rule: RouteRule | None, principal: ClientPrincipal | None) -> str:
     if rule is None:
         return "no rule"
     granted = sorted((rule.allowed_roles or frozenset()) & set(principal.roles if principal else ("anonymous",)))

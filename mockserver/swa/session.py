@@ -29,24 +29,26 @@ class Sessions:
         return self._serializer.dumps([self._clock.now() + expires_in_s, principal.for_me()])
 
     def principal(self, cookie_header: str | None) -> ClientPrincipal | None:
-        """Who the request's Cookie header says is signed in; None for nobody, an expired session or a forged cookie.
+        """Who is signed in, by the request's Cookie header; None without a session, after its end, or for a forged cookie.
 
-        Cookies ignore ports: the header may hold anything that anything else on this machine has set.
+        Cookies ignore ports: the header may hold cookies of any other program on this machine.
         """
-        found = self._read(cookie_header)
-        if found is None or found[0] <= self._clock.now():
+        session = self._read(cookie_header)
+        if session is None:
             return None
-        me = found[1]
+        expires_s, me = session
+        if expires_s <= self._clock.now():
+            return None
         claims = tuple((claim["typ"], claim["val"]) for claim in me["claims"])
         return ClientPrincipal(me["identityProvider"], me["userId"], me["userDetails"], tuple(me["userRoles"]), claims)
 
     def left_s(self, cookie_header: str | None) -> float | None:
-        """How many seconds the session lasts yet, negative where it has expired; None where there is none."""
-        found = self._read(cookie_header)
-        return None if found is None else float(found[0] - self._clock.now())
+        """How many seconds of the session are left, negative after its end; None without a session."""
+        session = self._read(cookie_header)
+        return None if session is None else float(session[0] - self._clock.now())
 
     def _read(self, cookie_header: str | None) -> tuple[float, dict[str, Any]] | None:
-        """When the session expires, and whose it is; None for none, or a forged one."""
+        """When the session expires, and its user as `/.auth/me` has it; None without a session, or for a forged one."""
         pairs = (part.strip().partition("=") for part in (cookie_header or "").split(";"))
         value = next((value for name, _, value in pairs if name == SESSION_COOKIE), "")
         try:
@@ -57,16 +59,17 @@ class Sessions:
 
 
 def session_key(folder: Path) -> str:
-    """The key sessions are signed with: made once, kept for this user alone, so that sessions survive a restart."""
+    """The key that signs sessions: created once and readable by this user alone, so that sessions survive a restart."""
     path = folder / "session-key"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists() or not path.read_text(encoding="ascii"):
-        # Written aside, then put in place whole: of several that start at once one wins, and all read the same.
+        # Written to another file, then linked in place: of several processes that start at once one wins, and all read one key.
         handle, name = tempfile.mkstemp(dir=folder)  # mode 0600
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(secrets.token_hex(32))
         with contextlib.suppress(FileExistsError):
-            path.unlink() if path.exists() and not path.stat().st_size else None
+            if path.exists() and not path.stat().st_size:
+                path.unlink()
             os.link(name, path)
         Path(name).unlink()
     return path.read_text(encoding="ascii")

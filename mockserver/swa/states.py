@@ -1,31 +1,33 @@
-"""The states that an app's page can be in: each with what brings it about, and somebody who always meets it."""
+"""The states that an app's page can be in: what causes each one, and a persona who always gets it."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote
 
-import yaml
+import msgspec
+from msgspec import Meta
 
+from mockserver.documents import Strict, convert, parse_yaml
 from mockserver.errors import UserError
 from mockserver.swa.personas import Persona
 
-#: Where the tests leave the pictures, and what they are of: themes, and widths in CSS pixels.
+#: Where the tests save the screenshots, and their variants: themes, and widths in CSS pixels.
 PICTURES = Path("test-results/states")
 THEMES, WIDTHS = ("light", "dark"), (1100, 390)
 
 
 class StatesError(UserError):
-    """A file of states that cannot be used; says what is wrong."""
+    """A file of states that cannot be used: which card, and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """A card: `state` is the page's own word, `ask` the question that leads there under `scenario` (None: the recordings
-    alone), `text` what the page says then, `stop` whether somebody stops the answer."""
+    alone), `text` what the page says then, `stop` whether the user stops the answer."""
 
     name: str
     state: str
@@ -42,30 +44,47 @@ class State:
 
     @property
     def persona(self) -> Persona:
-        """Somebody who always meets this state."""
+        """The persona who always gets this state."""
         key = f"state-{self.slug}"
         return Persona(key, self.name, f"{key}@states.example", ("invited",), scenario=self.scenario)
 
     @property
     def live(self) -> str:
-        """The address that signs in as that somebody and proposes the question."""
+        """The address that signs in as that persona and fills in the question."""
         target = quote(f"/?q={quote(self.ask)}", safe="")
         return f"/.auth/login/aad?persona={self.persona.key}&post_login_redirect_uri={target}"
 
     def picture(self, theme: str, width: int) -> str:
-        """The name of its picture's file."""
+        """The file name of its screenshot."""
         return f"{self.slug}-{theme}-{width}.png"
+
+
+# --- as people write them --------------------------------------------------------------------------------------------
+
+
+class StateCard(Strict, frozen=True):
+    """One state of the page."""
+
+    name: Annotated[str, Meta(description="The title of the card.")]
+    state: Annotated[str, Meta(description="The state as the page calls it: the value of its data-state.")]
+    ask: Annotated[str, Meta(description="The question that leads to the state.")]
+    cause: Annotated[str, Meta(description="What causes the state.")]
+    scenario: Annotated[
+        str | None, Meta(description="The scenario under which the question is asked. Default: the recordings alone.")
+    ] = None
+    text: Annotated[str, Meta(description="What the page says in this state.")] = ""
+    stop: Annotated[bool, Meta(description="Whether the user stops the answer.")] = False
+
+
+#: A whole states file: the cards in the order of the page.
+StatesFile = list[StateCard]
 
 
 def load_states(path: Path) -> tuple[State, ...]:
     """The states of a YAML file, a list of cards.
 
     Raises:
-        StatesError: it is no such list, or a card has an unknown key or lacks one.
+        StatesError: not such a list, or a card has an unknown key, a wrong value, or lacks a required key.
     """
-    try:
-        cards = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return tuple(State(**card) for card in cards)
-    except (yaml.YAMLError, ValueError, TypeError) as error:  # ValueError: no UTF-8, or a date that is none
-        keys = ", ".join(each.name for each in dataclasses.fields(State))
-        raise StatesError(f"{path}: {' '.join(str(error).split())}; a list of cards is needed, with {keys}") from error
+    cards = convert(parse_yaml(path.read_bytes(), str(path), StatesError), StatesFile, str(path), StatesError)
+    return tuple(State(**msgspec.structs.asdict(card)) for card in cards)

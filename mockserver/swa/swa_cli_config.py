@@ -1,45 +1,30 @@
-"""What `swa start` would start: `swa-cli.config.json`, read for what is served here."""
+"""What `swa start` would serve: the part of `swa-cli.config.json` that is used here."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from mockserver.errors import UserError
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from mockserver.documents import convert
+from mockserver.errors import UserError, did_you_mean
 from mockserver.exchange import server_url
 
 SWA_CLI_CONFIG = "swa-cli.config.json"
 #: Source: the CLI's own defaults, for an API of functions.
 _FUNCTIONS_PORT = 7071
-#: What is read of a configuration.
-_KINDS: dict[str, type] = {
-    "port": int,
-    "apiPort": int,
-    **dict.fromkeys(
-        (
-            "appLocation",
-            "outputLocation",
-            "appDevserverUrl",
-            "apiLocation",
-            "apiDevserverUrl",
-            "dataApiDevserverUrl",
-            "swaConfigLocation",
-            "run",
-        ),
-        str,
-    ),
-}
 
 
 class SwaCliConfigError(UserError):
-    """A `swa-cli.config.json` that cannot be used; says what and where."""
+    """A `swa-cli.config.json` that cannot be used: where, and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwaCliConfig:
-    """What to serve: a folder of built files or a dev server's URL, and what runs it; None for what is not said."""
+    """What to serve: a folder of built files or a dev server's URL, and the command that runs it; None for what is absent."""
 
     app: Path | str
     api_url: str | None = None
@@ -48,44 +33,67 @@ class SwaCliConfig:
     port: int | None = None
 
 
+# --- as people write them; other keys are the official CLI's ---------------------------------------------------------
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class StartEntry(Struct, frozen=True, rename="camel"):
+    """One of the `configurations`."""
+
+    app_location: str = "."
+    output_location: str = "."
+    app_devserver_url: str = ""
+    api_location: str = ""
+    api_devserver_url: str | UnsetType = UNSET
+    data_api_devserver_url: str | UnsetType = UNSET
+    api_port: Port = _FUNCTIONS_PORT
+    swa_config_location: str = ""
+    run: str | UnsetType = UNSET
+    port: Port | UnsetType = UNSET
+
+
+class SwaCliFile(Struct, frozen=True):
+    """The file."""
+
+    configurations: dict[str, dict[str, Any]]
+
+
 def read_swa_cli_config(path: Path, name: str | None = None) -> SwaCliConfig:
-    """What a configuration of the file says; the only one where none is named.
+    """The configuration of that name, or the only one of the file.
 
     Raises:
-        StartConfigError: no such file or configuration, or it says nothing to serve.
+        SwaCliConfigError: no such file or configuration, or a wrong value.
     """
     try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))["configurations"]
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SwaCliConfigError(f"There is no {path}: say what to serve with --app DIR or --app URL") from error
-    except KeyError as error:
-        raise SwaCliConfigError(f"{path}: there is no `configurations`; `swa init` writes them") from error
-    except (ValueError, TypeError) as error:
-        raise SwaCliConfigError(f"{path}: no JSON object with `configurations`: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
-        raise SwaCliConfigError(f"{path}: `configurations` does not map names to objects")
-    if not found:
-        raise SwaCliConfigError(f"{path}: there is no configuration in `configurations`; `swa init` writes one")
-    if name is None and len(found) == 1:
-        name = next(iter(found))
-    if name not in found:
-        asked = f"no configuration {name!r}" if name else "several configurations"
-        raise SwaCliConfigError(f"{path}: {asked}; choose with --configuration: {', '.join(found)}")
-    given, folder = found[name], path.parent
-    for key, kind in _KINDS.items():
-        if key in given and (not isinstance(given[key], kind) or isinstance(given[key], bool)):
-            wanted = "a number" if kind is int else "a text"
-            raise SwaCliConfigError(f"{path}: {name}: {key} is {wanted}; this is {json.dumps(given[key])}")
-        if kind is int and not 0 <= given.get(key, 0) <= 65535:
-            raise SwaCliConfigError(f"{path}: {name}: {key} is {given[key]}; a port is at most 65535")
-    app_folder = folder / given.get("appLocation", ".")
-    app: Path | str = given.get("appDevserverUrl") or app_folder / given.get("outputLocation", ".")
-    api = given.get("apiDevserverUrl") or given.get("dataApiDevserverUrl")
-    if api is None and given.get("apiLocation"):
-        api = f"http://127.0.0.1:{given.get('apiPort', _FUNCTIONS_PORT)}"
-    if api is not None and server_url(api) is None:
-        raise SwaCliConfigError(f"{path}: {name}: {api!r} is no API's URL, as http://localhost:7071")
-    config = given.get("swaConfigLocation")
+    except (ValueError, RecursionError) as error:
+        raise SwaCliConfigError(f"{path}: not valid JSON: {error}") from error
+    configurations = convert(document, SwaCliFile, str(path), SwaCliConfigError).configurations
+    if not configurations:
+        raise SwaCliConfigError(f"{path}: `configurations` is empty; `swa init` writes one")
+    if name is None and len(configurations) > 1:
+        raise SwaCliConfigError(
+            f"{path}: several configurations; choose with --configuration: {', '.join(configurations)}"
+        )
+    name = next(iter(configurations)) if name is None else name
+    if name not in configurations:
+        hint = did_you_mean(name, configurations)
+        known = ", ".join(configurations)
+        raise SwaCliConfigError(f"{path}: no configuration {name!r}{hint}; choose with --configuration: {known}")
+    where = f"{path}: {name}"
+    entry = convert(configurations[name], StartEntry, where, SwaCliConfigError)
+    api_url = entry.api_devserver_url or entry.data_api_devserver_url
+    if api_url is UNSET and entry.api_location:
+        api_url = f"http://127.0.0.1:{entry.api_port}"
+    if api_url is not UNSET and server_url(api_url) is None:
+        raise SwaCliConfigError(f"{where}: the URL of an API must be as http://localhost:7071, got {api_url!r}")
     return SwaCliConfig(
-        app, api and api.rstrip("/"), given.get("run"), folder / config if config else None, given.get("port")
+        entry.app_devserver_url or path.parent / entry.app_location / entry.output_location,
+        None if api_url is UNSET else api_url.rstrip("/"),
+        None if entry.run is UNSET else entry.run,
+        path.parent / entry.swa_config_location if entry.swa_config_location else None,
+        None if entry.port is UNSET else entry.port,
     )

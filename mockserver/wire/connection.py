@@ -1,4 +1,4 @@
-"""One request on the wire: reads it, answers it in pieces, resets it, and knows at once when the client has left."""
+"""One request on the wire: reads it, answers it in pieces, resets it, and notices at once when the client leaves."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mockserver.exchange import End, Headers, Request
 
-#: A reset throws away what the client has received and not read yet; what was sent before it shall arrive.
-_LAST_WORDS_S = 0.1
+#: A reset discards what the client has received but not yet read, so a reset waits until the bytes before it were read.
+_READ_BEFORE_RESET_S = 0.1
 
 AsgiScope = MutableMapping[str, Any]
 AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-#: Names under which this machine is reached; any other Host is somebody's DNS pointing here.
+#: Names of this machine. A request for any other Host may come from a web page whose DNS name points here.
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _EXTENSION, _TRANSPORT, _ADMITTED = "mockserver", "transport", "admitted"
 
 
 class WireProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, handing its transport to the application: the only way to a true reset."""
+    """uvicorn's protocol, with its transport passed to the application: a true reset is not possible without it."""
 
     def on_message_begin(self) -> None:
         """Start a request, with the transport among its extensions."""
@@ -36,7 +36,7 @@ class WireProtocol(HttpToolsProtocol):
 
 
 class _Pipe(asyncio.Protocol):
-    """Sends whatever a client says on to another server."""
+    """Sends a client's bytes on to another server."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
@@ -49,44 +49,46 @@ class _Pipe(asyncio.Protocol):
         self._writer.close()
 
 
-class _GoneError(Exception):
-    """The client left before its request was whole."""
+class _ClientLeftError(Exception):
+    """The client left before its request was complete."""
 
 
 class Connection:
-    """One HTTP exchange as an ASGI server hands it over."""
+    """One HTTP exchange as an ASGI server passes it to an application."""
 
     def __init__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._gone: asyncio.Task[None] | None = None
+        self._departure: asyncio.Task[None] | None = None
         self.started = False
-        hosts = dict.fromkeys(each for each in scope["headers"] if each[0] == b"host")  # one said twice is one
-        scope["headers"] = [*hosts, *(each for each in scope["headers"] if each[0] != b"host")]
+        hosts = dict.fromkeys(
+            header for header in scope["headers"] if header[0] == b"host"
+        )  # a repeated Host counts once
+        scope["headers"] = [*hosts, *(header for header in scope["headers"] if header[0] != b"host")]
         self._headers: Headers = tuple(
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
         )
 
     @property
     def host(self) -> str:
-        """The Host header without the port, lower-case; empty where there is none, or several."""
+        """The Host header without the port, in lower case; an empty string if there is none, or more than one."""
         values = [value for name, value in self._headers if name == "host"]
         value = values[0].lower() if len(values) == 1 else ""
         name, colon, port = value.rpartition(":")
         return name if colon and port.isdigit() else value
 
     def admit(self) -> None:
-        """Let the request in whatever its Host is: who sent it is known otherwise."""
+        """Accept the request for any Host, because its sender has been checked in another way."""
         self._scope["extensions"][_EXTENSION][_ADMITTED] = True
 
     async def accept(self, limit_bytes: int) -> Request | None:
-        """The whole request; None where it was refused, for another host or with a body beyond
-        the limit, and where the client left in the middle of it."""
+        """The complete request. None if it was refused, because of its Host or because its body exceeds the limit, and if
+        the client left before it was complete."""
         if self.host not in LOOPBACK_NAMES and not self._scope["extensions"][_EXTENSION].get(_ADMITTED):
             await self.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
             return None
         try:
             body = await self._body(limit_bytes)
-        except _GoneError:
+        except _ClientLeftError:
             return None
         if body is None:
             await self.answer(413, f"The request is larger than {limit_bytes >> 20} MB.\n")
@@ -95,17 +97,17 @@ class Connection:
         return Request(self._scope["method"], path, query, self._headers, body)
 
     async def _body(self, limit_bytes: int) -> bytes | None:
-        """The body; None where it is longer than the limit.
+        """The body; None if it is longer than the limit.
 
         Raises:
-            _GoneError: the client left in the middle of it.
+            _ClientLeftError: the client left before the body was complete.
         """
         chunks: list[bytes] = []
         size = 0
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise _GoneError
+                raise _ClientLeftError
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             if size > limit_bytes:
@@ -113,36 +115,35 @@ class Connection:
             if not message.get("more_body"):
                 return b"".join(chunks)
 
-    async def until_gone(
-        self, work: Coroutine[Any, Any, None], *, over: Coroutine[Any, Any, None] | None = None
+    async def run_while_connected(
+        self, work: Coroutine[Any, Any, None], *, limit: Coroutine[Any, Any, None] | None = None
     ) -> bool:
-        """Run the work, cancelling it the moment the client leaves, or `over` has returned; whether it ran to its end.
+        """Run the work and return whether it finished. It is cancelled the moment the client leaves, or `limit` returns.
 
-        Call it after `accept`: what the client sends next is its leaving.
+        Call it after `accept`: the next message from the client is then its leaving.
         """
-        if self._gone is None:
-            self._gone = asyncio.create_task(self._left())
-        task = asyncio.create_task(work)
-        limit = asyncio.create_task(over) if over is not None else None
-        await asyncio.wait({task, self._gone, *([limit] if limit else [])}, return_when=asyncio.FIRST_COMPLETED)
-        finished = task.done()
-        for each in (task, limit):
-            if each is not None and not each.done():
-                each.cancel()
-                await asyncio.wait({each})
-        if not task.cancelled():
-            task.result()
+        if self._departure is None:
+            self._departure = asyncio.create_task(self._wait_until_client_leaves())
+        tasks = [asyncio.create_task(work), *([asyncio.create_task(limit)] if limit is not None else [])]
+        await asyncio.wait({*tasks, self._departure}, return_when=asyncio.FIRST_COMPLETED)
+        finished = tasks[0].done()
+        for task in tasks:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        if not tasks[0].cancelled():
+            tasks[0].result()
         return finished
 
     @property
-    def gone(self) -> bool:
+    def client_left(self) -> bool:
         """Whether the client has left."""
-        return self._gone is not None and self._gone.done()
+        return self._departure is not None and self._departure.done()
 
     async def tunnel(self, url: str, request: Request, target: str) -> None:
-        """Hand the connection over to another server: the request as it came, then bytes both ways until one side ends.
+        """Connect the client to another server: the request as it came, then bytes in both directions until one side ends.
 
-        The client gets a 502 where that server takes no connection.
+        The client gets a 502 if that server accepts no connection.
         """
         parts = urlsplit(url)
         try:
@@ -166,14 +167,14 @@ class Connection:
         finally:
             writer.close()
             transport.close()
-            http.connection_lost(None)  # uvicorn's own, so that it lets the connection go
+            http.connection_lost(None)  # tells uvicorn's own protocol, which no longer sees the transport
 
-    def drop(self, name: str) -> None:
-        """Take the header `name` out of the request, for whoever it is left to."""
-        self._scope["headers"] = [each for each in self._scope["headers"] if each[0].lower() != name.encode()]
+    def remove_header(self, name: str) -> None:
+        """Remove a header from the request before another application gets it."""
+        self._scope["headers"] = [header for header in self._scope["headers"] if header[0].lower() != name.encode()]
 
     async def start(self, status: int, headers: Headers) -> None:
-        """Send the head of the answer; with the date, where it has none."""
+        """Send the head of the answer, with a date if it has none."""
         self.started = True
         dated = headers if any(name == "date" for name, _ in headers) else (*headers, ("date", formatdate(usegmt=True)))
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in dated]
@@ -188,7 +189,7 @@ class Connection:
         await self._send({"type": "http.response.body", "body": b""})
 
     async def answer(self, status: int, text: str, *headers: tuple[str, str]) -> None:
-        """Send a whole plain-text answer."""
+        """Send a complete plain-text answer."""
         body = text.encode()
         plain = (("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body))))
         await self.start(status, (*plain, *headers))
@@ -196,12 +197,12 @@ class Connection:
         await self.finish()
 
     async def end(self, end: End) -> None:
-        """End the answer properly, with an RST as a crashed peer would, or never."""
+        """End the answer properly, or with an RST as a crashed server would, or never."""
         match end:
             case End.EOF:
                 await self.finish()
             case End.RESET:
-                await asyncio.sleep(_LAST_WORDS_S)
+                await asyncio.sleep(_READ_BEFORE_RESET_S)
                 transport = self._scope["extensions"][_EXTENSION][_TRANSPORT]
                 transport.get_extra_info("socket").setsockopt(
                     socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
@@ -210,17 +211,17 @@ class Connection:
             case End.STALL:
                 await asyncio.Event().wait()
 
-    def again(self, body: bytes) -> AsgiReceive:
-        """A receive that hands out the body that was read already, then what else comes."""
+    def receive_again(self, body: bytes) -> AsgiReceive:
+        """A receive function that returns the body, which was already read, and then what comes after it."""
         unread = [body]
 
         async def receive() -> MutableMapping[str, Any]:
-            return (
-                {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await self._receive()
-            )
+            if unread:
+                return {"type": "http.request", "body": unread.pop(), "more_body": False}
+            return await self._receive()
 
         return receive
 
-    async def _left(self) -> None:
+    async def _wait_until_client_leaves(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass

@@ -1,4 +1,4 @@
-"""Plays an answer: every event at its absolute deadline, whatever the ones before cost."""
+"""Plays an answer: each event at its absolute deadline, however long the events before it took."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mockserver.exchange import Answer
 
 
 def schedule(answer: Answer) -> Iterator[tuple[float, bytes]]:
-    """Seconds from the request to each event, and its bytes. Deadlines add up the waits, so lateness does not."""
+    """Seconds from the request to each event, and its bytes. Deadlines are sums of the waits, so delays do not add up."""
     due_ms = answer.head_after_ms
     for event in answer.events:
         due_ms += event.after_ms
@@ -24,7 +24,7 @@ async def play(answer: Answer, *, since_s: float, clock: Clock) -> AsyncIterator
 
 
 def play_blocking(answer: Answer, *, since_s: float, clock: Clock) -> Iterator[bytes]:
-    """As `play`, for servers that give every request a thread."""
+    """The same as `play`, for servers with one thread for each request."""
     for due_s, data in schedule(answer):
         clock.block_until(since_s + due_s)
         yield data

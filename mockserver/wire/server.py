@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import ipaddress
 import logging
 import socket
@@ -16,33 +17,33 @@ import uvicorn
 
 from mockserver.errors import UserError
 from mockserver.wire.connection import WireProtocol
+from mockserver.wire.uvicorn_check import check_uvicorn
 
-LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104  for who asks for it
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104  only on request, with --bind
 _START_S = 30
 
 
 class PortTakenError(UserError):
-    """A port somebody else listens on."""
+    """A port that another program listens on."""
 
     def __init__(self, port: int, what: str, option: str) -> None:
-        advice = f"Stop what listens there, or choose another with {option}"
-        super().__init__(f"Port {port} for {what} is taken. {advice}.")
+        super().__init__(f"Port {port} for {what} is taken. Stop what listens there, or choose another with {option}.")
         self.port = port
 
 
 class AddressError(UserError):
-    """An address that is none of this machine's."""
+    """An address that this machine does not have."""
 
 
 def bind(port: int, what: str, option: str = "--port", address: str = LOOPBACK) -> socket.socket:
-    """A listening socket, on loopback unless another IPv4 `address` is given; port 0 takes a free one. `what` and `option`
+    """A listening socket, on loopback unless another IPv4 `address` is passed; port 0 takes a free one. `what` and `option`
     are for the error.
 
     Raises:
-        PortTakenError: somebody listens there.
-        AddressError: it is no address of this machine's.
+        PortTakenError: another program listens there.
+        AddressError: not an address of this machine.
     """
-    # Named TCP, else asyncio leaves Nagle's algorithm on and every answer of two writes waits 40 ms (measured).
+    # TCP is named, or asyncio leaves Nagle's algorithm on, and each answer of two writes waits 40 ms (measured).
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -53,7 +54,7 @@ def bind(port: int, what: str, option: str = "--port", address: str = LOOPBACK) 
             raise PortTakenError(port, what, option) from error
         if error.errno == errno.EADDRNOTAVAIL:
             raise AddressError(
-                f"--bind {address}: this machine has no such address; {EVERYWHERE} is all it has"
+                f"--bind {address}: this machine has no such address; {EVERYWHERE} is all of its addresses"
             ) from error
         raise
     sock.listen(2048)
@@ -61,17 +62,17 @@ def bind(port: int, what: str, option: str = "--port", address: str = LOOPBACK) 
 
 
 def bind_to(address: str, port: int, what: str, option: str) -> tuple[socket.socket, ...]:
-    """As `bind`, on loopback first and on `address` besides."""
+    """Sockets as from `bind`: on loopback, and on `address` too."""
     try:
         ipaddress.IPv4Address(address)
     except ValueError:
         raise AddressError(
-            f"--bind {address}: an IPv4 address of this machine is needed, or {EVERYWHERE} for all"
+            f"--bind must be an IPv4 address of this machine, or {EVERYWHERE} for all of them, got {address!r}"
         ) from None
     if address == EVERYWHERE:
         return (bind(port, what, option, address),)
-    here = bind(port, what, option)
-    return (here,) if address == LOOPBACK else (here, bind(here.getsockname()[1], what, option, address))
+    local = bind(port, what, option)
+    return (local,) if address == LOOPBACK else (local, bind(local.getsockname()[1], what, option, address))
 
 
 def url_of(sock: socket.socket) -> str:
@@ -80,7 +81,7 @@ def url_of(sock: socket.socket) -> str:
 
 
 class Servers:
-    """ASGI applications, each on its socket, served until stopped."""
+    """ASGI applications, each served on its socket until `stop`. `at_end` runs after the last request."""
 
     def __init__(self, *served: tuple[Any, socket.socket], at_end: Callable[[], Awaitable[None]] | None = None) -> None:
         self._served = served
@@ -89,15 +90,20 @@ class Servers:
         self._thread = threading.Thread(target=self._run, name="mockserver", daemon=True)
 
     def start(self) -> None:
-        """Return once all of them answer."""
+        """Return once all of them answer.
+
+        Raises:
+            UserError: this version of uvicorn lacks something that we use.
+        """
+        _check_once()
         self._servers = [_Server(_config(app)) for app, _ in self._served]
         self._thread.start()
         for server in self._servers:
             if not server.up.wait(_START_S):
-                raise RuntimeError("a server did not start")
+                raise RuntimeError(f"a server did not start within {_START_S} s")
 
     def stop(self) -> None:
-        """Break off what is under way and return once nothing is served any more."""
+        """Cut the open connections and return once every server has stopped."""
         for server in self._servers:
             server.should_exit = True
         self._thread.join()
@@ -114,7 +120,7 @@ class Servers:
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals alone and says when it is up."""
+    """A uvicorn server that does not handle signals, and sets `up` when it has started."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -134,18 +140,25 @@ class _Server(uvicorn.Server):
         yield
 
 
+_SETTINGS: dict[str, Any] = {
+    "http": WireProtocol,
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,  # the client is the connected address, whatever headers say
+    "date_header": False,  # Connection adds it where an answer that is passed on has none
+    "timeout_keep_alive": 75,  # longer than clients keep an idle connection, so that none is closed under a request
+    "timeout_graceful_shutdown": 2,
+}
+
+
+@functools.cache
+def _check_once() -> None:
+    check_uvicorn(_SETTINGS)
+
+
 def _config(app: Any) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    return uvicorn.Config(
-        app,
-        http=WireProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # who asks is who is connected
-        date_header=False,  # Connection adds it where an answer that is passed on has none
-        timeout_keep_alive=75,  # longer than clients keep an idle connection, so that none is closed under a request
-        timeout_graceful_shutdown=2,
-    )
+    return uvicorn.Config(app, **_SETTINGS)

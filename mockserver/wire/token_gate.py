@@ -1,4 +1,4 @@
-"""Requests from other machines, which `--bind` lets reach a port: only who brings this run's token gets in."""
+"""Requests from other machines, which `--bind` lets reach a port: only those with this run's token get in."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from urllib.parse import parse_qsl, urlencode
 
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
 
-#: A browser's, which sends it with everything once an address with `?token=` was opened.
+#: Opening an address with `?token=` sets the cookie, which the browser then sends with every request.
 COOKIE, QUERY = "mockserver-token", "token"
-_CARRIERS = (b"api-key", b"authorization", b"x-mockserver-token")
-_REFUSAL = "From another machine, bring this run's token: as the API key, in x-mockserver-token, or once as ?token= in a browser.\n"
+_TOKEN_HEADERS = (b"api-key", b"authorization", b"x-mockserver-token")
+_REFUSAL = "A request from another machine needs this run's token: as the API key, in x-mockserver-token, or once as ?token= in a browser.\n"
 
 
 class TokenGate:
-    """An application, for this machine as it is, for others behind the token; `hidden` from it, where it has no use for it."""
+    """An ASGI application in front of another: open to this machine, with the token to others.
+
+    `hidden` removes the token from the request, for an application that does not need it.
+    """
 
     def __init__(
         self, app: Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]], token: str, *, hidden: bool
@@ -24,44 +27,44 @@ class TokenGate:
         self._app, self._token, self._hidden = app, token.encode(), hidden
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
-        """Let a request in, or answer it."""
+        """Pass a request on, or answer it."""
         if is_local(scope):
             return await self._app(scope, receive, send)
         connection = Connection(scope, receive, send)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        opened = dict(query).get(QUERY, "")
-        if scope["method"] == "GET" and self._fits(opened.encode()):
-            here = ("location", "?" + urlencode([each for each in query if each[0] != QUERY]))
-            kept = ("set-cookie", f"{COOKIE}={opened}; Path=/; HttpOnly; SameSite=Lax")
-            return await connection.answer(303, "", here, kept)
-        if not self._admitted(scope):
+        query_token = dict(query).get(QUERY, "")
+        if scope["method"] == "GET" and self._matches(query_token.encode()):
+            location = ("location", "?" + urlencode([pair for pair in query if pair[0] != QUERY]))
+            cookie = ("set-cookie", f"{COOKIE}={query_token}; Path=/; HttpOnly; SameSite=Lax")
+            return await connection.answer(303, "", location, cookie)
+        if not self._take_token(scope):
             return await connection.answer(401, _REFUSAL)
         connection.admit()
         return await self._app(scope, receive, send)
 
-    def _admitted(self, scope: AsgiScope) -> bool:
-        """Whether a request brings the token; the cookie is taken out of it, and what else is hidden from the application."""
-        brought, left = False, []
+    def _take_token(self, scope: AsgiScope) -> bool:
+        """Whether a request has the token. Its cookie is removed from the request, and other forms of it if `hidden`."""
+        has_token, headers = False, []
         for name, value in scope["headers"]:
             if name == b"cookie":
-                cookies = [each.strip() for each in value.split(b";")]
-                ours = [each for each in cookies if each.startswith(f"{COOKIE}=".encode())]
-                brought |= any(self._fits(each.partition(b"=")[2]) for each in ours)
-                others = b"; ".join(each for each in cookies if each not in ours)
-                left += [(name, others)] if others else []
-            elif name in _CARRIERS and self._fits(value.removeprefix(b"Bearer ")):
-                brought = True
-                left += [] if self._hidden else [(name, value)]
+                cookies = [cookie.strip() for cookie in value.split(b";")]
+                ours = [cookie for cookie in cookies if cookie.startswith(f"{COOKIE}=".encode())]
+                has_token |= any(self._matches(cookie.partition(b"=")[2]) for cookie in ours)
+                others = b"; ".join(cookie for cookie in cookies if cookie not in ours)
+                headers += [(name, others)] if others else []
+            elif name in _TOKEN_HEADERS and self._matches(value.removeprefix(b"Bearer ")):
+                has_token = True
+                headers += [] if self._hidden else [(name, value)]
             else:
-                left.append((name, value))
-        scope["headers"] = left
-        return brought
+                headers.append((name, value))
+        scope["headers"] = headers
+        return has_token
 
-    def _fits(self, token: bytes) -> bool:
+    def _matches(self, token: bytes) -> bool:
         return hmac.compare_digest(token, self._token)
 
 
 def is_local(scope: AsgiScope) -> bool:
-    """Whether a request comes from this machine, by the address it came from, loopback alone: no header counts, and a
-    container's own address is what some forwarders put in the place of everybody's."""
+    """Whether a request comes from this machine, by its address alone, which must be a loopback address. No header counts,
+    and neither does a container's own address: some port forwarders put it in the place of every client's."""
     return ipaddress.ip_address(scope["client"][0]).is_loopback

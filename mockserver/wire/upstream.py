@@ -1,4 +1,4 @@
-"""Asks an upstream and hands its answer on as it comes; a tape turns what came into an answer to keep."""
+"""Forwards requests to an upstream and passes its answers on as they come."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx2
 
 from mockserver.exchange import Headers, Request
 
-#: Headers of one connection, never passed on; who was expected to say "100 continue" has said it. Source: RFC 9110, 7.6.1.
+#: Headers of one connection, never passed on; so is `expect`, because "100 continue" was already sent. Source: RFC 9110, 7.6.1.
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -29,12 +29,12 @@ HOP_BY_HOP = frozenset(
 
 
 class UpstreamError(Exception):
-    """The upstream could not be asked, or broke off; the message says which and why."""
+    """The upstream could not be reached, or its answer broke off; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveAnswer:
-    """The head of an upstream's answer, and its bytes as they come, not decoded."""
+    """The head of an upstream's answer, and its body's bytes as they come, not decoded."""
 
     status: int
     headers: Headers
@@ -42,28 +42,28 @@ class LiveAnswer:
 
 
 class Upstream:
-    """A server to pass requests on to. Use it on one event loop."""
+    """A server that requests are forwarded to. Use it on one event loop."""
 
     def __init__(self, base_url: str, *, timeout_s: float | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self._timeout = httpx2.Timeout(timeout_s, connect=10)
-        # Let go of idle connections well before a server does (uvicorn: 5 s), or now and then one closes under a request.
+        # Close idle connections well before a server does (uvicorn: 5 s), or sometimes one closes under a request.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=2)
         loopback = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
-        # The machine's proxy and its certificates count, SSL_CERT_FILE too; a loopback address never goes through a proxy.
+        # The machine's proxy and its certificates apply, SSL_CERT_FILE too; a loopback address never goes through a proxy.
         trust = httpx2.create_ssl_context(trust_env=True) if base_url.startswith("https:") else True
         self._client = httpx2.AsyncClient(limits=limits, trust_env=not loopback, verify=trust)
 
     @asynccontextmanager
     async def ask(self, request: Request, target: str) -> AsyncIterator[LiveAnswer]:
-        """The upstream's answer to the request, passed on to `target` below the base URL.
+        """The upstream's answer to the request, forwarded to `target` below the base URL.
 
         Raises:
-            UpstreamError: no connection, no answer, or it broke off while it was read.
+            UpstreamError: no connection, no answer, or an answer that broke off while it was read.
         """
-        asked = upstream_request(request, self.base_url, target, self._timeout)
+        forwarded = upstream_request(request, self.base_url, target, self._timeout)
         try:
-            answer = await self._client.send(asked, stream=True)
+            answer = await self._client.send(forwarded, stream=True)
             try:
                 yield LiveAnswer(answer.status_code, _headers(answer), answer.aiter_raw())
             finally:
@@ -77,13 +77,13 @@ class Upstream:
 
 
 def upstream_request(request: Request, base_url: str, target: str, timeout: httpx2.Timeout) -> httpx2.Request:
-    """The request as it goes to an upstream, at `target` (path and query, sent as they are) below the base URL.
+    """The request as it goes to an upstream, at `target` (path and query, sent unchanged) below the base URL.
 
-    Hop-by-hop headers and Host are the connection's own; everything else goes through as it is.
+    Hop-by-hop headers and Host belong to the connection; everything else is forwarded unchanged.
     """
     url = httpx2.URL(base_url)
-    kept = [(name, value) for name, value in request.headers if name not in HOP_BY_HOP and name != "host"]
-    headers = [(b"host", url.netloc), *((name.encode("latin-1"), value.encode("latin-1")) for name, value in kept)]
+    pairs = [(name, value) for name, value in request.headers if name not in HOP_BY_HOP and name != "host"]
+    headers = [(b"host", url.netloc), *((name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs)]
     path = url.raw_path.rstrip(b"/") + target.encode("latin-1")
     extensions = {"target": path, "timeout": timeout.as_dict()}
     return httpx2.Request(request.method, url, headers=headers, content=request.body, extensions=extensions)

@@ -19,16 +19,16 @@ def test_anonymous_is_sent_to_sign_in_and_comes_back_as_the_chosen_persona(anony
     expect(anonymous_page).to_have_url(re.compile(r"/$"))
 
 
-def test_somebody_else_signs_in_with_roles_of_their_own(anonymous_page: Page) -> None:
+def test_another_user_signs_in_with_roles_of_their_own(anonymous_page: Page) -> None:
     anonymous_page.goto("/")
-    anonymous_page.get_by_text("Somebody else").click()
+    anonymous_page.get_by_text("Another user").click()
     anonymous_page.get_by_label("User name").fill("Zoë 日本")
     anonymous_page.get_by_role("checkbox", name="invited").check()
     anonymous_page.get_by_role("button", name="Sign in", exact=True).click()
     expect(anonymous_page.get_by_role("button", name="Zoë 日本")).to_be_visible()
 
 
-def test_the_uninvited_persona_is_told_so(watched: Callable[[str], Page]) -> None:
+def test_uninvited_persona_sees_that_access_is_missing(watched: Callable[[str], Page]) -> None:
     page = watched("bob")
     page.goto("/")
     expect(page.get_by_role("heading", name="Not Authorised")).to_be_visible()
@@ -50,7 +50,7 @@ def test_logging_out_ends_the_session(invited_page: Page) -> None:
     expect(invited_page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_the_mocks_own_page_shows_the_session_and_switches_it(invited_page: Page) -> None:
+def test_mock_page_shows_the_session_and_switches_it(invited_page: Page) -> None:
     invited_page.goto("/__mock/")
     expect(invited_page.get_by_text("The session ends in 479 min")).to_be_visible()
     invited_page.get_by_label("Path").fill("/api/chat/completions")
@@ -64,7 +64,7 @@ def test_the_mocks_own_page_shows_the_session_and_switches_it(invited_page: Page
     expect(invited_page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_forgetting_somebody_leaves_neither_chats_nor_session(invited_page: Page, mock_server: MockServer) -> None:
+def test_deleting_a_users_data_leaves_neither_chats_nor_session(invited_page: Page, mock_server: MockServer) -> None:
     mock_server.say("Hello")
     chat = ChatPage(invited_page)
     chat.ask("Hi")
@@ -77,7 +77,7 @@ def test_forgetting_somebody_leaves_neither_chats_nor_session(invited_page: Page
     expect(invited_page.get_by_text("Your chats will be listed here.")).to_be_visible()
 
 
-def test_a_page_that_is_not_there_is_not_found(invited_page: Page) -> None:
+def test_missing_page_is_not_found(invited_page: Page) -> None:
     response = invited_page.goto("/nowhere")
     assert response is not None
     assert response.status == 404
@@ -86,16 +86,16 @@ def test_a_page_that_is_not_there_is_not_found(invited_page: Page) -> None:
 
 
 def test_every_screen_is_accessible(anonymous_page: Page, invited_page: Page, watched: Callable[[str], Page]) -> None:
-    turned_away = watched("bob")
-    turned_away.goto("/")
+    uninvited = watched("bob")
+    uninvited.goto("/")
     anonymous_page.goto("/")
-    anonymous_page.get_by_text("Somebody else").click()
-    mocks_own = watched("carol")
-    mocks_own.goto("/__mock/?path=/nowhere")
+    anonymous_page.get_by_text("Another user").click()
+    mock_page = watched("carol")
+    mock_page.goto("/__mock/?path=/nowhere")
     for page, heading in (
         (anonymous_page, "Sign in"),
-        (mocks_own, "What the gate decides"),
-        (turned_away, "Not Authorised"),
+        (mock_page, "What the gate decides"),
+        (uninvited, "Not Authorised"),
         (invited_page, "How can I help you today?"),
     ):
         expect(page.get_by_role("heading", name=heading)).to_be_visible()

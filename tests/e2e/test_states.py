@@ -35,10 +35,10 @@ def azure(mock_model: ModelEndpoint) -> Iterator[WholeApp]:
     """The app on Azure OpenAI, which alone has a filter, giving up after two seconds."""
     os.environ["ANSWER_WITHIN_S"] = "5"
     functions = FunctionApp(mock_model, ApiOptions(ROOT / "api", Backend.AZURE))
-    rehearsal = WholeApp(mock_model, functions, SiteOptions(ROOT / "webapp" / "dist", load_personas()))
+    app = WholeApp(mock_model, functions, SiteOptions(ROOT / "webapp" / "dist", load_personas()))
     try:
-        with functions, rehearsal:
-            yield rehearsal
+        with functions, app:
+            yield app
     finally:
         del os.environ["ANSWER_WITHIN_S"]
 
@@ -94,8 +94,8 @@ def test_a_state_can_be_met_live_from_its_card(
     del mock_server
     functions = FunctionApp(mock_model, ApiOptions(ROOT / "api"))
     options = SiteOptions(ROOT / "webapp" / "dist", load_personas(), states=STATES)
-    with functions, WholeApp(mock_model, functions, options) as rehearsal:
-        page = watch(new_context(base_url=rehearsal.url).new_page())
+    with functions, WholeApp(mock_model, functions, options) as app:
+        page = watch(new_context(base_url=app.url).new_page())
         page.goto("/")
         page.get_by_role("link", name="Every state of the page").click()
         assert page.get_by_role("heading", level=2).count() == len(STATES)

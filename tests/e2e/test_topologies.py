@@ -41,13 +41,11 @@ def test_the_page_works_in_every_topology(
     if topology is Topology.DIRECT:
         dist = built_for(f"http://127.0.0.1:{port}", tmp_path / "dist")
     functions = FunctionApp(mock_server.model, ApiOptions(ROOT / "api", topology=topology, direct_port=port))
-    rehearsal = WholeApp(mock_server.model, functions, SiteOptions(dist, load_personas()))
+    app = WholeApp(mock_server.model, functions, SiteOptions(dist, load_personas()))
     mock_server.say("Lighthouses are **tall**.")
-    with functions, rehearsal:
-        context = new_context(base_url=rehearsal.url)
-        context.add_cookies(
-            [{"name": n, "value": v, "url": rehearsal.url} for n, v in rehearsal.cookie("alice").items()]
-        )
+    with functions, app:
+        context = new_context(base_url=app.url)
+        context.add_cookies([{"name": n, "value": v, "url": app.url} for n, v in app.cookie("alice").items()])
         page: Page = context.new_page()
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -57,6 +55,6 @@ def test_the_page_works_in_every_topology(
             chat.ask("Tell me about lighthouses")
         expect(chat.answer).to_have_attribute("data-state", "done")
         expect(chat.answer).to_contain_text("Lighthouses are tall.")
-        assert asked.value.url.startswith(functions.direct_url or rehearsal.url)
+        assert asked.value.url.startswith(functions.direct_url or app.url)
         assert complaints == []
     assert [entry.end for entry in mock_server.journal] == ["eof"]

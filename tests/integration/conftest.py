@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -8,17 +10,21 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 from werkzeug.serving import make_server
 
+import mockserver
 from mockserver.contract.operations import Backend
 from mockserver.flask_apps import control, model_app
 from mockserver.fronts.model_front import ModelFront
 from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.mock_server import MockServer
 from mockserver.harness.model_endpoint import ModelEndpoint
-from mockserver.harness.options import ApiOptions, SiteOptions
+from mockserver.harness.options import ApiOptions, ModelOptions, SiteOptions
 from mockserver.harness.whole_app import WholeApp
+from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.simulation import Simulation
 from mockserver.swa.personas import load_personas
 from mockserver.wire.server import Servers, bind, url_of
@@ -29,7 +35,7 @@ Serve = Callable[[Simulation], str]
 
 
 def pytest_configure() -> None:
-    """Whoever is started in a shell's background ignores Ctrl-C, and so does all that it starts."""
+    """A process that a shell starts in the background ignores Ctrl-C, and so do all processes that it starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -77,16 +83,31 @@ def run() -> Iterator[Callable[..., Running]]:
             each.process.stdout.close()
 
 
+@pytest.fixture(scope="session")
+def all_imported() -> None:
+    """Every module of ours, and what a request loads besides.
+
+    A pytest in this process forgets the modules that it was the first to import; imported again, their classes are new ones.
+    """
+    for module in pkgutil.walk_packages(mockserver.__path__, "mockserver."):
+        if not module.name.endswith((".microsoft", "__main__")):
+            importlib.import_module(module.name)
+    with ModelEndpoint(ModelOptions(on_miss=OnMiss.GENERATE)) as model:
+        client = openai.OpenAI(base_url=f"{model.url}/v1", api_key="any")
+        client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+        httpx2.get(f"{model.url}/__admin/timeline", trust_env=False)
+
+
 @pytest.fixture
-def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """Without the browser's plugin, which is half of what a pytest of its own takes to start."""
+def pytester(all_imported: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Without the browser plugin, which takes half of the time that pytest needs to start."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:playwright")
     return pytester
 
 
 @pytest.fixture(params=["front", "flask"])
 def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
-    """Serves a simulation, the one way in and the other, and says where."""
+    """Serves a simulation, once by the front and once by Flask; returns its URL."""
     with ExitStack() as stack:
         way_in = {"front": served_by_front, "flask": served_by_flask}[request.param]
         yield lambda simulation: stack.enter_context(way_in(simulation))
@@ -94,23 +115,23 @@ def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
 
 @pytest.fixture
 def serve_front() -> Iterator[Serve]:
-    """Serves a simulation through the async front alone, for what WSGI cannot do."""
+    """Serves a simulation by the async front alone, for what WSGI cannot do; returns its URL."""
     with ExitStack() as stack:
         yield lambda simulation: stack.enter_context(served_by_front(simulation))
 
 
 @pytest.fixture(scope="session")
-def azure_rehearsal(mock_model: ModelEndpoint) -> Iterator[WholeApp]:
+def azure_app(mock_model: ModelEndpoint) -> Iterator[WholeApp]:
     site = SiteOptions(ROOT / "webapp" / "dist", load_personas())
     with (
         FunctionApp(mock_model, ApiOptions(ROOT / "api", Backend.AZURE)) as functions,
-        WholeApp(mock_model, functions, site) as rehearsal,
+        WholeApp(mock_model, functions, site) as app,
     ):
-        yield rehearsal
+        yield app
 
 
 @pytest.fixture
-def azure_site(azure_rehearsal: WholeApp, mock_server: MockServer) -> WholeApp:
-    """The app, its API set up for Azure OpenAI."""
+def azure_site(azure_app: WholeApp, mock_server: MockServer) -> WholeApp:
+    """The app, its API configured for Azure OpenAI."""
     del mock_server
-    return azure_rehearsal
+    return azure_app

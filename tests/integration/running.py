@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.polling import wait_until
 
 ROOT = Path(__file__).parents[2]
 STATE = Path(tempfile.mkdtemp(prefix="dress-rehearsal-"))
@@ -39,7 +40,8 @@ class Running:
                 return match
         raise AssertionError("\n".join(self.lines))
 
-    def ended(self) -> int:
+    def exit_status(self) -> int:
+        """The exit status, after reading all output."""
         assert self.process.stdout is not None
         self.lines += self.process.stdout.read().splitlines()
         return self.process.wait(30)
@@ -50,11 +52,16 @@ class Running:
 
 
 def gone(number: int, ask: Callable[[int, int], None] = os.kill) -> bool:
-    """Whether a process, or with `killpg` a group, is no more; the kernel may take a moment."""
-    for _ in range(500):
+    """Whether a process, or with `killpg` a group, has ended; the kernel may take a moment."""
+
+    def ended() -> bool:
         try:
             ask(number, 0)
         except ProcessLookupError:
             return True
-        time.sleep(0.01)
-    return False
+        return False
+
+    try:
+        return wait_until(ended, within_s=5)
+    except AssertionError:
+        return False

@@ -31,22 +31,22 @@ def ports(site: WholeApp, mock_server: MockServer) -> dict[str, str]:
 
 
 def listening(url: str) -> set[str]:
-    """The addresses, as the system writes them, on which somebody listens at the URL's port."""
+    """The addresses, as the system writes them, on which a program listens at the URL's port."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    found = {row[1].partition(":")[::2] for row in rows if row[3] == "0A"}
-    return {address for address, port in found if int(port, 16) == urlsplit(url).port}
+    sockets = {row[1].partition(":")[::2] for row in rows if row[3] == "0A"}
+    return {address for address, port in sockets if int(port, 16) == urlsplit(url).port}
 
 
-READ_BY = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system's list of sockets is read")
+NEEDS_PROC = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs the system's list of sockets")
 
 
-@READ_BY
+@NEEDS_PROC
 def test_every_port_listens_on_loopback_alone(ports: dict[str, str]) -> None:
     assert [listening(url) for url in ports.values()] == [{"0100007F"}] * 3
 
 
-@READ_BY
-def test_a_bound_address_is_listened_on_besides_loopback() -> None:
+@NEEDS_PROC
+def test_bind_adds_an_address_to_loopback() -> None:
     with ModelEndpoint(ModelOptions(address="127.0.0.2")) as model:
         assert listening(model.url) == {"0100007F", "0200007F"}
         answer = httpx2.get(f"{model.url}/__admin/health", trust_env=False)
@@ -54,8 +54,8 @@ def test_a_bound_address_is_listened_on_besides_loopback() -> None:
     assert listening(model.url) == set()
 
 
-def test_bound_elsewhere_both_ports_want_the_token_of_who_comes_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine stands in for another one."""
+def test_with_bind_both_ports_need_the_token_from_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine plays another one."""
     monkeypatch.setattr(token_gate, "is_local", lambda _scope: False)
     options = ModelOptions((), OnMiss.GENERATE, address=EVERYWHERE)
     page = SiteOptions(ROOT / "webapp" / "dist", load_personas(), address=EVERYWHERE)
@@ -67,7 +67,7 @@ def test_bound_elsewhere_both_ports_want_the_token_of_who_comes_from_there(monke
             assert httpx2.get(f"{url}{path}", headers=other | token, trust_env=False).status_code == 200
 
 
-def test_what_does_not_go_with_bind_is_refused() -> None:
+def test_options_that_cannot_be_combined_with_bind_are_refused() -> None:
     with pytest.raises(OptionsError, match="without --api-key"):
         ModelEndpoint(ModelOptions(address=EVERYWHERE, api_key="k"))
     model = ModelEndpoint(ModelOptions(address=EVERYWHERE))
@@ -95,7 +95,7 @@ def test_no_port_answers_to_another_name(ports: dict[str, str], port: str, name:
         ("model", "POST", "/__admin/clock", {"json": {"advance_s": 9}}, 403),
         ("model", "DELETE", "/__admin/scopes/x", {}, 403),
         ("site", "POST", "/.auth/login/aad", {"data": {"persona": "alice"}}, 403),
-        ("site", "POST", "/api/chat/completions", {"json": CHAT}, 302),  # nobody's: the cookie is SameSite
+        ("site", "POST", "/api/chat/completions", {"json": CHAT}, 302),  # without a session: the cookie is SameSite
         ("host", "POST", "/api/chat/completions", {"json": CHAT}, 401),
     ],
 )
@@ -107,7 +107,7 @@ def test_another_site_changes_nothing(
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_no_principal_a_client_sends_is_believed(
+def test_a_principal_that_a_client_sends_is_ignored(
     persona: Callable[[str], httpx2.Client], site: WholeApp, mock_server: MockServer
 ) -> None:
     mock_server.say("x")

@@ -1,6 +1,6 @@
-"""The bug museum: clients with the mistakes people report, each failing as reported, and its mended twin passing.
+"""The bug museum: clients with the mistakes people report, each failing as reported, and its fixed twin passing.
 
-An exhibit is a pair of functions of the same name, `..._broken` and `..._mended`; docs/bug-museum.md describes them.
+An exhibit is a pair of functions of the same name, `..._broken` and `..._fixed`; docs/bug-museum.md describes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ASKED = [{"role": "user", "content": "Tell me"}]
 
 
 class FilteredError(Exception):
-    """What the mended clients raise for an answer the content filter stopped."""
+    """What the fixed clients raise for an answer the content filter stopped."""
 
 
 def azure(server: MockServer) -> Any:
@@ -56,7 +56,7 @@ def first_choice_broken(server: MockServer) -> str:
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks(server))
 
 
-def first_choice_mended(server: MockServer) -> str:
+def first_choice_fixed(server: MockServer) -> str:
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks(server) if chunk.choices)
 
 
@@ -64,7 +64,7 @@ def delta_of_an_annotation_broken(server: MockServer) -> str:
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks(server) if chunk.choices)
 
 
-def delta_of_an_annotation_mended(server: MockServer) -> str:
+def delta_of_an_annotation_fixed(server: MockServer) -> str:
     deltas = [choice.delta for chunk in chunks(server) for choice in chunk.choices]
     return "".join(delta.content or "" for delta in deltas if delta is not None)
 
@@ -77,7 +77,7 @@ def adding_up_nothing_broken(server: MockServer) -> str:
     return text
 
 
-def adding_up_nothing_mended(server: MockServer) -> str:
+def adding_up_nothing_fixed(server: MockServer) -> str:
     text = ""
     for chunk in chunks(server):
         for choice in chunk.choices:
@@ -90,7 +90,7 @@ def every_line_is_json_broken(server: MockServer) -> str:
     return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
 
 
-def every_line_is_json_mended(server: MockServer) -> str:
+def every_line_is_json_fixed(server: MockServer) -> str:
     datas = [line.removeprefix("data: ") for line in lines(server) if line.startswith("data: ")]
     events = [json.loads(data) for data in datas if data != "[DONE]"]
     return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
@@ -102,7 +102,7 @@ def usage_comes_last_broken(server: MockServer) -> str:
     return "".join(choice.delta.content or "" for chunk in came for choice in chunk.choices)
 
 
-def usage_comes_last_mended(server: MockServer) -> str:
+def usage_comes_last_fixed(server: MockServer) -> str:
     text, counted = "", 0
     for chunk in chunks(server, stream_options={"include_usage": True}):
         counted = chunk.usage.total_tokens if chunk.usage else counted
@@ -115,7 +115,7 @@ def content_of_a_blocked_answer_broken(server: MockServer) -> str:
     return str(answer.choices[0].message.content.strip())
 
 
-def content_of_a_blocked_answer_mended(server: MockServer) -> str:
+def content_of_a_blocked_answer_fixed(server: MockServer) -> str:
     choice = azure(server).chat.completions.create(model="chat", messages=ASKED).choices[0]
     if choice.finish_reason == "content_filter":
         raise FilteredError
@@ -130,7 +130,7 @@ def categories_of_a_filtered_prompt_broken(server: MockServer) -> str:
         return ", ".join(body["innererror"]["content_filter_result"])
 
 
-def categories_of_a_filtered_prompt_mended(server: MockServer) -> str:
+def categories_of_a_filtered_prompt_fixed(server: MockServer) -> str:
     try:
         return str(azure(server).chat.completions.create(model="chat", messages=ASKED))
     except openai.BadRequestError as error:
@@ -148,7 +148,7 @@ def done_ends_a_response_broken(server: MockServer) -> str:
     return "".join(json.loads(data).get("delta", "") for data in datas[:-1])
 
 
-def done_ends_a_response_mended(server: MockServer) -> str:
+def done_ends_a_response_fixed(server: MockServer) -> str:
     events = list(v1(server).responses.create(model="chat", input="Tell me", stream=True))
     if events[-1].type != "response.completed":
         raise ConnectionError("the stream ended early")
@@ -162,7 +162,7 @@ def status_of_an_error_in_the_stream_broken(server: MockServer) -> str:
         return "try later" if error.status_code == 429 else "broken"  # type: ignore[attr-defined]  # the very mistake
 
 
-def status_of_an_error_in_the_stream_mended(server: MockServer) -> str:
+def status_of_an_error_in_the_stream_fixed(server: MockServer) -> str:
     try:
         return str(list(v1(server).responses.create(model="chat", input="Tell me", stream=True)))
     except openai.APIStatusError as error:
@@ -180,7 +180,7 @@ def arguments_in_one_piece_broken(server: MockServer) -> str:
     return ""
 
 
-def arguments_in_one_piece_mended(server: MockServer) -> str:
+def arguments_in_one_piece_fixed(server: MockServer) -> str:
     arguments = ""
     for chunk in chunks(server, tools=[TOOL]):
         for choice in chunk.choices:
@@ -196,7 +196,7 @@ def the_end_is_the_whole_broken(server: MockServer) -> str:
     return text
 
 
-def the_end_is_the_whole_mended(server: MockServer) -> str:
+def the_end_is_the_whole_fixed(server: MockServer) -> str:
     text, finish = "", None
     for chunk in chunks(server):
         for choice in chunk.choices:
@@ -210,61 +210,61 @@ def the_end_is_the_whole_mended(server: MockServer) -> str:
 EXHIBITS: list[
     tuple[Callable[[MockServer], str], Callable[[MockServer], str], dict[str, Any], type[Exception], object]
 ] = [
-    (first_choice_broken, first_choice_mended, {}, IndexError, TEXT),
-    (delta_of_an_annotation_broken, delta_of_an_annotation_mended, {"filter": "asynchronous"}, AttributeError, TEXT),
-    (adding_up_nothing_broken, adding_up_nothing_mended, {}, TypeError, TEXT),
-    (every_line_is_json_broken, every_line_is_json_mended, {}, json.JSONDecodeError, TEXT),
+    (first_choice_broken, first_choice_fixed, {}, IndexError, TEXT),
+    (delta_of_an_annotation_broken, delta_of_an_annotation_fixed, {"filter": "asynchronous"}, AttributeError, TEXT),
+    (adding_up_nothing_broken, adding_up_nothing_fixed, {}, TypeError, TEXT),
+    (every_line_is_json_broken, every_line_is_json_fixed, {}, json.JSONDecodeError, TEXT),
     (
         usage_comes_last_broken,
-        usage_comes_last_mended,
+        usage_comes_last_fixed,
         {"filter": "stopped"},
         AttributeError,
         "Lighthouses (stopped, tokens unknown)",
     ),
     (
         content_of_a_blocked_answer_broken,
-        content_of_a_blocked_answer_mended,
+        content_of_a_blocked_answer_fixed,
         {"filter": "stopped"},
         AttributeError,
         FilteredError,
     ),
     (
         categories_of_a_filtered_prompt_broken,
-        categories_of_a_filtered_prompt_mended,
+        categories_of_a_filtered_prompt_fixed,
         {"filter": "prompt_without_details"},
         KeyError,
         "no category given",
     ),
-    (done_ends_a_response_broken, done_ends_a_response_mended, {}, ConnectionError, TEXT),
+    (done_ends_a_response_broken, done_ends_a_response_fixed, {}, ConnectionError, TEXT),
     (
         status_of_an_error_in_the_stream_broken,
-        status_of_an_error_in_the_stream_mended,
+        status_of_an_error_in_the_stream_fixed,
         {"fault": "rate_limited_in_stream"},
         AttributeError,
         "try later",
     ),
     (
         arguments_in_one_piece_broken,
-        arguments_in_one_piece_mended,
+        arguments_in_one_piece_fixed,
         {"call": {"f": {"city": "Oslo"}}},
         json.JSONDecodeError,
         "Oslo",
     ),
     (
         the_end_is_the_whole_broken,
-        the_end_is_the_whole_mended,
+        the_end_is_the_whole_fixed,
         {"filter": "asynchronous_stopped"},
         AttributeError,
         FilteredError,
     ),
-    (the_end_is_the_whole_broken, the_end_is_the_whole_mended, {"filter": "stopped"}, ValueError, FilteredError),
+    (the_end_is_the_whole_broken, the_end_is_the_whole_fixed, {"filter": "stopped"}, ValueError, FilteredError),
 ]
 
 
-@pytest.mark.parametrize(("broken", "mended", "said", "exception", "outcome"), EXHIBITS)
+@pytest.mark.parametrize(("broken", "fixed", "said", "exception", "outcome"), EXHIBITS)
 def test_the_mistake_fails_as_reported_and_its_twin_does_not(
     broken: Callable[[MockServer], str],
-    mended: Callable[[MockServer], str],
+    fixed: Callable[[MockServer], str],
     said: dict[str, Any],
     exception: type[Exception],
     outcome: object,
@@ -275,9 +275,9 @@ def test_the_mistake_fails_as_reported_and_its_twin_does_not(
         broken(mock_server)
     if isinstance(outcome, type):
         with pytest.raises(outcome):
-            mended(mock_server)
+            fixed(mock_server)
     else:
-        assert mended(mock_server) == outcome
+        assert fixed(mock_server) == outcome
 
 
 def test_every_exhibit_is_described() -> None:

@@ -1,4 +1,4 @@
-"""The real API in the Functions host, behind the real gate, asking the mock server."""
+"""The real API in the Functions host, behind the real gate, with the mock server as its model."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def client(site: WholeApp, persona: str = "alice") -> Any:
 
 
 def ask(site: WholeApp, prompt: str = "Hello!", *, usage: bool = False) -> Any:
-    more = {"stream_options": {"include_usage": True}} if usage else {}
-    asked = {"model": "any", "messages": [{"role": "user", "content": prompt}], "stream": True, **more}
-    return client(site).chat.completions.create(**asked)
+    options = {"stream_options": {"include_usage": True}} if usage else {}
+    body = {"model": "any", "messages": [{"role": "user", "content": prompt}], "stream": True, **options}
+    return client(site).chat.completions.create(**body)
 
 
 def test_the_official_client_streams_from_our_api(site: WholeApp, mock_server: MockServer) -> None:
@@ -32,7 +32,7 @@ def test_the_official_client_streams_from_our_api(site: WholeApp, mock_server: M
     assert mock_server.journal[-1].decided_by == "hello.yaml#1"
 
 
-def test_usage_comes_only_where_it_was_asked_for(site: WholeApp) -> None:
+def test_usage_is_sent_only_on_request(site: WholeApp) -> None:
     assert all(chunk.choices for chunk in ask(site))
     *_, last = ask(site, usage=True)
     assert (last.choices, last.usage and last.usage.total_tokens) == ([], 47)
@@ -64,17 +64,17 @@ def test_azures_filtered_prompt_keeps_its_categories(azure_site: WholeApp) -> No
 
 
 @pytest.mark.parametrize(("persona", "status"), [("bob", 403), ("carol", 200)])
-def test_the_gate_lets_the_invited_in(site: WholeApp, persona: str, status: int) -> None:
+def test_the_gate_admits_invited_users(site: WholeApp, persona: str, status: int) -> None:
     answer = httpx2.get(f"{site.url}/api/config", headers=site.headers(persona))
     assert answer.status_code == status
 
 
-def test_anybody_may_ask_whether_the_app_runs_and_nothing_else(site: WholeApp) -> None:
-    asked = {path: httpx2.get(f"{site.url}/api/{path}").status_code for path in ("health", "config", "me")}
-    assert asked == {"health": 200, "config": 302, "me": 302}
+def test_without_a_sign_in_only_health_answers(site: WholeApp) -> None:
+    statuses = {path: httpx2.get(f"{site.url}/api/{path}").status_code for path in ("health", "config", "me")}
+    assert statuses == {"health": 200, "config": 302, "me": 302}
 
 
-def test_nobody_is_sent_to_sign_in(site: WholeApp) -> None:
+def test_without_a_session_the_gate_redirects_to_the_sign_in(site: WholeApp) -> None:
     answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK)
     assert (answer.status_code, answer.headers["location"]) == (
         302,
@@ -83,7 +83,7 @@ def test_nobody_is_sent_to_sign_in(site: WholeApp) -> None:
 
 
 @pytest.mark.parametrize("header", ["x-ms-client-principal", "X-MS-CLIENT-PRINCIPAL"])
-def test_a_principal_that_a_client_sends_is_not_believed(site: WholeApp, mock_server: MockServer, header: str) -> None:
+def test_the_gate_ignores_a_principal_that_a_client_sends(site: WholeApp, mock_server: MockServer, header: str) -> None:
     invited = site.site.personas["alice"].principal("aad").header()
     answer = httpx2.get(f"{site.url}/api/config", headers={header: invited})
     assert answer.status_code == 302
@@ -92,7 +92,7 @@ def test_a_principal_that_a_client_sends_is_not_believed(site: WholeApp, mock_se
     assert httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=headers).status_code == 200
 
 
-def test_the_api_checks_the_role_itself_where_it_is_reached_past_the_gate(site: WholeApp) -> None:
+def test_the_api_checks_the_role_even_without_the_gate(site: WholeApp) -> None:
     url = f"{site.api_url}/api/chat/completions"
     bob = site.site.personas["bob"].principal("aad").header()
     assert (
@@ -101,7 +101,7 @@ def test_the_api_checks_the_role_itself_where_it_is_reached_past_the_gate(site: 
     ) == (401, 403)
 
 
-def test_a_stream_that_breaks_off_ends_with_an_error_and_the_last_word(site: WholeApp, mock_server: MockServer) -> None:
+def test_an_interrupted_stream_ends_with_an_error_and_done(site: WholeApp, mock_server: MockServer) -> None:
     mock_server.say("one two three", fault="dropped", after=3)
     answer = httpx2.post(
         f"{site.url}/api/chat/completions",
@@ -116,7 +116,7 @@ def test_a_stream_that_breaks_off_ends_with_an_error_and_the_last_word(site: Who
     assert "127.0.0.1" not in answer.text
 
 
-def test_a_client_that_leaves_is_noticed_by_the_model(site: WholeApp, mock_server: MockServer) -> None:
+def test_the_model_notices_a_client_that_leaves(site: WholeApp, mock_server: MockServer) -> None:
     mock_server.say("one " * 100, pace={"each_ms": 100})
     stream = ask(site)
     next(stream)
@@ -128,7 +128,7 @@ def test_a_client_that_leaves_is_noticed_by_the_model(site: WholeApp, mock_serve
     assert mock_server.journal[-1].end == "client left"
 
 
-def test_the_request_id_goes_all_the_way_and_comes_back(site: WholeApp, mock_server: MockServer) -> None:
+def test_the_request_id_reaches_the_model_and_comes_back(site: WholeApp, mock_server: MockServer) -> None:
     mock_server.say("Hi")
     headers = {**site.headers("alice"), "x-request-id": "my-own-1"}
     answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=headers)
@@ -137,7 +137,7 @@ def test_the_request_id_goes_all_the_way_and_comes_back(site: WholeApp, mock_ser
 
 
 @pytest.mark.expects_miss
-def test_a_miss_is_a_plain_error_for_the_person_asking(site: WholeApp, mock_server: MockServer) -> None:
+def test_the_user_sees_a_plain_error_for_a_miss(site: WholeApp, mock_server: MockServer) -> None:
     with pytest.raises(openai.InternalServerError) as raised:
         ask(site, "Something nobody recorded")
     assert raised.value.code == "model_not_found"

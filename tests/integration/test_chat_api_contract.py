@@ -1,4 +1,4 @@
-"""The chat API held to its OpenAPI document: whatever it answers, in every case it has."""
+"""The chat API against its OpenAPI document: every kind of answer fits it."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ def events(answer: httpx2.Response) -> list[Any]:
 
 
 @pytest.mark.parametrize("filter_", ["default", "none", "stopped", "asynchronous", "asynchronous_stopped"])
-def test_every_stream_keeps_the_contract(azure_site: WholeApp, mock_server: MockServer, filter_: FilterName) -> None:
+def test_every_stream_fits_the_contract(azure_site: WholeApp, mock_server: MockServer, filter_: FilterName) -> None:
     mock_server.say("One two three", filter=filter_)
-    came = events(post(azure_site, {**ASK, "stream": True, "stream_options": {"include_usage": True}}))
-    assert [problems("Event", event) for event in came] == [[]] * len(came)
-    assert not any("error" in event for event in came)
+    received = events(post(azure_site, {**ASK, "stream": True, "stream_options": {"include_usage": True}}))
+    assert [problems("Event", event) for event in received] == [[]] * len(received)
+    assert not any("error" in event for event in received)
 
 
 @pytest.mark.parametrize(
     ("fault", "code"), [("dropped", "upstream_unavailable"), ("rate_limited_in_stream", "rate_limit_exceeded")]
 )
-def test_an_error_in_the_stream_keeps_the_contract(
+def test_an_error_in_the_stream_fits_the_contract(
     site: WholeApp, mock_server: MockServer, fault: FaultKind, code: str
 ) -> None:
     mock_server.say("One two three", fault=fault, after=2)
-    came = events(post(site, {**ASK, "stream": True}))
-    assert [problems("Event", event) for event in came] == [[]] * len(came)
-    assert came[-1]["error"]["code"] == code
+    received = events(post(site, {**ASK, "stream": True}))
+    assert [problems("Event", event) for event in received] == [[]] * len(received)
+    assert received[-1]["error"]["code"] == code
 
 
-def test_a_whole_answer_keeps_the_contract(site: WholeApp, mock_server: MockServer) -> None:
+def test_a_complete_answer_fits_the_contract(site: WholeApp, mock_server: MockServer) -> None:
     mock_server.say("One two three")
     assert problems("Completion", post(site, ASK).json()) == []
 
 
 @pytest.mark.parametrize(
-    ("body", "persona", "said", "status", "code"),
+    ("body", "persona", "keywords", "status", "code"),
     [
         ({}, "alice", {}, 400, "bad_request"),
         ({"messages": [{"role": "user", "content": "x"}] * 201}, "alice", {}, 400, "context_length_exceeded"),
@@ -70,23 +70,23 @@ def test_a_whole_answer_keeps_the_contract(site: WholeApp, mock_server: MockServ
         (ASK, "alice", {"fault": "token_expired"}, 502, "model_access_refused"),
     ],
 )
-def test_every_refusal_keeps_the_contract(
+def test_every_refusal_fits_the_contract(
     azure_site: WholeApp,
     mock_server: MockServer,
     body: Any,
     persona: str,
-    said: dict[str, Any],
+    keywords: dict[str, Any],
     status: int,
     code: str,
 ) -> None:
-    mock_server.say("x", **said)
+    mock_server.say("x", **keywords)
     answer = post(azure_site, body, persona)
     assert problems("Error", answer.json()) == []
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "persona", "schema", "said"),
+    ("method", "path", "persona", "schema", "expected"),
     [
         ("GET", "health", None, "Health", {"status": "ok"}),
         ("GET", "health?live", None, "Health", {"status": "ok", "missing": []}),
@@ -97,19 +97,19 @@ def test_every_refusal_keeps_the_contract(
         ("POST", "roles", None, "Roles", {"roles": []}),
     ],
 )
-def test_every_other_route_keeps_the_contract(
-    site: WholeApp, method: str, path: str, persona: str | None, schema: str, said: dict[str, Any]
+def test_every_other_route_fits_the_contract(
+    site: WholeApp, method: str, path: str, persona: str | None, schema: str, expected: dict[str, Any]
 ) -> None:
-    who = site.site.personas[persona].principal("aad").header() if persona else ""
+    principal = site.site.personas[persona].principal("aad").header() if persona else ""
     body = {"userDetails": "ada@example.com"} if method == "POST" else None
     answer = httpx2.request(
-        method, f"{site.api_url}/api/{path}", headers={"x-ms-client-principal": who}, json=body
+        method, f"{site.api_url}/api/{path}", headers={"x-ms-client-principal": principal}, json=body
     ).json()
     assert problems(schema, answer) == []
-    assert {key: answer[key] for key in said} == said
+    assert {key: answer[key] for key in expected} == expected
 
 
-def test_every_code_the_api_knows_is_in_the_contract_and_no_other() -> None:
+def test_the_contract_lists_exactly_the_codes_of_the_api() -> None:
     source = "".join(path.read_text() for path in API.glob("*.py"))
     raised = set(re.findall(r'ApiError\(\s*\d+,\s*"(\w+)"', source)) | set(re.findall(r'"(model_\w+)"', source))
     assert (
@@ -117,7 +117,7 @@ def test_every_code_the_api_knows_is_in_the_contract_and_no_other() -> None:
     )
 
 
-def test_the_contract_bites() -> None:
+def test_the_contract_refuses_what_does_not_fit() -> None:
     assert problems("Request", {"messages": []}) != []
     assert problems("Completion", {"object": "chat.completion"}) != []
     assert (

@@ -1,4 +1,4 @@
-"""The API under settings of its own: each in a Functions host of its own."""
+"""The API with other settings, each time in its own Functions host."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ Ask = Callable[..., httpx2.Response]
 
 @pytest.fixture
 def app(mock_server: MockServer) -> Iterator[Callable[..., str]]:
-    """Starts the API over this test's mock server, with settings laid over the usual ones; its URL."""
+    """Starts the API with this test's mock server and these settings over the default ones; returns its URL."""
     running: list[FunctionsProcess] = []
 
-    def started(backend: Backend = Backend.OPENAI, **settings: str) -> str:
+    def start(backend: Backend = Backend.OPENAI, **settings: str) -> str:
         environment = {**api_environment(mock_server.model, backend), **settings}
         running.append(FunctionsProcess(API, port=0, environment=environment))
         return running[-1].wait_until_ready()
 
-    yield started
-    for each in running:
-        each.stop()
+    yield start
+    for process in running:
+        process.stop()
 
 
 def chat(url: str, **body: Any) -> httpx2.Response:
-    asked = {"messages": [{"role": "user", "content": "Hello"}], **body}
-    return httpx2.post(f"{url}/api/chat/completions", json=asked, headers=ALICE, timeout=30)
+    body = {"messages": [{"role": "user", "content": "Hello"}], **body}
+    return httpx2.post(f"{url}/api/chat/completions", json=body, headers=ALICE, timeout=30)
 
 
 @pytest.mark.parametrize("backend", [Backend.OPENAI, Backend.AZURE])
@@ -54,9 +54,9 @@ def test_the_responses_api_upstream_makes_no_difference_to_the_client(
 ) -> None:
     mock_server.say("One two three")
     url = app(backend, MODEL_API="responses")
-    whole = chat(url).json()
-    assert problems("Completion", whole) == []
-    assert (whole["choices"][0]["message"]["content"], whole["choices"][0]["finish_reason"]) == (
+    complete = chat(url).json()
+    assert problems("Completion", complete) == []
+    assert (complete["choices"][0]["message"]["content"], complete["choices"][0]["finish_reason"]) == (
         "One two three",
         "stop",
     )
@@ -79,7 +79,7 @@ def test_the_responses_api_upstream_makes_no_difference_to_the_client(
         ("dropped", 200, "upstream_unavailable"),
     ],
 )
-def test_what_goes_wrong_in_a_response_is_said_as_in_a_chat_completion(
+def test_errors_of_the_responses_api_are_those_of_a_chat_completion(
     app: Callable[..., str], mock_server: MockServer, fault: FaultKind, status: int, code: str
 ) -> None:
     mock_server.say("One two three", fault=fault)
@@ -90,7 +90,9 @@ def test_what_goes_wrong_in_a_response_is_said_as_in_a_chat_completion(
 
 
 @pytest.mark.parametrize("topology", ["managed", "linked"])
-def test_starts_with_an_empty_environment_and_says_what_is_missing(app: Callable[..., str], topology: str) -> None:
+def test_the_app_starts_in_an_empty_environment_and_lists_what_is_missing(
+    app: Callable[..., str], topology: str
+) -> None:
     url = app(OPENAI_API_KEY="", OPENAI_MODEL="", OPENAI_BASE_URL="", TOPOLOGY=topology)
     health = httpx2.get(f"{url}/api/health")
     assert (health.status_code, health.json()["missing"]) == (503, ["OPENAI_API_KEY", "OPENAI_MODEL"])
@@ -99,46 +101,51 @@ def test_starts_with_an_empty_environment_and_says_what_is_missing(app: Callable
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_configured")
 
 
-def test_roles_are_given_by_address_and_by_domain(app: Callable[..., str]) -> None:
+def test_roles_depend_on_the_address_or_its_domain(app: Callable[..., str]) -> None:
     url = app(INVITED="Ada@example.com, @example.org", REQUIRED_ROLE="reader", SUGGESTIONS="One?|Two?")
-    for who, roles in (("ada@example.com", ["reader"]), ("x@example.org", ["reader"]), ("x@example.com", []), ("", [])):
-        assert httpx2.post(f"{url}/api/roles", json={"userDetails": who}).json() == {"roles": roles}
+    for address, roles in (
+        ("ada@example.com", ["reader"]),
+        ("x@example.org", ["reader"]),
+        ("x@example.com", []),
+        ("", []),
+    ):
+        assert httpx2.post(f"{url}/api/roles", json={"userDetails": address}).json() == {"roles": roles}
     assert httpx2.post(f"{url}/api/roles", content=b"[").status_code == 400
     assert httpx2.get(f"{url}/api/config").json()["suggestions"] == ["One?", "Two?"]
 
 
-def test_a_system_prompt_of_ones_own_is_for_a_role(app: Callable[..., str], mock_server: MockServer) -> None:
+def test_a_users_own_system_prompt_needs_a_role(app: Callable[..., str], mock_server: MockServer) -> None:
     url = app(SYSTEM_PROMPT_ROLE="author")
     mock_server.say("Hi")
     for roles, may in ((("invited",), False), (("invited", "author"), True)):
-        who = {"x-ms-client-principal": ClientPrincipal("aad", "1", "alice@example.com", roles).header()}
-        assert httpx2.get(f"{url}/api/config", headers=who).json()["system_prompt"] is may
+        headers = {"x-ms-client-principal": ClientPrincipal("aad", "1", "alice@example.com", roles).header()}
+        assert httpx2.get(f"{url}/api/config", headers=headers).json()["system_prompt"] is may
         messages = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Hi"}]
-        httpx2.post(f"{url}/api/chat/completions", json={"messages": messages}, headers=who)
-        asked = Call(mock_server.journal[-1].request).body or {}
-        assert (asked["messages"][0]["content"] == "Rhyme.") is may
+        httpx2.post(f"{url}/api/chat/completions", json={"messages": messages}, headers=headers)
+        body = Call(mock_server.journal[-1].request).body or {}
+        assert (body["messages"][0]["content"] == "Rhyme.") is may
 
 
-def test_a_line_of_the_log_has_the_request_and_its_tokens_and_no_content(
+def test_the_log_has_the_request_id_and_the_outcome_but_no_content(
     app: Callable[..., str], mock_server: MockServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     mock_server.say("A secret answer", fault="overloaded", times=2)
     chat(app())
-    said = capfd.readouterr().err
-    assert '"event": "refused"' in said
-    assert '"request_id": "' in said
-    assert "secret" not in said
-    assert "Hello" not in said
+    log = capfd.readouterr().err
+    assert '"event": "refused"' in log
+    assert '"request_id": "' in log
+    assert "secret" not in log
+    assert "Hello" not in log
 
 
-def test_an_answer_that_does_not_begin_is_given_up_retries_and_all(httpserver: HTTPServer) -> None:
+def test_the_timeout_covers_all_attempts(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_data(status=500, headers={"retry-after": "30"})
     settings = Settings(api_key="k", base_url=httpserver.url_for("/v1"), models=("m",), answer_s=3.3)
 
-    async def asked() -> None:
+    async def ask() -> None:
         async with completion.client_for(settings) as client:
             await completion.complete(client, {"model": "m", "messages": []}, "r", settings)
 
     with pytest.raises(ApiError) as raised:
-        asyncio.run(asked())
+        asyncio.run(ask())
     assert (raised.value.status, raised.value.code, len(httpserver.log)) == (504, "upstream_timeout", 1)

@@ -1,4 +1,4 @@
-"""The commands as processes: how they start, what they say, how they end."""
+"""The commands as processes: how they start, what they print, how they end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FREE_PORTS = ["--site-port", "0", "--model-port", "0", "--functions-port", "0"]
 COOKIE = "StaticWebAppsAuthCookie"
 
 
-def test_up_starts_the_whole_app_and_ends_its_start_with_its_address(run: Callable[..., Running]) -> None:
+def test_up_starts_the_whole_app_and_prints_its_address_last(run: Callable[..., Running]) -> None:
     up = run("up", *FREE_PORTS)
     url = up.read_until(r"^http://127\.0\.0\.1:\d+$")[0]
     assert "sign in as alice, bob, carol" in up.lines[-2]
@@ -45,7 +45,7 @@ def test_up_ends_cleanly_and_leaves_no_process(run: Callable[..., Running], numb
     up = run("up", *FREE_PORTS)
     url = up.read_until(r"^http://127\.0\.0\.1:\d+$")[0]
     os.killpg(up.process.pid, number) if number == signal.SIGINT else up.process.send_signal(number)
-    assert up.ended() == 0
+    assert up.exit_status() == 0
     assert "Traceback" not in "\n".join(up.lines)
     assert up.group_is_empty()
     with pytest.raises(httpx2.ConnectError):
@@ -53,22 +53,22 @@ def test_up_ends_cleanly_and_leaves_no_process(run: Callable[..., Running], numb
 
 
 @pytest.mark.parametrize("command", ["model", "up"])
-def test_ctrl_c_ends_the_question_for_a_key(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_the_prompt_for_a_key(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    terminal, ours = pytest.importorskip("pty").openpty()  # not on Windows
-    asked = ["--on-miss", "record", "--upstream", "https://api.openai.com/v1", "--cassettes", str(tmp_path)]
+    terminal, child_terminal = pytest.importorskip("pty").openpty()  # not on Windows
+    options = ["--on-miss", "record", "--upstream", "https://api.openai.com/v1", "--cassettes", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mockserver", command, *asked],
+        [sys.executable, "-m", "mockserver", command, *options],
         env={**os.environ, "CI": ""},
-        stdin=ours,
+        stdin=child_terminal,
         stdout=subprocess.DEVNULL,
-        stderr=ours,
+        stderr=child_terminal,
         start_new_session=True,
     )
-    os.close(ours)
-    shown = b""
-    while b"Key for api.openai.com" not in shown:
-        shown += os.read(terminal, 1000)
+    os.close(child_terminal)
+    output = b""
+    while b"Key for api.openai.com" not in output:
+        output += os.read(terminal, 1000)
     process.send_signal(signal.SIGINT)
     try:
         assert process.wait(30) == 1
@@ -131,7 +131,7 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         up = run("up", *FREE_PORTS, option, port)
-        assert up.ended() == 1
+        assert up.exit_status() == 1
     assert re.search(
         rf"Error: Port {port} for .* is taken\. Stop what listens there, or choose another with {option}\.",
         up.lines[-1],
@@ -139,7 +139,7 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (["up", *FREE_PORTS, "--webapp", "nowhere"], "Error: no index.html in nowhere"),
         (["up", *FREE_PORTS, "--api", "nowhere"], "there is no function_app.py"),
@@ -147,11 +147,11 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
         (["up", *FREE_PORTS, "--cassettes", "nowhere"], "Error: no folder of cassettes at nowhere"),
         (
             ["up", *FREE_PORTS, "--on-miss", "record"],
-            "--on-miss record needs --upstream URL to ask and --cassettes DIR to write to",
+            "--on-miss record needs --upstream URL to record from and --cassettes DIR to write to",
         ),
         (
             ["model", "--port", "0", "--upstream", "http://127.0.0.1:9"],
-            "--upstream is asked only while recording: add --on-miss record",
+            "--upstream is used only while recording: add --on-miss record",
         ),
         (["model", "--port", "0", "--on-miss", "guess"], "'guess' is not one of 'error', 'generate', 'record'"),
         (
@@ -161,10 +161,10 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
         (["cassette", "fmt", "nowhere"], "Error: no folder of cassettes at nowhere"),
         (["cassette", "edit", "tests", "1", "--answer", "x"], "File 'tests' is a directory"),
         (["model", "--port", "0", "--latency", "soon"], "--latency soon: 'soon' is not understood; write first=600ms"),
-        (["model", "--port", "0", "--limit", "much"], "--limit much: write NAME=6rpm,1000tpm"),
+        (["model", "--port", "0", "--limit", "much"], "--limit must be NAME=6rpm,1000tpm"),
         (
             ["model", "--port", "0", "--scenario", "over-loaded"],
-            "There is no scenario 'over-loaded' (did you mean overloaded?)",
+            "no scenario 'over-loaded' (did you mean 'overloaded'?)",
         ),
         (["record", "--upstream", "localhost:1", "--cassettes", "x", "--yes", "--refresh"], "must be a URL"),
         (["drift", "--upstream", "http://[", "mockserver/data/cassettes"], "must be a URL"),
@@ -176,33 +176,39 @@ def test_a_taken_port_is_named(run: Callable[..., Running], option: str) -> None
             ["record", "--upstream", "http://127.0.0.1:9", "--cassettes", "nowhere", "--refresh", "--yes"],
             "Error: no folder of cassettes at nowhere",
         ),
-        (["site", "--port", "0", "--app", "http://localhost:99999"], "a dev server's URL is http://localhost:PORT"),
+        (
+            ["site", "--port", "0", "--app", "http://localhost:99999"],
+            "a dev server's URL must be like http://localhost:PORT",
+        ),
         (
             ["record", "--upstream", "http://127.0.0.1:9", "--cassettes", "README.md", "--", "true"],
-            "README.md is a file",
+            "README.md must be a folder for cassettes, but is a file",
         ),
         (["record", "--upstream", "http://127.0.0.1:9", "--cassettes", "x"], "Say what to record"),
         (
             ["site", "--port", "0", "--app", "webapp/dist", "--api", "localhost:7171"],
-            "an API's URL is http://localhost:PORT",
+            "an API's URL must be like http://localhost:PORT",
         ),
-        (["site", "--port", "0", "--app", "webapp/dist", "--api", ""], "an API's URL is http://localhost:PORT"),
+        (
+            ["site", "--port", "0", "--app", "webapp/dist", "--api", ""],
+            "an API's URL must be like http://localhost:PORT",
+        ),
         (
             ["model", "--port", "0", "--bind", "everywhere"],
-            "Error: --bind everywhere: an IPv4 address of this machine is",
+            "Error: --bind must be an IPv4 address of this machine, or 0.0.0.0 for all of them, got 'everywhere'",
         ),
         (["up", *FREE_PORTS, "--bind", "198.51.100.1"], "Error: --bind 198.51.100.1: this machine has no such address"),
         (["drift", "--upstream", "http://127.0.0.1:9", "nowhere"], "Error: no folder of cassettes at nowhere"),
     ],
 )
-def test_a_mistake_is_one_plain_message(run: Callable[..., Running], arguments: list[str], complaint: str) -> None:
+def test_a_mistake_is_one_plain_message(run: Callable[..., Running], arguments: list[str], message: str) -> None:
     command = run(*arguments)
-    assert command.ended() != 0
-    assert complaint in "\n".join(command.lines)
+    assert command.exit_status() != 0
+    assert message in "\n".join(command.lines)
     assert "Traceback" not in "\n".join(command.lines)
 
 
-def test_the_model_alone_says_when_it_is_ready_and_explains_a_miss(run: Callable[..., Running]) -> None:
+def test_the_model_prints_when_it_is_ready_and_reports_a_miss(run: Callable[..., Running]) -> None:
     model = run("model", "--port", "0", "--cassettes", str(BUNDLED_CASSETTES))
     url = model.read_until(r"^ready (http://\S+)$")[1]
     body = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Hello!"}]}
@@ -223,23 +229,21 @@ def test_the_control_token_is_for_this_user_and_this_run(run: Callable[..., Runn
     assert httpx2.post(f"{url}/__admin/reset").status_code == 403
     assert httpx2.post(f"{url}/__admin/reset", headers=token).status_code == 204
     model.process.send_signal(signal.SIGTERM)
-    assert model.ended() == 0
+    assert model.exit_status() == 0
     assert not token_file.exists()
 
 
-def test_what_other_machines_may_reach_is_said_and_wants_a_token_that_can_be_chosen(
-    run: Callable[..., Running], tmp_path: Path
-) -> None:
+def test_bind_warns_of_other_machines_which_need_the_token(run: Callable[..., Running], tmp_path: Path) -> None:
     weak = run("model", "--port", "0", "--bind", "0.0.0.0", DRESS_REHEARSAL_TOKEN="short")
-    assert (weak.ended(), "DRESS_REHEARSAL_TOKEN must be 16 or more letters" in weak.lines[-1]) == (1, True)
+    assert (weak.exit_status(), "DRESS_REHEARSAL_TOKEN must be 16 or more letters" in weak.lines[-1]) == (1, True)
     chosen = {"XDG_STATE_HOME": str(tmp_path), "DRESS_REHEARSAL_TOKEN": "chosen-for-this-test"}
     model = run("model", "--port", "0", "--bind", "0.0.0.0", **chosen)
     url = model.read_until(r"^ready (http://127\.0\.0\.1:\d+)$")[1]
     (token_file,) = (tmp_path / "dress-rehearsal").glob("token-*")
     assert token_file.read_text() == "chosen-for-this-test"
-    said = "\n".join(model.lines)
-    assert f"listening on 0.0.0.0; other machines need the token in {token_file}" in re.sub(" +", " ", said)
-    assert "chosen-for-this-test" not in said
+    output = "\n".join(model.lines)
+    assert f"listening on 0.0.0.0; other machines need the token in {token_file}" in re.sub(" +", " ", output)
+    assert "chosen-for-this-test" not in output
     assert httpx2.get(f"{url}/v1/models", headers={"authorization": "Bearer any"}).status_code == 200
     assert httpx2.get(f"{url}/v1/models", headers={"host": "mock:4281"}).status_code == 421
 
@@ -254,10 +258,10 @@ def test_a_session_survives_a_restart(run: Callable[..., Running], tmp_path: Pat
         me = httpx2.get(f"{url}/.auth/me", headers={"cookie": f"{COOKIE}={cookie}"}).json()
         assert me["clientPrincipal"]["userDetails"] == "carol@example.com"
         site.process.send_signal(signal.SIGTERM)
-        assert site.ended() == 0
+        assert site.exit_status() == 0
 
 
-def test_fmt_mends_a_cassette_that_was_edited_by_hand(run: Callable[..., Running], tmp_path: Path) -> None:
+def test_fmt_repairs_a_cassette_that_was_edited_by_hand(run: Callable[..., Running], tmp_path: Path) -> None:
     path = tmp_path / "hello.yaml"
     path.write_text(
         (BUNDLED_CASSETTES / "hello.yaml")
@@ -267,14 +271,14 @@ def test_fmt_mends_a_cassette_that_was_edited_by_hand(run: Callable[..., Running
     with pytest.raises(cassette.CassetteError, match=r"28 waits in timing\.after_ms, but 29 events"):
         cassette.load(path)
     fmt = run("cassette", "fmt", str(tmp_path))
-    assert fmt.ended() == 0
-    assert fmt.lines == ["hello.yaml: written anew"]
+    assert fmt.exit_status() == 0
+    assert fmt.lines == ["hello.yaml: rewritten"]
     assert len(cassette.load(path).interactions[0].answer.events) == 29
 
 
-def test_a_scenario_that_was_chosen_stands_in_the_first_line(run: Callable[..., Running]) -> None:
-    started = run("up", *FREE_PORTS, "--scenario", "overloaded")
-    started.read_until(r"on a miss: error; scenario: overloaded$")
+def test_the_chosen_scenario_is_printed_at_the_start(run: Callable[..., Running]) -> None:
+    up = run("up", *FREE_PORTS, "--scenario", "overloaded")
+    up.read_until(r"on a miss: error; scenario: overloaded$")
 
 
 def test_ctrl_c_ends_a_recording_and_the_command_it_runs(run: Callable[..., Running], tmp_path: Path) -> None:
@@ -283,7 +287,7 @@ def test_ctrl_c_ends_a_recording_and_the_command_it_runs(run: Callable[..., Runn
     recording = run("record", *command)
     recording.read_until("waiting")
     os.killpg(recording.process.pid, signal.SIGINT)
-    assert recording.ended() == 1
+    assert recording.exit_status() == 1
     assert recording.group_is_empty()
 
 
@@ -315,28 +319,28 @@ def test_site_takes_the_place_of_swa_start(run: Callable[..., Running], tmp_path
     assert httpx2.get(url, trust_env=False, timeout=30).text == "dev"
     assert httpx2.get(f"{url}/a/b", trust_env=False, timeout=30).status_code == 401
     site.process.send_signal(signal.SIGINT)
-    assert site.ended() == 0
+    assert site.exit_status() == 0
     with pytest.raises(OSError):  # noqa: PT011  refused, however the system words it
         socket.create_connection(("127.0.0.1", port), timeout=1)
     assert "leaves /a itself open" in "\n".join(site.lines)
 
 
-def test_what_a_dev_server_left_behind_is_ended_too(run: Callable[..., Running], tmp_path: Path) -> None:
+def test_processes_that_a_dev_server_left_are_ended(run: Callable[..., Running], tmp_path: Path) -> None:
     (tmp_path / "index.html").touch()
     (tmp_path / "stubborn.sh").write_text("trap '' TERM\necho here $$\nwhile :; do sleep 1; done\n")
     site = run("site", "--port", "0", "--app", ".", "--run", "true; bash stubborn.sh; true", folder=tmp_path)
     process = int(site.read_until(r"here (\d+)")[1])
     site.process.send_signal(signal.SIGINT)
-    assert site.ended() == 0
+    assert site.exit_status() == 0
     assert gone(process)
 
 
-def test_up_stands_before_a_dev_server_and_ends_it(run: Callable[..., Running]) -> None:
+def test_up_serves_a_dev_server_and_ends_it(run: Callable[..., Running]) -> None:
     """As `make mock` does."""
     port = free_port()
     command = f"npm --prefix webapp run --silent dev -- --port {port}"
-    hot = ("--webapp", f"http://localhost:{port}", "--config", "webapp/staticwebapp.config.json", "--run", command)
-    up = run("up", *FREE_PORTS, *hot)
+    options = ("--webapp", f"http://localhost:{port}", "--config", "webapp/staticwebapp.config.json", "--run", command)
+    up = run("up", *FREE_PORTS, *options)
     url = up.read_until(r"^http://127\.0\.0\.1:\d+$")[0]
     with httpx2.Client(base_url=url, trust_env=False, timeout=30) as browser:
         assert browser.get("/").status_code == 302
@@ -345,13 +349,13 @@ def test_up_stands_before_a_dev_server_and_ends_it(run: Callable[..., Running]) 
         browser.get("/.auth/login/aad?persona=bob")
         assert browser.get("/src/app.tsx").status_code == 403
     up.process.send_signal(signal.SIGINT)
-    assert up.ended() == 0
+    assert up.exit_status() == 0
     with pytest.raises(OSError):  # noqa: PT011  refused, however the system words it
         socket.create_connection(("localhost", port), timeout=1)
 
 
 @pytest.mark.parametrize(
-    ("configurations", "arguments", "complaint"),
+    ("configurations", "arguments", "message"),
     [
         (None, [], "There is no swa-cli.config.json: say what to serve with --app DIR or --app URL"),
         ({"a": {}, "b": {}}, [], "several configurations; choose with --configuration: a, b"),
@@ -361,20 +365,24 @@ def test_up_stands_before_a_dev_server_and_ends_it(run: Callable[..., Running]) 
             ["--port", "0"],
             "ended with status 3 before",
         ),
-        ({"a": {"appDevserverUrl": "ftp://x"}}, ["--port", "0"], "a dev server's URL is http://localhost:PORT"),
+        (
+            {"a": {"appDevserverUrl": "ftp://x"}},
+            ["--port", "0"],
+            "a dev server's URL must be like http://localhost:PORT",
+        ),
     ],
 )
-def test_a_mistake_in_what_to_start_is_one_plain_message(
+def test_a_mistake_in_swa_cli_config_is_one_plain_message(
     run: Callable[..., Running],
     tmp_path: Path,
     configurations: dict[str, object] | None,
     arguments: list[str],
-    complaint: str,
+    message: str,
 ) -> None:
     if configurations is not None:
         (tmp_path / "swa-cli.config.json").write_text(json.dumps({"configurations": configurations}))
     site = run("site", *arguments, folder=tmp_path)
-    assert site.ended() != 0
-    said = "\n".join(site.lines)
-    assert complaint in said
-    assert "Traceback" not in said
+    assert site.exit_status() != 0
+    output = "\n".join(site.lines)
+    assert message in output
+    assert "Traceback" not in output

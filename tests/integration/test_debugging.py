@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from mockserver.functions.debug import GOES_ON, PAUSED
+from mockserver.functions.debug import PAUSED, RESUMED
 from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, ModelOptions, OptionsError, SiteOptions, Topology
@@ -63,41 +63,41 @@ class Debugger:
 
 @pytest.fixture
 def app(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[tuple[ModelEndpoint, WholeApp]]:
-    del capfd  # from here on the console is kept for the test
+    del capfd  # output is captured from here on
     (tmp_path / "index.html").write_text("<title>x</title>")
     model = ModelEndpoint(ModelOptions())
     functions = FunctionApp(model, ApiOptions(ROUTES.parents[1], debug=True))
-    rehearsal = WholeApp(model, functions, SiteOptions(tmp_path, load_personas()))
-    with model, functions, rehearsal:
-        yield model, rehearsal
+    whole_app = WholeApp(model, functions, SiteOptions(tmp_path, load_personas()))
+    with model, functions, whole_app:
+        yield model, whole_app
 
 
-def said(capfd: pytest.CaptureFixture[str], so_far: list[str], text: str) -> str:
-    """The line with this text, once the console has it."""
-    while not (found := [line for line in "".join(so_far).splitlines() if text in line]):
-        so_far.append(capfd.readouterr().out)
-    return found[0]
+def console_line(capfd: pytest.CaptureFixture[str], output: list[str], text: str) -> str:
+    """The first line of the console with this text, waited for."""
+    while not (lines := [line for line in "".join(output).splitlines() if text in line]):
+        output.append(capfd.readouterr().out)
+    return lines[0]
 
 
-def test_while_a_debugger_has_paused_the_api_the_gates_time_stands_still(
+def test_time_in_a_debugger_does_not_count_against_the_gates_limit(
     app: tuple[ModelEndpoint, WholeApp], capfd: pytest.CaptureFixture[str]
 ) -> None:
     (model, site), console = app, list[str]()
-    debugger = Debugger(int(said(capfd, console, "attach to").rpartition(":")[2]))
+    debugger = Debugger(int(console_line(capfd, console, "attach to").rpartition(":")[2]))
     debugger.break_at(ROUTES, 'missing = () if "live"')
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(httpx2.get, f"{site.url}/api/health", headers=site.headers("alice"), timeout=60)
         thread = debugger.wait_for("stopped")["body"]["threadId"]
-        said(capfd, console, PAUSED)
+        console_line(capfd, console, PAUSED)
         model.clock.advance(100)
         assert not answer.done()
         debugger.send("continue", threadId=thread)
-        said(capfd, console, GOES_ON)
+        console_line(capfd, console, RESUMED)
         assert answer.result().status_code == 200
     debugger.close()
 
 
 @pytest.mark.parametrize("more", [{"instances": 2}, {"topology": Topology.DIRECT}])
-def test_a_debugger_is_for_one_process(more: dict[str, Any]) -> None:
-    with pytest.raises(OptionsError, match="--debug is for one process"):
+def test_a_debugger_needs_a_single_process(more: dict[str, Any]) -> None:
+    with pytest.raises(OptionsError, match="--debug needs a single process"):
         FunctionApp(ModelEndpoint(ModelOptions()), ApiOptions(ROUTES.parents[1], debug=True, **more))

@@ -1,4 +1,4 @@
-"""Deploying, with a stand-in for `az` and for the tools that upload, and verifying, against the app as it is rehearsed."""
+"""`deploy`, with stand-ins for `az` and the tools that upload, and `verify`, against the rehearsed app."""
 
 from __future__ import annotations
 
@@ -27,79 +27,79 @@ def signed_in(site: WholeApp) -> Target:
     return Target(site.url, site.cookie("alice")[COOKIE])
 
 
-def seen(target: Target) -> list[tuple[str, bool, str]]:
-    return [(each.name, each.ok, each.said) for each in verify(target, wait_s=0)]
+def results(target: Target) -> list[tuple[str, bool, str]]:
+    return [(result.name, result.ok, result.message) for result in verify(target, wait_s=0)]
 
 
 def test_the_rehearsed_app_passes_every_check(site: WholeApp) -> None:
-    assert seen(signed_in(site)) == [
-        ("gate", True, "nobody gets in without signing in (302 /.auth/login/aad)"),
-        ("page", True, "it is there, under its policy"),
-        ("api", True, "the functions are registered and set up"),
-        ("answer", True, "34 events, whole"),
+    assert results(signed_in(site)) == [
+        ("gate", True, "the site requires a sign-in (302 /.auth/login/aad)"),
+        ("page", True, "the page is deployed, with its content security policy"),
+        ("api", True, "the functions are registered and configured"),
+        ("answer", True, "the answer is complete; events received: 34"),
     ]
 
 
 def test_without_a_session_no_answer_is_asked_for(site: WholeApp, mock_server: MockServer) -> None:
-    assert [name for name, ok, _ in seen(Target(site.url)) if ok] == ["gate", "page", "api"]
+    assert [name for name, ok, _ in results(Target(site.url)) if ok] == ["gate", "page", "api"]
     assert len(mock_server.journal) == 0
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         ("key_expired", "the model refuses: the key is wrong"),
-        ("deployment_gone", "the model refuses: there is no such deployment"),
+        ("deployment_gone", "the model refuses: the deployment does not exist"),
         ("overloaded", "the model does not answer"),
-        ("rate_limited", "the model is at its limit"),
+        ("rate_limited", "the model's rate limit is reached"),
         ("quota_exceeded", "the model's quota is used up"),
         ("dropped", "the model does not answer"),
     ],
 )
-def test_what_is_wrong_with_the_model_is_told_apart(
-    site: WholeApp, mock_server: MockServer, fault: FaultKind, said: str
+def test_verify_names_the_problem_with_the_model(
+    site: WholeApp, mock_server: MockServer, fault: FaultKind, message: str
 ) -> None:
     mock_server.say("Paris.", fault=fault)
-    name, ok, found = seen(signed_in(site))[-1]
+    name, ok, actual = results(signed_in(site))[-1]
     assert (name, ok) == ("answer", False)
-    assert found.startswith(said)
+    assert actual.startswith(message)
 
 
-def test_no_role_yet_is_told_from_no_session(site: WholeApp) -> None:
-    assert seen(Target(site.url, site.cookie("bob")[COOKIE]))[-1][2] == "no role yet: you are signed in and not invited"
-    assert seen(Target(site.url, "made-up"))[-1][2] == "the session has ended, or is none"
+def test_verify_distinguishes_a_missing_role_from_a_missing_session(site: WholeApp) -> None:
+    assert results(Target(site.url, site.cookie("bob")[COOKIE]))[-1][2] == "you are signed in but have no role yet"
+    assert results(Target(site.url, "made-up"))[-1][2] == "the session is not valid, or has ended"
 
 
 LOGIN = {"location": "/.auth/login/aad?post_login_redirect_uri=%2F"}
 POLICY = {"content-security-policy": "default-src 'none'"}
 HEALTH = "/api/health"
-#: What a site answers, and what that means.
+#: A site's answers, and what verify reports.
 WRONG: dict[str, tuple[dict[str, tuple[int, str, dict[str, str]]], str]] = {
     "an empty site": (
         {"/": (200, "<h1>Congratulations on your new site!</h1>", {})},
-        "the site is empty: Azure's own page is on it",
+        "the site is empty: it shows Azure's own page",
     ),
-    "an open page": ({"/": (200, "<p>chat</p>", {})}, "the page is open to everybody"),
+    "an open page": ({"/": (200, "<p>chat</p>", {})}, "the page is open to everyone without signing in"),
     "an address outside the ranges": ({"/": (403, "", {})}, "the site refuses this address (403)"),
     "a redirect elsewhere": ({"/": (302, "", {"location": "/elsewhere"})}, "GET / answers 302 /elsewhere"),
     "no page": ({"/": (302, "", LOGIN), "/register": (404, "", {})}, "/register answers 404"),
     "no policy": ({"/": (302, "", LOGIN), "/register": (200, "", {})}, "the page has no content security policy"),
     "no functions": ({HEALTH: (404, "", {})}, "0 functions are registered"),
-    "a setting that is missing": (
+    "a missing setting": (
         {HEALTH: (503, '{"status": "not configured", "missing": ["TICKET_KEY"]}', {})},
-        "a setting is missing: TICKET_KEY",
+        "missing settings: TICKET_KEY",
     ),
-    "a gate that keeps health shut": ({HEALTH: (302, "", LOGIN)}, "the gate keeps /api/health shut (302)"),
+    "a gate that blocks health": ({HEALTH: (302, "", LOGIN)}, "the gate blocks /api/health (302)"),
     "an app that fails": ({HEALTH: (500, "", {})}, "/api/health answers 500"),
-    "an answer that is no event": (
+    "an invalid event": (
         {HEALTH: (200, '{"status": "ok"}', {}), "/api/chat/completions": (200, 'data: {"cho', {})},
-        "the answer broke off after 1 events",
+        "the answer was interrupted; events received: 1",
     ),
     "an answer cut short": (
         {HEALTH: (200, '{"status": "ok"}', {}), "/api/chat/completions": (200, 'data: {"choices":[]}\n\n', {})},
-        "the answer broke off after 1 events",
+        "the answer was interrupted; events received: 1",
     ),
-    "a role that does not count yet": (
+    "a role that is not in effect yet": (
         {
             HEALTH: (200, '{"status": "ok"}', {}),
             "/api/chat/completions": (502, '{"error": {"code": "model_role_missing"}}', {}),
@@ -110,15 +110,15 @@ WRONG: dict[str, tuple[dict[str, tuple[int, str, dict[str, str]]], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_with_a_deployment_is_told_apart(name: str, httpserver: HTTPServer) -> None:
-    answers, said = WRONG[name]
-    usual = {"/": (302, "", LOGIN), "/register": (200, "", POLICY)}
-    for path, (status, body, headers) in {**({} if "/" in answers else usual), **answers}.items():
+def test_verify_names_the_problem_with_a_deployment(name: str, httpserver: HTTPServer) -> None:
+    answers, message = WRONG[name]
+    healthy = {"/": (302, "", LOGIN), "/register": (200, "", POLICY)}
+    for path, (status, body, headers) in {**({} if "/" in answers else healthy), **answers}.items():
         httpserver.expect_request(path).respond_with_data(body, status, headers)
-    assert seen(Target(httpserver.url_for("").rstrip("/"), "session"))[-1][2] == said
+    assert results(Target(httpserver.url_for("").rstrip("/"), "session"))[-1][2] == message
 
 
-def test_a_site_that_breaks_off_is_a_finding() -> None:
+def test_a_broken_connection_is_a_result() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def hang_up() -> None:
@@ -127,20 +127,21 @@ def test_a_site_that_breaks_off_is_a_finding() -> None:
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        found = seen(Target(f"http://127.0.0.1:{server.getsockname()[1]}"))
+        broken = results(Target(f"http://127.0.0.1:{server.getsockname()[1]}"))
         thread.join()
-    assert found == [("gate", False, "the answer broke off, or did not come (RemoteProtocolError)")]
+    assert broken == [("gate", False, "the answer was interrupted or did not arrive (RemoteProtocolError)")]
 
 
-def test_what_may_mend_itself_is_waited_for(httpserver: HTTPServer) -> None:
+def test_verify_retries_a_transient_problem(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/").respond_with_data("", 302, LOGIN)
     httpserver.expect_request("/register").respond_with_data("", 200, POLICY)
     for _ in range(2):
         httpserver.expect_oneshot_request(HEALTH).respond_with_data("", 404)
     httpserver.expect_request(HEALTH).respond_with_data('{"status": "ok"}')
-    waited: list[float] = []
-    found = list(verify(Target(httpserver.url_for("")), wait_s=600, clock=lambda: sum(waited), sleep=waited.append))
-    assert (found[-1].ok, waited) == (True, [15, 15])
+    pauses: list[float] = []
+    target = Target(httpserver.url_for(""))
+    last = list(verify(target, wait_s=600, clock=lambda: sum(pauses), sleep=pauses.append))[-1]
+    assert (last.ok, pauses) == (True, [15, 15])
 
 
 # --- deploying -------------------------------------------------------------------------------------------------------
@@ -148,20 +149,20 @@ def test_what_may_mend_itself_is_waited_for(httpserver: HTTPServer) -> None:
 _STAND_IN = """#!{python}
 import json, os, pathlib, sys
 name, words = os.path.basename(sys.argv[0]), sys.argv[1:]
-asked = {{"command": [name, *words], "given": "" if sys.stdin.isatty() else sys.stdin.read()}}
-asked["environment"] = {{key: os.environ[key] for key in ("DIRECT_ORIGIN", "SWA_CLI_DEPLOYMENT_TOKEN") if key in os.environ}}
+call = {{"command": [name, *words], "stdin": "" if sys.stdin.isatty() else sys.stdin.read()}}
+call["environment"] = {{key: os.environ[key] for key in ("DIRECT_ORIGIN", "SWA_CLI_DEPLOYMENT_TOKEN") if key in os.environ}}
 if name == "uv":
     target = pathlib.Path(words[words.index("--target") + 1])
     target.mkdir(parents=True)
     (target / "packages.txt").write_text("the packages")
 if "--api-location" in words:
     api = pathlib.Path(words[words.index("--api-location") + 1])
-    asked["api"] = sorted(path.relative_to(api).as_posix() for path in api.rglob("*") if path.suffix in (".py", ".txt"))
+    call["api"] = sorted(path.relative_to(api).as_posix() for path in api.rglob("*") if path.suffix in (".py", ".txt"))
 with open({log!r}, "a") as log:
-    log.write(json.dumps(asked) + "\\n")
-said = " ".join(words)
+    log.write(json.dumps(call) + "\\n")
+command = " ".join(words)
 answers = json.load(open({answers!r})) if name == "az" else {{}}
-matching = [each for each in answers if said.startswith(each)]
+matching = [prefix for prefix in answers if command.startswith(prefix)]
 answer = answers[max(matching, key=len)] if matching else None
 if isinstance(answer, dict) and "refused" in answer:
     sys.exit(answer["refused"])
@@ -191,7 +192,7 @@ AZURE: dict[str, Any] = {
 
 
 class Machine:
-    """A machine whose `az`, `npm` and `npx` are stand-ins that note what they are asked."""
+    """A machine whose `az`, `npm`, `npx` and `uv` are stand-ins that record their calls."""
 
     def __init__(self, folder: Path, answers: dict[str, Any]) -> None:
         self._log, self._bin = folder / "log", folder / "bin"
@@ -211,37 +212,37 @@ class Machine:
         return subprocess.run(command, cwd=ROOT, env=env, input=typed, capture_output=True, text=True, check=False)
 
     @property
-    def asked(self) -> list[dict[str, Any]]:
+    def calls(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
 
     @property
     def commands(self) -> list[str]:
-        return [" ".join(each["command"]) for each in self.asked]
+        return [" ".join(call["command"]) for call in self.calls]
 
 
-def test_a_dry_run_says_everything_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_prints_the_plan_and_changes_nothing(tmp_path: Path) -> None:
     machine = Machine(tmp_path, AZURE)
-    done = machine.run("deploy", "--topology", "linked", "--name", "chat-x", "--dry-run")
-    assert done.returncode == 0, done.stderr
-    assert "chat-x-api          function app, Flex Consumption, Python 3.13, westeurope" in done.stdout
-    assert "Static Web App, Standard, westeurope" in done.stdout
-    assert "all of it is new" in done.stdout
-    assert done.stdout.endswith("nothing was changed (--dry-run)\n")
-    assert [each for each in machine.commands if "create" in each or each.startswith("np")] == []
+    process = machine.run("deploy", "--topology", "linked", "--name", "chat-x", "--dry-run")
+    assert process.returncode == 0, process.stderr
+    assert "chat-x-api          function app, Flex Consumption, Python 3.13, westeurope" in process.stdout
+    assert "Static Web App, Standard, westeurope" in process.stdout
+    assert "all resources are new" in process.stdout
+    assert process.stdout.endswith("nothing was changed (--dry-run)\n")
+    assert [command for command in machine.commands if "create" in command or command.startswith("np")] == []
 
 
-def test_a_deployment_goes_step_by_step_and_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
+def test_a_deployment_does_its_steps_in_order_without_a_secret_on_a_command_line(tmp_path: Path) -> None:
     machine = Machine(tmp_path, AZURE)
     words = ("deploy", "--topology", "direct", "--backend", "openAI", "--name", "chat-x", "--yes", "--wait", "0")
-    done = machine.run(*words, OPENAI_API_KEY="sk-very-secret")
-    # The last step, verify, asks the address that the stand-in made up.
-    assert "x  gate    https://127.0.0.1:9 does not answer" in done.stdout, done.stdout + done.stderr
+    process = machine.run(*words, OPENAI_API_KEY="sk-very-secret")
+    # The last step, verify, uses the address from the stand-in.
+    assert "x  gate    https://127.0.0.1:9 does not answer" in process.stdout, process.stdout + process.stderr
     steps = [
-        each
-        for each in machine.commands
-        if not each.startswith("az account") and " list" not in each and "rest" not in each
+        command
+        for command in machine.commands
+        if not command.startswith("az account") and " list" not in command and "rest" not in command
     ]
-    assert [" ".join(each.split()[:4]) for each in steps] == [
+    assert [" ".join(step.split()[:4]) for step in steps] == [
         "az group exists --name",
         "az group exists --name",
         "az group create --name",
@@ -252,10 +253,10 @@ def test_a_deployment_goes_step_by_step_and_no_secret_stands_on_a_command_line(t
         "az functionapp deployment source",
         "npx --yes @azure/static-web-apps-cli@2.0.10 deploy",
     ]
-    assert "sk-very-secret" not in " ".join(machine.commands) + done.stdout + done.stderr
-    assert "the-sites-token" not in " ".join(machine.commands) + done.stdout + done.stderr
-    by_name = {" ".join(each["command"][:3]): each for each in machine.asked}
-    assert json.loads(by_name["az deployment group"]["given"])["openAIKey"] == {"value": "sk-very-secret"}
+    assert "sk-very-secret" not in " ".join(machine.commands) + process.stdout + process.stderr
+    assert "the-sites-token" not in " ".join(machine.commands) + process.stdout + process.stderr
+    by_name = {" ".join(call["command"][:3]): call for call in machine.calls}
+    assert json.loads(by_name["az deployment group"]["stdin"])["openAIKey"] == {"value": "sk-very-secret"}
     assert by_name["npm --prefix webapp"]["environment"]["DIRECT_ORIGIN"] == "https://chat-x-api.azurewebsites.example"
     uploaded = by_name["npx --yes @azure/static-web-apps-cli@2.0.10"]
     assert uploaded["environment"]["SWA_CLI_DEPLOYMENT_TOKEN"] == "the-sites-token"
@@ -265,32 +266,32 @@ def test_a_deployment_goes_step_by_step_and_no_secret_stands_on_a_command_line(t
     assert "--python-version 3.11 --python-platform x86_64-manylinux2014 --only-binary :all:" in packing
 
 
-def test_nothing_is_changed_while_something_stands_in_the_way(tmp_path: Path) -> None:
-    spent = [{"name": {"value": "OpenAI.GlobalStandard.gpt5.1"}, "currentValue": 0.0, "limit": 0.0}]
-    machine = Machine(tmp_path, {**AZURE, "cognitiveservices usage list": spent})
-    done = machine.run("deploy", "--yes")
-    assert done.returncode == 1
-    assert "and westeurope has 0 left" in done.stdout
-    assert done.stderr == "Error: nothing was changed: mend what preflight found, then again\n"
-    assert [each for each in machine.commands if "create" in each] == []
+def test_an_error_of_preflight_stops_the_deployment(tmp_path: Path) -> None:
+    no_quota = [{"name": {"value": "OpenAI.GlobalStandard.gpt5.1"}, "currentValue": 0.0, "limit": 0.0}]
+    machine = Machine(tmp_path, {**AZURE, "cognitiveservices usage list": no_quota})
+    process = machine.run("deploy", "--yes")
+    assert process.returncode == 1
+    assert "and westeurope has 0 left" in process.stdout
+    assert process.stderr == "Error: nothing was changed: fix the errors above and try again\n"
+    assert [command for command in machine.commands if "create" in command] == []
 
 
-def test_what_azure_refuses_comes_with_its_fix(tmp_path: Path) -> None:
-    said = "ERROR: InvalidTemplateDeployment: not valid. RequestDisallowedByPolicy: Resource 'chat-x' was disallowed by policy."
-    machine = Machine(tmp_path, {**AZURE, "deployment group create": {"refused": said}})
-    done = machine.run("deploy", "--name", "chat-x", "--yes")
-    assert done.returncode == 1
-    assert "RequestDisallowedByPolicy" in done.stderr
-    assert done.stderr.endswith("ask who keeps the policies, naming the one above\n")
+def test_a_refusal_of_azure_comes_with_its_fix(tmp_path: Path) -> None:
+    stderr = "ERROR: InvalidTemplateDeployment: not valid. RequestDisallowedByPolicy: Resource 'chat-x' was disallowed by policy."
+    machine = Machine(tmp_path, {**AZURE, "deployment group create": {"refused": stderr}})
+    process = machine.run("deploy", "--name", "chat-x", "--yes")
+    assert process.returncode == 1
+    assert "RequestDisallowedByPolicy" in process.stderr
+    assert process.stderr.endswith("ask the administrator of the policy named above\n")
 
 
-def test_who_does_not_say_yes_changes_nothing(tmp_path: Path) -> None:
+def test_without_a_confirmation_nothing_is_changed(tmp_path: Path) -> None:
     machine = Machine(tmp_path, AZURE)
     assert machine.run("deploy", typed="n\n").returncode == 1
-    assert [each for each in machine.commands if "create" in each] == []
+    assert [command for command in machine.commands if "create" in command] == []
 
 
-THERE = [
+RESOURCES = [
     {"type": "Microsoft.Web/staticSites", "name": "chat-x", "location": "westeurope"},
     {"type": "Microsoft.Web/sites", "name": "chat-x-api", "location": "westeurope"},
     {"type": "Microsoft.CognitiveServices/accounts", "name": "chat-x-openai", "location": "swedencentral"},
@@ -298,14 +299,16 @@ THERE = [
 ]
 
 
-def test_removing_wants_the_groups_name_and_purges_what_holds_a_name(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, {**AZURE, "resource list": THERE})
+def test_destroy_needs_the_groups_name_and_purges_what_holds_a_name(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {**AZURE, "resource list": RESOURCES})
     refused = machine.run("destroy", typed="yes\n")
     assert (refused.returncode, refused.stderr) == (1, "Error: nothing was deleted\n")
-    assert "4 resources in chat-test; chat-x-openai, kv-chat-x will be purged too" in refused.stdout
-    done = machine.run("destroy", typed="chat-test\n")
-    assert done.stdout.endswith("chat-test is gone\n")
-    assert [each.partition(" --output")[0] for each in machine.commands if "delete" in each or "purge" in each] == [
+    assert "4 resources in chat-test; to be purged: chat-x-openai, kv-chat-x" in refused.stdout
+    process = machine.run("destroy", typed="chat-test\n")
+    assert process.stdout.endswith("chat-test is deleted\n")
+    assert [
+        command.partition(" --output")[0] for command in machine.commands if "delete" in command or "purge" in command
+    ] == [
         "az role assignment delete --assignee the-apps-identity",
         "az group delete --name chat-test --yes",
         "az cognitiveservices account purge --name chat-x-openai --resource-group chat-test --location swedencentral",
@@ -313,24 +316,24 @@ def test_removing_wants_the_groups_name_and_purges_what_holds_a_name(tmp_path: P
     ]
 
 
-def test_removing_what_is_not_there_says_so(tmp_path: Path) -> None:
-    said = {"refused": "ERROR: (ResourceGroupNotFound) Resource group 'chat-test' could not be found."}
-    done = Machine(tmp_path, {**AZURE, "resource list": said}).run("destroy")
-    assert (done.returncode, "ResourceGroupNotFound" in done.stderr) == (1, True)
+def test_destroy_reports_a_group_that_does_not_exist(tmp_path: Path) -> None:
+    answer = {"refused": "ERROR: (ResourceGroupNotFound) Resource group 'chat-test' could not be found."}
+    process = Machine(tmp_path, {**AZURE, "resource list": answer}).run("destroy")
+    assert (process.returncode, "ResourceGroupNotFound" in process.stderr) == (1, True)
 
 
-def test_a_preview_stands_beside_the_site_and_goes_again(tmp_path: Path) -> None:
-    listed = [{"name": "default", "hostname": "x.example"}, {"name": "pr12", "hostname": "x-pr12.example"}]
+def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> None:
+    environments = [{"name": "default", "hostname": "x.example"}, {"name": "pr12", "hostname": "x-pr12.example"}]
     answers = {
         **AZURE,
-        "resource list": THERE,
+        "resource list": RESOURCES,
         "staticwebapp backends show": [],
-        "staticwebapp environment list": listed,
+        "staticwebapp environment list": environments,
     }
     machine = Machine(tmp_path, {**answers, "staticwebapp environment delete": None})
-    done = machine.run("preview", "--as", "pr12")
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "https://x-pr12.example"), done.stderr
-    assert "--env pr12 --api-location" in next(each for each in machine.commands if each.startswith("npx"))
+    process = machine.run("preview", "--as", "pr12")
+    assert (process.returncode, process.stdout.splitlines()[-1]) == (0, "https://x-pr12.example"), process.stderr
+    assert "--env pr12 --api-location" in next(command for command in machine.commands if command.startswith("npx"))
     assert machine.run("preview", "--as", "pr12", "--remove").returncode == 0
     assert (
         "az staticwebapp environment delete --resource-group chat-test --name chat-x --environment-name pr12"
@@ -339,50 +342,53 @@ def test_a_preview_stands_beside_the_site_and_goes_again(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("answers", "said"),
+    ("answers", "message"),
     [
-        ({"resource list": []}, "the group chat-test has no site to preview beside; make deploy first"),
         (
-            {"resource list": THERE, "staticwebapp backends show": [{}]},
-            "chat-x has a linked API, which previews have not",
+            {"resource list": []},
+            "a preview needs a site beside it, but the group chat-test has none: run make deploy first",
+        ),
+        (
+            {"resource list": RESOURCES, "staticwebapp backends show": [{}]},
+            "chat-x has a linked API, which previews do not support",
         ),
     ],
 )
-def test_why_there_is_no_preview_is_said(tmp_path: Path, answers: dict[str, Any], said: str) -> None:
-    done = Machine(tmp_path, {**AZURE, **answers}).run("preview", "--as", "pr12")
-    assert (done.returncode, said in done.stderr) == (1, True)
+def test_the_error_says_why_a_preview_is_not_possible(tmp_path: Path, answers: dict[str, Any], message: str) -> None:
+    process = Machine(tmp_path, {**AZURE, **answers}).run("preview", "--as", "pr12")
+    assert (process.returncode, message in process.stderr) == (1, True)
 
 
-def test_a_pipeline_signs_in_with_the_token_that_vouches_for_it(tmp_path: Path, httpserver: HTTPServer) -> None:
+def test_a_workflow_signs_in_with_githubs_token(tmp_path: Path, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/token", headers={"authorization": "bearer request"}).respond_with_json(
-        {"value": "vouched"}
+        {"value": "githubs-token"}
     )
     machine = Machine(tmp_path, {"login": [], "account set": None})
-    given = {"ACTIONS_ID_TOKEN_REQUEST_URL": httpserver.url_for("/token"), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request"}
+    github = {"ACTIONS_ID_TOKEN_REQUEST_URL": httpserver.url_for("/token"), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request"}
     ours = {"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "AZURE_SUBSCRIPTION_ID": "s"}
-    done = machine.run("sign-in", **given, **ours, NO_PROXY="localhost")
-    assert done.returncode == 0, done.stderr
-    assert machine.asked[0]["given"] == "vouched"
-    assert "vouched" not in " ".join(machine.commands)
-    missing = machine.run("sign-in", **given)
+    process = machine.run("sign-in", **github, **ours, NO_PROXY="localhost")
+    assert process.returncode == 0, process.stderr
+    assert machine.calls[0]["stdin"] == "githubs-token"
+    assert "githubs-token" not in " ".join(machine.commands)
+    missing = machine.run("sign-in", **github)
     assert "AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_SUBSCRIPTION_ID missing" in missing.stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        (("preview", "--as", "pr 12"), "a preview is named with letters and digits"),
+        (("preview", "--as", "pr 12"), "the name of a preview must have only letters and digits, got 'pr 12'"),
         (("deploy", "--topology", "lincked"), "'lincked' is not one of 'managed', 'linked', 'direct'"),
-        (("deploy", "--set", "colour=blue"), "there is no parameter 'colour'"),
-        (("deploy", "--set", "modelCapacity=many"), "modelCapacity wants JSON of the type int, not 'many'"),
-        (("deploy", "--name", "x"), "the name 'x': 3 to 21 lower-case letters"),
+        (("deploy", "--set", "colour=blue"), "unknown parameter 'colour'"),
+        (("deploy", "--set", "modelCapacity=many"), "modelCapacity must be JSON of the type int, got 'many'"),
+        (("deploy", "--name", "x"), "the name must have 3 to 21 lower-case letters, digits and single hyphens"),
         (("deploy", "--set", "openAIKey=sk-1"), "openAIKey is a secret"),
     ],
 )
-def test_a_tired_persons_mistake_is_named(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
-    done = Machine(tmp_path, AZURE).run(*words)
-    assert done.returncode != 0
-    assert said in done.stderr
+def test_the_error_explains_a_typing_mistake(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    process = Machine(tmp_path, AZURE).run(*words)
+    assert process.returncode != 0
+    assert message in process.stderr
 
 
 def test_the_name_is_the_same_at_every_deployment(tmp_path: Path) -> None:
@@ -391,11 +397,11 @@ def test_the_name_is_the_same_at_every_deployment(tmp_path: Path) -> None:
     assert len(names) == 1
 
 
-def test_a_deployment_goes_on_from_the_last(tmp_path: Path) -> None:
+def test_a_deployment_keeps_the_last_parameters(tmp_path: Path) -> None:
     last = {"topology": "linked", "name": "chat-old", "invited": "@x.example"}
-    shown = {"properties": {"parameters": {name: {"value": value} for name, value in last.items()}}}
-    answers = {**AZURE, "group list": ["northeurope"], "deployment group show": shown}
+    deployment = {"properties": {"parameters": {name: {"value": value} for name, value in last.items()}}}
+    answers = {**AZURE, "group list": ["northeurope"], "deployment group show": deployment}
     answers["functionapp list-flexconsumption-locations"] = [{"name": "northeurope"}]
-    said = Machine(tmp_path, answers).run("deploy", "--dry-run").stdout
-    assert "test: linked, newAzureOpenAI" in said
-    assert "chat-old-api          function app, Flex Consumption, Python 3.13, northeurope" in said
+    stdout = Machine(tmp_path, answers).run("deploy", "--dry-run").stdout
+    assert "test: linked, newAzureOpenAI" in stdout
+    assert "chat-old-api          function app, Flex Consumption, Python 3.13, northeurope" in stdout

@@ -1,6 +1,6 @@
-"""What the documents have people type: every command of a `console` block is typed here, or named with the test that does the same.
+"""Every command of a `console` block in the documents is typed here, or named with the test that does the same.
 
-Blocks marked `needs-azure` are not; with stand-ins for Azure's tools, `test_deploying.py` goes through them.
+Blocks marked `needs-azure` are not: `test_deploying.py` goes through them, with stand-ins for Azure's tools.
 """
 
 from __future__ import annotations
@@ -18,35 +18,34 @@ from pytest_httpserver import HTTPServer
 
 from tests.integration.running import ROOT, Running
 from tests.unit.examples import ANSWER, recording
-from tests.unit.test_docs import DOCUMENTS, shown
+from tests.unit.test_docs import README, TEXTS, shown
 
-#: What some other test does, and which.
+#: Commands that another test runs, and which test.
 ELSEWHERE = {
-    "make mock": "tests/integration/test_command_line.py::test_up_stands_before_a_dev_server_and_ends_it",
+    "make mock": "tests/integration/test_command_line.py::test_up_serves_a_dev_server_and_ends_it",
     "make doctor": "tests/integration/test_set_up.py::test_the_doctor_changes_nothing",
     "make package": "tests/integration/test_package.py::test_the_app_is_packed_without_what_is_not_deployed_and_loads_with_and_without_settings",
     "make verify URL=http://127.0.0.1:4280 ARGS=--without-session": "tests/integration/test_deploying.py::test_without_a_session_no_answer_is_asked_for",
-    "dress-rehearsal cassette import tests/cassettes --to my-cassettes": "tests/integration/test_imported.py::test_what_was_imported_replays_as_it_was_recorded",
-    "dress-rehearsal cassette check my-cassettes --unused --max-age 180": "tests/integration/test_prompt_changes.py::test_old_answers_are_carried_over_to_a_new_system_prompt_and_marked",
-    "dress-rehearsal cassette accept my-cassettes": "tests/integration/test_prompt_changes.py::test_old_answers_are_carried_over_to_a_new_system_prompt_and_marked",
-    "dress-rehearsal record --missing --upstream $UPSTREAM --cassettes my-cassettes": "tests/integration/test_prompt_changes.py::test_what_is_missing_is_asked_of_the_model_after_saying_how_much",
+    "dress-rehearsal cassette import tests/cassettes --to my-cassettes": "tests/integration/test_importers.py::test_imported_recordings_replay_as_they_were_recorded",
+    "dress-rehearsal cassette check my-cassettes --unused --max-age 180": "tests/integration/test_accept_and_drift.py::test_accept_carries_old_answers_over_to_a_new_system_prompt_and_marks_them",
+    "dress-rehearsal cassette accept my-cassettes": "tests/integration/test_accept_and_drift.py::test_accept_carries_old_answers_over_to_a_new_system_prompt_and_marks_them",
+    "dress-rehearsal record --missing --upstream $UPSTREAM --cassettes my-cassettes": "tests/integration/test_accept_and_drift.py::test_missing_recordings_are_made_after_a_question_with_their_size",
     'dress-rehearsal site --app http://localhost:5173 --run "npm run dev" --api http://127.0.0.1:7071': "tests/integration/test_command_line.py::test_site_takes_the_place_of_swa_start",
     "dress-rehearsal site": "tests/integration/test_command_line.py::test_site_takes_the_place_of_swa_start",
 }
-#: What no test does, and why.
+#: Commands that no test runs, and why.
 BY_HAND = {
-    "make test": "it runs this",
-    "make test-unit": "it is part of what runs this",
-    "make wheel": "the pipelines do, after the tests",
-    "make conformance": "fetches the SDK's own tests",
-    "make local-model": "fetches a model",
-    'eval "$(.venv/bin/python tools/local_model.py env)"': "goes with it",
-    "make fmt": "writes into the source, which lint looks at",
+    "make test": "runs this test",
+    "make test-unit": "is a part of what runs this test",
+    "make wheel": "the pipelines run it, after the tests",
+    "make conformance": "downloads the SDK's own tests",
+    "make local-model": "downloads a model",
+    'eval "$(.venv/bin/python tools/local_model.py env)"': "belongs to the local model",
+    "make fmt": "writes into the source, which lint checks",
     "make lock": "asks the package registry",
     "read -rs OPENAI_API_KEY && export OPENAI_API_KEY": "waits for a person",
 }
 SERVES = re.compile(r"dress-rehearsal (up|model|site|functions)\b")
-NAMED_ALONE = re.compile(r"dress-rehearsal [a-z ]+$")
 FREE = {"up": "--site-port 0 --model-port 0 --functions-port 0"}
 
 APP = """
@@ -60,8 +59,8 @@ httpx2.post(os.environ["OPENAI_BASE_URL"] + "/chat/completions", json=body, head
 
 def typed() -> Iterator[str]:
     """Each command that stands in a document, without its comment."""
-    for path in DOCUMENTS:
-        for line in shown(path.read_text(encoding="utf-8")):
+    for text in TEXTS.values():
+        for line in shown(text):
             yield re.sub(r"\s+#.*", "", line)
 
 
@@ -70,43 +69,71 @@ SERVERS = [command for command in COMMANDS if SERVES.match(command)]
 OTHERS = [command for command in COMMANDS if command not in SERVERS]
 
 
-def test_what_runs_elsewhere_does_and_nothing_is_named_in_vain() -> None:
+def test_every_exception_is_a_command_of_a_document_and_names_a_test_that_exists() -> None:
     assert ELSEWHERE.keys() | BY_HAND.keys() <= set(typed())
-    for where in set(ELSEWHERE.values()):
-        file, _, name = where.partition("::")
-        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), where
+    for test in set(ELSEWHERE.values()):
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
 
 
 @pytest.mark.parametrize("command", SERVERS)
 def test_a_server_comes_up_and_ends_with_ctrl_c(command: str, run: Callable[..., Running], tmp_path: Path) -> None:
-    """As written, but for its port."""
-    which, *words = command.split()[1:]
+    """As written, except for its port."""
+    name, *words = command.split()[1:]
     folder = ROOT
     if "--app dist" in command:
         folder = tmp_path
         (tmp_path / "dist").mkdir()
         (tmp_path / "dist" / "index.html").write_text("<p>built</p>")
-    server = run(which, *words, *FREE.get(which, "--port 0").split(), folder=folder)
+    server = run(name, *words, *FREE.get(name, "--port 0").split(), folder=folder)
     server.read_until(r"http://127\.0\.0\.1:\d+")
     server.process.send_signal(signal.SIGINT)
-    assert server.ended() == 0
+    assert server.exit_status() == 0
+
+
+def test_the_readme_shows_what_the_start_prints(run: Callable[..., Running]) -> None:
+    """`make mock` is `up` with these options and a dev server; numbers and folders differ from machine to machine."""
+    printed = README.partition("$ make mock\n")[2].partition("```")[0].splitlines()
+    server = run("up", "--on-miss", "generate", *FREE["up"].split())
+    server.read_until(r"^http://127\.0\.0\.1:\d+$")
+    assert [comparable(line) for line in server.lines] == [
+        comparable(line) for line in printed if not line.startswith("config ")
+    ]
+
+
+def test_the_readme_shows_what_a_miss_prints(project: Path) -> None:
+    test = project / "test_lighthouses.py"
+    start, question, end = test.read_text(encoding="utf-8").rpartition("Tell me about lighthouses")
+    test.write_text(f"{start}{question.removesuffix('s')}{end}", encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", test], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    message = README.partition("```\nNo recording")[2].partition("```")[0]
+    assert [line for line in message.splitlines() if line not in run.stdout] == []
+
+
+def comparable(line: str) -> str:
+    line = re.sub(r"^(functions  \d+ on|site      ) .*?(?=   |$)|(?<=token in ).*(?=token-)", r"\1", line)
+    return re.sub(r"\d+", "N", line)
 
 
 @pytest.fixture(autouse=True)
 def path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in an environment that is active."""
+    """As in an activated environment."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture
 def project(tmp_path: Path, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with an app of the reader's and a recording; a model answers at UPSTREAM."""
+    """A reader's folder: an app, a recording, and the README's test; a model answers at UPSTREAM."""
     httpserver.expect_request("/v1/chat/completions").respond_with_json(ANSWER)
     monkeypatch.setenv("UPSTREAM", httpserver.url_for("/v1"))
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     for name in ("CI", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "my_app.py").write_text(APP)
+    (tmp_path / "test_lighthouses.py").write_text(README.partition("```python\n")[2].partition("```")[0])
     for folder in ("my-cassettes", "before"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "where-is-oslo.yaml").write_text(recording("Where is Oslo?"))
@@ -116,12 +143,10 @@ def project(tmp_path: Path, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("command", OTHERS)
 def test_a_command_does_what_it_should(command: str, request: pytest.FixtureRequest) -> None:
-    """As written, but that no real endpoint is asked, and the question whether to ask is answered."""
+    """As written, except that the upstream is on this machine, and that the question whether to ask it is answered."""
     line = command.replace("https://api.openai.com/v1", "$UPSTREAM")
     folder = ROOT
-    if NAMED_ALONE.match(line):
-        line += " --help"
-    elif not command.startswith(("make", ".venv")):
+    if not command.startswith(("make", ".venv")):
         folder = request.getfixturevalue("project")
     done = subprocess.run(["bash", "-c", line], cwd=folder, input="y\n", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
@@ -29,6 +28,7 @@ from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.site_faults import SITE_FAULTS
 from mockserver.simulation.stub import StubError, parse_stub
 from tests.integration.conftest import Serve
+from tests.polling import wait_until
 
 DOCS = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
 
@@ -258,8 +258,7 @@ def test_an_api_that_has_not_begun_to_answer_in_45_seconds_is_a_500(
     mock_server.clock.freeze()
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(got, persona("alice"))
-        while not mock_server.journal:
-            time.sleep(0.01)
+        wait_until(lambda: mock_server.journal)
         mock_server.clock.advance(45)
         assert answer.result() == "500 Backend call failure"
 

@@ -1,11 +1,10 @@
-"""What only the async front can do: true resets, leaving clients, guarding hosts."""
+"""What only the async front can do: reset a connection, notice that a client left, check the Host."""
 
 from __future__ import annotations
 
 import json
 import re
 import socket
-import time
 from urllib.parse import urlsplit
 
 import httpx2
@@ -19,6 +18,7 @@ from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.stub import parse_stub
 from mockserver.wire.server import bind
 from tests.integration.conftest import Serve, served_by_front
+from tests.polling import wait_until
 
 BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}).encode()
 
@@ -28,8 +28,8 @@ def simulation() -> Simulation:
     return Simulation()
 
 
-def connected(url: str) -> socket.socket:
-    """A raw connection that has asked for a completion."""
+def connect(url: str) -> socket.socket:
+    """A raw connection that has sent a request for a completion."""
     host, port = urlsplit(url).netloc.split(":")
     connection = socket.create_connection((host, int(port)), timeout=10)
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer k\r\ncontent-length: {len(BODY)}\r\n\r\n"
@@ -38,16 +38,12 @@ def connected(url: str) -> socket.socket:
 
 
 def wait_for_end(simulation: Simulation) -> str:
-    for _ in range(500):
-        if simulation.journal and simulation.journal[-1].end != "open":
-            return simulation.journal[-1].end
-        time.sleep(0.01)
-    return "open"
+    return simulation.journal.wait_for()[-1].end
 
 
-def test_a_reset_is_a_reset_on_the_wire(simulation: Simulation, serve_front: Serve) -> None:
+def test_a_dropped_answer_ends_with_a_reset(simulation: Simulation, serve_front: Serve) -> None:
     simulation.scopes.say(parse_stub({"say": "one two", "fault": "dropped", "after": 2}, "said#1"))
-    with connected(serve_front(simulation)) as connection:
+    with connect(serve_front(simulation)) as connection:
         received: list[bytes] = []
         with pytest.raises(ConnectionResetError):
             received.extend(iter(lambda: connection.recv(65536), b""))
@@ -56,17 +52,16 @@ def test_a_reset_is_a_reset_on_the_wire(simulation: Simulation, serve_front: Ser
 
 def test_a_client_that_leaves_ends_its_answer_at_once(simulation: Simulation, serve_front: Serve) -> None:
     simulation.scopes.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}}, "said#1"))
-    with connected(serve_front(simulation)) as connection:
+    with connect(serve_front(simulation)) as connection:
         assert b"200" in connection.recv(65536)
     assert wait_for_end(simulation) == "client left"
 
 
-def test_a_client_that_leaves_before_the_head_is_noticed_too(simulation: Simulation, serve_front: Serve) -> None:
+def test_a_client_that_leaves_before_the_head_ends_its_answer(simulation: Simulation, serve_front: Serve) -> None:
     simulation.scopes.say(parse_stub({"say": "one", "pace": {"first_ms": 60_000}}, "said#1"))
     url = serve_front(simulation)
-    with connected(url):
-        while not simulation.journal:
-            time.sleep(0.01)
+    with connect(url):
+        wait_until(lambda: simulation.journal)
     assert wait_for_end(simulation) == "client left"
     assert simulation.journal[-1].events_sent == 0
 
@@ -75,18 +70,18 @@ def test_stopping_the_server_breaks_off_a_slow_answer() -> None:
     simulation = Simulation()
     simulation.scopes.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}}, "said#1"))
     with served_by_front(simulation) as url:
-        connection = connected(url)
+        connection = connect(url)
         assert b"200" in connection.recv(65536)
-    with connection:  # stopped: the rest never comes, and this test's own time limit would catch a wait
+    with connection:  # the server stopped, so the rest never comes; a wait would exceed the time limit of this test
         assert b"[DONE]" not in b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def test_nothing_listens_beyond_this_machine() -> None:
+def test_a_server_listens_on_loopback() -> None:
     with bind(0, "the test") as listening:
         assert listening.getsockname()[0] == "127.0.0.1"
 
 
-def test_a_request_that_is_never_whole_uses_no_stub(simulation: Simulation, serve_front: Serve) -> None:
+def test_an_incomplete_request_uses_no_stub(simulation: Simulation, serve_front: Serve) -> None:
     simulation.scopes.say(parse_stub({"say": "one"}, "said#1"))
     url = serve_front(simulation)
     host, port = urlsplit(url).netloc.split(":")
@@ -97,7 +92,7 @@ def test_a_request_that_is_never_whole_uses_no_stub(simulation: Simulation, serv
     assert httpx2.get(f"{url}/__admin/journal").json() == []
 
 
-def test_a_fault_of_ours_is_said_to_the_client_and_on_the_console(
+def test_an_error_of_ours_is_a_500_and_is_printed_on_the_console(
     serve_front: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Simulation):
@@ -109,9 +104,7 @@ def test_a_fault_of_ours_is_said_to_the_client_and_on_the_console(
     assert "a bug of ours" in caplog.text
 
 
-def test_an_answer_is_in_the_journal_as_ended_before_its_last_bytes_are_out(
-    simulation: Simulation, serve_front: Serve
-) -> None:
+def test_an_entry_is_closed_before_the_last_bytes_are_sent(simulation: Simulation, serve_front: Serve) -> None:
     simulation.scopes.say(parse_stub({"say": "one"}, "said#1"))
     url = serve_front(simulation)
     for _ in range(100):
@@ -119,30 +112,30 @@ def test_an_answer_is_in_the_journal_as_ended_before_its_last_bytes_are_out(
         assert simulation.journal[-1].end == "eof"
 
 
-def test_headers_of_a_foreign_cassette_do_not_frame_our_answer(serve_front: Serve) -> None:
+def test_framing_headers_of_a_cassette_are_replaced(serve_front: Serve) -> None:
     headers = (("content-type", "application/json"), ("transfer-encoding", "chunked"), ("content-length", "5"))
-    library = CassetteIndex()
-    asked = Request("POST", "/v1/chat/completions", body=BODY)
-    library.add("a.yaml#1", Interaction(asked, Answer(200, headers, (Event(0, b'{"a": "longer"}'),))))
+    index = CassetteIndex()
+    request = Request("POST", "/v1/chat/completions", body=BODY)
+    index.add("a.yaml#1", Interaction(request, Answer(200, headers, (Event(0, b'{"a": "longer"}'),))))
     answer = httpx2.post(
-        f"{serve_front(Simulation(library))}/v1/chat/completions", content=BODY, headers={"authorization": "Bearer k"}
+        f"{serve_front(Simulation(index))}/v1/chat/completions", content=BODY, headers={"authorization": "Bearer k"}
     )
     assert (answer.headers.get("content-length"), "transfer-encoding" in answer.headers) == ("15", False)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil:80", "[::2]"])
-def test_another_host_name_is_turned_away(host: str, simulation: Simulation, serve_front: Serve) -> None:
+def test_another_host_name_is_refused(host: str, simulation: Simulation, serve_front: Serve) -> None:
     answer = httpx2.get(f"{serve_front(simulation)}/__admin/journal", headers={"host": host})
     assert answer.status_code == 421
     assert list(simulation.journal) == []
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:4281", "127.0.0.1", "[::1]:4281"])
-def test_this_machines_own_names_are_welcome(host: str, simulation: Simulation, serve_front: Serve) -> None:
+def test_the_names_of_this_machine_are_accepted(host: str, simulation: Simulation, serve_front: Serve) -> None:
     assert httpx2.get(f"{serve_front(simulation)}/__admin/health", headers={"host": host}).status_code == 200
 
 
-def test_a_web_page_may_not_ask_the_model(simulation: Simulation, serve_front: Serve) -> None:
+def test_a_web_page_may_not_call_the_model(simulation: Simulation, serve_front: Serve) -> None:
     answer = httpx2.post(
         f"{serve_front(simulation)}/v1/chat/completions",
         content=BODY,
@@ -166,7 +159,7 @@ def test_a_large_body_within_the_limit_is_answered(simulation: Simulation, serve
     assert answer.json()["choices"][0]["message"]["content"] == "big"
 
 
-def test_what_is_not_http_harms_nobody(simulation: Simulation, serve_front: Serve) -> None:
+def test_invalid_http_does_not_stop_the_server(simulation: Simulation, serve_front: Serve) -> None:
     url = serve_front(simulation)
     host, port = urlsplit(url).netloc.split(":")
     for garbage in (
@@ -180,7 +173,7 @@ def test_what_is_not_http_harms_nobody(simulation: Simulation, serve_front: Serv
     assert httpx2.get(f"{url}/__admin/health").status_code == 200
 
 
-def test_no_answer_waits_for_the_one_before_to_be_acknowledged() -> None:
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
     with bind(0, "the test") as listening, socket.create_connection(listening.getsockname()):
         accepted, _ = listening.accept()
         with accepted:  # asyncio turns Nagle's algorithm off for sockets that are named TCP

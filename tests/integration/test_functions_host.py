@@ -1,4 +1,4 @@
-"""One contract for both workers, on apps of all kinds, each in a process of its own as it must be."""
+"""What both workers must do, on apps of all kinds, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from mockserver.functions.app import LoadError, open_app
 from mockserver.functions.process import FunctionsProcess, StartError
 from tests.integration.running import Running
+from tests.polling import wait_until
 
 WORKERS = ("microsoft", "inprocess")
 CLASSIC = """
@@ -60,13 +60,15 @@ def worker(request: pytest.FixtureRequest) -> str:
 def start(tmp_path: Path, worker: str) -> Iterator[Callable[..., str]]:
     running: list[FunctionsProcess] = []
 
-    def started(source: str, host: str = '{"version": "2.0"}', options: Sequence[str] = (), **environment: str) -> str:
-        app = Path(os.path.relpath(write_app(tmp_path, source, host)))  # as a person names it
+    def start_app(
+        source: str, host: str = '{"version": "2.0"}', options: Sequence[str] = (), **environment: str
+    ) -> str:
+        app = Path(os.path.relpath(write_app(tmp_path, source, host)))  # relative, as users write it
         options = ("--worker", worker, *options)
         running.append(FunctionsProcess(app, port=0, environment=environment, options=options))
         return running[-1].wait_until_ready()
 
-    yield started
+    yield start_app
     for process in running:
         process.stop()
 
@@ -84,19 +86,19 @@ def test_a_classic_app_answers_as_on_azure(start: Callable[..., str]) -> None:
     assert (failed.status_code, failed.content) == (500, b"")
 
 
-def test_the_route_prefix_is_the_apps(start: Callable[..., str]) -> None:
+def test_the_route_prefix_comes_from_host_json(start: Callable[..., str]) -> None:
     url = start(CLASSIC, '{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}')
     assert httpx2.get(f"{url}/plain").text == "grüße"
 
 
-def test_local_settings_fill_in_what_the_environment_leaves_open(start: Callable[..., str], tmp_path: Path) -> None:
+def test_local_settings_do_not_override_the_environment(start: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "local.settings.json").write_text('{"Values": {"COLOUR": "red", "SHAPE": "round"}}')
     source = "import os\nimport azure.functions as func\napp = func.FunctionApp()\n\n\n@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n    return os.environ['COLOUR'] + ' ' + os.environ['SHAPE']\n"
     assert httpx2.get(f"{start(source, COLOUR='blue')}/api/x").text == "blue round"
 
 
 HEAD = "import azure.functions as func\napp = func.FunctionApp()\n\n\n"
-#: An app that cannot be loaded, and what must be said of it by either worker: where, and which function or word.
+#: Apps that cannot be loaded, and a pattern for the message of both workers: the place, and the function or word.
 BROKEN = {
     "syntax": ("def broken(:\n", r"function_app\.py, line 1: "),
     "import": ("x = 1\nimport no_such_module\n", r"function_app\.py, line 2: ModuleNotFoundError: .*no_such_module"),
@@ -129,8 +131,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", list(BROKEN))
-def test_an_app_that_cannot_be_loaded_says_where_and_why(broken: str, tmp_path: Path, worker: str) -> None:
-    source, complaint = BROKEN[broken]
+def test_an_app_that_cannot_be_loaded_is_reported_with_its_line(broken: str, tmp_path: Path, worker: str) -> None:
+    source, message = BROKEN[broken]
     command = [
         sys.executable,
         "-m",
@@ -141,10 +143,10 @@ def test_an_app_that_cannot_be_loaded_says_where_and_why(broken: str, tmp_path: 
         "--port",
         "0",
     ]
-    ended = subprocess.run([*command, "--worker", worker], capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 1
-    assert re.search(complaint, ended.stderr), ended.stderr
-    assert "Traceback" not in ended.stderr
+    host = subprocess.run([*command, "--worker", worker], capture_output=True, text=True, timeout=60, check=False)
+    assert host.returncode == 1
+    assert re.search(message, host.stderr), host.stderr
+    assert "Traceback" not in host.stderr
 
 
 COOKIES = (
@@ -185,10 +187,10 @@ def maybe(req: func.HttpRequest) -> str:
 )
 
 
-def test_every_cookie_is_kept_and_nothing_returned_is_an_empty_500(start: Callable[..., str]) -> None:
+def test_each_cookie_is_sent_and_a_function_that_returns_none_is_an_empty_500(start: Callable[..., str]) -> None:
     url = start(COOKIES)
     cookies = httpx2.get(f"{url}/api/cookies").headers.get_list("set-cookie")
-    assert [each.lower().split("; ")[0] for each in cookies] == ["a=1", "b=2"]
+    assert [cookie.lower().split("; ")[0] for cookie in cookies] == ["a=1", "b=2"]
     assert {"path=/", "httponly", "samesite=lax"} <= set(cookies[0].lower().split("; "))
     assert {"secure", "max-age=60"} <= set(cookies[1].lower().split("; "))
     nothing = httpx2.get(f"{url}/api/nothing")
@@ -206,7 +208,7 @@ def test_every_cookie_is_kept_and_nothing_returned_is_an_empty_500(start: Callab
         ("maybe/y", 200, "y"),
     ],
 )
-def test_routes_are_found_as_by_the_real_host(
+def test_routes_match_as_in_the_real_host(
     routed: Callable[[str], httpx2.Response], path: str, status: int, text: str
 ) -> None:
     answer = routed(path)
@@ -219,7 +221,7 @@ def routed(start: Callable[..., str]) -> Callable[[str], httpx2.Response]:
     return lambda path: httpx2.get(f"{url}/api/{path}")
 
 
-def test_a_key_opens_what_is_not_anonymous_and_without_one_nothing_is_asked(start: Callable[..., str]) -> None:
+def test_functions_that_are_not_anonymous_need_the_key(start: Callable[..., str]) -> None:
     url = start(COOKIES, options=("--key", "s3cret"))
     assert httpx2.get(f"{url}/api/items/new").status_code == 200
     for headers, query, status in (({}, "", 401), ({}, "?code=s3cret", 200), ({"x-functions-key": "s3cret"}, "", 200)):
@@ -229,14 +231,14 @@ def test_a_key_opens_what_is_not_anonymous_and_without_one_nothing_is_asked(star
     assert wrong.status_code == 401
 
 
-def test_origins_of_the_local_settings_are_let_in_and_no_others(start: Callable[..., str], tmp_path: Path) -> None:
+def test_only_origins_of_the_local_settings_are_allowed(start: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "local.settings.json").write_text('{"Host": {"CORS": "http://localhost:5173"}}')
     url = start(COOKIES)
-    asked = {"origin": "http://localhost:5173", "access-control-request-method": "GET"}
-    preflight = httpx2.options(f"{url}/api/items/new", headers=asked)
-    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, asked["origin"])
-    allowed = httpx2.get(f"{url}/api/items/new", headers={"origin": asked["origin"]})
-    assert (allowed.text, allowed.headers["access-control-allow-origin"]) == ("new", asked["origin"])
+    headers = {"origin": "http://localhost:5173", "access-control-request-method": "GET"}
+    preflight = httpx2.options(f"{url}/api/items/new", headers=headers)
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, headers["origin"])
+    allowed = httpx2.get(f"{url}/api/items/new", headers={"origin": headers["origin"]})
+    assert (allowed.text, allowed.headers["access-control-allow-origin"]) == ("new", headers["origin"])
     foreign = httpx2.get(f"{url}/api/items/new", headers={"origin": "http://evil.example"})
     assert "access-control-allow-origin" not in foreign.headers
 
@@ -245,6 +247,7 @@ STREAMING = """
 import asyncio
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, StreamingResponse, JSONResponse
+from tests.polling import wait_until
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -285,59 +288,51 @@ def test_a_streaming_app_answers_event_by_event(start: Callable[..., str], capfd
     failed = httpx2.get(f"{url}/api/boom")
     assert (failed.status_code, failed.text) == (500, "Internal Server Error")
     assert httpx2.get(f"{url}/api/stream").status_code == 404
-    said = capfd.readouterr()
-    assert "secret detail" in said.out + said.err
+    output = capfd.readouterr()
+    assert "secret detail" in output.out + output.err
 
 
 def test_a_client_that_leaves_ends_the_function(start: Callable[..., str], capfd: pytest.CaptureFixture[str]) -> None:
     url = start(STREAMING)
     with httpx2.stream("POST", f"{url}/api/stream", json={"events": 1000, "wait": 0.05}, timeout=20) as live:
         next(live.iter_raw())
-    said = ""
-    for _ in range(200):
-        said += capfd.readouterr().out
-        if "generator closed" in said:
-            return
-        time.sleep(0.05)
-    raise AssertionError(said)
+    wait_until(lambda: "generator closed" in capfd.readouterr().out)
 
 
-def test_a_changed_app_is_started_anew_and_a_broken_one_waited_for(
+def test_a_changed_app_restarts_and_a_broken_one_waits_for_a_change(
     start: Callable[..., str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # an old copy must not be loaded
     source = HEAD + "@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n    return 'one'\n"
     url = start(source, options=("--reload",))
 
-    def until(wanted: str) -> None:
-        for _ in range(400):
-            try:
-                if httpx2.get(f"{url}/api/x", timeout=5).text == wanted:
-                    return
-            except httpx2.HTTPError:
-                pass
-            time.sleep(0.05)
-        raise AssertionError(capfd.readouterr())
+    def answer() -> str:
+        try:
+            return httpx2.get(f"{url}/api/x", timeout=5).text
+        except httpx2.HTTPError as error:  # it restarts
+            return str(error)
 
-    until("one")
+    wait_until(lambda: answer() == "one")
     write_app(tmp_path, source.replace("one", "two"))
-    until("two")
+    wait_until(lambda: answer() == "two")
     write_app(tmp_path, "import no_such_module\n")
-    said = ""
-    for _ in range(400):
-        said += capfd.readouterr().err
-        if "Waiting for it to be mended" in said:
-            break
-        time.sleep(0.05)
-    assert "function_app.py, line 1: ModuleNotFoundError" in said
+    output = ""
+
+    def waits() -> bool:
+        nonlocal output
+        output += capfd.readouterr().err
+        return "Waiting for a change." in output
+
+    wait_until(waits)
+    assert "function_app.py, line 1: ModuleNotFoundError" in output
     write_app(tmp_path, source.replace("one", "three"))
-    until("three")
+    wait_until(lambda: answer() == "three")
 
 
 def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mockserver", "functions", "--app", str(tmp_path / "x"), "--port", "0"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
-    assert (ended.returncode, "there is no function_app.py" in ended.stderr) == (1, True)
+    host = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
+    assert (host.returncode, "there is no function_app.py" in host.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -349,23 +344,23 @@ def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
         ("local.settings.json", '{"Values": {"A=B": "x"}}'),
     ],
 )
-def test_settings_of_another_shape_are_said(file: str, text: str, tmp_path: Path) -> None:
+def test_settings_of_another_shape_are_an_error(file: str, text: str, tmp_path: Path) -> None:
     write_app(tmp_path, CLASSIC)
     (tmp_path / file).write_text(text)
     with pytest.raises(LoadError, match=r"host\.json or local\.settings\.json"):
         open_app(tmp_path)
 
 
-def test_ctrl_c_ends_an_import_that_waits(run: Callable[..., Running], tmp_path: Path, worker: str) -> None:
+def test_ctrl_c_ends_a_slow_import(run: Callable[..., Running], tmp_path: Path, worker: str) -> None:
     app = write_app(tmp_path, "import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     host = run("functions", "--app", str(app), "--port", "0", "--worker", worker)
     host.read_until("importing")
     host.process.send_signal(signal.SIGINT)
-    assert host.ended() == 1
+    assert host.exit_status() == 1
     assert "Aborted!" in host.lines
 
 
-def test_a_host_that_ctrl_c_ended_first_is_not_said_to_have_failed(tmp_path: Path) -> None:
+def test_a_host_that_ctrl_c_ended_is_not_reported_as_failed(tmp_path: Path) -> None:
     process, stopped = FunctionsProcess(tmp_path, port=0, environment={}), threading.Event()
     process.stop()
     with pytest.raises(StartError, match="did not start"):
@@ -375,7 +370,7 @@ def test_a_host_that_ctrl_c_ended_first_is_not_said_to_have_failed(tmp_path: Pat
         process.wait_until_ready(stopped)
 
 
-def test_what_an_app_prints_goes_to_the_console_and_never_stops_it(
+def test_output_of_an_app_goes_to_the_console_and_does_not_block_it(
     start: Callable[..., str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     source = (

@@ -1,4 +1,4 @@
-"""The package of the function app: what is in it, and that one which would not start is noticed."""
+"""The package of the function app: what it contains, and that a package that cannot start is detected."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def test_the_app_is_packed_without_what_is_not_deployed_and_loads_with_and_witho
     (app / "local.settings.json").write_text("{}")
     (app / "__pycache__").mkdir()
     (app / "__pycache__" / "x.pyc").write_text("")
-    made = package.pack(app, tmp_path / "api.zip")
-    names = zipfile.ZipFile(made).namelist()
+    archive = package.pack(app, tmp_path / "api.zip")
+    names = zipfile.ZipFile(archive).namelist()
     assert {"function_app.py", "host.json", "requirements.txt", "chat_api/routes.py"} <= set(names)
     assert not [name for name in names if "pycache" in name or "local.settings" in name]
-    assert package.verified(made, sys.executable) == [
+    assert package.verify(archive, sys.executable) == [
         "chat_completions",
         "chat_ticket",
         "config",
@@ -37,19 +37,19 @@ def test_the_app_is_packed_without_what_is_not_deployed_and_loads_with_and_witho
 
 
 @pytest.mark.parametrize(
-    ("planted", "complaint"),
+    ("replacement", "message"),
     [
         ('import os\nKEY = os.environ["OPENAI_API_KEY"]\n', "KeyError: 'OPENAI_API_KEY'"),
         ('import os\nif os.environ.get("REQUIRED_ROLE"):\n    raise ValueError("x")\n', "ValueError: x"),
         ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
     ],
 )
-def test_an_app_that_would_not_start_once_deployed_is_noticed(
-    app: Path, tmp_path: Path, planted: str, complaint: str, monkeypatch: pytest.MonkeyPatch
+def test_an_app_that_cannot_start_when_deployed_is_detected(
+    app: Path, tmp_path: Path, replacement: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "of the developer's machine")
     settings = app / "chat_api" / "settings.py"
-    settings.write_text(settings.read_text().replace("import os\n", planted))
+    settings.write_text(settings.read_text().replace("import os\n", replacement))
     with pytest.raises(package.PackageError, match=r"chat_api/settings\.py") as raised:
-        package.verified(package.pack(app, tmp_path / "api.zip"), sys.executable)
-    assert complaint in str(raised.value)
+        package.verify(package.pack(app, tmp_path / "api.zip"), sys.executable)
+    assert message in str(raised.value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,9 @@ from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.stub import parse_stub
 from tests.integration.conftest import Serve
+from tests.unit.test_docs import ROOT, TEXTS
 
-ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
-
-#: Without the SDK, which takes a second to import; a test of the README's has it.
+#: Without the SDK, which takes a second to import; the tests of the documents import it.
 SWALLOWED = """
 import httpx2
 
@@ -45,7 +42,7 @@ def test_a_miss_that_the_app_swallowed_fails_the_test_in_its_call_phase(suite: p
     suite.makepyfile(
         "from app import swallowing\n\ndef test_it(mock_server):\n    swallowing(mock_server)\n    swallowing(mock_server)\n"
     )
-    result = suite.runpytest_subprocess()
+    result = suite.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*No recording fits POST /v1/chat/completions (m, 1 message).", "*Nearest: *"])
 
@@ -54,7 +51,7 @@ def test_a_test_that_fails_by_itself_shows_its_miss_too(suite: pytest.Pytester) 
     suite.makepyfile(
         "from app import swallowing\n\ndef test_it(mock_server):\n    swallowing(mock_server)\n    assert 1 == 2\n"
     )
-    result = suite.runpytest_subprocess()
+    result = suite.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*assert 1 == 2", "*No recording fits POST /v1/chat/completions*"])
 
@@ -79,12 +76,12 @@ def test_a_miss_is_charged_to_its_own_test_and_to_no_other(suite: pytest.Pyteste
             assert list(mock_server.journal) == []
         """
     )
-    suite.runpytest_subprocess().assert_outcomes(passed=3)
+    suite.runpytest_inprocess().assert_outcomes(passed=3)
 
 
 def test_a_test_that_wants_a_miss_and_gets_none_fails(suite: pytest.Pytester) -> None:
     suite.makepyfile("import pytest\n\n@pytest.mark.expects_miss\ndef test_it(mock_server):\n    pass\n")
-    result = suite.runpytest_subprocess()
+    result = suite.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*marked expects_miss, but every request was answered*"])
 
@@ -97,9 +94,9 @@ def test_a_suite_that_does_not_use_it_does_not_pay_for_it(suite: pytest.Pytester
 @pytest.mark.parametrize(
     ("mark", "fixture", "complaint"),
     [
-        ("scenario('busy')", "", "mark.scenario does nothing without a fixture of the mock server"),
-        ("scenario('a', 'b')", "mock_server", "with one name of a scenario"),
-        ("scenario", "mock_server", "with one name of a scenario"),
+        ("scenario('busy')", "", "mark.scenario has no effect without a fixture of the mock server"),
+        ("scenario('a', 'b')", "mock_server", "must have one scenario's name"),
+        ("scenario", "mock_server", "must have one scenario's name"),
         ("cassette('x.yaml')", "mock_server", "mark.cassette takes no argument"),
     ],
 )
@@ -107,29 +104,30 @@ def test_a_mark_that_would_do_nothing_is_an_error(
     suite: pytest.Pytester, mark: str, fixture: str, complaint: str
 ) -> None:
     suite.makepyfile(f"import pytest\n\n@pytest.mark.{mark}\ndef test_it({fixture}):\n    pass\n")
-    result = suite.runpytest_subprocess()
+    result = suite.runpytest_inprocess()
     assert result.ret != 0
     assert complaint in result.stdout.str()
 
 
 def test_a_wrong_word_in_say_is_an_error_at_once(suite: pytest.Pytester) -> None:
     suite.makepyfile("def test_it(mock_server):\n    mock_server.say('x', fualt='dropped')\n")
-    result = suite.runpytest_subprocess()
+    result = suite.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*unexpected keyword argument 'fualt'*"])
 
 
-def test_the_tests_in_the_readme_pass(pytester: pytest.Pytester) -> None:
-    blocks = [
-        block
-        for block in re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-        if "def test_" in block
-    ]
-    assert blocks
-    for number, block in enumerate(blocks):
-        pytester.makepyfile(**{f"test_readme_{number}": block})
+def test_the_tests_in_the_documents_pass(pytester: pytest.Pytester) -> None:
+    """Every Python block of a document is a whole test file."""
+    blocks = {
+        f"test_{re.sub(r'[^a-z]', '_', path.relative_to(ROOT).as_posix().lower())}_{number}": block
+        for path, text in TEXTS.items()
+        for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL), 1)
+    }
+    assert len(blocks) >= 2
+    assert [name for name, block in blocks.items() if "\ndef test_" not in block] == []
+    pytester.makepyfile(**blocks)
     result = pytester.runpytest_subprocess()
-    result.assert_outcomes(passed=len(re.findall("def test_", "".join(blocks))))
+    result.assert_outcomes(passed=len(re.findall("^def test_", "".join(blocks.values()), re.MULTILINE)))
 
 
 def test_what_answered_in_a_run_is_kept_for_the_check_of_what_did_not(suite: pytest.Pytester) -> None:
@@ -145,20 +143,20 @@ def test_what_answered_in_a_run_is_kept_for_the_check_of_what_did_not(suite: pyt
             list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
         """
     )
-    suite.runpytest_subprocess().assert_outcomes(passed=1)
+    suite.runpytest_inprocess().assert_outcomes(passed=1)
     check = [sys.executable, "-m", "mockserver", "cassette", "check", str(BUNDLED_CASSETTES), "--unused"]
     result = suite.run(*check)
     assert result.ret == 1
     lines = result.outlines
-    assert "hello.yaml#1: unused: answered nothing in the last run" not in lines
-    assert "fruits.yaml#1: unused: answered nothing in the last run" in lines
+    assert "hello.yaml#1: unused: answered no request in the last run" not in lines
+    assert "fruits.yaml#1: unused: answered no request in the last run" in lines
 
 
 def test_a_run_without_a_cache_leaves_nothing_and_passes(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         "from app import ask\n\ndef test_it(mock_server):\n    mock_server.say('x')\n    ask(mock_server)\n"
     )
-    suite.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    suite.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
 def test_a_failed_test_leaves_its_timeline_named_after_it_without_secrets(suite: pytest.Pytester) -> None:
@@ -172,7 +170,7 @@ def test_a_failed_test_leaves_its_timeline_named_after_it_without_secrets(suite:
             assert 1 == 2
         """
     )
-    result = suite.runpytest_subprocess()
+    result = suite.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     (page,) = (suite.path / "test-results").glob("*.html")
     result.stdout.fnmatch_lines([f"*What happened: test-results/{page.name}"])
@@ -194,7 +192,7 @@ def test_what_was_expected_in_vain_fails_the_test_in_its_call_phase(suite: pytes
             ask(mock_server, "Hello")
         """
     )
-    result = suite.runpytest_subprocess()
+    result = suite.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*Expected exactly 2 of prompt=Hello, place=model; 1 did. There was:", "*POST /v1/chat*"]
@@ -221,12 +219,12 @@ def test_a_cassette_of_its_own_is_filled_by_what_the_last_run_missed(
     upstream = Simulation()
     upstream.scopes.say(parse_stub({"say": "From upstream"}, "said#1"))
     suite.makepyfile(test_mine=RECORDED)
-    suite.runpytest_subprocess().assert_outcomes(failed=1)
+    suite.runpytest_inprocess().assert_outcomes(failed=1)
     record = [sys.executable, "-m", "mockserver", "record", "--missing", "--yes", "--cassettes", "elsewhere"]
     monkeypatch.setenv("OPENAI_API_KEY", "sk-some-key")
     assert suite.run(*record, "--upstream", f"{serve_front(upstream)}/v1").ret == 0
     assert (suite.path / "recordings" / "test_mine" / "test_greets.yaml").exists()
-    suite.runpytest_subprocess().assert_outcomes(passed=1)
+    suite.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 def test_every_worker_of_xdist_has_servers_of_its_own_and_hands_over_what_answered(suite: pytest.Pytester) -> None:
@@ -243,5 +241,5 @@ def test_every_worker_of_xdist_has_servers_of_its_own_and_hands_over_what_answer
             assert len(mock_server.journal) == 5
         """
     )
-    suite.runpytest_subprocess("-n", "2").assert_outcomes(passed=8)
+    suite.runpytest_inprocess("-n", "2").assert_outcomes(passed=8)
     assert "said in the test#1" in (suite.path / ".pytest_cache/v/mockserver/used").read_text()

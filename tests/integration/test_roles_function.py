@@ -1,4 +1,4 @@
-"""The app's own function that says who has which role, asked at sign-in."""
+"""The app's own function that returns a user's roles, called at sign-in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROLES: dict[str, Any] = {
 }
 
 
-def before(tmp_path: Path, api_url: str) -> FlaskClient:
+def client_of(tmp_path: Path, api_url: str) -> FlaskClient:
     (tmp_path / "index.html").write_text("<h1>Start</h1>")
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(ROLES))
     clock = SystemClock()
@@ -30,32 +30,34 @@ def before(tmp_path: Path, api_url: str) -> FlaskClient:
     return create_app(site).test_client()
 
 
-def test_roles_come_from_the_apps_own_function_as_production_asks_it(tmp_path: Path, httpserver: HTTPServer) -> None:
-    asked = {
+def test_roles_come_from_the_apps_own_function_which_is_called_as_in_production(
+    tmp_path: Path, httpserver: HTTPServer
+) -> None:
+    body = {
         "identityProvider": "okta",
         "userId": "u1",
         "userDetails": "ada",
         "claims": [{"typ": "name", "val": "Ada"}],
         "accessToken": "made-up-access-token",
     }
-    httpserver.expect_ordered_request("/api/roles", method="POST", json=asked).respond_with_json({"roles": ["reader"]})
-    client = before(tmp_path, httpserver.url_for("").rstrip("/"))
+    httpserver.expect_ordered_request("/api/roles", method="POST", json=body).respond_with_json({"roles": ["reader"]})
+    client = client_of(tmp_path, httpserver.url_for("").rstrip("/"))
     form = {"userDetails": "ada", "userId": "u1", "userRoles": "admin", "claims": '[{"typ":"name","val":"Ada"}]'}
     client.post("/.auth/login/okta", data=form)
-    (call,) = httpserver.log
-    assert "x-ms-client-principal" not in call[0].headers
+    ((request, _),) = httpserver.log
+    assert "x-ms-client-principal" not in request.headers
     shown = client.get("/.auth/me").json
     assert shown is not None
     assert shown["clientPrincipal"]["userRoles"] == ["anonymous", "authenticated", "reader"]
-    assert client.get("/.auth/login/aad").status_code == 404  # with registrations of its own, no others
-    assert client.post("/api/Roles").status_code == 404  # nobody else may ask it
+    assert client.get("/.auth/login/aad").status_code == 404  # own registrations replace the preconfigured providers
+    assert client.post("/api/Roles").status_code == 404  # only sign-in may call it
 
 
 @pytest.mark.parametrize("simulate", ["", "roles"])
-def test_a_roles_function_that_fails_gives_no_roles_and_that_is_said(
+def test_roles_function_that_fails_gives_no_roles_and_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, simulate: str
 ) -> None:
-    client = before(tmp_path, "http://127.0.0.1:1")
+    client = client_of(tmp_path, "http://127.0.0.1:1")
     form = {"userDetails": "ada", "userRoles": "admin", "simulate": simulate}
     assert client.post("/.auth/login/okta", data=form).status_code == 302
     shown = client.get("/.auth/me").json

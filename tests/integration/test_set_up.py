@@ -1,4 +1,4 @@
-"""What set-up finds, and that only asking for it does anything."""
+"""How setup finds an interpreter, and that the doctor changes nothing."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 import setup_environment as untyped
 
-#: For any Python 3, so without types.
+#: It runs on any Python 3, so it has no types.
 setup_environment: Any = untyped
 TOOLS = Path(untyped.__file__).parent
 
 
-def test_a_version_is_the_interpreter_of_that_version_and_a_path_is_itself() -> None:
+def test_a_version_resolves_to_an_interpreter_and_a_path_to_itself() -> None:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found = setup_environment.named(version)
-    assert setup_environment.version_of(found) == sys.version_info[:2]
-    assert setup_environment.named("/usr/bin/python3") == "/usr/bin/python3"
+    path = setup_environment.resolve(version)
+    assert setup_environment.version_of(path) == sys.version_info[:2]
+    assert setup_environment.resolve("/usr/bin/python3") == "/usr/bin/python3"
 
 
-def test_a_version_that_is_not_here_is_named() -> None:
-    with pytest.raises(setup_environment.SetUpError, match=r"there is no Python 3\.99 on this machine"):
-        setup_environment.named("3.99")
+def test_the_error_names_a_version_that_is_not_installed() -> None:
+    with pytest.raises(setup_environment.SetUpError, match=r"Python 3\.99 is not installed on this machine"):
+        setup_environment.resolve("3.99")
 
 
 def test_the_doctor_changes_nothing(tmp_path: Path) -> None:
@@ -34,9 +34,9 @@ def test_the_doctor_changes_nothing(tmp_path: Path) -> None:
     for name in ("doctor.py", "setup_environment.py", "browser.py"):
         shutil.copy(TOOLS / name, tools)
     before = sorted(tmp_path.rglob("*.py"))
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-B", "tools/doctor.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.stderr == ""
-    assert done.stdout.startswith("ok Python")
+    assert process.stderr == ""
+    assert process.stdout.startswith("ok Python")
     assert sorted(tmp_path.rglob("*")) == sorted([tools, *before])

@@ -1,4 +1,4 @@
-"""The site's proxy to its API: one suite, through the async front and through Flask under a WSGI server."""
+"""The site's proxy to its API, with the same tests for the async front and for Flask under a WSGI server."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def url(request: pytest.FixtureRequest, site: StaticWebApp) -> Iterator[str]:
 
 @pytest.fixture
 def echo(httpserver: HTTPServer) -> Callable[[], Request]:
-    """Answers everything; what was asked last."""
+    """Answers every request to /api/echo; returns the last one."""
     httpserver.expect_request("/api/echo").respond_with_data(
         "ok", status=201, headers=[("set-cookie", "a=1"), ("set-cookie", "b=2"), ("x-made", "é")]
     )
     return lambda: httpserver.log[-1][0]
 
 
-def test_an_answer_comes_through_with_status_headers_and_body(url: str, echo: Callable[[], Request]) -> None:
+def test_answer_is_passed_on_with_status_headers_and_body(url: str, echo: Callable[[], Request]) -> None:
     answer = httpx2.post(f"{url}/api/echo?q=1&q=%C3%BC", content=b"x" * 100_000)
     assert (answer.status_code, answer.text) == (201, "ok")
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
@@ -80,12 +80,12 @@ def test_an_answer_comes_through_with_status_headers_and_body(url: str, echo: Ca
     assert echo().args.getlist("q") == ["1", "ü"]
 
 
-def test_headers_that_are_no_ascii_come_through(url: str, echo: Callable[[], Request]) -> None:
+def test_headers_beyond_ascii_are_passed_on(url: str, echo: Callable[[], Request]) -> None:
     assert httpx2.get(f"{url}/api/echo", headers=[(b"x-name", "é".encode("latin-1"))]).status_code == 201
     assert echo().headers["x-name"] == "é"
 
 
-def test_the_principal_is_the_sites_own(url: str, echo: Callable[[], Request]) -> None:
+def test_principal_is_set_by_the_site_alone(url: str, echo: Callable[[], Request]) -> None:
     cookie = SESSIONS.cookie(load_personas()["alice"].principal("aad"), 60)
     forged = {"x-ms-client-principal": "forged", "cookie": f"{SESSION_COOKIE}={cookie}"}
     httpx2.get(f"{url}/api/echo", headers=forged)
@@ -95,12 +95,12 @@ def test_the_principal_is_the_sites_own(url: str, echo: Callable[[], Request]) -
 
 
 @pytest.mark.parametrize("site", ["http://127.0.0.1:9"], indirect=True)
-def test_an_api_that_is_not_there_is_a_plain_502(url: str) -> None:
+def test_api_that_does_not_answer_is_a_plain_502(url: str) -> None:
     answer = httpx2.get(f"{url}/api/echo")
     assert (answer.status_code, answer.text) == (502, "The API does not answer.\n")
 
 
-def test_an_answer_that_breaks_off_breaks_off_for_the_client(url: str, httpserver: HTTPServer) -> None:
+def test_answer_that_breaks_off_breaks_off_for_the_client(url: str, httpserver: HTTPServer) -> None:
     def events() -> Iterator[bytes]:
         yield b"data: 1\n\n"
         raise ConnectionResetError
@@ -116,7 +116,7 @@ def test_an_answer_that_breaks_off_breaks_off_for_the_client(url: str, httpserve
 # --- what only the front can do --------------------------------------------------------------------------------------
 
 
-def served(site: StaticWebApp, stack: ExitStack, **options: Any) -> str:
+def serve(site: StaticWebApp, stack: ExitStack, **options: Any) -> str:
     front = SiteFront(create_app(site), site, **options)
     sock = bind(0, "the test")
     servers = Servers((front, sock), at_end=front.close)
@@ -136,7 +136,7 @@ def served(site: StaticWebApp, stack: ExitStack, **options: Any) -> str:
         (Delivery.LIVE, "text/plain", 3),
     ],
 )
-def test_an_answer_is_delivered_as_the_proxy_is_told(
+def test_answer_is_delivered_as_configured(
     site: StaticWebApp, httpserver: HTTPServer, delivery: Delivery, content_type: str, pieces: int
 ) -> None:
     passed = threading.Semaphore(0)
@@ -151,7 +151,7 @@ def test_an_answer_is_delivered_as_the_proxy_is_told(
 
     httpserver.expect_request("/api/stream").respond_with_handler(answer)
     with ExitStack() as stack, httpx2.Client(trust_env=False) as client:
-        url = served(site, stack, delivery=delivery)
+        url = serve(site, stack, delivery=delivery)
         with client.stream("GET", f"{url}/api/stream") as live:
             chunks = []
             for chunk in live.iter_raw():
@@ -162,40 +162,40 @@ def test_an_answer_is_delivered_as_the_proxy_is_told(
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
-def test_an_answer_without_a_body_keeps_its_headers(site: StaticWebApp, httpserver: HTTPServer, method: str) -> None:
+def test_answer_without_a_body_keeps_its_headers(site: StaticWebApp, httpserver: HTTPServer, method: str) -> None:
     httpserver.expect_request("/api/x").respond_with_data("12345", headers={"etag": '"1"'})
     httpserver.expect_request("/api/none").respond_with_data("", status=204)
     with ExitStack() as stack:
-        url = served(site, stack)
+        url = serve(site, stack)
         answer = httpx2.request(method, f"{url}/api/x", trust_env=False)
         assert (answer.headers["content-length"], answer.headers["etag"]) == ("5", '"1"')
         assert httpx2.request(method, f"{url}/api/none", trust_env=False).status_code == 204
 
 
-def test_instances_of_an_api_are_asked_in_turn(site: StaticWebApp, httpserver: HTTPServer) -> None:
+def test_instances_of_an_api_are_called_in_turn(site: StaticWebApp, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/api/who").respond_with_data("one")
     with HTTPServer() as other, ExitStack() as stack:
         other.expect_request("/api/who").respond_with_data("other")
-        url = served(replace(site, api_urls=(*site.api_urls, other.url_for("").rstrip("/"))), stack)
+        url = serve(replace(site, api_urls=(*site.api_urls, other.url_for("").rstrip("/"))), stack)
         assert [httpx2.get(f"{url}/api/who").text for _ in range(4)] == ["one", "other"] * 2
 
 
-def test_a_web_socket_to_the_api_is_refused_and_the_api_not_asked(site: StaticWebApp, httpserver: HTTPServer) -> None:
+def test_web_socket_to_the_api_is_refused_and_the_api_not_called(site: StaticWebApp, httpserver: HTTPServer) -> None:
     with ExitStack() as stack:
-        url = served(site, stack)
+        url = serve(site, stack)
         headers = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
         answer = httpx2.get(f"{url}/api/socket", headers=headers, trust_env=False)
     assert (answer.status_code, httpserver.log) == (400, [])
 
 
-def test_an_apis_redirect_to_itself_stays_at_the_site_and_its_token_is_the_platforms(
+def test_redirect_of_the_api_to_itself_stays_on_the_site_and_its_token_is_the_platforms(
     site: StaticWebApp, httpserver: HTTPServer
 ) -> None:
     target = httpserver.url_for("/api/there")
     httpserver.expect_request("/api/here").respond_with_data("", status=302, headers={"location": target})
     with ExitStack() as stack:
         headers = {"authorization": "Bearer mine"}
-        answer = httpx2.get(f"{served(site, stack)}/api/here", headers=headers, trust_env=False)
+        answer = httpx2.get(f"{serve(site, stack)}/api/here", headers=headers, trust_env=False)
     assert answer.headers["location"] == "/api/there"
     sent = httpserver.log[-1][0].headers["authorization"]
     assert sent.startswith("Bearer ey")
@@ -206,7 +206,7 @@ def test_an_apis_redirect_to_itself_stays_at_the_site_and_its_token_is_the_platf
 
 
 class DevServer(socketserver.BaseRequestHandler):
-    """Pages as sent, a 404, and an upgrade that echoes."""
+    """Answers with the request line, with 404 for /missing, and with an upgrade that echoes."""
 
     def handle(self) -> None:
         head = b""
@@ -220,9 +220,8 @@ class DevServer(socketserver.BaseRequestHandler):
             while data := self.request.recv(100):
                 self.request.sendall(data.upper())
             return
-        found = b" /missing" not in line
         body = b"<script>inline()</script> " + line
-        status = b"200 OK" if found else b"404 Not Found"
+        status = b"404 Not Found" if b" /missing" in line else b"200 OK"
         self.request.sendall(b"HTTP/1.1 %s\r\ncontent-length: %d\r\nx-dev: 1\r\n\r\n%s" % (status, len(body), body))
 
 
@@ -239,8 +238,8 @@ DEV_CONFIG = {
 
 
 @pytest.fixture
-def developed(tmp_path: Path) -> Iterator[str]:
-    """A site before a dev server that listens on the one loopback address that Node chooses."""
+def dev_site(tmp_path: Path) -> Iterator[str]:
+    """The URL of a site in front of a dev server, which listens on one loopback address alone, as Node does."""
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(DEV_CONFIG))
     socketserver.ThreadingTCPServer.allow_reuse_address = True
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), DevServer) as server:
@@ -250,7 +249,7 @@ def developed(tmp_path: Path) -> Iterator[str]:
         options = {"personas": load_personas(), "sessions": SESSIONS, "clock": SystemClock()}
         site = load_static_web_app(app, **options, api_urls=(), config=tmp_path)  # type: ignore[arg-type]  # the options above
         with ExitStack() as stack:
-            yield served(site, stack)
+            yield serve(site, stack)
         server.shutdown()
 
 
@@ -259,7 +258,7 @@ def cookie_of(persona: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("path", "persona", "status", "asked"),
+    ("path", "persona", "status", "request_line"),
     [
         ("/src/main.ts?t=1", None, 200, "GET /src/main.ts?t=1 "),
         ("/", None, 200, "GET / "),
@@ -271,27 +270,27 @@ def cookie_of(persona: str) -> dict[str, str]:
         ("/admin/x", "carol", 200, "GET /admin/x "),
     ],
 )
-def test_a_dev_server_stands_behind_the_gate_with_its_bytes_untouched(
-    developed: str, path: str, persona: str | None, status: int, asked: str
+def test_dev_server_is_behind_the_gate_and_its_bytes_are_unchanged(
+    dev_site: str, path: str, persona: str | None, status: int, request_line: str
 ) -> None:
     headers = cookie_of(persona) if persona else {}
-    answer = httpx2.get(developed + path, headers=headers, trust_env=False)
-    assert (answer.status_code, answer.text) == (status, f"<script>inline()</script> {asked}HTTP/1.1")
+    answer = httpx2.get(dev_site + path, headers=headers, trust_env=False)
+    assert (answer.status_code, answer.text) == (status, f"<script>inline()</script> {request_line}HTTP/1.1")
     assert (answer.headers["x-dev"], answer.headers["x-global"]) == ("1", "1")
     assert "content-security-policy" not in answer.headers
 
 
-def test_nothing_below_api_or_auth_goes_through_the_dev_server(developed: str) -> None:
-    assert httpx2.get(f"{developed}/.auth/me", trust_env=False).json() == {"clientPrincipal": None}
+def test_no_path_under_api_or_auth_goes_to_the_dev_server(dev_site: str) -> None:
+    assert httpx2.get(f"{dev_site}/.auth/me", trust_env=False).json() == {"clientPrincipal": None}
     for persona, status in (("bob", 403), ("alice", 404)):
-        answer = httpx2.get(f"{developed}/api/x", headers=cookie_of(persona), trust_env=False)
+        answer = httpx2.get(f"{dev_site}/api/x", headers=cookie_of(persona), trust_env=False)
         assert (answer.status_code, "main.ts" in answer.text) == (status, False)
 
 
-def test_a_web_socket_reaches_the_dev_server_but_not_a_guarded_path(developed: str) -> None:
-    host, port = developed.removeprefix("http://").split(":")
+def test_web_socket_reaches_the_dev_server_but_not_a_guarded_path(dev_site: str) -> None:
+    host, port = dev_site.removeprefix("http://").split(":")
 
-    def upgraded(path: str, origin: str = "") -> bytes:
+    def answer_to_upgrade(path: str, origin: str = "") -> bytes:
         with socket.create_connection((host, int(port)), timeout=5) as client:
             head = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n{origin}\r\n"
             client.sendall(head.encode())
@@ -301,8 +300,8 @@ def test_a_web_socket_reaches_the_dev_server_but_not_a_guarded_path(developed: s
                 answer = client.recv(100)
             return answer
 
-    assert upgraded("/?token=x") == b"HOT"
-    assert upgraded("/", f"origin: http://{host}:{port}\r\n") == b"HOT"
-    assert upgraded("/", "origin: http://evil.example\r\n").startswith(b"HTTP/1.1 403")
-    assert upgraded("/admin/socket").startswith(b"HTTP/1.1 401")
-    assert httpx2.get(f"{developed}/", trust_env=False).status_code == 200
+    assert answer_to_upgrade("/?token=x") == b"HOT"
+    assert answer_to_upgrade("/", f"origin: http://{host}:{port}\r\n") == b"HOT"
+    assert answer_to_upgrade("/", "origin: http://evil.example\r\n").startswith(b"HTTP/1.1 403")
+    assert answer_to_upgrade("/admin/socket").startswith(b"HTTP/1.1 401")
+    assert httpx2.get(f"{dev_site}/", trust_env=False).status_code == 200

@@ -1,4 +1,4 @@
-"""The chat API in each of its topologies, and whatever somebody might try with a ticket."""
+"""The chat API in each of its topologies, and attacks on its tickets."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def start(mock_server: MockServer, tmp_path: Path) -> Iterator[Start]:
     (tmp_path / "staticwebapp.config.json").write_text(RULES)
     with ExitStack() as running:
 
-        def started(topology: Topology, instances: int = 1) -> WholeApp:
+        def start_app(topology: Topology, instances: int = 1) -> WholeApp:
             options = ApiOptions(ROOT / "api", topology=topology, instances=instances)
             functions = FunctionApp(mock_server.model, options)
-            rehearsal = WholeApp(mock_server.model, functions, SiteOptions(tmp_path, load_personas()))
+            app = WholeApp(mock_server.model, functions, SiteOptions(tmp_path, load_personas()))
             running.enter_context(functions)
-            return running.enter_context(rehearsal)
+            return running.enter_context(app)
 
-        yield started
+        yield start_app
 
 
 @pytest.fixture(scope="module")
 def direct_app(mock_model: Any) -> Iterator[str]:
-    """The app that answers past the gate, with a key that is known; its URL."""
+    """The URL of the direct app, with a known key."""
     environment = {**api_environment(mock_model, ApiOptions(ROOT).backend), "TOPOLOGY": "direct", "TICKET_KEY": KEY}
     process = FunctionsProcess(ROOT / "api", port=0, environment=environment, options=("--cors", SITE))
     yield process.wait_until_ready()
@@ -88,20 +88,22 @@ def test_a_linked_app_streams(start: Start, mock_server: MockServer) -> None:
         assert len(list(answer.iter_raw())) > 3
 
 
-def test_a_ticket_of_the_site_opens_the_direct_app_for_its_question(start: Start, mock_server: MockServer) -> None:
+def test_a_ticket_of_the_site_is_valid_at_the_direct_app_for_one_question(
+    start: Start, mock_server: MockServer
+) -> None:
     mock_server.say("One two three")
     site = start(Topology.DIRECT)
     config = httpx2.get(f"{site.url}/api/config", headers=site.headers("alice")).json()
     assert config["delivery"] == "direct"
-    given = ask(site, "chat/ticket", {"sha256": hashlib.sha256(QUESTION).hexdigest()}, **{"x-request-id": "my-1"})
-    assert problems("Ticket", given.json()) == []
-    headers = {**TYPE, HEADER: given.json()["ticket"], "origin": site.url, "x-request-id": "my-1"}
-    for _ in range(2):  # a replay repeats the question, and no more
-        answer = httpx2.post(given.json()["url"], content=QUESTION, headers=headers)
+    ticket = ask(site, "chat/ticket", {"sha256": hashlib.sha256(QUESTION).hexdigest()}, **{"x-request-id": "my-1"})
+    assert problems("Ticket", ticket.json()) == []
+    headers = {**TYPE, HEADER: ticket.json()["ticket"], "origin": site.url, "x-request-id": "my-1"}
+    for _ in range(2):  # a replay can only repeat the question
+        answer = httpx2.post(ticket.json()["url"], content=QUESTION, headers=headers)
         assert '"content":" three"' in answer.text
         assert answer.headers["access-control-allow-origin"] == site.url
     assert {entry.request.header("x-request-id") for entry in mock_server.journal} == {"my-1"}
-    # The model's settings are the direct app's alone.
+    # Only the direct app has the model's settings.
     behind = ask(site, "chat/completions", json.loads(QUESTION))
     assert (behind.status_code, behind.json()["error"]["code"]) == (503, "not_configured")
 
@@ -121,11 +123,11 @@ def test_a_ticket_of_the_site_opens_the_direct_app_for_its_question(start: Start
 def test_tickets_are_for_the_invited_and_the_sites_own_pages(
     direct_site: WholeApp, persona: str, body: Any, headers: dict[str, str], status: int
 ) -> None:
-    given = ask(direct_site, "chat/ticket", body, persona, **headers)
-    assert given.status_code == status
-    past = {"x-ms-client-principal": direct_site.site.personas[persona].principal("aad").header()}
-    seen = {"x-ms-original-url": f"{direct_site.url}/api/chat/ticket", **headers}
-    answer = httpx2.post(f"{direct_site.api_url}/api/chat/ticket", json=body, headers={**past, **seen})
+    answer = ask(direct_site, "chat/ticket", body, persona, **headers)
+    assert answer.status_code == status
+    principal = {"x-ms-client-principal": direct_site.site.personas[persona].principal("aad").header()}
+    forwarded = {"x-ms-original-url": f"{direct_site.url}/api/chat/ticket", **headers}
+    answer = httpx2.post(f"{direct_site.api_url}/api/chat/ticket", json=body, headers={**principal, **forwarded})
     assert answer.status_code == status
     assert problems("Error", answer.json()) == []
 
@@ -136,12 +138,12 @@ def direct_site(mock_model: Any, tmp_path_factory: pytest.TempPathFactory) -> It
     (folder / "index.html").write_text("<title>x</title>")
     (folder / "staticwebapp.config.json").write_text(RULES)
     functions = FunctionApp(mock_model, ApiOptions(ROOT / "api", topology=Topology.DIRECT))
-    rehearsal = WholeApp(mock_model, functions, SiteOptions(folder, load_personas()))
-    with functions, rehearsal:
-        yield rehearsal
+    app = WholeApp(mock_model, functions, SiteOptions(folder, load_personas()))
+    with functions, app:
+        yield app
 
 
-def made(key: str = KEY, **changed: Any) -> str:
+def ticket_text(key: str = KEY, **changed: Any) -> str:
     fields = {
         "principal": Principal("1", "alice@example.com", frozenset({"invited"})),
         "origin": SITE,
@@ -160,34 +162,34 @@ def with_role(text: str) -> str:
 
 NOBODY = Principal("2", "bob@example.com", frozenset({"anonymous"}))
 INVITED = Shown("aad", "1", "alice@example.com", ("invited",)).header()
-#: Made when they are tried: a ticket lasts 90 seconds.
+#: Each is created when it is used: a ticket lasts 90 seconds.
 ATTACKS: dict[str, Callable[[], tuple[dict[str, str], bytes, int]]] = {
     "no-ticket": lambda: ({}, QUESTION, 401),
     "a-principal-of-ones-own": lambda: ({"x-ms-client-principal": INVITED}, QUESTION, 401),
-    "another-key": lambda: ({HEADER: made("x" * 32)}, QUESTION, 401),
-    "no-key": lambda: ({HEADER: made("")}, QUESTION, 401),
-    "no-signature": lambda: ({HEADER: made().partition(".")[0]}, QUESTION, 401),
-    "an-empty-signature": lambda: ({HEADER: made().partition(".")[0] + "."}, QUESTION, 401),
-    "a-signature-alone": lambda: ({HEADER: "." + made().partition(".")[2]}, QUESTION, 401),
+    "another-key": lambda: ({HEADER: ticket_text("x" * 32)}, QUESTION, 401),
+    "no-key": lambda: ({HEADER: ticket_text("")}, QUESTION, 401),
+    "no-signature": lambda: ({HEADER: ticket_text().partition(".")[0]}, QUESTION, 401),
+    "an-empty-signature": lambda: ({HEADER: ticket_text().partition(".")[0] + "."}, QUESTION, 401),
+    "a-signature-alone": lambda: ({HEADER: "." + ticket_text().partition(".")[2]}, QUESTION, 401),
     "garbage": lambda: ({HEADER: "%%%.é".encode().decode("latin-1")}, QUESTION, 401),
-    "a-role-written-in": lambda: ({HEADER: with_role(made(principal=NOBODY))}, QUESTION, 401),
-    "no-role": lambda: ({HEADER: made(principal=NOBODY)}, QUESTION, 403),
+    "a-role-written-in": lambda: ({HEADER: with_role(ticket_text(principal=NOBODY))}, QUESTION, 401),
+    "no-role": lambda: ({HEADER: ticket_text(principal=NOBODY)}, QUESTION, 403),
     "no-role-but-a-principal": lambda: (
-        {HEADER: made(principal=NOBODY), "x-ms-client-principal": INVITED},
+        {HEADER: ticket_text(principal=NOBODY), "x-ms-client-principal": INVITED},
         QUESTION,
         403,
     ),
-    "expired": lambda: ({HEADER: made(expires_s=time.time() - 1)}, QUESTION, 401),
-    "another-question": lambda: ({HEADER: made()}, QUESTION.replace(b"Count", b"Spend"), 401),
-    "one-space-more": lambda: ({HEADER: made()}, QUESTION + b" ", 401),
-    "another-origin": lambda: ({HEADER: made(), "origin": "https://elsewhere.example"}, QUESTION, 401),
-    "no-origin": lambda: ({HEADER: made(), "origin": ""}, QUESTION, 401),
-    "anothers-site-ticket": lambda: ({HEADER: made(origin="https://elsewhere.example")}, QUESTION, 401),
+    "expired": lambda: ({HEADER: ticket_text(expires_s=time.time() - 1)}, QUESTION, 401),
+    "another-question": lambda: ({HEADER: ticket_text()}, QUESTION.replace(b"Count", b"Spend"), 401),
+    "one-space-more": lambda: ({HEADER: ticket_text()}, QUESTION + b" ", 401),
+    "another-origin": lambda: ({HEADER: ticket_text(), "origin": "https://elsewhere.example"}, QUESTION, 401),
+    "no-origin": lambda: ({HEADER: ticket_text(), "origin": ""}, QUESTION, 401),
+    "anothers-site-ticket": lambda: ({HEADER: ticket_text(origin="https://elsewhere.example")}, QUESTION, 401),
 }
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_the_direct_app_refuses(direct_app: str, mock_server: MockServer, attack: str) -> None:
+def test_the_direct_app_refuses_an_attack(direct_app: str, mock_server: MockServer, attack: str) -> None:
     headers, body, status = ATTACKS[attack]()
     sent = {name.encode(): value.encode("latin-1") for name, value in {"origin": SITE, **TYPE, **headers}.items()}
     answer = httpx2.post(f"{direct_app}/api/chat/completions", content=body, headers=sent)
@@ -196,10 +198,10 @@ def test_the_direct_app_refuses(direct_app: str, mock_server: MockServer, attack
     assert list(mock_server.journal) == []
 
 
-def test_the_ticket_that_the_attacks_are_made_from_opens(direct_app: str, mock_server: MockServer) -> None:
+def test_the_ticket_that_the_attacks_start_from_is_valid(direct_app: str, mock_server: MockServer) -> None:
     mock_server.say("One two three")
     answer = httpx2.post(
-        f"{direct_app}/api/chat/completions", content=QUESTION, headers={**TYPE, "origin": SITE, HEADER: made()}
+        f"{direct_app}/api/chat/completions", content=QUESTION, headers={**TYPE, "origin": SITE, HEADER: ticket_text()}
     )
     assert (answer.status_code, "[DONE]" in answer.text) == (200, True)
 
@@ -207,33 +209,35 @@ def test_the_ticket_that_the_attacks_are_made_from_opens(direct_app: str, mock_s
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "config"), ("GET", "me"), ("POST", "roles"), ("POST", "chat/ticket")]
 )
-def test_the_direct_app_does_nothing_else_for_anybody(direct_app: str, method: str, path: str) -> None:
+def test_the_direct_app_has_no_other_routes_but_health(direct_app: str, method: str, path: str) -> None:
     body = b'{"sha256": "%s"}' % (b"0" * 64)
-    opens = made(sha256=hashlib.sha256(body).hexdigest())
-    headers = {**TYPE, "origin": SITE, HEADER: opens, "x-ms-client-principal": INVITED}
+    ticket = ticket_text(sha256=hashlib.sha256(body).hexdigest())
+    headers = {**TYPE, "origin": SITE, HEADER: ticket, "x-ms-client-principal": INVITED}
     assert httpx2.request(method, f"{direct_app}/api/{path}", content=body, headers=headers).status_code == 401
     assert httpx2.get(f"{direct_app}/api/health").status_code == 200
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [(SITE, SITE), ("https://elsewhere.example", None)])
-def test_the_browser_lets_the_sites_pages_alone_ask_directly(direct_app: str, origin: str, allowed: str | None) -> None:
-    asked = {"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": HEADER}
-    answer = httpx2.options(f"{direct_app}/api/chat/completions", headers=asked)
+def test_a_browser_lets_only_the_sites_pages_call_the_direct_app(
+    direct_app: str, origin: str, allowed: str | None
+) -> None:
+    preflight = {"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": HEADER}
+    answer = httpx2.options(f"{direct_app}/api/chat/completions", headers=preflight)
     assert answer.headers.get("access-control-allow-origin") == allowed
 
 
-def test_nothing_relies_on_one_process(start: Start, mock_server: MockServer) -> None:
+def test_tickets_are_valid_across_processes(start: Start, mock_server: MockServer) -> None:
     mock_server.say("Hi")
     site = start(Topology.DIRECT, 2)
     assert len(set(site.site.api_urls)) == 2
     body = {"sha256": hashlib.sha256(QUESTION).hexdigest()}
-    for _ in site.site.api_urls:  # the gate asks them in turn
-        given = ask(site, "chat/ticket", body).json()
-        headers = {**TYPE, HEADER: given["ticket"], "origin": site.url}
-        assert httpx2.post(given["url"], content=QUESTION, headers=headers).status_code == 200
+    for _ in site.site.api_urls:  # the gate uses them in turn
+        ticket = ask(site, "chat/ticket", body).json()
+        headers = {**TYPE, HEADER: ticket["ticket"], "origin": site.url}
+        assert httpx2.post(ticket["url"], content=QUESTION, headers=headers).status_code == 200
 
 
-def test_a_page_that_may_not_ask_the_direct_app_is_not_served(mock_server: MockServer, tmp_path: Path) -> None:
+def test_a_page_that_may_not_call_the_direct_app_is_not_served(mock_server: MockServer, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<title>x</title>")
     policy = {"globalHeaders": {"content-security-policy": "default-src 'none'; connect-src 'self'"}}
     (tmp_path / "staticwebapp.config.json").write_text(json.dumps(policy))

@@ -1,4 +1,4 @@
-"""Planted secrets, one of each kind, none of them real; and what looks like one and is none."""
+"""Invented secrets, one of each kind, and texts that only look like secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clock that stands still, and the smallest requests, answers and recordings."""
+"""A fake clock, and the smallest requests, answers and recordings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mockserver.exchange import Answer, Event, Interaction, Request
 
 
 class FakeClock:
-    """A clock that stands still until somebody waits for it or moves it."""
+    """A clock that stands still until a caller waits for it or sets it."""
 
     def __init__(self, now_s: float = 1_000_000.0) -> None:
         self.now_s = now_s
@@ -29,7 +29,7 @@ class FakeClock:
 
 
 def chat(prompt: str = "Hello!", *, path: str = "/v1/chat/completions", key: str = "any", **body: Any) -> Request:
-    """A chat completion request; `body` is laid over the smallest one."""
+    """A chat completion request; `body` adds to the smallest body, or replaces parts of it."""
     content = {"model": "gpt-4o", "messages": [{"role": "user", "content": prompt}], **body}
     raw_path, _, query = path.partition("?")
     headers = (("authorization", f"Bearer {key}"), ("content-type", "application/json"))
@@ -40,7 +40,7 @@ def answered(text: str) -> Answer:
     return Answer(200, (("content-type", "application/json"),), (Event(0, text.encode()),))
 
 
-#: A whole answer of `createChatCompletion`.
+#: A complete answer of `createChatCompletion`.
 ANSWER = {
     "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "system_fingerprint": "fp_1",
     "choices": [{"index": 0, "finish_reason": "stop", "logprobs": None, "message": {"role": "assistant", "content": "In Norway.", "refusal": None}}],
@@ -48,8 +48,8 @@ ANSWER = {
 }  # fmt: skip
 
 
-def recording(*questions: str) -> str:
-    """A cassette in which each question had that answer."""
+def recording(*prompts: str) -> str:
+    """The text of a cassette in which every prompt has the answer `ANSWER`."""
     answer = Answer(200, (("content-type", "application/json"),), (Event(0, json.dumps(ANSWER).encode()),))
-    asked = [Interaction(replace(chat(each), headers=()), answer) for each in questions]
-    return cassette.dump(cassette.recorded(asked, upstream="a test"))
+    interactions = [Interaction(replace(chat(prompt), headers=()), answer) for prompt in prompts]
+    return cassette.dump(cassette.new_recording(interactions, upstream="a test"))

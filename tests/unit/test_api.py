@@ -20,8 +20,8 @@ SETTINGS = Settings(api_key="k", models=("gpt-4o",), system_prompt="Be brief.")
 
 
 def header(**fields: object) -> str:
-    whole = {"userId": "1", "userDetails": "alice", "userRoles": ["invited"], **fields}
-    return base64.b64encode(json.dumps(whole).encode()).decode()
+    principal = {"userId": "1", "userDetails": "alice", "userRoles": ["invited"], **fields}
+    return base64.b64encode(json.dumps(principal).encode()).decode()
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,12 @@ def header(**fields: object) -> str:
         ),
     ],
 )
-def test_starts_with_what_there_is_and_says_what_is_missing(
-    environment: dict[str, str], missing: tuple[str, ...]
-) -> None:
+def test_the_settings_list_what_is_missing(environment: dict[str, str], missing: tuple[str, ...]) -> None:
     assert load_settings(environment).missing == missing
 
 
-def test_the_client_without_settings_says_which() -> None:
-    with pytest.raises(ApiError, match="OPENAI_API_KEY, OPENAI_MODEL is missing"):
+def test_the_client_needs_settings_and_lists_the_missing_ones() -> None:
+    with pytest.raises(ApiError, match=r"not configured\. Missing: OPENAI_API_KEY, OPENAI_MODEL\."):
         completion.client_for(Settings())
 
 
@@ -56,11 +54,11 @@ def test_the_client_without_settings_says_which() -> None:
     ],
     ids=["openai", "azure-v1", "azure-dated"],
 )
-def test_one_client_for_every_backend(settings: Settings, url: str) -> None:
+def test_every_backend_has_its_client(settings: Settings, url: str) -> None:
     assert str(completion.client_for(settings).base_url) == url
 
 
-def test_one_retry_and_an_answer_within_the_gates_45_seconds() -> None:
+def test_the_client_retries_once_and_stays_within_the_gates_45_seconds() -> None:
     client = completion.client_for(SETTINGS)
     assert (client.max_retries, client.timeout) == (1, 40)
 
@@ -79,12 +77,12 @@ def test_the_model_and_the_system_prompt_are_the_apps() -> None:
     }
 
 
-def test_a_system_prompt_of_ones_own_takes_the_place_of_the_apps_where_it_is_allowed() -> None:
+def test_a_clients_own_system_prompt_replaces_the_apps_where_it_is_allowed() -> None:
     messages = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Hi"}]
-    asked = completion.upstream_request({"messages": messages}, SETTINGS, own_prompt=True)
-    assert [each["content"] for each in asked["messages"]] == ["Rhyme.", "Hi"]
+    own = completion.upstream_request({"messages": messages}, SETTINGS, own_prompt=True)
+    assert [message["content"] for message in own["messages"]] == ["Rhyme.", "Hi"]
     without = completion.upstream_request({"messages": messages[1:]}, SETTINGS, own_prompt=True)
-    assert [each["content"] for each in without["messages"]] == ["Be brief.", "Hi"]
+    assert [message["content"] for message in without["messages"]] == ["Be brief.", "Hi"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +101,7 @@ def test_a_system_prompt_of_ones_own_takes_the_place_of_the_apps_where_it_is_all
         ({"messages": [{"role": "user", "content": "x"}] * 201}, "context_length_exceeded"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused_before_the_model(body: object, code: str) -> None:
+def test_an_invalid_request_is_refused_before_it_reaches_the_model(body: object, code: str) -> None:
     with pytest.raises(ApiError) as raised:
         completion.upstream_request(body, SETTINGS)
     assert (raised.value.status, raised.value.code) == (400, code)
@@ -112,11 +110,11 @@ def test_a_request_that_makes_no_sense_is_refused_before_the_model(body: object,
 @pytest.mark.parametrize(
     "value", [None, "", "!", base64.b64encode(b"[]").decode(), base64.b64encode(b"{}").decode(), header(userRoles=5)]
 )
-def test_an_unreadable_principal_is_nobody(value: str | None) -> None:
+def test_an_unreadable_principal_counts_as_none(value: str | None) -> None:
     assert principal_of(value) is None
 
 
-def test_who_may_ask() -> None:
+def test_a_user_needs_the_role_or_else_a_sign_in() -> None:
     alice = principal_of(header())
     assert require_role(alice, "invited") is alice
     assert require_role(alice, "") is alice
@@ -161,7 +159,7 @@ FILTERED = {
         (openai.APIConnectionError(request=httpx2.Request("POST", "http://secret-host/")), 502, "upstream_unavailable"),
     ],
 )
-def test_the_models_errors_get_stable_codes_and_lose_the_providers_words(
+def test_the_models_errors_get_stable_codes_and_lose_the_providers_text(
     error: openai.OpenAIError, status: int, code: str
 ) -> None:
     answer = errors.from_model(error)
@@ -169,7 +167,7 @@ def test_the_models_errors_get_stable_codes_and_lose_the_providers_words(
     assert "secret" not in json.dumps(answer.body())
 
 
-def test_the_filters_categories_are_passed_on() -> None:
+def test_the_content_filters_categories_are_passed_on() -> None:
     body = errors.from_model(status_error(400, {"error": FILTERED})).body()
     assert body["error"]["innererror"] == {"content_filter_result": {"violence": {"filtered": True}}}
 
@@ -178,7 +176,7 @@ def test_the_filters_categories_are_passed_on() -> None:
     ("headers", "message", "seconds"),
     [({"retry-after": "7"}, "", 7), ({}, "Please retry after 43 seconds.", 43), ({}, "Try again later", None)],
 )
-def test_how_long_to_wait_comes_from_the_header_or_the_text(
+def test_the_time_to_wait_comes_from_the_header_or_the_message(
     headers: dict[str, str], message: str, seconds: int | None
 ) -> None:
     error = status_error(429, {"error": {"code": "429", "message": message}}, **headers)
@@ -186,21 +184,21 @@ def test_how_long_to_wait_comes_from_the_header_or_the_text(
 
 
 @pytest.mark.parametrize(
-    ("models", "asked", "model"), [(("a", "b"), "b", "b"), (("a", "b"), None, "a"), (("a",), "whatever", "a")]
+    ("models", "requested", "model"), [(("a", "b"), "b", "b"), (("a", "b"), None, "a"), (("a",), "whatever", "a")]
 )
-def test_a_client_may_ask_for_the_apps_models(models: tuple[str, ...], asked: object, model: str) -> None:
-    body = {"messages": [{"role": "user", "content": "x"}], "model": asked}
+def test_a_client_may_choose_one_of_the_apps_models(models: tuple[str, ...], requested: object, model: str) -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], "model": requested}
     assert completion.upstream_request(body, Settings(models=models))["model"] == model
 
 
-@pytest.mark.parametrize("asked", ["c", 7, ["a"]])
-def test_a_client_may_ask_for_no_other_model(asked: object) -> None:
-    body = {"messages": [{"role": "user", "content": "x"}], "model": asked}
+@pytest.mark.parametrize("requested", ["c", 7, ["a"]])
+def test_a_client_may_choose_no_other_model(requested: object) -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], "model": requested}
     with pytest.raises(ApiError, match=r"model must be one of: a, b\."):
         completion.upstream_request(body, Settings(models=("a", "b")))
 
 
-def test_a_managed_identity_takes_the_place_of_a_key() -> None:
+def test_a_managed_identity_replaces_the_key() -> None:
     azure = {"AZURE_OPENAI_ENDPOINT": "https://r.example", "AZURE_OPENAI_DEPLOYMENT": "a, b"}
     settings = load_settings({**azure, "AZURE_OPENAI_AUTH": "identity"})
     assert (settings.missing, settings.models) == ((), ("a", "b"))
@@ -215,7 +213,7 @@ async def slow(events: list[tuple[float, dict[str, object]]]) -> AsyncIterator[d
         yield event
 
 
-def test_silence_is_filled_and_the_stream_closed_whatever_happens() -> None:
+def test_silence_is_filled_with_comments_and_the_stream_is_always_closed() -> None:
     closed: list[bool] = []
 
     async def close() -> None:
@@ -223,22 +221,22 @@ def test_silence_is_filled_and_the_stream_closed_whatever_happens() -> None:
 
     last: dict[str, object] = {"choices": [{"index": 0, "finish_reason": "stop"}]}
 
-    async def told(stop_after: int | None = None) -> list[bytes]:
+    async def received(stop_after: int | None = None) -> list[bytes]:
         stream = completion.Stream(close, slow([(0, {"choices": [{"index": 0}]}), (0.05, last)]))
-        said = completion.events(stream, include_usage=False, request_id="r", within_s=60, ping_s=0.02)
-        found = []
-        async for each in said:
-            found.append(each)
-            if len(found) == stop_after:
-                await said.aclose()  # type: ignore[attr-defined]  # a generator, as Starlette closes it
+        events = completion.events(stream, include_usage=False, request_id="r", within_s=60, ping_s=0.02)
+        pieces = []
+        async for piece in events:
+            pieces.append(piece)
+            if len(pieces) == stop_after:
+                await events.aclose()  # type: ignore[attr-defined]  # a generator, as Starlette closes it
                 break
-        return found
+        return pieces
 
-    whole = asyncio.run(told())
-    assert whole[0] == b": open\n\n"
-    assert whole.count(b": ping\n\n") in (1, 2)
-    assert whole[-1] == b"data: [DONE]\n\n"
-    asyncio.run(told(stop_after=2))
+    complete = asyncio.run(received())
+    assert complete[0] == b": open\n\n"
+    assert complete.count(b": ping\n\n") in (1, 2)
+    assert complete[-1] == b"data: [DONE]\n\n"
+    asyncio.run(received(stop_after=2))
     assert closed == [True, True]
 
 
@@ -248,13 +246,13 @@ def test_an_answer_that_takes_too_long_is_ended_before_the_gate_cuts_it() -> Non
     async def close() -> None:
         closed.append(True)
 
-    async def told() -> list[bytes]:
+    async def received() -> list[bytes]:
         stream = completion.Stream(close, slow([(0, {"choices": [{"index": 0}]}), (60, {"choices": []})]))
-        return [each async for each in completion.events(stream, include_usage=False, request_id="r", within_s=0.02)]
+        return [piece async for piece in completion.events(stream, include_usage=False, request_id="r", within_s=0.02)]
 
-    said = asyncio.run(told())
-    assert [b"upstream_timeout" in each for each in said] == [False, False, True, False]
-    assert (said[-1], closed) == (b"data: [DONE]\n\n", [True])
+    pieces = asyncio.run(received())
+    assert [b"upstream_timeout" in piece for piece in pieces] == [False, False, True, False]
+    assert (pieces[-1], closed) == (b"data: [DONE]\n\n", [True])
 
 
 @pytest.mark.parametrize(
@@ -268,7 +266,7 @@ def test_an_answer_that_takes_too_long_is_ended_before_the_gate_cuts_it() -> Non
         ({"ANSWER_WITHIN_S": "soon", "OPENAI_API_KEY": "k", "OPENAI_MODEL": "m"}, ("ANSWER_WITHIN_S",)),
     ],
 )
-def test_a_topology_says_what_it_needs(environment: dict[str, str], missing: tuple[str, ...]) -> None:
+def test_a_topology_lists_the_settings_it_needs(environment: dict[str, str], missing: tuple[str, ...]) -> None:
     assert load_settings(environment).missing == missing
 
 

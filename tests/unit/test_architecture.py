@@ -61,6 +61,17 @@ def test_no_two_classes_share_a_name() -> None:
     assert {name: places for name, places in names.items() if len(places) > 1} == {}
 
 
+def test_every_error_is_in_the_tree() -> None:
+    errors = {
+        node.name
+        for _, path in modules("mockserver")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Error") and not node.name.startswith("_")
+    }
+    tree = (ROOT / "mockserver" / "errors.py").read_text().partition('"""')[2].partition('"""')[0]
+    assert {name for name in re.findall(r"\w+Error", tree) if name not in ("TypeError", "AssertionError")} == errors
+
+
 def test_modules_and_functions_stay_readable() -> None:
     long_modules, long_functions = set(), set()
     for top in TOP_LEVEL:

@@ -39,7 +39,7 @@ RECORDED = Cassette(Source.RECORDED, (Interaction(chat(), STREAM),), "llama.cpp"
     ],
     ids=["stream", "json", "empty", "binary", "crlf-and-reset", "other-line-ends", "unknown-status"],
 )
-def test_what_is_written_is_read_back_to_the_byte(answer: Answer, tmp_path: Path) -> None:
+def test_a_written_cassette_is_read_back_to_the_byte(answer: Answer, tmp_path: Path) -> None:
     written = Cassette(Source.RECORDED, (Interaction(chat("Grüße 🙂"), answer),))
     cassette.write(tmp_path / "a.yaml", cassette.dump(written))
     assert cassette.load(tmp_path / "a.yaml") == written
@@ -50,7 +50,7 @@ def test_a_stream_is_a_readable_block() -> None:
     assert "timing: {head_ms: 5, after_ms: [170, 0, 11], end: eof}" in cassette.dump(RECORDED)
 
 
-def test_the_address_is_the_backends_own_whoever_was_asked() -> None:
+def test_the_address_is_the_backends_own_for_any_upstream() -> None:
     azure = Request("POST", "/openai/deployments/d/chat/completions", "api-version=2024-10-21")
     written = cassette.dump(Cassette(Source.RECORDED, (Interaction(azure, STREAM),)))
     assert (
@@ -60,55 +60,61 @@ def test_the_address_is_the_backends_own_whoever_was_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "complaint"),
+    ("old", "new", "problem"),
     [
-        ("version: 1", "version: [", "no YAML"),
+        ("version: 1", "version: [", "broken.yaml: not valid YAML: while parsing"),
         (
             "interactions:",
             "interactionz:",
-            "unknown key 'interactionz' in the file; known are version, interactions, metadata",
+            "unknown key 'interactionz' (did you mean 'interactions'?); known keys: interactions, version, metadata",
         ),
         (
             "source: recorded",
             "source: invented",
-            "source 'invented' is unknown; there are: recorded, imported, authored, carried",
+            "unknown metadata.source 'invented'; known values: authored, carried, imported, recorded",
         ),
-        ("format: 1", "format: 2", "format 2 is newer than this version reads (1)"),
-        ("code: 200", "code: ok", "interaction 1: response.status.code is 'ok', not a status"),
-        ("end: eof", "end: bang", "interaction 1: response.timing.end is 'bang'; there are: eof, reset, stall"),
+        ("format: 1", "format: 2", "metadata: format 2 is newer than this version reads (1)"),
+        ("code: 200", "code: ok", "interaction 1: response.status.code must be an integer, got 'ok'"),
+        ("code: 200", "code: 600", "interaction 1: response.status.code must be an integer <= 599, got 600"),
+        ("end: eof", "end: bang", "interaction 1: unknown response.timing.end 'bang'; known values: eof, reset, stall"),
         (
             "[170, 0, 11]",
             "[170, 0]",
-            "2 waits in timing.after_ms, but 3 events in the body. To mend it: dress-rehearsal cassette fmt",
+            "interaction 1: 2 waits in timing.after_ms, but 3 events in the body. Fix it with: dress-rehearsal cassette fmt",
         ),
-        ("[170, 0, 11]", "[170, -1, 11]", "interaction 1: response.timing.after_ms is no list of milliseconds"),
-        ("    method: POST\n", "", "interaction 1: request.method is missing"),
-        ("version: 1", "version: 99", "version 99 is not vcrpy's format 1"),
-        ("date: '2026-11-22'", "date: 2026-13-45", "no YAML: month must be in 1..12"),
+        ("[170, 0, 11]", "[170, -1, 11]", "interaction 1: response.timing.after_ms[2] must be an integer >= 0, got -1"),
+        ("    method: POST\n", "", "interaction 1: request: the key 'method' is required"),
+        (
+            "    method: POST\n",
+            "    methd: POST\n",
+            "interaction 1: unknown key 'methd' in request (did you mean 'method'?)",
+        ),
+        ("version: 1", "version: 99", "unknown version 99; known values: 1"),
+        ("date: '2026-11-22'", "date: 2026-13-45", "not valid YAML: month must be in 1..12"),
         ("uri: https://", "uri: http://[", "interaction 1: request.uri: Invalid IPv6 URL"),
     ],
 )
-def test_a_broken_cassette_says_where_and_what(old: str, new: str, complaint: str, tmp_path: Path) -> None:
+def test_a_broken_cassette_says_where_and_what(old: str, new: str, problem: str, tmp_path: Path) -> None:
     text = cassette.dump(RECORDED)
     assert old in text
     path = tmp_path / "broken.yaml"
     path.write_text(text.replace(old, new))
     with pytest.raises(CassetteError) as raised:
         cassette.load(path)
-    assert complaint in str(raised.value)
+    assert problem in str(raised.value)
     assert str(path) in str(raised.value)
 
 
-def test_no_utf_8_is_an_error_and_not_an_empty_cassette(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"version: 1\n\xff")
-    with pytest.raises(CassetteError, match="no UTF-8 at byte 11"):
+    with pytest.raises(CassetteError, match=r"not valid UTF-8 \(byte 11\)"):
         cassette.load(tmp_path / "a.yaml")
 
 
-def test_mending_fits_the_waits_to_the_events() -> None:
+def test_fit_waits_gives_each_event_a_wait() -> None:
     text = cassette.dump(RECORDED).replace("[170, 0, 11]", "[170, 0]")
-    mended = cassette.parse(Path("a.yaml"), text.encode(), mend=True)
-    assert [event.after_ms for event in mended.interactions[0].answer.events] == [170, 0, 85]
+    parsed = cassette.parse(Path("a.yaml"), text.encode(), fit_waits=True)
+    assert [event.after_ms for event in parsed.interactions[0].answer.events] == [170, 0, 85]
 
 
 def test_a_file_of_plain_vcrpy_plays_without_waits(tmp_path: Path) -> None:
@@ -122,7 +128,49 @@ def test_a_file_of_plain_vcrpy_plays_without_waits(tmp_path: Path) -> None:
     assert loaded.interactions[0].answer == Answer(200, (("a", "1"),), (Event(0, b"{}"),))
 
 
-def test_appending_leaves_what_stands_there_alone(tmp_path: Path) -> None:
+def test_an_error_carries_the_file_and_the_interaction() -> None:
+    document = yaml.safe_load(cassette.dump(RECORDED))
+    document["interactions"].append({"request": {"method": "GET", "uri": "/v1/models"}, "response": {}})
+    with pytest.raises(CassetteError) as raised:
+        cassette.parse(Path("a.yaml"), yaml.safe_dump(document).encode())
+    assert (raised.value.path, raised.value.entry) == (Path("a.yaml"), 2)
+    assert str(raised.value) == "a.yaml, interaction 2: response: the key 'status' is required"
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ("Grüße", "Grüße".encode()),
+        (b"\x1f\x8b\xff", b"\x1f\x8b\xff"),
+        ([b"one", "two"], b"onetwo"),
+        ({"model": "m", "n": 1}, b'{"model": "m", "n": 1}'),
+        (None, b""),
+    ],
+    ids=["text", "binary", "chunks", "json", "none"],
+)
+def test_every_body_that_vcrpy_writes_is_read(body: object, sent: bytes) -> None:
+    request = {"method": "POST", "uri": "/v1/x", "headers": {"Content-Length": [b"5"]}, "body": body}
+    response = {"status": {"code": 200, "message": None}, "body": {"string": None}, "headers": {}, "url": "/v1/x"}
+    text = yaml.dump({"version": 1, "interactions": [{"request": request, "response": response}]}).encode()
+    (interaction,) = cassette.parse(Path("a.yaml"), text).interactions
+    assert (interaction.request.body, interaction.request.headers) == (sent, (("content-length", "5"),))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("body: x", "body: 7", "request: body must be a string or !!binary, got int"),
+        ("string: x", "string: {}", "response.body: string must be a string or !!binary, got dict"),
+    ],
+)
+def test_a_body_of_another_type_is_an_error(old: str, new: str, problem: str) -> None:
+    entry = "{request: {method: GET, uri: /x, body: x}, response: {status: {code: 200}, body: {string: x}}}"
+    with pytest.raises(CassetteError) as raised:
+        cassette.parse(Path("a.yaml"), f"interactions: [{entry}]".replace(old, new).encode())
+    assert str(raised.value) == f"a.yaml, interaction 1: {problem}"
+
+
+def test_appending_does_not_change_the_rest_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     assert cassette.append(path, RECORDED.interactions[0], upstream="llama.cpp") == 1
     path.write_text("# my own note\n" + path.read_text())
@@ -130,14 +178,14 @@ def test_appending_leaves_what_stands_there_alone(tmp_path: Path) -> None:
     assert cassette.append(path, Interaction(chat("Again"), answered("x")), upstream="llama.cpp") == 2
     assert path.read_text().startswith(before)
     assert len(cassette.load(path).interactions) == 2
-    assert [each.name for each in tmp_path.iterdir()] == ["a.yaml"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.yaml"]
 
 
 def test_appending_to_a_file_that_vcrpy_saved_again_keeps_both(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(cassette.dump(RECORDED)), sort_keys=True))
     cassette.append(path, Interaction(chat("Again"), answered("x")), upstream="")
-    assert [len(each.answer.events) for each in cassette.load(path).interactions] == [3, 1]
+    assert [len(interaction.answer.events) for interaction in cassette.load(path).interactions] == [3, 1]
 
 
 @pytest.mark.parametrize("change", ["indented", "ended", "flow"])
@@ -154,10 +202,10 @@ def test_appending_to_another_layout_loses_nothing(change: str, tmp_path: Path) 
     }
     path.write_text(layouts[change])
     cassette.append(path, Interaction(chat("Again"), answered("x")), upstream="")
-    assert [len(each.answer.events) for each in cassette.load(path).interactions] == [3, 1]
+    assert [len(interaction.answer.events) for interaction in cassette.load(path).interactions] == [3, 1]
 
 
-def test_cassettes_of_the_same_name_in_two_folders_are_two(tmp_path: Path) -> None:
+def test_cassettes_of_the_same_name_in_two_folders_conflict(tmp_path: Path) -> None:
     for folder, text in (("one", "first"), ("two", "second")):
         cassette.write(
             tmp_path / folder / "a.yaml",
@@ -167,10 +215,10 @@ def test_cassettes_of_the_same_name_in_two_folders_are_two(tmp_path: Path) -> No
         load_index([tmp_path / "one", tmp_path / "two"])
 
 
-def test_a_recording_never_goes_into_an_authored_file(tmp_path: Path) -> None:
+def test_a_recording_is_never_added_to_an_authored_file(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(cassette.dump(RECORDED).replace("source: recorded", "source: authored"))
-    with pytest.raises(CassetteError, match="holds authored answers; a recording needs a file of its own"):
+    with pytest.raises(CassetteError, match="its answers are authored; a recording needs a file of its own"):
         cassette.append(path, RECORDED.interactions[0], upstream="")
 
 
@@ -185,10 +233,10 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(OSError, match="No space left"):
         cassette.write(path, "new")
     assert path.read_text() == "old"
-    assert [each.name for each in tmp_path.iterdir()] == ["a.yaml"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.yaml"]
 
 
-def test_two_cassettes_may_not_disagree(tmp_path: Path) -> None:
+def test_two_cassettes_with_different_answers_conflict(tmp_path: Path) -> None:
     for name, text in (("a.yaml", "one"), ("b.yaml", "two")):
         cassette.write(
             tmp_path / name, cassette.dump(Cassette(Source.RECORDED, (Interaction(chat(), answered(text)),)))
@@ -199,6 +247,6 @@ def test_two_cassettes_may_not_disagree(tmp_path: Path) -> None:
     assert "hold the same request (gpt-4o, 1 message) with different answers" in str(raised.value)
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no folder of cassettes at"):
         load_index([tmp_path / "nowhere"])

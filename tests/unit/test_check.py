@@ -1,4 +1,4 @@
-"""`cassette check`: what it finds, what it leaves alone, and what it exits with."""
+"""`cassette check`: its errors, its warnings and its exit status."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ def put(
     folder: Path, name: str, text: str, *, prompt: str = "x", source: str = "recorded", day: str = "2026-01-01"
 ) -> None:
     request = chat(prompt)
-    asked = request if "sk-" in prompt else replace(request, headers=())
-    interaction = Interaction(asked, answered(text))
-    made = cassette.Cassette(cassette.Source(source), (interaction,), date=day)
-    (folder / name).write_text(cassette.dump(made))
+    if "sk-" not in prompt:
+        request = replace(request, headers=())
+    interaction = Interaction(request, answered(text))
+    new = cassette.Cassette(cassette.Source(source), (interaction,), date=day)
+    (folder / name).write_text(cassette.dump(new))
 
 
 @pytest.fixture
@@ -40,28 +41,28 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def said(folder: Path, **options: object) -> list[str]:
-    return [str(each) for each in check([folder], **options)]  # type: ignore[arg-type]
+def findings(folder: Path, **options: object) -> list[str]:
+    return [str(finding) for finding in check([folder], **options)]  # type: ignore[arg-type]
 
 
-def test_what_comes_along_is_fine() -> None:
-    assert said(BUNDLED_CASSETTES) == []
+def test_the_bundled_cassettes_have_no_findings() -> None:
+    assert findings(BUNDLED_CASSETTES) == []
 
 
-def test_broken_form_is_found_in_every_file(folder: Path) -> None:
+def test_broken_form_is_reported_for_every_file(folder: Path) -> None:
     (folder / "a.yaml").write_text("interactions: [")
     (folder / "b.yaml").write_text("- {sya: x}")
     (folder / "c.yaml").write_text("version: 1\ninteractions: []")
-    first, second, third = said(folder)
-    assert first.startswith("a.yaml: form: no YAML:")
+    first, second, third = findings(folder)
+    assert first.startswith("a.yaml: form: not valid YAML:")
     assert second.startswith("b.yaml: form: b.yaml#1: unknown key 'sya'")
-    assert third == "c.yaml: form: no interactions: a cassette has a list of at least one"
+    assert third == "c.yaml: form: interactions must be a list of length >= 1, got []"
 
 
 def test_a_secret_is_named_by_its_kind_and_never_shown(folder: Path) -> None:
     key = "sk-proj-" + "a1" * 20
     put(folder, "a.yaml", GOOD.replace("TEXT", key), prompt=key)
-    assert said(folder) == [
+    assert findings(folder) == [
         "a.yaml#1: secret: OpenAI key, 2 times",
         "a.yaml#1: secret: header authorization",
     ]
@@ -70,36 +71,36 @@ def test_a_secret_is_named_by_its_kind_and_never_shown(folder: Path) -> None:
 def test_two_cassettes_that_answer_differently_are_a_conflict(folder: Path) -> None:
     put(folder, "a.yaml", GOOD)
     put(folder, "b.yaml", GOOD.replace("TEXT", "else"))
-    (found,) = said(folder)
-    assert found.startswith("b.yaml#1: conflict: a.yaml#1 and b.yaml#1 hold the same request")
-    assert said(folder, ignores=["messages[*].content"]) == [found]
+    (finding,) = findings(folder)
+    assert finding.startswith("b.yaml#1: conflict: a.yaml#1 and b.yaml#1 hold the same request")
+    assert findings(folder, ignores=["messages[*].content"]) == [finding]
 
 
 @pytest.mark.parametrize(("source", "problem"), [("recorded", False), ("imported", False), ("authored", True)])
-def test_a_violation_is_to_be_mended_only_where_it_was_written_by_hand(
-    folder: Path, source: str, problem: bool
-) -> None:
+def test_a_violation_is_an_error_only_in_an_authored_cassette(folder: Path, source: str, problem: bool) -> None:
     put(folder, "a.yaml", GOOD.replace('"created":1,', ""), source=source)
-    (found,) = check([folder])
-    assert (found.kind, found.problem) == ("contract", problem)
+    (finding,) = check([folder])
+    assert (finding.kind, finding.problem) == ("contract", problem)
 
 
-def test_what_answered_nothing_is_unused(folder: Path) -> None:
+def test_a_stub_that_answered_no_request_is_unused(folder: Path) -> None:
     put(folder, "a.yaml", GOOD)
     put(folder, "b.yaml", GOOD, prompt="y")
     (folder / "s.yaml").write_text("- {say: x}\n- {say: y}")
-    assert said(folder, used={"a.yaml#1", "s.yaml#2"}) == [
-        "b.yaml#1: unused: answered nothing in the last run",
-        "s.yaml#1: unused: answered nothing in the last run",
+    assert findings(folder, used={"a.yaml#1", "s.yaml#2"}) == [
+        "b.yaml#1: unused: answered no request in the last run",
+        "s.yaml#1: unused: answered no request in the last run",
     ]
 
 
-def test_what_is_old_is_named(folder: Path) -> None:
+def test_an_old_cassette_is_named(folder: Path) -> None:
     put(folder, "a.yaml", GOOD, day="2025-12-31")
     put(folder, "b.yaml", GOOD, prompt="y", day="")
     today = date(2026, 1, 31)
-    assert said(folder, max_age_days=31, today=today) == ["b.yaml: age: 'no date', so nobody knows how old it is"]
-    assert said(folder, max_age_days=30, today=today)[0] == "a.yaml: age: recorded 31 days ago, on 2025-12-31"
+    assert findings(folder, max_age_days=31, today=today) == [
+        "b.yaml: age: unknown: the date must be like 2026-11-28, got ''"
+    ]
+    assert findings(folder, max_age_days=30, today=today)[0] == "a.yaml: age: recorded 31 days ago, on 2025-12-31"
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -107,26 +108,28 @@ def run(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_the_command_fails_only_for_what_is_to_be_mended(folder: Path) -> None:
+def test_the_command_fails_only_for_errors(folder: Path) -> None:
     put(folder, "a.yaml", GOOD.replace('"created":1,', ""))
     status, text = run(str(folder))
-    assert (status, text.splitlines()[-1]) == (0, "0 to mend, 1 to know")
+    assert (status, text.splitlines()[-1]) == (0, "0 errors, 1 warning")
     (folder / "b.yaml").write_text("")
     assert run(str(folder))[0] == 1
     assert run(str(folder / "nowhere")) == (1, f"Error: no folder of cassettes at {folder / 'nowhere'}\n")
     assert run(str(folder), "--ignore", "%")[0] == 1
 
 
-def test_the_command_can_be_read_by_a_program(folder: Path) -> None:
+def test_the_commands_json_has_every_finding(folder: Path) -> None:
     (folder / "b.yaml").write_text("")
-    assert [CassetteFinding(**each) for each in json.loads(run(str(folder), "--json")[1])] == list(check([folder]))
+    assert [CassetteFinding(**finding) for finding in json.loads(run(str(folder), "--json")[1])] == list(
+        check([folder])
+    )
 
 
-def test_unused_needs_a_run_of_tests(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unused_needs_a_run_of_the_tests(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert "run the tests first" in run(str(folder), "--unused")[1]
     used = tmp_path / ".pytest_cache" / "v" / "mockserver"
     used.mkdir(parents=True)
     (used / "used").write_text('["hello.yaml#1"]')
     shutil.copy(BUNDLED_CASSETTES / "hello.yaml", folder)
-    assert run(str(folder), "--unused") == (0, "0 to mend, 0 to know\n")
+    assert run(str(folder), "--unused") == (0, "0 errors, 0 warnings\n")

@@ -1,4 +1,4 @@
-"""The command line: its commands, and its end at whatever moment."""
+"""The command line: its commands, and how signals end them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Those of the test run, afterwards."""
+    """Restores the signal handlers of the test run."""
     before = [signal.getsignal(number) for number in NUMBERS]
     yield
     for number, handler in zip(NUMBERS, before, strict=True):
@@ -29,26 +29,26 @@ def handlers() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.timeout(10)
-def test_a_signal_in_the_middle_of_waiting_ends_it(number: signal.Signals) -> None:
-    """Whoever waits holds the event's lock at times; a handler that wants it would wait for ever."""
+def test_a_signal_ends_a_wait(number: signal.Signals) -> None:
+    """A wait holds the event's lock at times; a handler that needs the lock would wait for ever."""
     with stop_signal() as stopped:
         with stopped._cond:  # type: ignore[attr-defined]  # as wait() does
             signal.raise_signal(number)
         assert stopped.wait(5)
 
 
-def test_who_is_impatient_sees_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[object] = []
-    monkeypatch.setattr(sys, "unraisablehook", written.append)
+def test_several_signals_print_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", errors.append)
     with stop_signal() as stopped:
         for _ in range(3):
             signal.raise_signal(signal.SIGINT)
             assert stopped.wait(5)
-    assert written == []
+    assert errors == []
 
 
-def test_nothing_else_stops_it() -> None:
-    """An app may have signals of its own."""
+def test_other_signals_do_not_set_the_event() -> None:
+    """An app may use other signals."""
     before = signal.signal(signal.SIGFPE, lambda *_: None)
     with stop_signal() as stopped:
         signal.raise_signal(signal.SIGFPE)
@@ -56,25 +56,25 @@ def test_nothing_else_stops_it() -> None:
     signal.signal(signal.SIGFPE, before)
 
 
-def test_each_command_is_found_where_it_is_said_to_be() -> None:
+def test_each_command_has_the_name_under_which_it_is_registered() -> None:
     assert {name: command.name for name, command in main.commands.items()} == {name: name for name in main.commands}
 
 
-def test_a_mistyped_command_is_told_the_nearest() -> None:
+def test_an_unknown_command_is_answered_with_the_nearest() -> None:
     assert "Did you mean 'model'?" in CliRunner().invoke(main, ["modle"]).output
 
 
-def test_a_file_that_is_no_utf_8_is_one_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_not_valid_utf_8_is_one_plain_message(tmp_path: Path) -> None:
     cassette, answer = tmp_path / "hello.yaml", tmp_path / "answer.md"
     cassette.write_bytes((BUNDLED_CASSETTES / "hello.yaml").read_bytes())
     answer.write_bytes("Hello\ngrüße".encode("latin-1"))
-    ended = CliRunner().invoke(main, ["cassette", "edit", str(cassette), "1", "--answer", str(answer)])
-    assert ended.output == "Error: a file is not valid UTF-8 (line 2): save it as UTF-8\n"
+    result = CliRunner().invoke(main, ["cassette", "edit", str(cassette), "1", "--answer", str(answer)])
+    assert result.output == "Error: a file is not valid UTF-8 (line 2): save it as UTF-8\n"
     assert cassette.read_bytes() == (BUNDLED_CASSETTES / "hello.yaml").read_bytes()
 
 
-def test_the_functions_host_is_not_kept_waiting_by_what_other_commands_import() -> None:
-    """It starts anew with every edit of the API."""
+def test_the_functions_command_does_not_import_what_other_commands_need() -> None:
+    """It restarts with every edit of the API."""
     code = "import sys; from mockserver.cli import main; main.commands['functions']; print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "mockserver.functions.host" in imported

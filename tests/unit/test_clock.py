@@ -1,4 +1,4 @@
-"""The clock: stopped, moved on, and waited for."""
+"""The clock can be stopped and advanced, also while others wait for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from mockserver.clock import SystemClock
 
 
-def test_a_stopped_clock_stands_still_and_goes_on_where_it_was() -> None:
+def test_a_stopped_clock_resumes_where_it_stopped() -> None:
     clock = SystemClock()
     clock.freeze()
     assert clock.frozen
@@ -22,7 +22,7 @@ def test_a_stopped_clock_stands_still_and_goes_on_where_it_was() -> None:
     assert clock.now() >= at + 3600
 
 
-def test_who_waits_on_a_stopped_clock_is_woken_when_it_is_moved_on() -> None:
+def test_a_task_that_waits_for_a_stopped_clock_wakes_when_the_clock_advances() -> None:
     clock = SystemClock()
     clock.freeze()
     moment = clock.now() + 60
@@ -40,7 +40,7 @@ def test_who_waits_on_a_stopped_clock_is_woken_when_it_is_moved_on() -> None:
     assert asyncio.run(wait()) == moment
 
 
-def test_a_thread_that_waits_is_woken_too() -> None:
+def test_a_thread_that_waits_for_a_stopped_clock_wakes_when_the_clock_advances() -> None:
     clock = SystemClock()
     clock.freeze()
     thread = threading.Thread(target=clock.block_until, args=(clock.now() + 60,))
@@ -50,7 +50,7 @@ def test_a_thread_that_waits_is_woken_too() -> None:
     assert not thread.is_alive()
 
 
-def test_a_moment_that_has_come_is_not_waited_for() -> None:
+def test_nothing_waits_for_a_moment_in_the_past() -> None:
     clock = SystemClock()
     clock.freeze()
     clock.block_until(clock.now())

@@ -1,116 +1,179 @@
-"""What the README says exists, and what exists stands in the README."""
+"""What exists stands in the documents, once and in its page; and what stands there exists."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from infra.__main__ import main as infra
 from mockserver.answers.authored.authored_answer import Filter
 from mockserver.cli import main
 from mockserver.contract.operations import OPERATIONS
 from mockserver.flask_apps import control
+from mockserver.journal import criteria
 from mockserver.pytest_plugin import pytest_addoption
 from mockserver.simulation.model_faults import MODEL_FAULTS
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.site_faults import SITE_FAULTS
+from mockserver.simulation.steps import STEPS
+from mockserver.simulation.stub import StubEntry
+from mockserver.swa.personas import PersonaEntry
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-RECORDING = (ROOT / "docs" / "recording.md").read_text(encoding="utf-8")
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "ARCHITECTURE.md")),
+    ROOT / "examples" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+TEXTS = {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
+WHOLE = "\n\n".join(TEXTS.values())
+README = TEXTS[ROOT / "README.md"]
+#: Other programs that the documents have people run; what they do, and their options, are theirs.
+OTHER_PROGRAMS = ("az", "cp", "eval", "flask", "git", "gunicorn", "node", "pip", "pytest", "read", "swa", "winget")
+
+each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 
 
-def commands(group: click.Group, prefix: str = "dress-rehearsal") -> list[str]:
-    found = []
+def page(name: str) -> str:
+    """The text of a page in `docs/`."""
+    return TEXTS[ROOT / "docs" / f"{name}.md"]
+
+
+def table_rows(text: str) -> Iterator[list[str]]:
+    """The cells of every row of a document's tables."""
+    for line in text.splitlines():
+        if line.startswith("|"):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def table(text: str, first_heading: str) -> list[list[str]]:
+    """The rows of the table whose first column has this heading."""
+    _, found, rest = text.partition(f"\n| {first_heading} |")
+    assert found, first_heading
+    return list(table_rows(rest.partition("\n\n")[0]))[1:]
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def commands(group: click.Group = main, prefix: str = "dress-rehearsal") -> dict[str, click.Command]:
+    """Every command by what a person types."""
+    by_name: dict[str, click.Command] = {}
     for name, command in group.commands.items():
-        found += commands(command, f"{prefix} {name}") if isinstance(command, click.Group) else [f"{prefix} {name}"]
-    return found
+        by_name |= (
+            commands(command, f"{prefix} {name}") if isinstance(command, click.Group) else {f"{prefix} {name}": command}
+        )
+    return by_name
 
 
-@pytest.mark.parametrize("command", commands(main))
-def test_every_command_is_in_the_readme(command: str) -> None:
-    assert command in README
+def options(*of: click.Command) -> list[str]:
+    """The options that `--help` explains."""
+    shown = [option for command in of for option in command.params if not getattr(option, "hidden", False)]
+    return [name for option in shown for name in option.opts if name.startswith("--")]
 
 
-def test_every_command_in_the_readme_exists() -> None:
-    assert {
-        f"dress-rehearsal {name}"
-        for name in re.findall(r"^\$ dress-rehearsal ((?:cassette )?\w+)", README, re.MULTILINE)
-    } <= set(commands(main))
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def test_every_option_in_the_readme_exists() -> None:
-    groups = [each.commands for each in main.commands.values() if isinstance(each, click.Group)]
-    every = [*main.commands.values(), *(command for group in groups for command in group.values())]
-    known = {option for command in every for parameter in command.params for option in parameter.opts}
-    for command in infra.commands.values():
-        known |= {option for parameter in command.params for option in parameter.opts}
-    written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
-    written |= {
-        each
-        for line in RECORDING.splitlines()
-        if "dress-rehearsal" in line
-        for each in re.findall(r" (--[a-z-]+)", line)
-    }
-    assert written - {"--help"} <= known
+# --- what exists stands in its page ----------------------------------------------------------------------------------
 
 
-def test_every_setting_the_api_reads_is_in_the_readme() -> None:
-    source = (ROOT / "api" / "chat_api" / "settings.py").read_text()
-    names = {
+def test_every_command_has_its_row_with_its_options() -> None:
+    rows = {names(row[0])[0]: names(row[2]) for row in table(page("command-line"), "command")}
+    assert rows == {name: options(command) for name, command in commands().items()}
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_explains_its_options(command: str) -> None:
+    result = CliRunner().invoke(main, [*command.split()[1:], "--help"])
+    assert result.exit_code == 0
+    assert [option for option in options(commands()[command]) if option not in result.output] == []
+
+
+def test_every_setting_that_the_api_reads_has_its_row() -> None:
+    source = (ROOT / "api" / "chat_api" / "settings.py").read_text(encoding="utf-8")
+    constants = {
         node.value
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    variables = {name for name in names if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", name)} - {"AZURE_OPENAI"}
+    variables = {name for name in constants if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", name)} - {"AZURE_OPENAI"}
     assert len(variables) >= 8
-    assert [name for name in variables if f"`{name}`" not in README] == []
+    assert [name for name in variables if f"`{name}`" not in page("api-settings")] == []
 
 
 def test_every_fault_has_its_row() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "faults.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|", page("faults"), re.MULTILINE)
     assert rows == [*MODEL_FAULTS, *SITE_FAULTS]
-    named = re.search(r"^`fault:`.*?\[(\w+) more\]\(docs/faults.md\)", README, re.MULTILINE | re.DOTALL)
-    assert named
-    numbers = ("seventeen", "eighteen", "nineteen", "twenty", "twenty-one", "twenty-two")
-    assert len(re.findall(r"`(\w+)`", named[0].partition("answer go wrong:")[2])) + 17 + numbers.index(named[1]) == len(
-        MODEL_FAULTS
+    sentence = re.search(
+        r"^`fault:`.*?\[([\w-]+) more\]\(faults.md\)\. (\w+)", page("answers"), re.MULTILINE | re.DOTALL
     )
+    assert sentence
+    named = len(names(sentence[0].partition("answer go wrong:")[2]))
+    numbers = ("seventeen", "eighteen", "nineteen", "twenty", "twenty-one", "twenty-two")
+    assert named + 17 + numbers.index(sentence[1]) == len(MODEL_FAULTS)
+    assert sentence[2].lower() == {6: "six", 7: "seven", 8: "eight", 9: "nine"}[len(SITE_FAULTS)]
 
 
-def test_every_operation_and_every_filter_is_in_the_readme() -> None:
-    assert [each.name for each in OPERATIONS if f"`{each.name}`" not in README] == []
-    assert [each.value for each in Filter if f"`{each}`" not in README] == []
+def test_every_operation_and_every_filter_has_its_row() -> None:
+    operations = [name for row in table(page("answers"), "operation") for name in names(row[0])]
+    assert sorted(operations) == sorted(operation.name for operation in OPERATIONS)
+    filters = [name for row in table(page("answers"), "`filter:`") for name in names(row[0])]
+    assert sorted(filters) == sorted(Filter)
 
 
-def test_every_control_route_is_in_the_readme() -> None:
+def test_every_step_has_its_row_in_its_order() -> None:
+    assert [names(row[0])[0] for row in table(page("answers"), "step")] == [step.__name__ for step in STEPS]
+
+
+def test_every_key_of_a_scenario_and_of_a_persona_is_documented() -> None:
+    assert [key for key in StubEntry.__struct_fields__ if not re.search(rf"`{key}`|\b{key}:", page("answers"))] == []
+    personas = page("whole-app").partition("## Personas")[2].partition("\n## ")[0]
+    assert [key for key in PersonaEntry.__struct_fields__ if not re.search(rf"`{key}`|\b{key}:", personas)] == []
+
+
+def test_every_control_route_has_its_row() -> None:
     rules = control.create_app(Simulation(), "").url_map.iter_rules()
     routes = {f"{method} {rule.rule}" for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
-    assert routes == set(re.findall(r"`((?:GET|POST|DELETE) /__admin/[\w/<>]+)`", README))
+    pattern = r"`((?:GET|POST|DELETE) /__admin/[\w/<>]+)`"
+    assert routes == set(re.findall(pattern, page("control-routes")))
+    assert set(re.findall(pattern, WHOLE)) == routes
 
 
-def test_every_ini_option_is_in_the_readme(pytestconfig: pytest.Config) -> None:
-    source = Path(pytest_addoption.__code__.co_filename).read_text()
-    options = re.findall(r'addini\("(\w+)"', source)
-    assert len(options) == 6
-    assert [name for name in options if f"`{name}`" not in README] == []
+def test_every_ini_option_has_its_row() -> None:
+    source = Path(pytest_addoption.__code__.co_filename).read_text(encoding="utf-8")
+    declared = re.findall(r'addini\(\s*"(\w+)"', source)
+    assert len(declared) == 6
+    assert sorted(name for row in table(page("testing"), "option") for name in names(row[0])) == sorted(declared)
 
 
-def test_every_make_target_in_the_readme_exists() -> None:
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", README, re.MULTILINE)) <= targets
+def test_every_fixture_and_every_criterion_of_the_journal_has_its_row() -> None:
+    source = Path(pytest_addoption.__code__.co_filename).read_text(encoding="utf-8")
+    fixtures = re.findall(
+        r"^@pytest.fixture\ndef (\w+)", source, re.MULTILINE
+    )  # those of a test; a session's are not for it
+    assert len(fixtures) == 7
+    assert sorted(names(row[0])[0] for row in table(page("testing"), "fixture")) == sorted(fixtures)
+    criterion = [name for row in table(page("testing"), "criterion") for name in names(row[0])]
+    assert sorted(criterion) == sorted(criteria.NAMES)
 
 
-DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
-]
-#: Other programs that the documents have people run; what they do is theirs.
-_OTHERS = ("cp", "eval", "git", "read")
+def test_every_make_target_has_a_line_in_a_document() -> None:
+    targets = re.findall(r"^([a-z0-9-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    in_help_only = {"setup", "test-e2e", "lint", "clean", "sign-in", "review", "release"}
+    assert [name for name in targets if f"make {name}" not in WHOLE and name not in in_help_only] == []
+
+
+# --- what stands in a document exists --------------------------------------------------------------------------------
 
 
 def shown(text: str) -> list[str]:
@@ -124,48 +187,82 @@ def shown(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@each_document
 def test_every_command_of_a_document_exists(path: Path) -> None:
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for line in shown(path.read_text(encoding="utf-8")):
+    infra_commands = {f"-m infra {name}" for name in infra.commands}
+    for line in shown(TEXTS[path]):
         command = re.sub(r"#.*| && .*", "", line).split()
         if command[0] == "make":
-            assert command[1] in targets, line
+            assert command[1] in make_targets(), line
         elif command[0] == ".venv/bin/python":
-            infra_commands = {f"-m infra {name}" for name in infra.commands}
             assert (ROOT / command[1]).is_file() or " ".join(command[1:4]) in infra_commands, line
         elif command[0] == "dress-rehearsal":
-            named = " ".join(command[: 3 if command[1:2] == ["cassette"] else 2])
-            assert named in commands(main), line
+            assert " ".join(command[: 3 if command[1:2] == ["cassette"] else 2]) in commands(), line
         else:
-            assert command[0] in _OTHERS, line
+            assert command[0] in OTHER_PROGRAMS, line
+    for name in re.findall(r"(?:^\$ |`)make ([a-z0-9-]+)", TEXTS[path], re.MULTILINE):
+        assert name in make_targets(), name
+    for name in re.findall(r"`dress-rehearsal ((?:cassette )?\w+)", TEXTS[path]):
+        assert f"dress-rehearsal {name}" in commands() or name == "cassette", name
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_every_file_that_a_document_leads_to_is_there(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#\s]+)", text):
-        if not target.startswith("http"):
-            assert (path.parent / target).exists(), target
-    for name in re.findall(r"`((?:api|contracts|docs|examples|infra|mockserver|tests|tools|webapp)/[\w./-]*\w)`", text):
-        assert (ROOT / name).exists() or name in ("webapp/dist",), name
+@each_document
+def test_every_option_of_a_document_exists(path: Path) -> None:
+    known = {*options(*commands().values(), *infra.commands.values()), "--help", "--version"}
+    known |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "tests" / "e2e" / "conftest.py").read_text(encoding="utf-8")))
+    known.add("--upgrade")  # of uv, for `make lock`
+    others = rf"(?:^ *(?:\$ )?|`)(?:export \w+=\"\$\()?(?:{'|'.join(OTHER_PROGRAMS)}) [^`\n]*"
+    text = re.sub(others, "", TEXTS[path], flags=re.MULTILINE)
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known == set()
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@each_document
+def test_every_file_and_heading_that_a_document_leads_to_is_there(path: Path) -> None:
+    for target, heading in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", TEXTS[path]):
+        if target.startswith("http"):
+            continue
+        document = (path.parent / target).resolve() if target else path
+        assert document.exists(), target
+        assert not heading or heading in anchors(TEXTS[document]), f"{target}#{heading}"
+    folders = "api|contracts|docs|examples|infra|mockserver|tests|tools|webapp"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]*\w)`", TEXTS[path]):
+        assert (ROOT / name).exists() or name == "webapp/dist", name
+
+
+def anchors(text: str) -> set[str]:
+    """The fragments of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_document
 def test_a_block_that_asks_azure_is_marked(path: Path) -> None:
     asking = re.compile(r"\baz \w|make (?:destroy|preview)\b|make deploy(?! TOPOLOGY=linked ARGS=--dry-run)")
-    assert [line for line in shown(path.read_text(encoding="utf-8")) if asking.search(line)] == []
+    assert [line for line in shown(TEXTS[path]) if asking.search(line)] == []
 
 
-def test_every_make_target_has_a_line_in_a_document() -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
-    targets = re.findall(r"^([a-z0-9-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    unsaid = {"setup", "test-e2e", "lint", "clean", "sign-in", "review", "release"}  # `make help` says them
-    assert [name for name in targets if f"make {name}" not in text and name not in unsaid] == []
+# --- the front door --------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    assert len(README.splitlines()) <= 130
+    assert len(README.encode()) < 8_000
+    pages = {path.relative_to(ROOT).as_posix() for path in DOCUMENTS} - {"README.md"}
+    linked = set(re.findall(r"\]\(([\w/.-]+\.md)\)", README))
+    assert pages - linked == set()
+
+
+def test_no_paragraph_stands_in_two_documents() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path, text in TEXTS.items():
+        for paragraph in {" ".join(block.split()) for block in re.split(r"\n\s*\n", text)}:
+            if len(paragraph) > 200:
+                places[paragraph].append(path.name)
+    assert {paragraph: where for paragraph, where in places.items() if len(where) > 1} == {}
 
 
 def test_lock_files_carry_no_index_and_every_package_its_hash() -> None:
     for path in (ROOT / "requirements").iterdir():
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert not re.search(r"://|--index|--extra-index|--find-links", text)
         assert len(re.findall(r"^[a-z]", text, re.MULTILINE)) == len(re.findall(r"==\S+.*\\\n    --hash", text))

@@ -1,3 +1,5 @@
+"""Requests, answers and events: the properties that other rooms rely on."""
+
 from __future__ import annotations
 
 import pytest
@@ -21,7 +23,7 @@ from mockserver.sse import split_events
     ],
     ids=["empty", "lf", "crlf", "cr", "comment", "rest", "extra-newline", "no-blank-line"],
 )
-def test_splits_behind_every_blank_line_and_loses_no_byte(body: bytes, events: tuple[bytes, ...]) -> None:
+def test_a_stream_is_split_after_every_blank_line_without_losing_a_byte(body: bytes, events: tuple[bytes, ...]) -> None:
     assert split_events(body) == events
     assert b"".join(split_events(body)) == body
 
@@ -35,7 +37,7 @@ def test_splits_behind_every_blank_line_and_loses_no_byte(body: bytes, events: t
         (None, False),
     ],
 )
-def test_knows_an_event_stream_by_its_content_type(value: str | None, streams: bool) -> None:
+def test_an_event_stream_is_recognized_by_its_content_type(value: str | None, streams: bool) -> None:
     assert is_event_stream((("content-type", value),) if value else ()) is streams
 
 
@@ -51,7 +53,7 @@ def test_only_an_object_is_a_json_object(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "port"), [("http://localhost:5173", 5173), ("https://example.com/v1", None), ("http://[::1]:80/", 80)]
 )
-def test_a_servers_url_has_its_parts(text: str, port: int | None) -> None:
+def test_a_server_url_is_split_into_its_parts(text: str, port: int | None) -> None:
     parts = server_url(text)
     assert parts is not None
     assert parts.port == port
@@ -60,5 +62,5 @@ def test_a_servers_url_has_its_parts(text: str, port: int | None) -> None:
 @pytest.mark.parametrize(
     "text", ["", "foo", "localhost:1", "ftp://x", "http://", "http://[", "http://x:abc", "http://x:99999", "http://x:0"]
 )
-def test_what_is_no_servers_url_has_none(text: str) -> None:
+def test_an_invalid_server_url_is_none(text: str) -> None:
     assert server_url(text) is None

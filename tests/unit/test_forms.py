@@ -1,4 +1,4 @@
-"""The portal's forms: written from the template, giving it only what it takes, asking only what applies."""
+"""The portal's forms: generated from the template, they set only its parameters and ask only for what applies."""
 
 from __future__ import annotations
 
@@ -7,37 +7,36 @@ from typing import Any
 
 import pytest
 
-from infra.forms import FORMS, form, links, written
+from infra.forms import FORMS, form, form_files, links
 from infra.template import BACKENDS, TOPOLOGIES, read
 
 PARAMETERS = read()["parameters"]
 
 
-def elements(of: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    parameters = of["parameters"]
-    found = {f"basics('{each['name']}')": each for each in parameters["basics"]}
+def elements(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    parameters = definition["parameters"]
+    by_value = {f"basics('{element['name']}')": element for element in parameters["basics"]}
     for step in parameters["steps"]:
-        found |= {f"steps('{step['name']}').{each['name']}": each for each in step["elements"]}
-    return found
+        by_value |= {f"steps('{step['name']}').{element['name']}": element for element in step["elements"]}
+    return by_value
 
 
-def test_the_files_are_what_the_template_makes_of_them() -> None:
-    assert {path.name: path.read_text(encoding="utf-8") for path in FORMS.iterdir()} == written()
+def test_the_files_are_generated_from_the_template() -> None:
+    assert {path.name: path.read_text(encoding="utf-8") for path in FORMS.iterdir()} == form_files()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_what_a_form_gives_is_what_the_template_takes(backend: str) -> None:
-    made = form(backend)
-    outputs, asked = made["parameters"]["outputs"], elements(made)
+def test_a_form_sets_only_the_templates_parameters_and_uses_every_element(backend: str) -> None:
+    definition = form(backend)
+    outputs = definition["parameters"]["outputs"]
     assert set(outputs) <= set(PARAMETERS)
-    used = {
-        each for value in outputs.values() for each in re.findall(r"(?:basics\('\w+'\)|steps\('\w+'\)\.\w+)", value)
-    }
-    assert used == set(asked)
+    element = r"(?:basics\('\w+'\)|steps\('\w+'\)\.\w+)"
+    used = {name for value in outputs.values() for name in re.findall(element, value)}
+    assert used == set(elements(definition))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_form_asks_only_what_its_model_needs(backend: str) -> None:
+def test_a_form_asks_only_for_what_its_backend_needs(backend: str) -> None:
     own = {
         "newAzureOpenAI": {"modelName", "modelVersion", "modelSku", "modelCapacity", "modelLocation", "modelIpRanges", "deploymentName"},
         "existingAzureOpenAI": {"existingResourceName", "existingResourceGroup", "deploymentName"},
@@ -51,9 +50,9 @@ def test_a_form_asks_only_what_its_model_needs(backend: str) -> None:
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_a_form_hides_what_does_not_apply_to_a_topology(topology: str) -> None:
     hidden = {
-        each["name"]
-        for each in elements(form("newAzureOpenAI")).values()
-        if (rule := re.fullmatch(r"\[not\(equals\(basics\('topology'\), '(\w+)'\)\)\]", each.get("visible", "")))
+        element["name"]
+        for element in elements(form("newAzureOpenAI")).values()
+        if (rule := re.fullmatch(r"\[not\(equals\(basics\('topology'\), '(\w+)'\)\)\]", element.get("visible", "")))
         and rule[1] == topology
     }
     assert (
@@ -62,15 +61,15 @@ def test_a_form_hides_what_does_not_apply_to_a_topology(topology: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_what_is_proposed_passes_its_own_rule(backend: str) -> None:
-    for each in elements(form(backend)).values():
-        rule = each.get("constraints", {}).get("regex")
-        if rule and each.get("defaultValue"):
-            assert re.search(rule, each["defaultValue"]), each["name"]
+def test_every_default_matches_its_own_pattern(backend: str) -> None:
+    for element in elements(form(backend)).values():
+        pattern = element.get("constraints", {}).get("regex")
+        if pattern and element.get("defaultValue"):
+            assert re.search(pattern, element["defaultValue"]), element["name"]
 
 
-def test_the_portals_addresses_name_the_template_and_the_form() -> None:
-    made = links("contoso/chat")
-    assert set(made) == set(BACKENDS)
-    assert "contoso%2Fchat%2Fmain%2Finfra%2Fazuredeploy.json/createUIDefinitionUri/" in made["openAI"]
-    assert made["openAI"].endswith("contoso%2Fchat%2Fmain%2Finfra%2Fforms%2FopenAI.json")
+def test_the_portals_links_contain_the_template_and_the_form() -> None:
+    addresses = links("contoso/chat")
+    assert set(addresses) == set(BACKENDS)
+    assert "contoso%2Fchat%2Fmain%2Finfra%2Fazuredeploy.json/createUIDefinitionUri/" in addresses["openAI"]
+    assert addresses["openAI"].endswith("contoso%2Fchat%2Fmain%2Finfra%2Fforms%2FopenAI.json")

@@ -20,7 +20,7 @@ from mockserver.functions.routes import RouteError, compile_route, specificity
         ("api/a.b", "/api/axb", None),
     ],
 )
-def test_a_template_fits_as_the_host_fits_it(
+def test_a_template_matches_as_in_the_real_host(
     template: str, path: str, parameters: dict[str, str | None] | None
 ) -> None:
     match = compile_route(template).fullmatch(path)
@@ -28,12 +28,12 @@ def test_a_template_fits_as_the_host_fits_it(
 
 
 @pytest.mark.parametrize("template", ["api/{id:even}", "api/x{id}", "api/{id=5}"])
-def test_a_form_it_does_not_know_is_refused(template: str) -> None:
-    with pytest.raises(RouteError, match="is not supported; known are"):
+def test_an_unsupported_template_is_refused(template: str) -> None:
+    with pytest.raises(RouteError, match="is not supported; supported:"):
         compile_route(template)
 
 
-def test_literal_routes_go_before_parameters() -> None:
+def test_literal_routes_come_before_parameters() -> None:
     assert sorted(["api/{*rest}", "api/items/{id}", "api/items/new"], key=specificity) == [
         "api/items/new",
         "api/items/{id}",

@@ -148,3 +148,32 @@ def test_memory_is_bounded_and_nothing_is_left_of_what_was_forgotten() -> None:
         records.open(1.0, Call(replace(chat(), headers=(("x-request-id", f"r{number}"),))), answered("x"))
     assert (len(records.entries()), len(records._visits), records.count) == (10, 10, 1000)
     assert records._bytes == sum(map(_size, records.entries()))
+
+
+def test_only_the_last_thousand_misses_are_kept_and_a_clear_forgets_them() -> None:
+    journal = Journal(Records(max_entries=2))
+    for number in range(1001):
+        journal.records.open(1.0, Call(chat(str(number))), None, Miss(Call(chat(str(number)))))
+    assert [entry.number for entry in journal.misses()] == list(range(2, 1002))
+    assert [entry.number for entry in journal.misses(since=1000)] == [1001]
+    journal.clear()
+    assert (journal.misses(), len(journal), journal.last_number) == ((), 0, 1001)
+    assert journal.records.open(1.0, Call(chat()), None).number == 1002
+
+
+def test_a_part_of_who_decided_is_enough_and_another_text_is_not() -> None:
+    journal = Journal()
+    journal.records.open(
+        1.0, Call(chat()), replace(answered("x"), decided_by="hello.yaml#1, dropped by said#1"), rule="rule 3 (invited)"
+    )
+    assert [len(journal.only(decided_by=text)) for text in ("hello.yaml", "dropped", "nowhere")] == [1, 1, 0]
+    assert [len(journal.only(rule=text)) for text in ("rule 3", "rule 4")] == [1, 0]
+
+
+def test_the_bytes_that_are_counted_are_those_that_are_held() -> None:
+    records = Records()
+    entry = records.open(1.0, Call(replace(chat(), headers=(("x-request-id", "r1"),))), None)
+    records.close(entry, end="eof", took_s=0, sent_ms=[1, 2], answer=answered("x" * 5000))
+    assert records._bytes == sum(map(_size, records.entries())) > 5000
+    records.clear()
+    assert (records._bytes, records._visits, records.entries("r1")) == (0, {}, [])

@@ -1,4 +1,4 @@
-"""The pace of made-up answers: stated, drawn, fitted."""
+"""Latency profiles: read from the command line, or fitted to recordings, and the waits that follow from them."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def test_a_profile_is_read(text: str, profile: Latency) -> None:
         ("first=600", "'first=600' is not understood; write first=600ms"),
         ("first=-1ms", "is not understood"),
         ("speed=3", "'speed=3' is not understood"),
-        ("rate=0tok/s", "no answer ends"),
-        ("first=2s,p95=1s", "the 95th percentile (1000 ms) is below the middle (2000 ms)"),
+        ("rate=0tok/s", "rate must be more than 0 tok/s"),
+        ("first=2s,p95=1s", "p95 must be at least first (2000 ms), got 1000 ms"),
         ("", "'' is not understood"),
     ],
 )
-def test_what_is_no_profile_is_refused(text: str, problem: str) -> None:
+def test_an_invalid_profile_is_an_error(text: str, problem: str) -> None:
     with pytest.raises(LatencyError) as error:
         parse_latency(text)
     assert problem in str(error.value)
 
 
-def test_the_first_tokens_wait_as_the_profile_says_and_the_same_question_always_as_long() -> None:
+def test_first_tokens_wait_as_in_the_profile_and_always_the_same_for_the_same_request() -> None:
     profile = Latency(600, 2000, 50, seed=1)
     waits = sorted(profile.pace(str(number)).first_ms for number in range(4000))
     assert statistics.median(waits) == pytest.approx(600, rel=0.05)
@@ -51,17 +51,17 @@ def test_the_first_tokens_wait_as_the_profile_says_and_the_same_question_always_
 
 
 def stream(head_ms: float, *events: tuple[float, str]) -> Answer:
-    data = tuple(Event(wait, f'data: {{"delta":{{{text}}}}}\n\n'.encode()) for wait, text in events)
+    data = tuple(Event(wait_ms, f'data: {{"delta":{{{text}}}}}\n\n'.encode()) for wait_ms, text in events)
     return Answer(200, (("content-type", "text/event-stream"),), data, head_after_ms=head_ms)
 
 
-def test_a_profile_is_fitted_to_what_was_recorded() -> None:
-    begin, text = (30, '"role":"assistant","content":""'), '"content":"x"'
-    quick = stream(70, begin, (100, text), (20, text), (20, text), (0, ""))
-    slow = stream(70, begin, (300, text), (20, text), (20, text), (0, ""))
+def test_a_profile_is_fitted_to_recorded_streams() -> None:
+    start, text = (30, '"role":"assistant","content":""'), '"content":"x"'
+    quick = stream(70, start, (100, text), (20, text), (20, text), (0, ""))
+    slow = stream(70, start, (300, text), (20, text), (20, text), (0, ""))
     assert fitted([quick, slow, Answer(200)]) == Latency(300, 390, 50)
 
 
-def test_there_must_be_something_to_fit_a_profile_to() -> None:
-    with pytest.raises(LatencyError, match="no stream with text is loaded"):
+def test_a_profile_can_only_be_fitted_to_streams_with_text() -> None:
+    with pytest.raises(LatencyError, match="needs a recorded stream with text, and none is loaded"):
         fitted([Answer(200)])

@@ -1,3 +1,5 @@
+"""Matching: which requests get one answer, how others differ, and which recording is nearest."""
+
 from __future__ import annotations
 
 import json
@@ -12,16 +14,17 @@ from mockserver.exchange import Request
 from mockserver.matching.call import Call
 from mockserver.matching.differences import Difference, differences, nearest
 from mockserver.matching.ignore import IgnoreError, parse_ignore
-from mockserver.matching.miss import Miss
+from mockserver.matching.miss import Miss, why_not_acceptable
 from mockserver.matching.prompt import last_prompt
+from mockserver.simulation.miss_report import same_reason
 from tests.unit.examples import chat
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello!"}]
 AZURE = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
 
 
-def relaid(request: Request) -> Request:
-    """The same JSON with its keys turned round and white space added."""
+def reformatted(request: Request) -> Request:
+    """The same JSON with its keys in reverse order and more white space."""
     body = Call(request).body or {}
     text = json.dumps(dict(reversed(body.items())), indent=3)
     return Request(request.method, request.raw_path, request.query, (), text.encode())
@@ -30,7 +33,7 @@ def relaid(request: Request) -> Request:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (chat(temperature=1), relaid(chat(temperature=1))),
+        (chat(temperature=1), reformatted(chat(temperature=1))),
         (chat("Hi"), chat(messages=[{"role": "user", "content": [{"type": "text", "text": "Hi"}]}])),
         (chat(temperature=None), chat()),
         (chat(stream=False), chat()),
@@ -57,7 +60,7 @@ def relaid(request: Request) -> Request:
         "escaped-deployment",
     ],
 )
-def test_hits_where_the_model_would_see_the_same(one: Request, other: Request) -> None:
+def test_requests_match_where_the_model_would_see_the_same(one: Request, other: Request) -> None:
     assert Call(one).canonical.fingerprint == Call(other).canonical.fingerprint
     assert differences(Call(one).canonical, Call(other).canonical) == ()
 
@@ -89,39 +92,39 @@ def test_hits_where_the_model_would_see_the_same(one: Request, other: Request) -
         "order",
     ],
 )
-def test_misses_where_the_model_would_see_another(one: Request, other: Request) -> None:
+def test_requests_do_not_match_where_the_model_would_see_a_difference(one: Request, other: Request) -> None:
     assert Call(one).canonical.fingerprint != Call(other).canonical.fingerprint
 
 
 def test_differences_name_the_field_and_both_values() -> None:
-    wanted = Call(chat(messages=MESSAGES, temperature=0)).canonical
+    expected = Call(chat(messages=MESSAGES, temperature=0)).canonical
     got = Call(chat(messages=[{"role": "system", "content": "Be brief!"}, *MESSAGES[1:]], seed=7)).canonical
-    assert differences(wanted, got) == (
+    assert differences(expected, got) == (
         Difference("messages[0].content", '"Be brief."', '"Be brief!"'),
         Difference("temperature", "0", "nothing"),
         Difference("seed", "nothing", "7"),
     )
 
 
-def test_the_nearest_differs_least_and_is_of_the_same_backend() -> None:
+def test_the_nearest_recording_differs_least_and_has_the_same_backend() -> None:
     recorded = [
         ("azure", Call(chat("Hello?", path=AZURE)).canonical),
         ("other question", Call(chat("What is the capital of France?")).canonical),
         ("typing error and more", Call(chat("Name five kinds of fruit.", temperature=0, seed=1)).canonical),
     ]
-    name, found = nearest(Call(chat("Name five kinds of fruit")).canonical, recorded)
-    assert (name, [each.field for each in found]) == (
+    name, fields = nearest(Call(chat("Name five kinds of fruit")).canonical, recorded)
+    assert (name, [difference.field for difference in fields]) == (
         "typing error and more",
         ["messages[0].content", "temperature", "seed"],
     )
 
 
-def test_without_the_instructions_the_other_messages_are_compared_all_the_same() -> None:
-    found = differences(Call(chat(messages=MESSAGES)).canonical, Call(chat("Hello!")).canonical)
-    assert found == (Difference("messages[0]", '{"role": "system", "content": "Be brief."}', "nothing"),)
+def test_missing_instructions_are_one_difference() -> None:
+    result = differences(Call(chat(messages=MESSAGES)).canonical, Call(chat("Hello!")).canonical)
+    assert result == (Difference("messages[0]", '{"role": "system", "content": "Be brief."}', "nothing"),)
 
 
-def test_nothing_is_near_where_nothing_of_the_backend_is_loaded() -> None:
+def test_nothing_is_nearest_without_a_recording_of_the_same_backend() -> None:
     assert nearest(Call(chat()).canonical, [("azure", Call(chat(path=AZURE)).canonical)]) == (None, ())
 
 
@@ -137,7 +140,7 @@ def test_the_last_prompt_is_the_last_user_message() -> None:
     assert last_prompt(None) is None
 
 
-# --- what does not count ---
+# --- ignored fields and contents ---
 
 DATED = "Today is {}. Hello!"
 
@@ -156,7 +159,7 @@ DATED = "Today is {}. Hello!"
         ("messages[*].content", "one", "another"),
     ],
 )
-def test_what_is_ignored_does_not_count(ignore: str, one: str, other: str) -> None:
+def test_ignored_fields_and_contents_make_no_difference(ignore: str, one: str, other: str) -> None:
     assert Call(chat(one)).canonical.fingerprint != Call(chat(other)).canonical.fingerprint
     ignores = [parse_ignore(ignore)]
     assert Call(chat(one), ignores).canonical.fingerprint == Call(chat(other), ignores).canonical.fingerprint
@@ -164,12 +167,12 @@ def test_what_is_ignored_does_not_count(ignore: str, one: str, other: str) -> No
 
 
 @pytest.mark.parametrize("text", ["", "=date", "messages[].content=date", "messages[*].content=(", "a b=x"])
-def test_what_cannot_be_ignored_is_an_error(text: str) -> None:
+def test_an_invalid_ignore_is_an_error(text: str) -> None:
     with pytest.raises(IgnoreError, match=re.escape(repr(text))):
         parse_ignore(text)
 
 
-def test_a_miss_says_what_to_ignore_where_that_is_all_that_differs() -> None:
+def test_a_miss_suggests_an_ignore_only_where_it_would_make_the_request_match() -> None:
     recorded = Call(chat(DATED.format("2026-11-22"))).canonical
     for request, helps in (
         (chat(DATED.format("2027-01-01")), ("messages[*].content=date",)),
@@ -183,10 +186,10 @@ def test_a_miss_says_what_to_ignore_where_that_is_all_that_differs() -> None:
 
 
 def conversations() -> list[dict[str, Any]]:
-    """Requests of many kinds, the same ones each time."""
+    """60 bodies of many kinds, the same each time."""
     chance = random.Random(7)
     words = ["Hello", "Grüße", "tell me", "日本", "2026-11-22", "a|b", "  spaced  ", "🙂", '"quoted"', "line\nbreak"]
-    made = []
+    bodies = []
     for _ in range(60):
         turns = []
         for index in range(chance.randrange(1, 6)):
@@ -205,12 +208,12 @@ def conversations() -> list[dict[str, Any]]:
             options["tool_choice"] = chance.choice(["auto", "required"])
         if chance.random() < 0.3:
             options["response_format"] = {"type": "json_object"}
-        made.append({"messages": turns, "stream": chance.random() < 0.5, **options})
-    return made
+        bodies.append({"messages": turns, "stream": chance.random() < 0.5, **options})
+    return bodies
 
 
 def edits(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every request that differs from this one in one thing the model would see."""
+    """Bodies that differ from this one in one thing that the model would see."""
     for index, message in enumerate(body["messages"]):
         turns = body["messages"]
         yield {
@@ -243,10 +246,68 @@ def edits(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("body", conversations(), ids=range(60))
-def test_every_single_edit_of_a_conversation_is_a_miss_and_every_relaying_a_hit(body: dict[str, Any]) -> None:
+def test_every_edit_of_a_conversation_is_a_miss_and_every_reformatting_a_hit(body: dict[str, Any]) -> None:
     own = Call(chat(**body)).canonical.fingerprint
-    assert Call(relaid(chat(**body))).canonical.fingerprint == own
-    parts = [{**each, "content": [{"type": "text", "text": each["content"]}]} for each in body["messages"]]
+    assert Call(reformatted(chat(**body))).canonical.fingerprint == own
+    parts = [{**message, "content": [{"type": "text", "text": message["content"]}]} for message in body["messages"]]
     assert Call(chat(**{**body, "messages": parts, "user": "u", "n": 1, "top_p": 1.0})).canonical.fingerprint == own
     for edited in edits(body):
         assert Call(chat(**edited)).canonical.fingerprint != own, edited
+
+
+def test_a_message_more_or_less_in_the_middle_is_named_where_it_is() -> None:
+    ends = [{"role": "user", "content": text} for text in ("a", "b", "c", "d")]
+    one = Call(chat(messages=ends)).canonical
+    for messages, difference in (
+        (ends[:1] + ends[2:], ("messages[1]", '{"role": "user", "content": "b"}', "nothing")),
+        (
+            [*ends[:3], {"role": "user", "content": "x"}, *ends[3:]],
+            ("messages[3]", "nothing", '{"role": "user", "content": "x"}'),
+        ),
+        (ends[1:], ("messages[0]", '{"role": "user", "content": "a"}', "nothing")),
+        (ends[:3], ("messages[3]", '{"role": "user", "content": "d"}', "nothing")),
+    ):
+        found = differences(one, Call(chat(messages=messages)).canonical)
+        assert [(each.field, each.expected, each.got) for each in found] == [difference]
+
+
+@pytest.mark.parametrize(
+    ("field", "expected", "got", "reason"),
+    [
+        ("messages[0].content", "a", "b", ""),
+        ("messages[1].content", "a", "b", "a message of the user asks something else"),
+        ("messages[2].content", "a", "b", "a message of the tool asks something else"),
+        ("messages[3]", "nothing", "b", "there are more messages, or fewer"),
+        ("input", "a", "b", "it asks something else"),
+        ("last user message", "a", "b", "it asks something else"),
+        ("text", "a", "b", "it asks something else"),
+        ("model", "a", "b", "another model would answer differently"),
+        ("temperature", "0", "nothing", ""),
+    ],
+)
+def test_an_old_answer_is_kept_only_where_it_would_still_answer(
+    field: str, expected: str, got: str, reason: str
+) -> None:
+    body: dict[str, Any] = {"messages": [{"role": "system"}, {"role": "user"}, {"role": "tool"}]}
+    difference = Difference(field, expected, got)
+    assert why_not_acceptable(difference, body) == reason
+    request = chat(**body)
+    assert Miss(Call(request), "a.yaml#1", (difference,)).acceptable is (reason == "")
+    assert Miss(Call(request), None, (difference,)).acceptable is False
+
+
+def test_misses_are_for_one_reason_where_their_single_difference_is_the_same() -> None:
+    one, other = Difference("temperature", "0", "nothing"), Difference("seed", "1", "2")
+    same = Miss(Call(chat("a")), "x#1", (one,)), Miss(Call(chat("b")), "x#2", (one,))
+    assert same_reason(*same)
+    assert not same_reason(same[0], Miss(Call(chat("b")), "x#1", (other,)))
+    assert not same_reason(Miss(Call(chat("a")), "x#1", (one, other)), Miss(Call(chat("b")), "x#1", (one, other)))
+    assert same_reason(Miss(Call(chat("a")), "x#1", (one, other)), Miss(Call(chat("a")), "x#1"))
+    assert not same_reason(Miss(Call(chat("a")), reason="one"), Miss(Call(chat("a")), reason="other"))
+
+
+def test_an_id_in_the_path_counts_and_an_unknown_path_is_its_own_operation() -> None:
+    one, other = (Call(Request("GET", f"/v1/responses/{name}")).canonical for name in ("a", "b"))
+    assert (one.operation, one.body, one.fingerprint == other.fingerprint) == ("getResponse", {"id": "a"}, False)
+    unknown = Call(Request("GET", "/v1/unknown/{id}", "x=1")).canonical
+    assert (unknown.operation, unknown.body) == ("GET /v1/unknown/{id}", {"query": {"x": ["1"]}})

@@ -1,4 +1,4 @@
-"""The pipelines do what anybody can do by hand, and may no more than they need."""
+"""The pipelines run only what a developer can run by hand, with the fewest rights."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-#: The one step that is no make target: only GitHub's own tool makes a release.
-RELEASING = "gh release create"
+#: The only step that is not a make target: only GitHub's own tool creates a release.
+RELEASE = "gh release create"
 
 
 def commands(node: Any) -> Iterator[str]:
@@ -26,21 +26,21 @@ def commands(node: Any) -> Iterator[str]:
             else:
                 yield from commands(value)
     elif isinstance(node, list):
-        for each in node:
-            yield from commands(each)
+        for item in node:
+            yield from commands(item)
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "azure-pipelines.yml"], ids=lambda path: path.name)
-def test_a_pipeline_runs_make_targets_only(path: Path) -> None:
-    found = list(commands(yaml.safe_load(path.read_text())))
-    assert found
-    for each in found:
-        words = each.split()
-        assert each.startswith(RELEASING) or (words[0] == "make" and words[1] in TARGETS), each
+def test_a_pipeline_runs_only_make_targets(path: Path) -> None:
+    lines = list(commands(yaml.safe_load(path.read_text())))
+    assert lines
+    for line in lines:
+        words = line.split()
+        assert line.startswith(RELEASE) or (words[0] == "make" and words[1] in TARGETS), line
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_has_no_rights_but_those_its_jobs_name_and_no_action_that_can_change(path: Path) -> None:
+def test_a_workflow_has_only_the_rights_that_its_jobs_list_and_only_pinned_actions(path: Path) -> None:
     text = path.read_text()
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {}
@@ -49,12 +49,14 @@ def test_a_workflow_has_no_rights_but_those_its_jobs_name_and_no_action_that_can
         writes = {name for name, right in job["permissions"].items() if right == "write"}
         assert writes <= ({"contents", "id-token", "attestations"} if path.stem == "release" else {"id-token"})
     assert not re.search(r"secrets\.AZURE_(?!OPENAI_API_KEY)", text)  # nothing that signs in to Azure
-    assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\S+", each) for each in re.findall(r"uses: (.+)", text))
+    assert all(
+        re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\S+", action) for action in re.findall(r"uses: (.+)", text)
+    )
 
 
-def test_what_the_pipelines_run_is_what_ci_runs_here() -> None:
+def test_the_pipelines_run_make_ci() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert re.search(r"^ci: test package wheel ", makefile, re.MULTILINE)
     for path in (ROOT / ".github" / "workflows" / "ci.yml", ROOT / "azure-pipelines.yml"):
-        assert any(each.startswith("make ci ") for each in commands(yaml.safe_load(path.read_text())))
+        assert any(line.startswith("make ci ") for line in commands(yaml.safe_load(path.read_text())))
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"

@@ -12,15 +12,15 @@ from tests.unit.examples import FakeClock
 ANSWER = Answer(200, events=(Event(170, b"a"), Event(0, b"b"), Event(11, b"c")), head_after_ms=5)
 
 
-async def collected(clock: FakeClock, since_s: float) -> list[tuple[bytes, float]]:
+async def collect(clock: FakeClock, since_s: float) -> list[tuple[bytes, float]]:
     return [(data, round(clock.now() - since_s, 3)) async for data in play(ANSWER, since_s=since_s, clock=clock)]
 
 
-@pytest.mark.parametrize("way", ["async", "blocking"])
-def test_every_event_leaves_at_its_own_deadline(way: str, clock: FakeClock) -> None:
+@pytest.mark.parametrize("mode", ["async", "blocking"])
+def test_each_event_is_sent_at_its_own_deadline(mode: str, clock: FakeClock) -> None:
     since_s = clock.now()
-    if way == "async":
-        played = asyncio.run(collected(clock, since_s))
+    if mode == "async":
+        played = asyncio.run(collect(clock, since_s))
     else:
         played = [
             (data, round(clock.now() - since_s, 3)) for data in play_blocking(ANSWER, since_s=since_s, clock=clock)
@@ -28,7 +28,7 @@ def test_every_event_leaves_at_its_own_deadline(way: str, clock: FakeClock) -> N
     assert played == [(b"a", 0.175), (b"b", 0.175), (b"c", 0.186)]
 
 
-def test_being_late_for_one_event_does_not_delay_the_next(clock: FakeClock) -> None:
+def test_a_late_event_does_not_delay_the_next(clock: FakeClock) -> None:
     since_s = clock.now()
     times = []
     for data in play_blocking(ANSWER, since_s=since_s, clock=clock):
@@ -38,10 +38,10 @@ def test_being_late_for_one_event_does_not_delay_the_next(clock: FakeClock) -> N
     assert times == [0.175, 0.185, 0.186]
 
 
-def test_deadlines_add_up_the_waits() -> None:
+def test_deadlines_are_sums_of_the_waits() -> None:
     assert list(schedule(ANSWER)) == [(0.175, b"a"), (0.175, b"b"), (0.186, b"c")]
 
 
-def test_a_faster_clock_still_starts_now() -> None:
+def test_a_faster_clock_starts_at_the_present_time() -> None:
     real, fast = SystemClock(), SystemClock(speed=1000)
     assert abs(real.now() - fast.now()) < 60

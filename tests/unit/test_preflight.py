@@ -1,4 +1,4 @@
-"""What keeps a deployment from working, each as Azure says it, and each found before anything is changed."""
+"""What makes a deployment fail, each in Azure's own words, and each reported before anything is changed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from infra import plan
-from infra.azure import Azure, AzureError, refusal
+from infra.azure import Azure, AzureError, azure_error
 from infra.expressions import TemplateError
-from infra.plan import Choice, There, parameters_of, parsed, wanted
-from infra.preflight import Looked, preflight
+from infra.plan import Choice, ExistingDeployment, make_plan, parse_parameter, resolve_parameters
+from infra.preflight import PreflightReport, preflight
 
 TODAY = date(2026, 7, 1)
 SUBSCRIPTION = "0f0f0f0f-0000-0000-0000-000000000000"
@@ -29,7 +29,7 @@ MODEL = {
     }
 }
 EVERYTHING = {"value": [{"actions": ["*"], "notActions": []}]}
-#: A subscription in which everything works: what `az` answers, by the words a command begins with.
+#: A subscription in which everything works: the output of `az`, by the beginning of the command.
 HEALTHY: dict[str, Any] = {
     "account show": {
         "id": SUBSCRIPTION,
@@ -39,8 +39,8 @@ HEALTHY: dict[str, Any] = {
     },
     "resource list": AzureError("ResourceGroupNotFound", "Resource group 'chat-test' could not be found."),
     "provider list": [
-        {"name": f"Microsoft.{each}", "state": "Registered"}
-        for each in ("Web", "Storage", "Insights", "OperationalInsights", "CognitiveServices", "KeyVault")
+        {"name": f"Microsoft.{name}", "state": "Registered"}
+        for name in ("Web", "Storage", "Insights", "OperationalInsights", "CognitiveServices", "KeyVault")
     ],
     "functionapp list-flexconsumption-locations": [{"name": "westeurope"}, {"name": "Sweden Central"}],
     "cognitiveservices model list": [MODEL],
@@ -57,29 +57,34 @@ HEALTHY: dict[str, Any] = {
 
 
 def fake(**changed: Any) -> Azure:
-    """An `az` that answers as HEALTHY does but for what is changed, `_` standing for a space."""
+    """An `az` that answers like HEALTHY except for `changed`, where `_` stands for a space."""
     answers = HEALTHY | {
         name.replace("___", " --").replace("__", "-").replace("_", " "): answer for name, answer in changed.items()
     }
 
-    def run(words: Sequence[str], given: str, timeout_s: float | None) -> subprocess.CompletedProcess[str]:
-        del given, timeout_s
-        said = " ".join(words)
-        answer = answers[max((each for each in answers if said.startswith(each)), key=len)]
-        answer = answer(said) if callable(answer) else answer
+    def run(arguments: Sequence[str], stdin: str, timeout_s: float | None) -> subprocess.CompletedProcess[str]:
+        del stdin, timeout_s
+        command = " ".join(arguments)
+        answer = answers[max((prefix for prefix in answers if command.startswith(prefix)), key=len)]
+        answer = answer(command) if callable(answer) else answer
         if isinstance(answer, AzureError):
-            return subprocess.CompletedProcess(words, 1, "", f"ERROR: ({answer.code}) {answer.message}")
-        return subprocess.CompletedProcess(words, 0, json.dumps(answer), "")
+            return subprocess.CompletedProcess(arguments, 1, "", f"ERROR: ({answer.code}) {answer.message}")
+        return subprocess.CompletedProcess(arguments, 0, json.dumps(answer), "")
 
     return Azure(run)
 
 
-def looked(
-    azure: Azure, topology: str = "linked", backend: str = "newAzureOpenAI", before: str | None = None, **given: Any
-) -> Looked:
-    choice = Choice("test", topology, backend, given=given)
-    there = There(SUBSCRIPTION, parameters={"topology": before} if before else {})
-    return preflight(azure, wanted(parameters_of(choice, there, {}), choice.group, TODAY, there.parameters))
+def report(
+    azure: Azure,
+    topology: str = "linked",
+    backend: str = "newAzureOpenAI",
+    last_topology: str | None = None,
+    **parameters: Any,
+) -> PreflightReport:
+    choice = Choice("test", topology, backend, parameters=parameters)
+    existing = ExistingDeployment(SUBSCRIPTION, parameters={"topology": last_topology} if last_topology else {})
+    resolved = resolve_parameters(choice, existing, {})
+    return preflight(azure, make_plan(resolved, choice.group, TODAY, existing.parameters))
 
 
 @pytest.fixture(autouse=True)
@@ -87,14 +92,14 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
 
 
-def test_nothing_stands_in_the_way_of_a_subscription_that_has_all_it_needs() -> None:
-    found = looked(fake())
-    assert (found.findings, found.unseen, found.ready) == ((), (), True)
-    assert found.looked_at == 13
+def test_a_subscription_that_has_everything_passes_all_checks() -> None:
+    healthy = report(fake())
+    assert (healthy.findings, healthy.skipped, healthy.ready) == ((), (), True)
+    assert healthy.checks == 13
 
 
 def _taken(kind: str) -> Any:
-    return lambda said: {"nameAvailable": kind not in said, "reason": "AlreadyExists"}
+    return lambda command: {"nameAvailable": kind not in command, "reason": "AlreadyExists"}
 
 
 _DELETED = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/locations/westeurope/resourceGroups/old/deletedAccounts/chat-test-x"
@@ -102,7 +107,7 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "a subscription that is disabled": (
         {"account_show": HEALTHY["account show"] | {"state": "Disabled"}},
         {},
-        "the subscription Contoso is Disabled",
+        "the subscription Contoso has the state Disabled",
         "az account set",
     ),
     "no right to create": (
@@ -114,7 +119,7 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "no right to assign roles": (
         {"rest___method_get": {"value": [{"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]}]}},
         {},
-        "may not assign roles, which linked needs",
+        "may not assign roles, which the topology linked needs",
         "TOPOLOGY=managed",
     ),
     "a provider that is not registered": (
@@ -128,30 +133,40 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "has not registered Microsoft.CognitiveServices",
         "az provider register --namespace Microsoft.CognitiveServices",
     ),
-    "a region without Flex": ({}, {"location": "norwayeast"}, "Flex Consumption is not in norwayeast", "swedencentral"),
+    "a region without Flex": (
+        {},
+        {"location": "norwayeast"},
+        "Flex Consumption is not available in norwayeast",
+        "swedencentral",
+    ),
     "another topology": (
         {},
-        {"before": "managed"},
-        "chat-test is managed, and a site does not change into linked",
+        {"last_topology": "managed"},
+        "chat-test is deployed as managed; a site cannot change its topology to linked",
         "another ENV",
     ),
-    "a quota that is called otherwise": (
+    "a quota under another name": (
         {"cognitiveservices_usage_list": []},
         {},
-        "says nothing of a quota OpenAI.GlobalStandard.gpt5.1",
-        "look in the portal",
+        "lists no quota named OpenAI.GlobalStandard.gpt5.1",
+        "check in the portal",
     ),
-    "two names for one deployment": ({}, {"deploymentName": "a,b"}, "a new resource gets one deployment", "one name"),
+    "two names for one deployment": (
+        {},
+        {"deploymentName": "a,b"},
+        "a new resource has only one deployment",
+        "one name",
+    ),
     "a sign-in without its secret": (
         {},
         {"signInClientId": "id"},
-        "no secret of your own sign-in",
+        "the secret of your own sign-in registration is missing",
         "SIGN_IN_CLIENT_SECRET",
     ),
-    "roles by a function on the Free plan": (
+    "roles from a function on the Free plan": (
         {},
         {"topology": "managed", "invited": "@x.example"},
-        "roles by a function need the Standard plan",
+        "roles from a function need the Standard plan",
         "siteSku=Standard",
     ),
     "an existing resource that is closed": (
@@ -161,22 +176,22 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
             }
         },
         {"backend": "existingAzureOpenAI", "existingResourceName": "theirs"},
-        "theirs is closed to the network",
+        "theirs does not allow network access",
         "docs/access.md",
     ),
-    "a model that the region has not": (
+    "a model that the region does not have": (
         {"cognitiveservices_model_list": [{"model": {"name": "gpt-5", "version": "2025-08-07"}}]},
         {},
-        "there is no gpt-5.1 in westeurope",
+        "gpt-5.1 is not available in westeurope",
         "gpt-5",
     ),
-    "a version that the region has not": (
+    "a version that the region does not have": (
         {"cognitiveservices_model_list": [{"model": {**MODEL["model"], "version": "2026-01-01"}}]},
         {},
-        "westeurope has no gpt-5.1 2025-11-13",
+        "gpt-5.1 2025-11-13 is not available in westeurope",
         "modelVersion 2026-01-01",
     ),
-    "a model that is not offered so": (
+    "a model that is not offered with this SKU": (
         {},
         {"modelSku": "Standard"},
         "is not offered as Standard in westeurope",
@@ -188,23 +203,23 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "is deprecated",
         "docs/model-change.md",
     ),
-    "a model that nobody listed": (
+    "a model that is not listed": (
         {},
         {"modelName": "gpt-4", "modelVersion": "0613"},
-        "infra/models.json has no gpt-4 0613",
+        "infra/models.json does not list gpt-4 0613",
         "add it",
     ),
     "no quota": (
         {"cognitiveservices_usage_list": [{**HEALTHY["cognitiveservices usage list"][0], "limit": 0.0}]},
         {},
-        "gpt-5.1 wants 50 thousand tokens a minute and westeurope has 0 left",
+        "gpt-5.1 needs 50 thousand tokens a minute, and westeurope has 0 left",
         "another modelLocation, or ask for more",
     ),
     "too little quota": (
         {"cognitiveservices_usage_list": [{**HEALTHY["cognitiveservices usage list"][0], "currentValue": 970.0}]},
         {},
         "has 30 left",
-        "take modelCapacity 30",
+        "use modelCapacity 30",
     ),
     "a model resource that was deleted": (
         {
@@ -213,82 +228,82 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
             ]
         },
         {"name": "chat-test-x"},
-        "chat-test-x-openai was deleted and still holds its name",
+        "a deleted Azure OpenAI resource still holds the name chat-test-x-openai",
         "az cognitiveservices account purge --name chat-test-x-openai --resource-group old --location westeurope",
     ),
     "a vault that was deleted": (
         {"keyvault_list__deleted": [{"name": "kv-chat-test-x"}]},
         {"name": "chat-test-x", "backend": "openAI", "openAIKey": "k"},
-        "kv-chat-test-x was deleted",
+        "a deleted Key Vault still holds the name kv-chat-test-x",
         "az keyvault purge --name kv-chat-test-x",
     ),
     "a storage account's name that is taken": (
         {"rest___method_post": _taken("Microsoft.Storage")},
         {},
-        "is taken (AlreadyExists)",
+        "is already in use (AlreadyExists)",
         "NAME=",
     ),
     "an app's name that is taken": (
         {"rest___method_post": _taken("Microsoft.Web")},
         {"name": "chat"},
-        "the name chat-api is taken",
+        "the name chat-api is already in use",
         "NAME=",
     ),
     "a subdomain that is taken": (
         {
-            "rest___method_post": lambda said: {
-                "isSubdomainAvailable": "CognitiveServices" not in said,
+            "rest___method_post": lambda command: {
+                "isSubdomainAvailable": "CognitiveServices" not in command,
                 "reason": "Sub domain name is in use",
             }
         },
         {"name": "chat"},
-        "the name chat-openai is taken (Sub domain name is in use)",
+        "the name chat-openai is already in use (Sub domain name is in use)",
         "NAME=",
     ),
-    "an existing resource that nobody named": (
+    "an existing resource without a name": (
         {},
         {"backend": "existingAzureOpenAI"},
-        "it is not said which",
+        "the name of the existing Azure OpenAI resource is missing",
         "existingResourceName",
     ),
-    "an existing resource that is not there": (
+    "an existing resource that does not exist": (
         {"cognitiveservices_account_show": AzureError("ResourceNotFound", "The Resource 'theirs' was not found.")},
         {"backend": "existingAzureOpenAI", "existingResourceName": "theirs"},
-        "there is no Azure OpenAI resource theirs in the group chat-test",
+        "the group chat-test has no Azure OpenAI resource theirs",
         "az cognitiveservices account list",
     ),
-    "an existing resource that no identity can ask": (
+    "an existing resource that no identity can use": (
         {"cognitiveservices_account_show": {"properties": {"customSubDomainName": None}}},
         {"backend": "existingAzureOpenAI", "existingResourceName": "theirs"},
-        "theirs has no subdomain of its own",
+        "theirs has no custom subdomain",
         "--custom-domain theirs",
     ),
-    "an existing resource that takes no key": (
+    "an existing resource that accepts no key": (
         {"cognitiveservices_account_show": {"properties": {"disableLocalAuth": True}}},
         {"backend": "existingAzureOpenAI", "existingResourceName": "theirs", "topology": "managed"},
-        "theirs takes no key",
+        "theirs accepts no key",
         "TOPOLOGY=linked",
     ),
-    "a deployment that is not there": (
+    "a deployment that does not exist": (
         {"cognitiveservices_account_deployment_list": [{"name": "gpt"}]},
         {"backend": "existingAzureOpenAI", "existingResourceName": "theirs"},
         "theirs has no deployment chat",
         "deploymentName gpt",
     ),
-    "no key of OpenAI": ({}, {"backend": "openAI"}, "there is no key of OpenAI", "OPENAI_API_KEY"),
+    "no key for OpenAI": ({}, {"backend": "openAI"}, "OpenAI's key is missing", "OPENAI_API_KEY"),
 }
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_failure_is_named_with_its_fix(name: str) -> None:
-    changed, given, what, fix = FAILURES[name]
-    found = looked(fake(**changed), **given)
-    assert [each.what for each in found.findings if what in each.what and fix in each.fix], found
-    assert found.unseen == ()
+def test_preflight_reports_a_problem_with_its_fix(name: str) -> None:
+    changed, parameters, what, fix = FAILURES[name]
+    result = report(fake(**changed), **parameters)
+    assert [finding.what for finding in result.findings if what in finding.what and fix in finding.fix], result
+    assert result.skipped == ()
 
 
-def test_all_failures_are_named_at_once() -> None:
-    found = looked(
+def test_preflight_reports_all_problems_at_once() -> None:
+    result = report(
         fake(
             rest___method_get={"value": []},
             provider_list=[],
@@ -297,30 +312,30 @@ def test_all_failures_are_named_at_once() -> None:
         ),
         location="norwayeast",
     )
-    assert len([each for each in found.findings if not each.to_know]) >= 9
-    assert not found.ready
+    assert len([finding for finding in result.findings if not finding.warning]) >= 9
+    assert not result.ready
 
 
-def test_what_cannot_be_looked_at_is_said_and_does_not_stop_who_may_see_less() -> None:
-    found = looked(
+def test_a_check_without_permission_is_reported_as_skipped_and_stops_nothing() -> None:
+    result = report(
         fake(provider_list=AzureError("AuthorizationFailed", "The client 'ada' does not have authorization"))
     )
-    assert found.unseen == (
+    assert result.skipped == (
         "The providers that the subscription has registered: AuthorizationFailed: (AuthorizationFailed) The client 'ada' does not have authorization",
     )
-    assert found.ready
+    assert result.ready
 
 
-def test_who_is_not_signed_in_is_told_so_and_what_needs_no_login_is_looked_at() -> None:
-    said = AzureError("x", "Please run 'az login' to setup account.")
-    found = looked(fake(account_show=said), backend="openAI")
-    assert [each.fix for each in found.findings] == ["put it into OPENAI_API_KEY", "az login"]
-    assert len(found.unseen) == 9
+def test_without_a_login_preflight_says_so_and_does_the_checks_that_need_none() -> None:
+    error = AzureError("x", "Please run 'az login' to setup account.")
+    result = report(fake(account_show=error), backend="openAI")
+    assert [finding.fix for finding in result.findings] == ["set it as OPENAI_API_KEY", "az login"]
+    assert len(result.skipped) == 9
 
 
-def test_tools_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preflight_reports_missing_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
-    assert [each.what for each in looked(fake()).findings] == ["there is no az on PATH", "there is no npm on PATH"]
+    assert [finding.what for finding in report(fake()).findings] == ["az is not on PATH", "npm is not on PATH"]
 
 
 @pytest.mark.parametrize(
@@ -328,14 +343,15 @@ def test_tools_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> No
     [
         (date(2026, 11, 15), None),
         (date(2026, 11, 16), "retires on 2027-05-15, in 180 days"),
-        (date(2027, 5, 15), "has retired on 2027-05-15"),
+        (date(2027, 5, 15), "retired on 2027-05-15"),
     ],
 )
-def test_a_model_that_retires_is_told_of_in_time(today: date, what: str | None) -> None:
+def test_preflight_warns_180_days_before_a_model_retires(today: date, what: str | None) -> None:
     choice = Choice("test")
-    found = preflight(fake(), wanted(parameters_of(choice, There(), {}), choice.group, today))
-    assert [each.what.removeprefix("gpt-5.1 2025-11-13 ") for each in found.findings] == ([what] if what else [])
-    assert found.ready is (today < date(2027, 5, 15))
+    result = preflight(fake(), make_plan(resolve_parameters(choice, ExistingDeployment(), {}), choice.group, today))
+    expected = [f"gpt-5.1 2025-11-13 {what}"] if what else []
+    assert [finding.what for finding in result.findings] == expected
+    assert result.ready is (today < date(2027, 5, 15))
 
 
 #: As `az` writes them. Sources: Azure/azure-cli#18146, Azure-Samples/azure-search-openai-demo#155 and #1483,
@@ -361,24 +377,26 @@ REFUSALS = [
         "'Microsoft.Authorization/roleAssignments'. (Code: InvalidTemplateDeployment)",
         "InvalidTemplateDeployment",
     ),
-    ("something nobody has seen", "Unknown"),
+    ("an error of an unknown form", "Unknown"),
 ]
 
 
-@pytest.mark.parametrize(("said", "code"), REFUSALS, ids=[code for _, code in REFUSALS])
-def test_azures_own_code_is_found_in_what_it_says(said: str, code: str) -> None:
-    assert refusal(said).code == code
+@pytest.mark.parametrize(("stderr", "code"), REFUSALS, ids=[code for _, code in REFUSALS])
+def test_an_error_of_az_has_azures_own_code(stderr: str, code: str) -> None:
+    assert azure_error(stderr).code == code
 
 
-# --- what shall be deployed --------------------------------------------------------------------------------------------
+# --- the plan ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_there_stays_unless_another_is_asked_for() -> None:
-    there = There(
+def test_deployed_parameters_stay_unless_the_user_chooses_others() -> None:
+    existing = ExistingDeployment(
         SUBSCRIPTION, "northeurope", {"topology": "linked", "backend": "openAI", "invited": "@x.example", "gone": 1}
     )
-    found = parameters_of(Choice("test", given={"invited": "@y.example"}), there, {"OPENAI_API_KEY": "sk-1"})
-    assert {name: found.get(name) for name in ("topology", "backend", "invited", "location", "gone", "openAIKey")} == {
+    choice = Choice("test", parameters={"invited": "@y.example"})
+    parameters = resolve_parameters(choice, existing, {"OPENAI_API_KEY": "sk-1"})
+    names = ("topology", "backend", "invited", "location", "gone", "openAIKey")
+    assert {name: parameters.get(name) for name in names} == {
         "topology": "linked",
         "backend": "openAI",
         "invited": "@y.example",
@@ -388,37 +406,37 @@ def test_what_is_there_stays_unless_another_is_asked_for() -> None:
     }
 
 
-@pytest.mark.parametrize("given", ["openAIKey=sk-1", "signInClientSecret=x"])
-def test_a_secret_on_a_command_line_is_refused(given: str) -> None:
-    with pytest.raises(TemplateError, match="is a secret, which no file and no command line may have"):
-        parsed(given)
+@pytest.mark.parametrize("text", ["openAIKey=sk-1", "signInClientSecret=x"])
+def test_a_secret_on_a_command_line_is_refused(text: str) -> None:
+    with pytest.raises(TemplateError, match="is a secret and must not be in a file or on a command line"):
+        parse_parameter(text)
 
 
-def test_a_secret_in_an_environments_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_in_a_parameters_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "infra").mkdir()
     file = tmp_path / "infra" / "test.parameters.json"
     monkeypatch.setattr(plan, "ROOT", tmp_path)
     file.write_text('{"parameters": {"invited": {"value": "@x.example"}}}')
-    assert parameters_of(Choice("test"), There(), {})["invited"] == "@x.example"
+    assert resolve_parameters(Choice("test"), ExistingDeployment(), {})["invited"] == "@x.example"
     file.write_text('{"parameters": {"openAIKey": {"value": "sk-1"}}}')
-    with pytest.raises(TemplateError, match="openAIKey is a secret, which no file"):
-        parameters_of(Choice("test"), There(), {})
+    with pytest.raises(TemplateError, match="openAIKey is a secret and must not be in a file"):
+        resolve_parameters(Choice("test"), ExistingDeployment(), {})
 
 
-def test_a_secret_that_a_pipeline_did_not_set_is_none() -> None:
-    assert "openAIKey" not in parameters_of(
-        Choice("test", backend="openAI"), There(), {"OPENAI_API_KEY": "$(OPENAI_API_KEY)"}
+def test_a_secret_that_a_pipeline_did_not_set_counts_as_missing() -> None:
+    assert "openAIKey" not in resolve_parameters(
+        Choice("test", backend="openAI"), ExistingDeployment(), {"OPENAI_API_KEY": "$(OPENAI_API_KEY)"}
     )
 
 
 def test_a_list_may_be_written_with_commas() -> None:
-    assert parsed("modelIpRanges=203.0.113.0/24, 198.51.100.7/32") == (
+    assert parse_parameter("modelIpRanges=203.0.113.0/24, 198.51.100.7/32") == (
         "modelIpRanges",
         ["203.0.113.0/24", "198.51.100.7/32"],
     )
 
 
 @pytest.mark.parametrize("name", ["Chat", "chat_app", "a--b", "chat-", "x", "a" * 22])
-def test_a_name_that_some_resource_will_not_take_is_refused(name: str) -> None:
-    with pytest.raises(TemplateError, match="3 to 21 lower-case letters"):
-        parameters_of(Choice("test", name=name), There(), {})
+def test_a_name_that_some_resource_does_not_accept_is_refused(name: str) -> None:
+    with pytest.raises(TemplateError, match="must have 3 to 21 lower-case letters"):
+        resolve_parameters(Choice("test", name=name), ExistingDeployment(), {})

@@ -1,4 +1,4 @@
-"""Secrets and names: found by their form, wherever they stand, and nothing else touched."""
+"""Secrets and names are taken out by their form, wherever they are, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.exchange import Answer, Event, Interaction
+from mockserver.exchange import Answer, Event, Interaction, Request
 from mockserver.matching.call import Call
 from mockserver.redact import Redaction, clean, shown
 from tests.unit.canaries import CANARIES, NOT_SECRET
@@ -23,10 +23,10 @@ def delta(text: str, **more: Any) -> bytes:
 
 
 def streamed(*pieces: str, **more: Any) -> Interaction:
-    return Interaction(chat(), Answer(200, SSE, tuple(Event(7, delta(each, **more)) for each in pieces)))
+    return Interaction(chat(), Answer(200, SSE, tuple(Event(7, delta(piece, **more)) for piece in pieces)))
 
 
-def said(interaction: Interaction) -> str:
+def text_of(interaction: Interaction) -> str:
     events = [json.loads(event.data.removeprefix(b"data: ")) for event in interaction.answer.events]
     return "".join(event["choices"][0]["delta"]["content"] for event in events)
 
@@ -34,15 +34,15 @@ def said(interaction: Interaction) -> str:
 @pytest.mark.parametrize("kind", CANARIES)
 def test_a_secret_in_a_prompt_and_in_an_answer_is_taken_out(kind: str) -> None:
     secret = CANARIES[kind]
-    body = json.dumps({"said": f"Use {secret}, please"}).encode()
+    body = json.dumps({"text": f"Use {secret}, please"}).encode()
     interaction = Interaction(chat(f"It is {secret}."), Answer(200, (), (Event(0, body),)))
-    kept = Redaction().interaction(interaction)
-    for text in (kept.request.body, kept.answer.body):
+    redacted = Redaction().interaction(interaction)
+    for text in (redacted.request.body, redacted.answer.body):
         assert secret.encode() not in text
         assert json.dumps(secret)[1:-1].encode() not in text
         json.loads(text)
     assert Redaction().kinds(interaction)[kind] == 2
-    assert not Redaction().kinds(kept)
+    assert not Redaction().kinds(redacted)
 
 
 @pytest.mark.parametrize("kind", CANARIES)
@@ -52,24 +52,24 @@ def test_a_secret_that_events_share_is_taken_out_wherever_it_is_cut(kind: str) -
     whole = Redaction().text(text)
     for cut in range(7, 6 + len(secret)):
         interaction = streamed(text[:cut], text[cut:])
-        kept = Redaction().interaction(interaction)
-        assert said(kept) == whole
-        assert [event.after_ms for event in kept.answer.events] == [7, 7]
+        redacted = Redaction().interaction(interaction)
+        assert text_of(redacted) == whole
+        assert [event.after_ms for event in redacted.answer.events] == [7, 7]
     letters = Redaction().interaction(streamed(*text))
-    assert (said(letters), len(letters.answer.events)) == (whole, len(text))
+    assert (text_of(letters), len(letters.answer.events)) == (whole, len(text))
     assert Redaction().kinds(streamed(*text))[kind] == 1
 
 
 @pytest.mark.parametrize("text", NOT_SECRET)
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_a_text_that_only_looks_like_a_secret_stays(text: str) -> None:
     assert Redaction().text(text) == text
     assert Redaction().interaction(streamed(*text)).answer == streamed(*text).answer
 
 
 def test_known_keys_are_taken_out_whatever_their_form_and_across_events() -> None:
     redaction = Redaction.of(["hunter2-hunter2", "", "short"])
-    kept = redaction.interaction(streamed("my hunter2", "-hun", "ter2 and short"))
-    assert said(kept) == "my REDACTED and short"
+    redacted = redaction.interaction(streamed("my hunter2", "-hun", "ter2 and short"))
+    assert text_of(redacted) == "my REDACTED and short"
 
 
 def test_arguments_of_two_calls_are_never_mixed() -> None:
@@ -81,8 +81,10 @@ def test_arguments_of_two_calls_are_never_mixed() -> None:
         return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
 
     events = [call(0, key[:9]), call(1, "AKIA"), call(0, key[9:]), call(1, "none")]
-    kept = Redaction().interaction(Interaction(chat(), Answer(200, SSE, tuple(Event(0, each) for each in events))))
-    assert [event.data for event in kept.answer.events] == [
+    redacted = Redaction().interaction(
+        Interaction(chat(), Answer(200, SSE, tuple(Event(0, event) for event in events)))
+    )
+    assert [event.data for event in redacted.answer.events] == [
         call(0, "REDACTED"),
         call(1, "AKIA"),
         call(0, ""),
@@ -90,38 +92,71 @@ def test_arguments_of_two_calls_are_never_mixed() -> None:
     ]
 
 
-def test_tokens_do_not_spell_out_what_was_taken_out() -> None:
+def test_log_probabilities_do_not_spell_the_secret() -> None:
     key = CANARIES["AWS access key"]
     entry = {"token": key[:9], "logprob": -0.1, "bytes": list(key[:9].encode()), "top_logprobs": []}
-    kept = Redaction().interaction(streamed(key[:9], key[9:], logprobs={"content": [entry], "refusal": None}))
-    assert key[:9].encode() not in kept.answer.body
-    assert said(kept) == "REDACTED"
+    redacted = Redaction().interaction(streamed(key[:9], key[9:], logprobs={"content": [entry], "refusal": None}))
+    assert key[:9].encode() not in redacted.answer.body
+    assert text_of(redacted) == "REDACTED"
 
 
-def test_a_person_has_the_same_name_every_time_and_another_one_another() -> None:
-    one, same, other = (Redaction().text(each) for each in ("Ada@Corp.com", "ada@corp.com", "bob@corp.com"))
+def test_the_same_address_gets_the_same_replacement_and_another_a_different_one() -> None:
+    one, same, other = (Redaction().text(address) for address in ("Ada@Corp.com", "ada@corp.com", "bob@corp.com"))
     assert one == same != other
     assert one.endswith("@example.com")
     assert Redaction().text(one) == one
 
 
-def test_a_request_with_a_secret_finds_its_recording() -> None:
-    asked = chat(f"Mail ada@corp.com with {CANARIES['GitHub token']}")
-    kept = Redaction().interaction(Interaction(asked, Answer(200)))
-    assert kept.request.body != asked.body
-    assert Call(asked).canonical.fingerprint == Call(kept.request).canonical.fingerprint
+def test_a_request_with_a_secret_matches_its_recording() -> None:
+    request = chat(f"Mail ada@corp.com with {CANARIES['GitHub token']}")
+    redacted = Redaction().interaction(Interaction(request, Answer(200)))
+    assert redacted.request.body != request.body
+    assert Call(request).canonical.fingerprint == Call(redacted.request).canonical.fingerprint
     other = chat(f"Mail bob@corp.com with {CANARIES['GitHub token']}")
-    assert Call(asked).canonical.fingerprint != Call(other).canonical.fingerprint
+    assert Call(request).canonical.fingerprint != Call(other).canonical.fingerprint
 
 
-def test_what_is_shown_has_no_credentials_but_says_that_they_were_there() -> None:
+def test_a_request_is_shown_without_its_credentials_but_with_their_headers() -> None:
     request = chat(key="sk-1")
     assert shown(request).header("authorization") == "REDACTED"
     assert shown(request).header("content-type") == "application/json"
     assert clean({"a": [CANARIES["AWS access key"], 1]}) == {"a": ["REDACTED", 1]}
 
 
-def test_ids_vectors_and_what_is_encrypted_stay() -> None:
+def test_a_recording_has_only_harmless_headers_and_no_known_key() -> None:
+    request = Request(
+        "POST",
+        "/v1/chat/completions",
+        headers=(
+            ("authorization", "Bearer sk-12345"),
+            ("api-key", "sk-12345"),
+            ("cookie", "a=b"),
+            ("content-type", "application/json"),
+        ),
+        body=b'{"messages": ["my key is sk-12345"]}',
+        query="api-version=1&api-key=secret&x=1",
+    )
+    answer = Answer(
+        200,
+        (
+            ("content-type", "application/json"),
+            ("set-cookie", "a=b"),
+            ("openai-organization", "acme"),
+            ("x-ratelimit-limit-requests", "5"),
+        ),
+        (Event(3, b"you said sk-12345"),),
+    )
+    recording = Redaction.of(["sk-12345", "", "e"]).interaction(Interaction(request, answer))
+    assert recording.request.headers == (("content-type", "application/json"),)
+    assert recording.answer.headers == (("content-type", "application/json"), ("x-ratelimit-limit-requests", "5"))
+    assert recording.request.query == "api-version=1&api-key=REDACTED&x=1"
+    assert (recording.request.body, recording.answer.events) == (
+        b'{"messages": ["my key is REDACTED"]}',
+        (Event(3, b"you said REDACTED"),),
+    )
+
+
+def test_ids_vectors_and_encrypted_content_stay() -> None:
     vector = base64.b64encode(bytes(range(256)) * 24).decode()
     body = {
         "id": "resp_0ca3f598125653cf01693c1f21bf8c819596a078608d16a52d",
@@ -145,6 +180,6 @@ def test_ids_vectors_and_what_is_encrypted_stay() -> None:
     ],
     ids=["prose", "eyJ", "eyJabc", "sk-", "one word"],
 )
-@pytest.mark.timeout(30)  # a search gone quadratic would take hours
-def test_a_large_body_without_secrets_is_soon_through(text: str) -> None:
+@pytest.mark.timeout(30)  # a quadratic search would take hours
+def test_a_large_body_without_secrets_takes_linear_time(text: str) -> None:
     assert Redaction().text(text) == text

@@ -72,7 +72,7 @@ def test_what_is_said_goes_before_it(folder: Path) -> None:
 
 def test_an_unknown_scenario_is_named_with_the_nearest(folder: Path) -> None:
     with pytest.raises(
-        ScenarioError, match=r"There is no scenario 'bussy' \(did you mean busy\?\)\. There are: busy, gone\."
+        ScenarioError, match=r"no scenario 'bussy' \(did you mean 'busy'\?\); known scenarios: busy, gone"
     ):
         made(folder).scopes.choose("bussy")
 
@@ -138,7 +138,7 @@ def test_a_broken_file_keeps_what_it_said_and_says_so_once(
         for _ in range(3):
             assert decided(simulation) == "made up, deployment_gone by scenarios/gone.yaml#1"
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].endswith("What it said before stands.")
+    assert caplog.messages[0].endswith("Its last good version stays in use.")
     write(path, "- {fault: overloaded}\n")
     assert decided(simulation) == "made up, overloaded by scenarios/gone.yaml#1"
 

@@ -88,6 +88,10 @@ KINDS = ", ".join(sorted((*MODEL_FAULTS, *SITE_FAULTS)))
             "demo.yaml#1: call.f: Object of type date is not JSON serializable; put a date in quotes",
         ),
         ("- {when: {prompt: x}}", "demo.yaml#1: nothing to do; add `say`, `call` or `fault`"),
+        (
+            "- {say: x, fault: cold_start}",
+            "demo.yaml#1: cold_start happens before the model is asked; give it an entry of its own",
+        ),
         ("- 7", "demo.yaml#1: must be a mapping, got 7"),
         ("say: x", "demo.yaml: must be a list, got {'say': 'x'}"),
     ],

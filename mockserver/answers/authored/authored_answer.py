@@ -1,4 +1,4 @@
-"""What is said, and the small things every way of saying it needs."""
+"""An authored answer: text, tool calls, pace and content filter, independent of the form in which it is sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mockserver.answers.authored.ids import Ids
 
 
 class Filter(StrEnum):
-    """What Azure's content filter does to an answer; OpenAI has none, and nothing of it is sent for OpenAI."""
+    """What Azure's content filter does to an answer; OpenAI has no such filter, and its answers ignore this."""
 
     DEFAULT = "default"
     NONE = "none"
@@ -27,7 +27,7 @@ class Filter(StrEnum):
 
     @property
     def asynchronous(self) -> bool:
-        """Whether the verdicts come beside the text, not with it."""
+        """Whether the verdicts are sent separately from the text."""
         return self.value.startswith("asynchronous")
 
 
@@ -54,10 +54,10 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class AuthoredAnswer:
-    """What an answer says, before anyone asked for it as JSON or as a stream, of OpenAI or of Azure.
+    """What an answer says, independent of its form: JSON or a stream, from OpenAI or from Azure.
 
-    Either a text, or tool calls, or both; `text` is None where only tools are called. `parts` is the text in the bits
-    a stream carries, where it is not to be words; `cut` says that the text ends because it was long enough.
+    A text, tool calls, or both; `text` is None where only tools are called. `parts` are the pieces in which a stream
+    sends the text, empty for words; `cut` says that the text ends at the token limit.
     """
 
     text: str | None
@@ -69,18 +69,18 @@ class AuthoredAnswer:
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """The text in the bits a stream carries. Joined, they are the text."""
+        """The pieces in which a stream sends the text. Joined, they are the text."""
         return self.parts or tuple(tokens.words(self.text or ""))
 
     def count_tokens(self, model: str) -> int:
-        """How many tokens the model wrote to say it. Source for a text: the tokenizer; for a call, its JSON's."""
-        written = [self.text or "", *(each.name + each.arguments_json for each in self.calls)]
-        return sum(tokens.count(text, model) for text in written)
+        """The number of output tokens: of the text, and of each call's name and JSON arguments (an estimate)."""
+        texts = [self.text or "", *(call.name + call.arguments_json for call in self.calls)]
+        return sum(tokens.count(text, model) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerContext:
-    """What an answer is written for: the request's body and its backend, the `model` that answers and when."""
+    """What an answer is written for: the request's body, its backend, the model that answers, the time, and ids."""
 
     body: Mapping[str, Any]
     azure: bool
@@ -90,5 +90,5 @@ class AnswerContext:
 
 
 def fragments(text: str) -> list[str]:
-    """A call's arguments in the bits a stream carries."""
+    """The pieces in which a stream sends a call's arguments."""
     return re.findall(r"\W+|\w+", text)

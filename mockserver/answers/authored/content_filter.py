@@ -1,9 +1,4 @@
-"""What Azure's content filter says, and the ways it comes.
-
-Source: default filter as recorded 2025-11 (api-version 2024-10-21); asynchronous filter as recorded 2024-12 to 2025-04
-(offsets, no `delta`, verdicts after `stop`) and, for its stopping in the middle, as documented; a stop of the default
-filter in the middle as documented; filtered prompts as recorded, the one without `innererror` as reported.
-"""
+"""The results of Azure's content filter: beside a text, as separate verdicts, or as a refused prompt."""
 
 from __future__ import annotations
 
@@ -14,6 +9,9 @@ from mockserver.answers.authored.authored_answer import AuthoredAnswer, Filter
 from mockserver.contract.operations import Address
 from mockserver.exchange import Answer, Event
 
+# Source: default filter as recorded 2025-11 (api-version 2024-10-21); asynchronous filter as recorded 2024-12 to 2025-04
+# (offsets, no `delta`, verdicts after `stop`); a stop in the middle, by either filter, as documented; filtered prompts as
+# recorded, the one without `innererror` as reported.
 SAFE = {"filtered": False, "severity": "safe"}
 NOT_DETECTED = {"filtered": False, "detected": False}
 CATEGORIES = dict.fromkeys(("hate", "self_harm", "sexual", "violence"), SAFE)
@@ -44,8 +42,8 @@ def _annotation(results: dict[str, Any], offset: int, end: int, finish_reason: s
     return {"choices": [choice], "created": 0, "id": "", "model": "", "object": ""}
 
 
-def filtered_prompt(said: AuthoredAnswer, address: Address) -> Answer:
-    """The 400 for a prompt the filter stops, also where a stream was asked for."""
+def filtered_prompt(authored: AuthoredAnswer, address: Address) -> Answer:
+    """The 400 for a prompt that the filter stops, also where the request asks for a stream."""
     responses = address.operation is not None and address.operation.name == "createResponse"
     apostrophe = "\N{RIGHT SINGLE QUOTATION MARK}" if responses else "'"
     message = (
@@ -65,10 +63,10 @@ def filtered_prompt(said: AuthoredAnswer, address: Address) -> Answer:
         del error["status"]
         body = json.dumps({"error": error}, indent=2, ensure_ascii=False)
     else:
-        if said.filter is Filter.PROMPT:
+        if authored.filter is Filter.PROMPT:
             results = dict(sorted({**_VIOLENT, "jailbreak": NOT_DETECTED}.items()))
             error["innererror"] = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": results}
         body = json.dumps({"error": error}, separators=(",", ":"))
     return Answer(
-        400, (("content-type", "application/json"),), (Event(0, body.encode()),), head_after_ms=said.pace.first_ms
+        400, (("content-type", "application/json"),), (Event(0, body.encode()),), head_after_ms=authored.pace.first_ms
     )

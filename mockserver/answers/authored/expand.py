@@ -11,14 +11,14 @@ from mockserver.contract.operations import Backend
 from mockserver.exchange import Answer
 from mockserver.matching.call import Call
 
-#: The operations that answer with a text or with tool calls, so that their answers can be authored.
+#: Operations whose answer is a text or tool calls, so that it can be authored.
 AUTHORABLE = {"createChatCompletion": chat_completion, "createResponse": response}
 
 
 def expand(authored: AuthoredAnswer, call: Call, *, seed: str, model: str, at_s: float) -> Answer:
-    """The answer to a chat completion's or a response's request, streamed or not as it asks.
+    """The answer to a request for a chat completion or a response, streamed where the request asks for a stream.
 
-    `model` is the one behind the deployment's name; the same `seed` gives the same ids.
+    `model` is the model behind the deployment's name; the same `seed` gives the same ids.
     """
     azure = call.address.backend is Backend.AZURE
     if azure and authored.filter in (Filter.PROMPT, Filter.PROMPT_WITHOUT_DETAILS):

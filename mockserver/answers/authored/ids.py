@@ -1,4 +1,4 @@
-"""Ids to tell answers apart: the same ones for the same seed."""
+"""Ids of answers: the same ids for the same seed."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from mockserver.exchange import Headers
 
 
 class Ids:
-    """Ids to tell apart, the same ones for the same seed."""
+    """Random ids; the same sequence for the same seed."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(hashlib.sha256(seed.encode()).digest())  # noqa: S311  ids, not secrets
 
     def letters(self, count: int) -> str:
-        """So many letters and digits."""
+        """`count` letters and digits."""
         return "".join(self._random.choices(string.ascii_letters + string.digits, k=count))
 
     def hex(self, count: int) -> str:
-        """So many hexadecimal digits."""
+        """`count` hexadecimal digits."""
         return f"{self._random.getrandbits(4 * count):0{count}x}"
 
     def padding(self) -> str:
-        """What `obfuscation` holds."""
+        """The content of the field `obfuscation`: 1 to 16 letters and digits."""
         return self.letters(self._random.randrange(1, 17))
 
     def headers(self, content_type: str, *, azure: bool, chat: bool = True) -> Headers:
-        """The headers of an answer, without limits. Source: recordings of both backends, 2025-11."""
+        """The headers of an answer, without those about rate limits. Source: recordings of both backends, 2025-11."""
         common = (("x-content-type-options", "nosniff"),)
         if not azure:
             own = (

@@ -1,4 +1,4 @@
-"""Log probabilities, made up: the same each time for the same text."""
+"""Generated log probabilities: always the same for the same text."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 
 def logprobs(pieces: Iterable[str], top: int = 0) -> list[dict[str, Any]]:
-    """How sure the model would have been of each piece, made up: the same each time for the same piece."""
+    """The log probability of each piece, with its `top` alternatives."""
     return [
         _logprob(piece, -_between_0_and_1(piece) / 2) | {"top_logprobs": _likeliest(piece, top)} for piece in pieces
     ]
 
 
 def _likeliest(piece: str, top: int) -> list[dict[str, Any]]:
-    others = [each for each in _OTHERS if each != piece]
-    ranked = [_logprob(each, -2.0 - rank - _between_0_and_1(piece + each)) for rank, each in enumerate(others)]
+    others = [token for token in _OTHERS if token != piece]
+    ranked = [_logprob(token, -2.0 - rank - _between_0_and_1(piece + token)) for rank, token in enumerate(others)]
     return [_logprob(piece, -_between_0_and_1(piece) / 2), *ranked][:top]
 
 
@@ -29,4 +29,4 @@ def _between_0_and_1(text: str) -> float:
 
 
 _OTHERS = [" the", " a", ",", ".", " of", " and", " to", " in", " is", " that", " it", " for", " on", " with", "\n", " as",
-           " at", " by", " an", " be", " or"]  # fmt: skip  # one more than the 20 that can be asked for
+           " at", " by", " an", " be", " or"]  # fmt: skip  # one more than the 20 that a request may ask for

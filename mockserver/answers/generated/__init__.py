@@ -1,1 +1,1 @@
-"""Answers generated where none was recorded."""
+"""Answers that are generated from the request alone."""

@@ -15,7 +15,7 @@ from mockserver.answers.generated.tool_choice import tool_calls
 
 
 def compose(body: Mapping[str, Any], model: str, *, seed: str) -> AuthoredAnswer:
-    """An answer to a chat completion's or a response's request; the same for the same seed."""
+    """An answer to a request for a chat completion or a response; the same for the same seed."""
     constraints = constraints_of(body)
     if calls := tool_calls(constraints, seed):
         return AuthoredAnswer(None, calls)

@@ -11,7 +11,7 @@ from mockserver.matching.prompt import last_prompt
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that is offered, and the schema of its arguments."""
+    """A function that the request offers, and the schema of its arguments."""
 
     name: str
     schema: Mapping[str, Any]
@@ -21,9 +21,9 @@ class Tool:
 class Constraints:
     """What a request requires of its answer.
 
-    `required_tools` are those of which one must be called; None leaves it to the model. `schema` is the schema of the
-    JSON the text must be, None for prose. `max_tokens` None is no limit. `after_tool_result` says that the last message
-    is a tool's result.
+    The answer must call one of `required_tools`; None leaves the choice to the model. `schema` describes the JSON that
+    the text must be; None for prose. `max_tokens` is None without a limit. `after_tool_result` says that the last
+    message is a tool's result.
     """
 
     prompt: str
@@ -37,7 +37,7 @@ class Constraints:
 
 
 def constraints_of(body: Mapping[str, Any]) -> Constraints:
-    """The constraints in the body of a chat completion's or a response's request."""
+    """The constraints in the body of a request for a chat completion or a response."""
     return _of_chat_completion(body) if "messages" in body else _of_response(body)
 
 
@@ -65,8 +65,8 @@ def _of_response(body: Mapping[str, Any]) -> Constraints:
     tools = tuple(_tool(tool) for tool in body.get("tools") or () if tool.get("type") == "function")
     text_format = (body.get("text") or {}).get("format") or {}
     choice = body.get("tool_choice")
-    given = body.get("input") or ()
-    last = given[-1] if isinstance(given, list) and given else {}
+    items = body.get("input") or ()
+    last = items[-1] if isinstance(items, list) and items else {}
     return Constraints(
         last_prompt(body) or "",
         () if choice == "none" else tools,
@@ -84,7 +84,7 @@ def _tool(function: Mapping[str, Any]) -> Tool:
 
 
 def _required_tools(tools: tuple[Tool, ...], choice: Any, name: str | None) -> tuple[Tool, ...] | None:
-    """The tools of which `tool_choice` requires one: all of them, the one it names, or those it allows."""
+    """The tools of which `tool_choice` requires one: all tools, the one that it names, or those that it allows."""
     if choice == "required":
         return tools or None
     if not isinstance(choice, dict):

@@ -1,4 +1,4 @@
-"""Embeddings made up: a vector of length 1 for every input, the same text the same vector, nothing of its sense."""
+"""Generated embeddings: one unit vector per input, the same for the same text, and unrelated to its meaning."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from typing import Any
 from mockserver import tokens
 from mockserver.exchange import Answer, json_answer
 
-#: How long a model's vectors are where the request does not say. Source: the models' pages, 2024-01.
+#: A vector's dimensions where the request does not say. Source: the models' pages, 2024-01.
 _DIMENSIONS = {"text-embedding-3-large": 3072}
-_USUALLY = 1536
+_DEFAULT_DIMENSIONS = 1536
 
 
-def embeddings(asked: Mapping[str, Any], model: str) -> Answer:
-    """The vectors for a request's inputs, as numbers or as base64 of little-endian 32-bit floats."""
-    given = asked["input"]
-    inputs = given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
-    size = asked.get("dimensions") or _DIMENSIONS.get(model, _USUALLY)
-    vectors = [_vector(json.dumps(each, ensure_ascii=False), size) for each in inputs]
-    packed = asked.get("encoding_format") == "base64"
+def embeddings(body: Mapping[str, Any], model: str) -> Answer:
+    """The answer with a vector for each input, as numbers or as base64 of little-endian 32-bit floats."""
+    value = body["input"]  # a text, a list of tokens, or a list of either
+    inputs = value if isinstance(value, list) and value and not isinstance(value[0], int) else [value]
+    dimensions = body.get("dimensions") or _DIMENSIONS.get(model, _DEFAULT_DIMENSIONS)
+    vectors = [_vector(json.dumps(item, ensure_ascii=False), dimensions) for item in inputs]
+    as_base64 = body.get("encoding_format") == "base64"
     data = [
-        {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
+        {"object": "embedding", "index": index, "embedding": _base64(vector) if as_base64 else vector}
         for index, vector in enumerate(vectors)
     ]
-    read = sum(tokens.count(each, model) if isinstance(each, str) else len(each) for each in inputs)
-    usage = {"prompt_tokens": read, "total_tokens": read}
+    count = sum(tokens.count(item, model) if isinstance(item, str) else len(item) for item in inputs)
+    usage = {"prompt_tokens": count, "total_tokens": count}
     return json_answer(200, {"object": "list", "data": data, "model": model, "usage": usage})
 
 
-def _packed(vector: list[float]) -> str:
+def _base64(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def _vector(text: str, size: int) -> list[float]:
+def _vector(text: str, dimensions: int) -> list[float]:
     source = random.Random(hashlib.sha256(text.encode()).digest())  # noqa: S311  no secret
-    raw = [source.gauss(0, 1) for _ in range(size)]
-    length = math.sqrt(sum(each * each for each in raw))
-    return [each / length for each in raw]
+    raw = [source.gauss(0, 1) for _ in range(dimensions)]
+    length = math.sqrt(sum(number * number for number in raw))
+    return [number / length for number in raw]

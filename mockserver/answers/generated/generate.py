@@ -1,4 +1,4 @@
-"""Answers generated where none was recorded: from the request alone, true to the contract, and visibly made up."""
+"""The answer to any request that no stub answers: generated from the request alone, and marked as generated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mockserver.answers.latency import Latency
 from mockserver.exchange import BY_MOCK, Answer
 from mockserver.matching.call import Call
 
-#: Parameters that say how much of the answer is sent, and how; not what the answer is.
+#: Parameters that change how an answer is sent, and how much of it; not its content.
 _FRAMING = frozenset(
     {"include", "logprobs", "max_completion_tokens", "max_output_tokens", "max_tokens", "n", "stop", "stream"}
     | {"stream_options", "top_logprobs"}
@@ -21,12 +21,12 @@ _FRAMING = frozenset(
 
 
 def generate(call: Call, model: str, *, at_s: float, latency: Latency | None = None) -> Answer:
-    """An answer to a request that no stub answers: the same each time, streamed or not, cut off or whole.
+    """The answer to a request that no stub answers: the same each time, streamed or not, cut off or whole.
 
-    `model` is what answers; `latency` None is the default profile.
+    `model` is the model that answers; `latency` None is the default profile.
     """
     operation = call.operation
-    assert operation is not None  # noqa: S101  a request without an operation is refused before
+    assert operation is not None  # noqa: S101  a request without an operation was refused earlier
     content = call.canonical.as_json()
     body = {key: value for key, value in call.canonical.body.items() if key not in _FRAMING}
     seed = json.dumps({**content, "body": body}, sort_keys=True)

@@ -1,4 +1,4 @@
-"""A JSON value that a schema allows: the same one for the same seed, short, and with sensible words where names tell."""
+"""A JSON value that a schema allows: short, the same for the same seed, with words that suit the property names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import rstr
 
 Schema = Mapping[str, Any]
 
-_DEEPEST = 4  # from here on, only what has to be there
+_MAX_DEPTH = 4  # from here on, only required properties and items
 _FORMATS = {
     "date": "2026-05-17",
     "date-time": "2026-05-17T09:30:00Z",
@@ -25,7 +25,7 @@ _FORMATS = {
     "uri": "https://example.com/",
     "uuid": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
 }
-#: Words for texts, by what their name ends with.
+#: Words for texts, by the end of the property's name.
 _WORDS = {
     "city": ("Oslo", "Zürich", "Lisbon"),
     "location": ("Oslo, Norway", "Lisbon, Portugal"),
@@ -45,107 +45,108 @@ _WORDS = {
 
 
 def instance(schema: Schema, seed: str) -> Any:
-    """A value the schema allows; {} where it says nothing.
+    """A value that the schema allows; {} for an empty schema.
 
-    Where it wants what this cannot make (`not`, `if`, `contains`), the value may break it.
+    `not`, `if` and `contains` are ignored, so that a schema with these may not allow the value.
     """
     return _Writer(schema, random.Random(seed)).value(schema, "", 0)  # noqa: S311  no secret
 
 
 class _Writer:
-    """The whole schema, which references point into, and where chance comes from."""
+    """Writes values; `root` is the whole schema, which references point into."""
 
     def __init__(self, root: Schema, chance: random.Random) -> None:
         self.root, self.chance = root, chance
 
     def value(self, schema: Any, name: str, depth: int) -> Any:
-        schema = self.whole(schema if isinstance(schema, Mapping) else {}, depth)
+        schema = self.resolved(schema if isinstance(schema, Mapping) else {}, depth)
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
             return self.chance.choice(schema["enum"])
         kinds = schema.get("type") or _implied(schema)
-        kind = kinds if isinstance(kinds, str) else next((each for each in kinds if each != "null"), "null")
+        kind = kinds if isinstance(kinds, str) else next((kind for kind in kinds if kind != "null"), "null")
         match kind:
             case "object":
                 return self.mapping(schema, depth)
             case "array":
                 return self.array(schema, name, depth)
             case "integer" | "number":
-                return self.number(schema, whole=kind == "integer")
+                return self.number(schema, integer=kind == "integer")
             case "boolean":
                 return self.chance.random() < 0.5
             case "null":
                 return None
         return self.text(schema, name)
 
-    def whole(self, schema: Schema, depth: int) -> Schema:
-        """The schema with what it refers to and what it is put together from; of a choice, the likeliest member."""
-        for _ in range(20):  # references to references
+    def resolved(self, schema: Schema, depth: int) -> Schema:
+        """The schema with its reference and its `allOf` parts merged in, and one member of `anyOf` or `oneOf`."""
+        for _ in range(20):  # a reference may point to a reference
             if "$ref" in schema:
-                schema = {**self.referred(schema["$ref"]), **{k: v for k, v in schema.items() if k != "$ref"}}
+                schema = {
+                    **self.referred(schema["$ref"]),
+                    **{key: value for key, value in schema.items() if key != "$ref"},
+                }
                 continue
             members = schema.get("anyOf") or schema.get("oneOf")
-            parts = [*schema.get("allOf", ()), *([_likeliest(members, depth)] if members else [])]
+            parts = [*schema.get("allOf", ()), *([_simplest(members, depth)] if members else [])]
             if not parts:
                 break
-            rest = {key: each for key, each in schema.items() if key not in ("allOf", "anyOf", "oneOf")}
+            rest = {key: value for key, value in schema.items() if key not in ("allOf", "anyOf", "oneOf")}
             for part in parts:
-                rest = _merged(rest, self.whole(part, depth))
+                rest = _merged(rest, self.resolved(part, depth))
             schema = rest
         return schema
 
     def referred(self, pointer: str) -> Schema:
-        found: Any = self.root
+        """The schema that a reference points to; {} where there is none."""
+        node: Any = self.root
         for step in pointer.removeprefix("#").strip("/").split("/") if pointer != "#" else ():
-            found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
-        return found if isinstance(found, Mapping) else {}
+            node = node.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(node, Mapping) else {}
+        return node if isinstance(node, Mapping) else {}
 
     def mapping(self, schema: Schema, depth: int) -> dict[str, Any]:
-        required, named = schema.get("required", ()), schema.get("properties", {})
-        made = {
-            key: self.value(each, key, depth + 1)
-            for key, each in named.items()
-            if key in required or (depth < _DEEPEST and not self.leads_back(each))
+        """A mapping with all properties, except optional ones that may contain themselves."""
+        required, least = schema.get("required", ()), schema.get("minProperties", 0)
+        mapping = {
+            key: self.value(inner, key, depth + 1)
+            for key, inner in schema.get("properties", {}).items()
+            if key in required or (depth < _MAX_DEPTH and not _has_reference(inner))
         }
-        more = schema.get("additionalProperties", {})
-        for key in [*required, *(f"key_{number}" for number in range(1, schema.get("minProperties", 0) + 1))]:
-            if key not in made and (key in required or len(made) < schema.get("minProperties", 0)):
-                made[key] = self.value(more, key, depth + 1)
-        return made
-
-    def leads_back(self, schema: Any) -> bool:
-        """Whether a schema refers to the one it may stand in; what is optional is then left out."""
-        return isinstance(schema, Mapping) and '"$ref"' in json.dumps(schema)
+        others = schema.get("additionalProperties", {})
+        for key in [*required, *(f"key_{number}" for number in range(1, least + 1))]:
+            if key not in mapping and (key in required or len(mapping) < least):
+                mapping[key] = self.value(others, key, depth + 1)
+        return mapping
 
     def array(self, schema: Schema, name: str, depth: int) -> list[Any]:
-        first = [self.value(each, name, depth + 1) for each in schema.get("prefixItems", ())]
+        array = [self.value(item, name, depth + 1) for item in schema.get("prefixItems", ())]
         least, most = schema.get("minItems", 0), schema.get("maxItems", 2)
         items = schema.get("items", {})
-        usual = 0 if depth >= _DEEPEST or items is False else self.chance.randint(1, 2)
+        length = 0 if depth >= _MAX_DEPTH or items is False else self.chance.randint(1, 2)
         singular = re.sub(r"s$", "", name)
-        while len(first) < max(least, min(usual, most)):
-            made = self.value(items, singular, depth + 1)
-            if schema.get("uniqueItems") and made in first:
-                if len(first) >= least:
+        while len(array) < max(least, min(length, most)):
+            item = self.value(items, singular, depth + 1)
+            if schema.get("uniqueItems") and item in array:
+                if len(array) >= least:
                     break
-                made = self.another(items, singular, depth, first)
-            first.append(made)
-        return first
+                item = self.another(items, singular, depth, array)
+            array.append(item)
+        return array
 
     def another(self, items: Any, name: str, depth: int, taken: Sequence[Any]) -> Any:
-        """A value that is not taken yet; after many attempts, one that is."""
-        made = None
+        """A value that is not taken yet; after 100 attempts, any value."""
+        value = None
         for attempt in range(100):
-            made = self.value(items, name, depth + 1)
-            if isinstance(made, str) and attempt > 5 and "enum" not in items:
-                made = f"{made} {attempt}"
-            if made not in taken:
+            value = self.value(items, name, depth + 1)
+            if isinstance(value, str) and attempt > 5 and "enum" not in items:
+                value = f"{value} {attempt}"
+            if value not in taken:
                 break
-        return made
+        return value
 
-    def number(self, schema: Schema, *, whole: bool) -> float:
-        step = schema.get("multipleOf") or (1 if whole else 0.5)
+    def number(self, schema: Schema, *, integer: bool) -> float:
+        step = schema.get("multipleOf") or (1 if integer else 0.5)
         low = schema.get("minimum", schema.get("exclusiveMinimum"))
         high = schema.get("maximum", schema.get("exclusiveMaximum"))
         low = low if low is not None else min(1, high - 10 * step if high is not None else 1)
@@ -154,26 +155,26 @@ class _Writer:
         first += first * step <= schema.get("exclusiveMinimum", first * step - 1)
         last -= last * step >= schema.get("exclusiveMaximum", last * step + 1)
         if last < first:  # no multiple between the bounds
-            return low if whole else (low + high) / 2
-        made = self.chance.randint(int(first), int(last)) * step
-        return int(made) if whole or isinstance(step, int) else round(made, 9)
+            return low if integer else (low + high) / 2
+        number = self.chance.randint(int(first), int(last)) * step
+        return int(number) if integer or isinstance(step, int) else round(number, 9)
 
     def text(self, schema: Schema, name: str) -> str:
         if "pattern" in schema:
             return str(rstr.Rstr(self.chance).xeger(schema["pattern"]))
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
-        spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-        known = next((each for key, each in _WORDS.items() if spaced.endswith(key)), None)
-        made = self.chance.choice(known) if known else f"example {spaced.replace('_', ' ')}".strip()
+        snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        words = next((words for ending, words in _WORDS.items() if snake_case.endswith(ending)), None)
+        text = self.chance.choice(words) if words else f"example {snake_case.replace('_', ' ')}".strip()
         least, most = schema.get("minLength", 0), schema.get("maxLength")
-        while len(made) < least:
-            made += " example"[: least - len(made)]
-        return made[:most]
+        while len(text) < least:
+            text += " example"[: least - len(text)]
+        return text[:most]
 
 
 def _implied(schema: Schema) -> str:
-    """The type a schema without one means, by its keywords."""
+    """The type of a schema without `type`, judged by its keywords."""
     if {"properties", "required", "additionalProperties", "minProperties"} & set(schema) or not schema:
         return "object"
     if {"items", "prefixItems", "minItems", "maxItems"} & set(schema):
@@ -183,15 +184,19 @@ def _implied(schema: Schema) -> str:
     return "string"
 
 
-def _likeliest(members: Sequence[Any], depth: int) -> Schema:
-    """Of a choice, the first that is neither null nor a reference, which may lead back; far down, null if it may be."""
-    known = [each for each in members if isinstance(each, Mapping)]
+def _has_reference(schema: Any) -> bool:
+    """Whether a schema has a reference inside, and may so contain itself."""
+    return isinstance(schema, Mapping) and '"$ref"' in json.dumps(schema)
 
-    def last_resort(member: Schema) -> tuple[bool, bool]:
-        null, leads_back = member.get("type") == "null", "$ref" in json.dumps(member)
-        return (not null, leads_back) if depth >= _DEEPEST else (null, leads_back)
 
-    return min(known, key=last_resort, default={})
+def _simplest(members: Sequence[Any], depth: int) -> Schema:
+    """The first member without a reference: null only where there is no other, but preferred at the deepest level."""
+
+    def rank(member: Schema) -> tuple[bool, bool]:
+        null = member.get("type") == "null"
+        return (not null if depth >= _MAX_DEPTH else null), _has_reference(member)
+
+    return min((member for member in members if isinstance(member, Mapping)), key=rank, default={})
 
 
 def _merged(one: Schema, other: Schema) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The operations on what is stored, without a store: an id gets the same made-up content whenever it is asked for."""
+"""Answers about stored objects, without a store: the same id always gets the same generated content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mockserver.matching.call import Call
 
 StoredObject = Callable[[Call, str, float], Answer]
 
-_NOT_STORED = "What was asked is not kept by the mock."
+_NOT_STORED = "The mock stores no requests, so it does not know this input."
 _HOUR_S = 3600
 
 
@@ -45,7 +45,7 @@ def _list_completions(call: Call, model: str, at_s: float) -> Answer:
 
 
 def _completion_messages(_call: Call, _model: str, _at_s: float) -> Answer:
-    return _list([])  # what was asked is not kept, and is no assistant's message, which the contract wants
+    return _list([])  # the request is not stored, and the contract allows only assistant messages here
 
 
 def _response(call: Call, model: str, at_s: float) -> Answer:
@@ -55,14 +55,16 @@ def _response(call: Call, model: str, at_s: float) -> Answer:
     options = {"include_obfuscation": query.get("include_obfuscation") != ["false"]}
     body = {"stream": streams, "stream_options": options}
     answer = response(compose({"input": ""}, model, seed=name), _context(call, body, model, at_s, name))
-    made_id = json.loads(answer.body)["id"] if not streams else _first_event(answer)["response"]["id"]
+    own_id = json.loads(answer.body)["id"] if not streams else _first_event(answer)["response"]["id"]
     skipped = _number(query, "starting_after", -1) + 1 if streams else 0
-    events = (Event(each.after_ms, each.data.replace(made_id.encode(), name.encode())) for each in answer.events)
+    events = (Event(event.after_ms, event.data.replace(own_id.encode(), name.encode())) for event in answer.events)
     return replace(answer, events=tuple(events)[skipped:])
 
 
 def _cancel(call: Call, model: str, at_s: float) -> Answer:
-    whole = json.loads(_response(call, model, at_s).body)
+    name = call.address.resource or ""
+    answer = response(compose({"input": ""}, model, seed=name), _context(call, {}, model, at_s, name))
+    whole = {**json.loads(answer.body), "id": name}
     return json_answer(200, {**whole, "background": True, "status": "cancelled", "output": [], "usage": None})
 
 
@@ -74,29 +76,35 @@ def _input_items(call: Call, _model: str, _at_s: float) -> Answer:
 
 
 def _count(call: Call, model: str, _at_s: float) -> Answer:
-    counted = tokens.count_request(call.body or {}, model)
-    return json_answer(200, {"object": "response.input_tokens", "input_tokens": counted})
+    count = tokens.count_request(call.body or {}, model)
+    return json_answer(200, {"object": "response.input_tokens", "input_tokens": count})
 
 
 def _compact(call: Call, model: str, at_s: float) -> Answer:
-    """The user's messages as they were, and one item in place of all that was answered."""
+    """The user's messages unchanged, and one compaction item in place of all answers."""
     body = call.body or {}
-    given, ids = body.get("input") or [], Ids(call.request.body.decode("utf-8", "replace"))
-    messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    kept = [
-        {"id": f"msg_{ids.hex(50)}", "type": "message", "role": "user", "status": "completed", "content": _parts(each)}
-        for each in messages
-        if isinstance(each, dict) and each.get("role") == "user"
+    input_, ids = body.get("input") or [], Ids(call.request.body.decode("utf-8", "replace"))
+    messages = [{"role": "user", "content": input_}] if isinstance(input_, str) else input_
+    user_messages = [
+        {
+            "id": f"msg_{ids.hex(50)}",
+            "type": "message",
+            "role": "user",
+            "status": "completed",
+            "content": _parts(message),
+        }
+        for message in messages
+        if isinstance(message, dict) and message.get("role") == "user"
     ]
     summary = {"id": f"cmp_{ids.hex(50)}", "type": "compaction", "encrypted_content": ids.letters(120)}
-    read = tokens.count_request(body, model)
-    usage = {"input_tokens": read, "output_tokens": 30, "total_tokens": read + 30}
+    input_tokens = tokens.count_request(body, model)
+    usage = {"input_tokens": input_tokens, "output_tokens": 30, "total_tokens": input_tokens + 30}
     details = {
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens_details": {"reasoning_tokens": 0},
     }
     compacted = {"id": f"resp_{ids.hex(50)}", "object": "response.compaction", "created_at": int(at_s)}
-    return json_answer(200, {**compacted, "output": [*kept, summary], "usage": {**usage, **details}})
+    return json_answer(200, {**compacted, "output": [*user_messages, summary], "usage": {**usage, **details}})
 
 
 def _deleted(kind: str) -> StoredObject:
@@ -137,13 +145,13 @@ def _limit(query: dict[str, list[str]]) -> int:
     return _number(query, "limit", 20)
 
 
-def _number(query: dict[str, list[str]], name: str, usual: int) -> int:
+def _number(query: dict[str, list[str]], name: str, default: int) -> int:
     value = query.get(name, [""])[0]
-    return int(value) if value.isdecimal() else usual
+    return int(value) if value.isdecimal() else default
 
 
 def _list(data: list[dict[str, Any]]) -> Answer:
-    """A page; the second one, asked for by `after`, is always empty, so that loops over pages end."""
+    """One page of a list. There is never another page, so that loops over pages end."""
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": "", "last_id": ""}
     return json_answer(200, {"object": "list", "data": data, **ends, "has_more": False})
 

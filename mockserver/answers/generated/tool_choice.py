@@ -1,4 +1,4 @@
-"""Which tools a generated answer calls: those `tool_choice` requires, or those the prompt names."""
+"""Which tools a generated answer calls: those that `tool_choice` requires, or those that the prompt names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from mockserver.answers.generated.schema_instance import instance
 
 
 def tool_calls(constraints: Constraints, seed: str) -> tuple[ToolCall, ...]:
-    """The calls the request requires; where it leaves the choice, the tools the prompt names, once: none after a result."""
+    """The calls that the request requires; where it leaves the choice, calls of the tools that the prompt names.
+
+    After a tool's result there are no optional calls, so that loops end.
+    """
     required = constraints.required_tools
     if required is not None:
         tools = _in_prompt(required, constraints.prompt) or required[:1]
@@ -22,12 +25,12 @@ def tool_calls(constraints: Constraints, seed: str) -> tuple[ToolCall, ...]:
 
 
 def _in_prompt(tools: Sequence[Tool], prompt: str) -> tuple[Tool, ...]:
-    """The tools the prompt names, as they are written or as words: getWeather, get_weather, get weather."""
-    words = _as_words(prompt)
-    return tuple(tool for tool in tools if _as_words(tool.name) in words)
+    """The tools that the prompt names, in any spelling: getWeather, get_weather, get weather."""
+    prompt_words = _as_words(prompt)
+    return tuple(tool for tool in tools if _as_words(tool.name) in prompt_words)
 
 
 def _as_words(text: str) -> str:
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()
-    words = " ".join(re.findall(r"[^\W_]+", apart))
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()
+    words = " ".join(re.findall(r"[^\W_]+", spaced))
     return f" {words} "

@@ -1,4 +1,4 @@
-"""Recordings of other tools, read as interactions: one module a format, each with `entries(document)`."""
+"""Imports the recordings of other tools: one module for each format, with `entries(document)`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _HOSTS = {
 
 @dataclass(frozen=True, slots=True)
 class ImportRefusal:
-    """What could not be imported: the entry, from 1, or None for the file as a whole, and why."""
+    """Why something was not imported: the entry, from 1, or None for the whole file."""
 
     entry: int | None
     reason: str
@@ -52,8 +52,8 @@ class ImportRefusal:
 
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
-    """What a file holds: interactions in order, what could not be imported, the day of the first (ISO; empty where no
-    header says), and how often which kind of secret was taken out."""
+    """What was imported from a file: interactions in order, what was refused, the day of the first one (ISO; empty where
+    no header says), and how many secrets of each kind were taken out."""
 
     interactions: tuple[Interaction, ...] = ()
     refused: tuple[ImportRefusal, ...] = ()
@@ -62,9 +62,9 @@ class ImportedFile:
 
 
 def read(path: Path, backend: Backend | None = None) -> ImportedFile:
-    """What can be imported of a file, redacted, at a modelled pace, and what cannot.
+    """What can be imported from a file, redacted and at a modelled pace, and what cannot.
 
-    `backend` is whose traffic it is where the address does not tell.
+    `backend` is the backend of requests whose address does not tell.
 
     Raises:
         OSError: the file cannot be read.
@@ -73,16 +73,16 @@ def read(path: Path, backend: Backend | None = None) -> ImportedFile:
         document = _document(path)
     except RawError as error:
         return ImportedFile(refused=(ImportRefusal(None, str(error)),))
-    entries = next((found for format_ in _FORMATS if (found := format_(document)) is not None), None)
+    entries = next((entries for format_ in _FORMATS if (entries := format_(document)) is not None), None)
     if entries is None:
-        reason = "no recording of a known tool: a request and its answer are needed"
+        reason = "not a recording of a known tool: it must hold requests with their answers"
         return ImportedFile(refused=(ImportRefusal(None, reason),))
     interactions, refused, dates, secrets = [], [], [], Counter[str]()
     for number, entry in enumerate(entries, 1):
         try:
             raw = entry()
             interaction = _interaction(raw, backend)
-        except ValueError as error:  # a RawError, or an address that is none
+        except ValueError as error:  # a RawError, or an address that is not a URL
             refused.append(ImportRefusal(number, str(error)))
             continue
         secrets += Redaction().kinds(interaction)
@@ -92,26 +92,25 @@ def read(path: Path, backend: Backend | None = None) -> ImportedFile:
 
 
 def files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Every file below the paths that may be a recording, in order, with the name its cassette gets.
+    """Every file below the paths that may be a recording, in order, with the name of the cassette to write.
 
     Raises:
-        FileNotFoundError: a path is not there.
+        FileNotFoundError: a path does not exist.
     """
     for path in paths:
         if not path.exists():
-            raise FileNotFoundError(f"nothing to import at {path}")
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for each in found:
-            suffix = next((suffix for suffix in SUFFIXES if each.name.endswith(suffix)), None)
-            if each.is_file() and (suffix or each == path):
-                name = each.relative_to(path).as_posix() if path.is_dir() else each.name
-                yield name.removesuffix(suffix or ""), each
+            raise FileNotFoundError(f"nothing to import: {path} does not exist")
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            suffix = next((suffix for suffix in SUFFIXES if file.name.endswith(suffix)), None)
+            if file.is_file() and (suffix or file == path):
+                name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+                yield name.removesuffix(suffix or ""), file
 
 
-def as_cassette(reading: ImportedFile, path: Path) -> Cassette:
-    """The cassette for what was read, saying where it comes from and that nobody measured its pace."""
+def as_cassette(imported: ImportedFile, path: Path) -> Cassette:
+    """The cassette of an imported file; its metadata say where it comes from and that its pace was not measured."""
     tool = f"dress-rehearsal {__version__}, from {path.name}"
-    return Cassette(Source.IMPORTED, reading.interactions, "", reading.date, tool, "modelled")
+    return Cassette(Source.IMPORTED, imported.interactions, "", imported.date, tool, "modelled")
 
 
 def _day(header: str | None) -> str:
@@ -125,19 +124,17 @@ def _day(header: str | None) -> str:
 
 
 class _Loader(yaml.CSafeLoader):
-    """Plain data only, with the tags other tools write for texts and bytes."""
+    """Loads plain data only, with the tags that other tools write for texts and bytes."""
 
 
 def _python_object(_loader: _Loader, suffix: str, _node: yaml.Node) -> object:
-    raise RawError(f"holds a Python object ({suffix}), which is not loaded from a file of somebody else's")
+    raise RawError(f"it holds a Python object ({suffix}), which is never loaded")
 
 
 def _plain(loader: Any, node: Any) -> Any:
-    return (
-        loader.construct_sequence(node, deep=True)
-        if isinstance(node, yaml.SequenceNode)
-        else loader.construct_scalar(node)
-    )
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node)
 
 
 _Loader.add_constructor("!binary", yaml.CSafeLoader.yaml_constructors["tag:yaml.org,2002:binary"])
@@ -152,16 +149,16 @@ def _document(path: Path) -> Any:
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
-            raise RawError(f"is no whole gzip file: {error}") from error
+            raise RawError(f"it is not a whole gzip file: {error}") from error
     try:
         text = data.decode()
         return json.loads(text) if ".json" in path.suffixes else yaml.load(text, Loader=_Loader)  # noqa: S506  a safe one
     except UnicodeDecodeError as error:
-        raise RawError(f"no UTF-8 at byte {error.start}") from error
+        raise RawError(f"not valid UTF-8 (byte {error.start})") from error
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, RawError):
             raise
-        raise RawError(f"neither YAML nor JSON: {' '.join(str(error).split())[:200]}") from error
+        raise RawError(f"not valid YAML or JSON: {' '.join(str(error).split())[:200]}") from error
 
 
 # --- one entry -------------------------------------------------------------------------------------------------------
@@ -169,13 +166,13 @@ def _document(path: Path) -> Any:
 
 def _interaction(raw: RawInteraction, backend: Backend | None) -> Interaction:
     request = _addressed(raw, backend)
-    body = unpacked(raw.body, first(raw.headers, "content-encoding"))
+    body = decompressed(raw.body, first(raw.headers, "content-encoding"))
     streams = is_event_stream(raw.headers) or body.startswith((b"data:", b"event:"))
-    kept = tuple(each for each in raw.headers if each[0] not in ("content-encoding", "content-type"))
-    kind = "text/event-stream" if streams else "application/json"
-    given = first(raw.headers, "content-type") or ""
-    believed = "/" in given and streams == is_event_stream(raw.headers)
-    headers = (("content-type", given if believed else kind), *kept)
+    content_type = first(raw.headers, "content-type") or ""
+    if "/" not in content_type or streams != is_event_stream(raw.headers):  # redacted, or wrong
+        content_type = "text/event-stream" if streams else "application/json"
+    others = tuple((name, value) for name, value in raw.headers if name not in ("content-encoding", "content-type"))
+    headers = (("content-type", content_type), *others)
     pace = Latency().pace(request.body.decode("utf-8", "replace"))
     pieces = split_events(body) if streams else tuple(filter(None, (body,)))
     events = tuple(Event(pace.each_ms if streams and number else 0, data) for number, data in enumerate(pieces))
@@ -183,49 +180,53 @@ def _interaction(raw: RawInteraction, backend: Backend | None) -> Interaction:
 
 
 def _addressed(raw: RawInteraction, backend: Backend | None) -> Request:
-    """The request, at an address of ours.
+    """The request, at an address that the mock answers.
 
     Raises:
-        RawError: whose it is cannot be told, or it asks for no operation that is answered here.
+        RawError: its backend is not known, or it is for an operation that the mock does not have.
     """
-    body = unpacked(raw.request_body, None)
+    body = decompressed(raw.request_body, None)
     parts = urlsplit(raw.uri) if raw.uri.startswith("http") else None
     host = (parts.hostname or "") if parts else ""
-    whose = backend or next((each for name, each in _HOSTS.items() if host == name or host.endswith(f".{name}")), None)
-    if whose is None:
-        raise RawError(f"whose traffic {raw.uri or 'it'} is cannot be told; say so with --backend openai or azure")
+    at_host = (of_host for name, of_host in _HOSTS.items() if host == name or host.endswith(f".{name}"))
+    known_backend = backend or next(at_host, None)
+    if known_backend is None:
+        uri = raw.uri or "no address"
+        raise RawError(f"cannot tell the backend from {uri}; add --backend openai or --backend azure")
     path = "/" + parts.path.strip("/").replace("//", "/") if parts else ""
-    headers = tuple(each for each in raw.request_headers if "/" in each[1] or each[0] not in ("accept", "content-type"))
+    headers = tuple(
+        (name, value) for name, value in raw.request_headers if "/" in value or name not in ("accept", "content-type")
+    )
     request = Request(raw.method.upper(), path, parts.query if parts else "", headers, body)
     address = address_of(request.method, request.raw_path, request.query)
-    if address.operation is not None and address.backend is whose:
+    if address.operation is not None and address.backend is known_backend:
         return request
     if parts is None or (backend is not None and host not in _HOSTS):
-        return replace(request, raw_path=_guessed(request, whose))
-    raise RawError(f"{request.method} {request.raw_path} is no operation that is answered here")
+        return replace(request, raw_path=_guessed_path(request, known_backend))
+    raise RawError(f"{request.method} {request.raw_path} is not an operation that the mock has")
 
 
-def _guessed(request: Request, backend: Backend) -> str:
-    """The path of the operation that a body is for, where the address was not kept."""
-    asked = Call(request).body or {}
-    if "messages" in asked:
+def _guessed_path(request: Request, backend: Backend) -> str:
+    """The path of the operation that the body is for, where the recording does not have the address."""
+    body = Call(request).body or {}
+    if "messages" in body:
         name = "createChatCompletion"
-    elif "embedding" in str(asked.get("model")):
+    elif "embedding" in str(body.get("model")):
         name = "createEmbedding"
-    elif "input" in asked:
+    elif "input" in body:
         name = "createResponse"
     else:
-        raise RawError("neither its address nor its body tells what it asks for")
+        raise RawError("cannot tell the operation from the address or the body")
     prefix = AddressForm.OPENAI if backend is Backend.OPENAI else AddressForm.AZURE_V1
-    return f"{prefix}/{next(each.path for each in OPERATIONS if each.name == name)}"
+    return f"{prefix}/{next(operation.path for operation in OPERATIONS if operation.name == name)}"
 
 
-def unpacked(body: bytes, encoding: str | None) -> bytes:
-    """A body without its compression, whatever its headers say: some tools keep it packed and drop the header, others
-    the other way round.
+def decompressed(body: bytes, encoding: str | None) -> bytes:
+    """The body, decompressed whatever its headers say: some tools keep it compressed and drop the header, others do the
+    opposite.
 
     Raises:
-        RawError: it is packed in a way that cannot be undone here.
+        RawError: it is broken, or compressed in a way that is not supported.
     """
     try:
         if body.startswith(b"\x1f\x8b"):
@@ -233,7 +234,7 @@ def unpacked(body: bytes, encoding: str | None) -> bytes:
         if encoding == "deflate" and not body.lstrip().startswith((b"{", b"[", b"data:", b"event:")):
             return zlib.decompress(body)
     except (OSError, EOFError, zlib.error) as error:
-        raise RawError(f"its body is packed, and broken: {error}") from error
+        raise RawError(f"its compressed body is broken: {error}") from error
     if encoding in ("br", "zstd") and not body.lstrip().startswith((b"{", b"[", b"data:", b"event:")):
-        raise RawError(f"its body is packed with {encoding}, which is not undone here")
+        raise RawError(f"its body is compressed with {encoding}, which is not supported")
     return body

@@ -11,11 +11,11 @@ from mockserver.cassette_tools.importers.vcr import exchange
 
 
 def entries(document: Any) -> list[Callable[[], RawInteraction]] | None:
-    """The pairs of `requests` and `responses`; None where that is another format."""
+    """The pairs of `requests` and `responses`; None where the document has another format."""
     if not isinstance(document, dict):
         return None
-    asked, answered = document.get("requests"), document.get("responses")
-    if not isinstance(asked, list) or not isinstance(answered, list):
+    requests, responses = document.get("requests"), document.get("responses")
+    if not isinstance(requests, list) or not isinstance(responses, list):
         return None
-    pairs = zip(asked, answered, strict=False)
+    pairs = zip(requests, responses, strict=False)
     return [partial(exchange, {"request": request, "response": response}) for request, response in pairs]

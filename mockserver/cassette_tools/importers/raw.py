@@ -1,4 +1,4 @@
-"""What every format comes down to: one exchange as its tool wrote it down, bodies perhaps still packed."""
+"""What every format is read into: one exchange as its tool wrote it, bodies perhaps still compressed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mockserver.exchange import Headers
 
 
 class RawError(ValueError):
-    """An entry that cannot be imported; says why."""
+    """An entry that cannot be imported; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawInteraction:
-    """One exchange. Header names are lower-case; bodies are as they were written down, gzip and all."""
+    """One exchange. Header names are lower-case; bodies are as they were written, with any compression."""
 
     method: str
     uri: str
@@ -29,17 +29,20 @@ class RawInteraction:
 
 
 def headers_of(value: Any) -> Headers:
-    """Headers given as a mapping to a value or a list, or as a list of pairs."""
+    """Headers from a mapping to a value or a list of values, or from a list of pairs."""
     pairs = value.items() if isinstance(value, dict) else value or ()
-    listed = ((str(name).lower(), each if isinstance(each, list | tuple) else [each]) for name, each in pairs)
-    return tuple((name, str(item)) for name, items in listed for item in items)
+    return tuple(
+        (str(name).lower(), str(item))
+        for name, items in pairs
+        for item in (items if isinstance(items, list | tuple) else [items])
+    )
 
 
 def body_of(value: Any) -> bytes:
-    """A body given as text, as bytes, as JSON, or in a mapping as `string`, `base64_string` or `content`.
+    """The body from text, bytes, JSON, or a mapping with `string`, `base64_string` or `content`.
 
     Raises:
-        RawError: it is none of these.
+        RawError: it is something else.
     """
     if value is None:
         return b""
@@ -52,19 +55,19 @@ def body_of(value: Any) -> bytes:
             try:
                 return base64.b64decode(value["base64_string"])
             except (binascii.Error, ValueError, TypeError) as error:
-                raise RawError(f"its body is no base64: {error}") from error
+                raise RawError(f"its body is not valid base64: {error}") from error
         if "string" in value or "content" in value:
             return body_of(value.get("string", value.get("content")))
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False).encode()
-    raise RawError(f"its body is {type(value).__name__}, which says nothing")
+    raise RawError(f"its body must be text, bytes or JSON, got {type(value).__name__}")
 
 
 def status_of(value: Any) -> int:
-    """A status given as a number or as a mapping with `code`.
+    """The status from a number or a mapping with `code`.
 
     Raises:
-        RawError: there is none.
+        RawError: there is no status.
     """
     code: Any = value.get("code") if isinstance(value, dict) else value
     try:
@@ -74,10 +77,10 @@ def status_of(value: Any) -> int:
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:
-    """A part that has to be a mapping.
+    """A part of an entry, which must be a mapping.
 
     Raises:
-        RawError: it is none.
+        RawError: it is not.
     """
     if not isinstance(value, dict):
         raise RawError(f"its {what} is missing")

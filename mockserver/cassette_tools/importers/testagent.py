@@ -1,4 +1,4 @@
-"""Recordings of Datadog's test agent: one exchange a JSON file."""
+"""Recordings of Datadog's test agent: one exchange in each JSON file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mockserver.cassette_tools.importers.vcr import exchange
 
 
 def entries(document: Any) -> list[Callable[[], RawInteraction]] | None:
-    """The one exchange of the file; None where that is another format."""
+    """The one exchange of the file; None where the document has another format."""
     if not isinstance(document, dict) or not {"request", "response"} <= set(document):
         return None
     return [partial(exchange, document)]

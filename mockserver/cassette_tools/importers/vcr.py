@@ -1,4 +1,4 @@
-"""Cassettes of vcrpy, old and new, and of those who write its format in their own way: `parsed_body`, `content`."""
+"""Cassettes of vcrpy, old and new, and of tools that write its format with other keys: `parsed_body`, `content`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mockserver.cassette_tools.importers.raw import RawInteraction, body_of, hea
 
 
 def entries(document: Any) -> list[Callable[[], RawInteraction]] | None:
-    """The exchanges under `interactions`; None where that is another format."""
+    """The exchanges under `interactions`; None where the document has another format."""
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
         return None
     return [partial(exchange, entry) for entry in document["interactions"]]

@@ -1,4 +1,4 @@
-"""Recording through the relay, against an upstream of the test's own."""
+"""Recording from an upstream of the test's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import gzip
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from mockserver.exchange import End
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ModelOptions, OptionsError
 from mockserver.simulation.settings import OnMiss
+from tests.polling import wait_until
 from tests.unit.canaries import CANARIES
 
 KEY = "sk-upstream-0123456789"
@@ -48,15 +48,11 @@ def ask(model: ModelEndpoint) -> Any:
 
 
 def wait_until_kept(model: ModelEndpoint) -> None:
-    """The client has its answer a moment before the file has."""
-    for _ in range(500):
-        if all(entry.end != "open" for entry in model.simulation.journal):
-            return
-        time.sleep(0.01)
-    raise AssertionError("the exchange never ended")
+    """The client has the answer a moment before the file is written."""
+    wait_until(lambda: all(entry.end != "open" for entry in model.simulation.journal))
 
 
-def test_hands_every_event_on_as_it_comes_and_keeps_the_whole(
+def test_every_event_is_passed_on_as_it_arrives_and_the_whole_answer_is_kept(
     recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     read = threading.Event()
@@ -116,7 +112,7 @@ def test_the_turns_of_a_conversation_go_into_one_file(
 @pytest.mark.parametrize(
     ("status", "kept"), [(400, True), (404, True), (401, False), (403, False), (429, False), (500, False), (503, False)]
 )
-def test_refusals_reach_the_client_and_passing_trouble_is_not_kept(
+def test_refusals_reach_the_client_and_errors_that_may_pass_are_not_kept(
     status: int, kept: bool, recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_data(
@@ -154,17 +150,17 @@ def test_an_upstream_that_breaks_off_breaks_off_for_the_client_and_nothing_is_ke
     httpserver.clear()
 
 
-def test_an_upstream_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upstream_that_cannot_be_reached_is_an_error_for_the_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CI", raising=False)
     with ModelEndpoint(ModelOptions((tmp_path,), OnMiss.RECORD, "http://127.0.0.1:9/v1")) as model:
-        with pytest.raises(
-            openai.InternalServerError, match=r"The upstream could not be asked: http://127\.0\.0\.1:9/v1"
-        ):
+        with pytest.raises(openai.InternalServerError, match=r"The upstream does not answer: http://127\.0\.0\.1:9/v1"):
             ask(model)
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_client_that_leaves_in_the_middle_leaves_no_half_recording(
+def test_a_client_that_leaves_early_leaves_no_half_recording(
     recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     gone = threading.Event()
@@ -190,8 +186,11 @@ def test_a_client_that_leaves_in_the_middle_leaves_no_half_recording(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (ModelOptions((), OnMiss.RECORD, "http://127.0.0.1:9"), "needs --upstream URL to ask and --cassettes DIR"),
-        (ModelOptions((Path("x"),), OnMiss.RECORD), "needs --upstream URL to ask and --cassettes DIR"),
+        (
+            ModelOptions((), OnMiss.RECORD, "http://127.0.0.1:9"),
+            "needs --upstream URL to record from and --cassettes DIR",
+        ),
+        (ModelOptions((Path("x"),), OnMiss.RECORD), "needs --upstream URL to record from and --cassettes DIR"),
         (ModelOptions((), OnMiss.ERROR, "http://127.0.0.1:9"), "add --on-miss record"),
     ],
 )
@@ -200,7 +199,7 @@ def test_options_that_do_not_go_together_are_refused(options: ModelOptions, comp
         ModelEndpoint(options)
 
 
-def test_a_recording_that_cannot_be_written_is_said_and_the_client_has_its_answer(
+def test_a_recording_that_cannot_be_written_is_reported_and_the_client_has_its_answer(
     recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     (tmp_path / "größe-sag-s-mir.yaml").write_text("- say: a scenario of the same name\n")
@@ -215,7 +214,7 @@ def test_a_recording_that_cannot_be_written_is_said_and_the_client_has_its_answe
     assert recording.simulation.journal[-1].decided_by.startswith("not kept: ")
 
 
-def test_half_an_emoji_cannot_be_written_down_and_the_client_has_its_answer(
+def test_half_an_emoji_cannot_be_written_and_the_client_has_its_answer(
     recording: ModelEndpoint, httpserver: HTTPServer
 ) -> None:
     """As JavaScript's `slice` leaves it."""
@@ -229,7 +228,7 @@ def test_half_an_emoji_cannot_be_written_down_and_the_client_has_its_answer(
     assert recording.simulation.journal[-1].decided_by.startswith("not kept: ")
 
 
-def test_what_came_compressed_all_the_same_plays_compressed(
+def test_an_answer_that_came_compressed_is_replayed_compressed(
     recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     packed = gzip.compress(b'{"choices": []}')
@@ -247,7 +246,7 @@ def test_what_came_compressed_all_the_same_plays_compressed(
     assert len(httpserver.log) == 1
 
 
-def test_the_upstreams_key_in_an_answer_is_not_written_down(
+def test_the_upstreams_key_in_an_answer_is_not_written(
     recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": [], "echo": KEY})
@@ -262,7 +261,7 @@ def test_the_upstreams_key_in_an_answer_is_not_written_down(
     assert "REDACTED" in path.read_text()
 
 
-def test_only_who_knows_this_runs_token_spends_the_real_key(recording: ModelEndpoint, httpserver: HTTPServer) -> None:
+def test_only_clients_with_this_runs_token_spend_the_real_key(recording: ModelEndpoint, httpserver: HTTPServer) -> None:
     client: Any = openai.OpenAI(base_url=f"{recording.url}/v1", api_key="any", max_retries=0)
     with pytest.raises(openai.AuthenticationError, match="Send this run's token as your API key"):
         client.chat.completions.create(model="m", messages=MESSAGES)
@@ -289,20 +288,20 @@ def test_the_upstream_sees_its_own_credentials_and_never_the_clients(
 ) -> None:
     for name in ("CI", "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    for name, each in variables.items():
-        monkeypatch.setenv(name, each)
+    for name, secret in variables.items():
+        monkeypatch.setenv(name, secret)
     base = "/v1" if path.startswith("/v1") else ""
     httpserver.expect_request(path).respond_with_json({"choices": []})
     with ModelEndpoint(ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for(base))) as model:
-        ours = {"authorization": f"Bearer {model.api_key}", "x-mockserver-token": model.token, "cookie": "a=1"}
+        headers = {"authorization": f"Bearer {model.api_key}", "x-mockserver-token": model.token, "cookie": "a=1"}
         body = {"model": "m", "messages": MESSAGES}
-        assert httpx2.post(f"{model.url}{path}", json=body, headers=ours).status_code == 200
+        assert httpx2.post(f"{model.url}{path}", json=body, headers=headers).status_code == 200
         wait_until_kept(model)
     (request, _) = httpserver.log[0]
     assert request.headers.get(header) == value
     assert model.api_key not in str(request.headers)
     assert not {"x-mockserver-token", "cookie"} & {name.lower() for name in dict(request.headers)}
-    assert not any(each in next(tmp_path.iterdir()).read_text() for each in variables.values())
+    assert not any(secret in next(tmp_path.iterdir()).read_text() for secret in variables.values())
 
 
 def test_ci_never_records_and_two_never_write_to_one_folder(
@@ -317,7 +316,7 @@ def test_ci_never_records_and_two_never_write_to_one_folder(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_passing_trouble_is_announced_and_kept_on_request(
+def test_an_error_that_may_pass_is_reported_and_kept_on_request(
     status: int, httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CI", raising=False)
@@ -326,17 +325,17 @@ def test_passing_trouble_is_announced_and_kept_on_request(
         options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"), keep_errors=keep)
         with ModelEndpoint(options) as model:
             headers = {"authorization": f"Bearer {model.api_key}"}
-            asked = {"model": "m", "messages": MESSAGES}
-            httpx2.post(f"{model.url}/v1/chat/completions", json=asked, headers=headers)
+            body = {"model": "m", "messages": MESSAGES}
+            httpx2.post(f"{model.url}/v1/chat/completions", json=body, headers=headers)
             wait_until_kept(model)
-            said = model.simulation.journal[-1].decided_by
-        assert said == (
+            decided_by = model.simulation.journal[-1].decided_by
+        assert decided_by == (
             "recorded as größe-sag-s-mir.yaml#1" if keep else f"not kept: a {status} may pass (--keep-errors keeps it)"
         )
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_who_waits_to_be_told_to_go_on_is_told(recording: ModelEndpoint, httpserver: HTTPServer) -> None:
+def test_a_client_that_waits_for_100_continue_gets_it(recording: ModelEndpoint, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": []})
     body = json.dumps({"model": "m", "messages": MESSAGES}).encode()
     url = urlsplit(recording.url)
@@ -353,7 +352,7 @@ def test_who_waits_to_be_told_to_go_on_is_told(recording: ModelEndpoint, httpser
 STREAM = 'data: {"choices":[{"delta":{"content":"Grüße 🙂"}}]}\n\n: ping\r\n\r\ndata: é\n\ndata: [DONE]\n\n'.encode()
 
 
-def test_what_was_sent_came_and_is_played_byte_for_byte_wherever_it_was_cut(
+def test_a_stream_is_passed_on_and_replayed_byte_for_byte_wherever_it_was_cut(
     recording: ModelEndpoint, httpserver: HTTPServer
 ) -> None:
     cuts = iter(range(1, len(STREAM)))
@@ -365,16 +364,16 @@ def test_what_was_sent_came_and_is_played_byte_for_byte_wherever_it_was_cut(
     httpserver.expect_request("/v1/chat/completions").respond_with_handler(answer)
     with httpx2.Client(headers={"authorization": f"Bearer {recording.api_key}"}) as client:
         for number in range(1, len(STREAM)):
-            asked = {"model": "m", "messages": [{"role": "user", "content": str(number)}]}
+            body = {"model": "m", "messages": [{"role": "user", "content": str(number)}]}
             for _ in ("recorded", "replayed"):
-                assert client.post(f"{recording.url}/v1/chat/completions", json=asked).content == STREAM
+                assert client.post(f"{recording.url}/v1/chat/completions", json=body).content == STREAM
                 wait_until_kept(recording)
     assert len(httpserver.log) == len(STREAM) - 1
     assert recording.simulation.journal[-1].decided_by.endswith(".yaml#1")
 
 
 @pytest.mark.parametrize("kind", CANARIES)
-def test_no_planted_secret_is_anywhere_afterwards(
+def test_a_planted_secret_is_nowhere_afterwards(
     kind: str,
     httpserver: HTTPServer,
     tmp_path: Path,
@@ -384,34 +383,35 @@ def test_no_planted_secret_is_anywhere_afterwards(
     secret = CANARIES[kind]
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    spelled = [
-        f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': each}}]})}\n\n" for each in f"a {secret} b"
+    events = [
+        f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': letter}}]})}\n\n"
+        for letter in f"a {secret} b"
     ]
     httpserver.expect_request("/v1/chat/completions").respond_with_data(
-        "".join([*spelled, "data: [DONE]\n\n"]),
+        "".join([*events, "data: [DONE]\n\n"]),
         content_type="text/event-stream",
         headers={"set-cookie": secret.split("\n")[0]},
     )
-    told: list[str] = []
+    lines: list[str] = []
     options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"))
-    with ModelEndpoint(options, report=lambda entry: told.append(console.model_line(entry))) as model:
+    with ModelEndpoint(options, report=lambda entry: lines.append(console.model_line(entry))) as model:
         client: Any = openai.OpenAI(base_url=f"{model.url}/v1", api_key=model.api_key, max_retries=0)
-        asked = [{"role": "user", "content": f"My {secret} here"}]
-        said = "".join(
+        messages = [{"role": "user", "content": f"My {secret} here"}]
+        answer = "".join(
             chunk.choices[0].delta.content
-            for chunk in client.chat.completions.create(model="m", messages=asked, stream=True)
+            for chunk in client.chat.completions.create(model="m", messages=messages, stream=True)
         )
-        assert said == f"a {secret} b"
+        assert answer == f"a {secret} b"
         wait_until_kept(model)
-        again = list(client.chat.completions.create(model="m", messages=asked, stream=True))
-        assert len(again) == len(spelled)
+        replayed = list(client.chat.completions.create(model="m", messages=messages, stream=True))
+        assert len(replayed) == len(events)
         journal = httpx2.get(f"{model.url}/__admin/journal").text
         shown = repr(list(model.simulation.journal)[-1].answer)
     written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
     everywhere = "\n".join(
-        [written, *(path.name for path in tmp_path.rglob("*")), journal, shown, *told, *capfd.readouterr()]
+        [written, *(path.name for path in tmp_path.rglob("*")), journal, shown, *lines, *capfd.readouterr()]
     )
     assert model.api_key not in everywhere
     for form in (secret, json.dumps(secret)[1:-1], KEY):
         assert form not in everywhere
-    assert any(kind in line for line in told)
+    assert any(kind in line for line in lines)

@@ -1,3 +1,5 @@
+"""Authored answers: the form of each backend, streamed or not, with every content filter."""
+
 from __future__ import annotations
 
 import itertools
@@ -25,16 +27,16 @@ def chunks(answer: Answer) -> list[dict[str, Any]]:
     return [json.loads(event.removeprefix(b"data: ")) for event in events]
 
 
-def said(said: AuthoredAnswer, backend: str, **body: Any) -> Answer:
-    return expand(said, Call(chat(path=PATHS[backend], **body)), seed="s", model="gpt-4o-2024-08-06", at_s=1000.7)
+def completion(authored: AuthoredAnswer, backend: str, **body: Any) -> Answer:
+    return expand(authored, Call(chat(path=PATHS[backend], **body)), seed="s", model="gpt-4o-2024-08-06", at_s=1000.7)
 
 
 @pytest.mark.parametrize("backend", PATHS)
-def test_streamed_or_not_it_says_the_same(backend: str) -> None:
-    whole = json.loads(said(AuthoredAnswer(TEXT), backend).body)
+def test_the_text_is_the_same_as_json_and_as_a_stream(backend: str) -> None:
+    whole = json.loads(completion(AuthoredAnswer(TEXT), backend).body)
     deltas = [
         chunk["choices"][0]["delta"]
-        for chunk in chunks(said(AuthoredAnswer(TEXT), backend, stream=True))
+        for chunk in chunks(completion(AuthoredAnswer(TEXT), backend, stream=True))
         if chunk["choices"]
     ]
     assert whole["choices"][0]["message"]["content"] == TEXT
@@ -43,8 +45,8 @@ def test_streamed_or_not_it_says_the_same(backend: str) -> None:
     assert deltas[-1] == {}
 
 
-def test_azure_sends_its_prompt_filter_first_with_no_choice() -> None:
-    first, second, third, *_ = chunks(said(AuthoredAnswer(TEXT), "azure", stream=True))
+def test_azures_stream_begins_with_the_prompt_filter_and_no_choices() -> None:
+    first, second, third, *_ = chunks(completion(AuthoredAnswer(TEXT), "azure", stream=True))
     assert list(first) == ["choices", "created", "id", "model", "object", "prompt_filter_results"]
     assert (first["choices"], first["id"], first["object"]) == ([], "", "")
     assert second["choices"][0]["content_filter_results"] == {}
@@ -53,38 +55,40 @@ def test_azure_sends_its_prompt_filter_first_with_no_choice() -> None:
 
 
 def test_openai_sends_no_filter() -> None:
-    assert b"filter" not in said(AuthoredAnswer(TEXT), "openai", stream=True).body
-    assert b"filter" not in said(AuthoredAnswer(TEXT), "openai").body
+    assert b"filter" not in completion(AuthoredAnswer(TEXT), "openai", stream=True).body
+    assert b"filter" not in completion(AuthoredAnswer(TEXT), "openai").body
 
 
 @pytest.mark.parametrize("backend", PATHS)
-def test_usage_comes_last_and_only_when_asked_for(backend: str) -> None:
-    without = chunks(said(AuthoredAnswer("a b"), backend, stream=True))
+def test_usage_is_the_last_chunk_and_only_sent_on_request(backend: str) -> None:
+    without = chunks(completion(AuthoredAnswer("a b"), backend, stream=True))
     assert not any("usage" in chunk for chunk in without)
-    *others, last = chunks(said(AuthoredAnswer("a b"), backend, stream=True, stream_options={"include_usage": True}))
+    *others, last = chunks(
+        completion(AuthoredAnswer("a b"), backend, stream=True, stream_options={"include_usage": True})
+    )
     assert (last["choices"], last["usage"]["completion_tokens"]) == ([], 2)
     assert all(chunk["usage"] is None for chunk in others if chunk["id"])
 
 
 @pytest.mark.parametrize("backend", PATHS)
-def test_a_tool_call_arrives_in_pieces(backend: str) -> None:
+def test_a_tool_call_is_streamed_in_pieces(backend: str) -> None:
     call = AuthoredAnswer(None, (ToolCall("get_weather", {"city": "Zürich"}),))
-    deltas = [chunk["choices"][0] for chunk in chunks(said(call, backend, stream=True)) if chunk["choices"]]
+    deltas = [chunk["choices"][0] for chunk in chunks(completion(call, backend, stream=True)) if chunk["choices"]]
     assert deltas[0]["delta"]["content"] is None
     parts = [delta["delta"]["tool_calls"][0] for delta in deltas[1:-1]]
     assert parts[0]["function"] == {"name": "get_weather", "arguments": ""}
     assert json.loads("".join(part["function"]["arguments"] for part in parts)) == {"city": "Zürich"}
     assert deltas[-1]["finish_reason"] == "tool_calls"
-    whole = json.loads(said(call, backend).body)["choices"][0]
+    whole = json.loads(completion(call, backend).body)["choices"][0]
     assert (whole["message"]["content"], whole["finish_reason"]) == (None, "tool_calls")
 
 
-def test_the_pace_is_before_the_head_and_before_each_written_event() -> None:
-    answer = said(AuthoredAnswer("a b c", pace=Pace(400, 30)), "azure", stream=True)
+def test_the_pace_applies_to_the_head_and_to_events_with_text() -> None:
+    answer = completion(AuthoredAnswer("a b c", pace=Pace(400, 30)), "azure", stream=True)
     assert (answer.head_after_ms, [event.after_ms for event in answer.events]) == (400, [0, 0, 30, 30, 30, 0, 0])
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_gives_other_ids() -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_ids() -> None:
     one, same, other = (
         expand(AuthoredAnswer("a"), Call(chat()), seed=seed, model="m", at_s=1) for seed in ("s", "s", "t")
     )
@@ -97,19 +101,19 @@ def test_pieces_joined_are_the_text(text: str) -> None:
     assert "".join(words(text)) == text
 
 
-@pytest.mark.parametrize("filter_", [each for each in Filter if not each.value.startswith("prompt")])
-def test_every_way_of_filtering_keeps_the_contract(filter_: Filter) -> None:
-    asked = {"stream": True, "stream_options": {"include_usage": True}}
-    answer = said(AuthoredAnswer(TEXT, filter=filter_), "azure", **asked)
+@pytest.mark.parametrize("filter_", [filter_ for filter_ in Filter if not filter_.value.startswith("prompt")])
+def test_answers_with_any_filter_keep_the_contract(filter_: Filter) -> None:
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    answer = completion(AuthoredAnswer(TEXT, filter=filter_), "azure", **options)
     address = address_of("POST", PATHS["azure"], "")
     assert [event_violations(address, chunk) for chunk in chunks(answer)] == [()] * (len(answer.events) - 1)
-    whole = json.loads(said(AuthoredAnswer(TEXT, filter=filter_), "azure").body)
+    whole = json.loads(completion(AuthoredAnswer(TEXT, filter=filter_), "azure").body)
     assert answer_violations(address, whole) == ()
 
 
-def test_the_asynchronous_filters_verdicts_follow_the_end_and_have_no_delta() -> None:
+def test_verdicts_of_the_asynchronous_filter_follow_the_end_without_a_delta() -> None:
     *_, stop, first, second, usage = chunks(
-        said(
+        completion(
             AuthoredAnswer(TEXT, filter=Filter.ASYNCHRONOUS),
             "azure",
             stream=True,
@@ -125,41 +129,43 @@ def test_the_asynchronous_filters_verdicts_follow_the_end_and_have_no_delta() ->
     assert usage["usage"]["completion_tokens"] > 0
 
 
-def test_a_blocklist_lets_the_text_through_and_says_so_afterwards() -> None:
+def test_a_blocklist_sends_the_text_and_its_verdict_afterwards() -> None:
     *_, verdict, _protected = chunks(
-        said(AuthoredAnswer(TEXT, filter=Filter.ASYNCHRONOUS_BLOCKLIST), "azure", stream=True)
+        completion(AuthoredAnswer(TEXT, filter=Filter.ASYNCHRONOUS_BLOCKLIST), "azure", stream=True)
     )
     assert verdict["choices"][0]["content_filter_results"]["custom_blocklists"]["filtered"] is True
     assert verdict["choices"][0]["finish_reason"] is None
 
 
 @pytest.mark.parametrize(("filter_", "has_delta"), [(Filter.STOPPED, True), (Filter.ASYNCHRONOUS_STOPPED, False)])
-def test_a_stop_in_the_middle_ends_the_stream_without_usage(filter_: Filter, has_delta: bool) -> None:
-    came = chunks(
-        said(AuthoredAnswer(TEXT, filter=filter_), "azure", stream=True, stream_options={"include_usage": True})
+def test_a_filter_that_stops_the_text_ends_the_stream_without_usage(filter_: Filter, has_delta: bool) -> None:
+    received = chunks(
+        completion(AuthoredAnswer(TEXT, filter=filter_), "azure", stream=True, stream_options={"include_usage": True})
     )
-    assert came[-1]["choices"][0]["finish_reason"] == "content_filter"
-    assert ("delta" in came[-1]["choices"][0]) is has_delta
-    text = "".join((choice.get("delta") or {}).get("content") or "" for chunk in came for choice in chunk["choices"])
+    assert received[-1]["choices"][0]["finish_reason"] == "content_filter"
+    assert ("delta" in received[-1]["choices"][0]) is has_delta
+    text = "".join(
+        (choice.get("delta") or {}).get("content") or "" for chunk in received for choice in chunk["choices"]
+    )
     assert text
     assert TEXT.startswith(text)
     assert text != TEXT
 
 
-def test_without_a_filter_azure_sends_none_of_it() -> None:
-    answer = said(AuthoredAnswer(TEXT, filter=Filter.NONE), "azure", stream=True)
+def test_without_a_filter_azure_sends_no_filter_results() -> None:
+    answer = completion(AuthoredAnswer(TEXT, filter=Filter.NONE), "azure", stream=True)
     assert b"filter" not in answer.body
     assert chunks(answer)[0]["choices"][0]["delta"]["role"] == "assistant"
 
 
-def test_a_filtered_prompt_is_a_400_even_where_a_stream_was_asked_for() -> None:
-    full = said(AuthoredAnswer("x", filter=Filter.PROMPT), "azure", stream=True)
+def test_a_filtered_prompt_is_a_400_even_for_a_stream() -> None:
+    full = completion(AuthoredAnswer("x", filter=Filter.PROMPT), "azure", stream=True)
     error = json.loads(full.body)["error"]
     assert (full.status, error["code"], error["status"]) == (400, "content_filter", 400)
     assert error["innererror"]["content_filter_result"]["violence"]["filtered"] is True
     assert (
         "innererror"
-        not in json.loads(said(AuthoredAnswer("x", filter=Filter.PROMPT_WITHOUT_DETAILS), "azure").body)["error"]
+        not in json.loads(completion(AuthoredAnswer("x", filter=Filter.PROMPT_WITHOUT_DETAILS), "azure").body)["error"]
     )
     responses = expand(
         AuthoredAnswer("x", filter=Filter.PROMPT), Call(chat(path="/openai/v1/responses")), seed="s", model="m", at_s=1
@@ -168,20 +174,20 @@ def test_a_filtered_prompt_is_a_400_even_where_a_stream_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("filter_", list(Filter))
-def test_openai_knows_nothing_of_filters(filter_: Filter) -> None:
-    assert b"filter" not in said(AuthoredAnswer("text", filter=filter_), "openai", stream=True).body
+def test_openai_ignores_every_filter(filter_: Filter) -> None:
+    assert b"filter" not in completion(AuthoredAnswer("text", filter=filter_), "openai", stream=True).body
 
 
 # --- responses ---
 
 
-def responded(said: AuthoredAnswer, backend: str, **body: Any) -> Answer:
+def response(authored: AuthoredAnswer, backend: str, **body: Any) -> Answer:
     path = {"openai": "/v1/responses", "azure": "/openai/v1/responses"}[backend]
-    asked = Request("POST", path, body=json.dumps({"model": "d", "input": "Hi", **body}).encode())
-    return expand(said, Call(asked), seed="s", model="gpt-4o-2024-08-06", at_s=1000)
+    request = Request("POST", path, body=json.dumps({"model": "d", "input": "Hi", **body}).encode())
+    return expand(authored, Call(request), seed="s", model="gpt-4o-2024-08-06", at_s=1000)
 
 
-def typed(answer: Answer) -> list[dict[str, Any]]:
+def events_of(answer: Answer) -> list[dict[str, Any]]:
     events = []
     for event in answer.events:
         first, second = event.data.decode().removesuffix("\n\n").split("\n")
@@ -192,8 +198,8 @@ def typed(answer: Answer) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("backend", PATHS)
-def test_a_response_streams_by_type_in_the_recorded_order_and_without_a_done(backend: str) -> None:
-    events = typed(responded(AuthoredAnswer(TEXT), backend, stream=True))
+def test_a_response_is_streamed_in_the_recorded_order_without_a_done_event(backend: str) -> None:
+    events = events_of(response(AuthoredAnswer(TEXT), backend, stream=True))
     kinds = [event["type"].removeprefix("response.") for event in events]
     assert [kind for kind, _ in itertools.groupby(kinds)] == [
         "created",
@@ -208,7 +214,7 @@ def test_a_response_streams_by_type_in_the_recorded_order_and_without_a_done(bac
     ]
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta") == TEXT
-    whole = json.loads(responded(AuthoredAnswer(TEXT), backend).body)
+    whole = json.loads(response(AuthoredAnswer(TEXT), backend).body)
     assert events[-1]["response"]["output"][0]["content"] == whole["output"][0]["content"]
 
 
@@ -221,15 +227,17 @@ def test_a_response_streams_by_type_in_the_recorded_order_and_without_a_done(bac
         AuthoredAnswer("Both", (ToolCall("f", {"x": "ü"}),)),
     ],
 )
-def test_every_response_and_every_event_keeps_the_contract(backend: str, answer: AuthoredAnswer) -> None:
+def test_responses_and_their_events_keep_the_contract(backend: str, answer: AuthoredAnswer) -> None:
     address = address_of("POST", "/v1/responses", "")
-    for event in typed(responded(answer, backend, stream=True)):
+    for event in events_of(response(answer, backend, stream=True)):
         assert event_violations(address, event) == ()
-    assert answer_violations(address, json.loads(responded(answer, backend).body)) == ()
+    assert answer_violations(address, json.loads(response(answer, backend).body)) == ()
 
 
-def test_a_responses_function_call_arrives_in_pieces() -> None:
-    events = typed(responded(AuthoredAnswer(None, (ToolCall("get_weather", {"city": "Oslo"}),)), "openai", stream=True))
+def test_a_function_call_of_a_response_is_streamed_in_pieces() -> None:
+    events = events_of(
+        response(AuthoredAnswer(None, (ToolCall("get_weather", {"city": "Oslo"}),)), "openai", stream=True)
+    )
     deltas = [event["delta"] for event in events if event["type"] == "response.function_call_arguments.delta"]
     assert json.loads("".join(deltas)) == {"city": "Oslo"}
     assert events[-1]["response"]["output"][0]["name"] == "get_weather"
@@ -244,8 +252,8 @@ def test_a_responses_function_call_arrives_in_pieces() -> None:
         AuthoredAnswer("Both", (ToolCall("f", {}),)),
     ],
 )
-def test_every_completion_and_every_chunk_keeps_the_contract(backend: str, answer: AuthoredAnswer) -> None:
+def test_completions_and_their_chunks_keep_the_contract(backend: str, answer: AuthoredAnswer) -> None:
     address = address_of("POST", PATHS[backend], "")
-    for chunk in chunks(said(answer, backend, stream=True, stream_options={"include_usage": True})):
+    for chunk in chunks(completion(answer, backend, stream=True, stream_options={"include_usage": True})):
         assert event_violations(address, chunk) == ()
-    assert answer_violations(address, json.loads(said(answer, backend).body)) == ()
+    assert answer_violations(address, json.loads(completion(answer, backend).body)) == ()

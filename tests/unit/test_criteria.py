@@ -1,3 +1,5 @@
+"""Criteria: which requests they fit."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,7 +13,7 @@ AZURE = "/openai/deployments/chat-eu/chat/completions?api-version=2024-10-21"
 
 
 @pytest.mark.parametrize(
-    ("when", "request_", "fits"),
+    ("criteria", "request_", "fits"),
     [
         (Criteria(), chat("whatever"), True),
         (Criteria("Hello!"), chat("Hello!"), True),
@@ -23,13 +25,13 @@ AZURE = "/openai/deployments/chat-eu/chat/completions?api-version=2024-10-21"
         (Criteria("Hello!", path="/api/me"), chat("Hello!"), False),
     ],
 )
-def test_fits_what_it_names_and_where_it_names_nothing_everything(
-    when: Criteria, request_: Request, fits: bool
+def test_criteria_fit_requests_with_all_their_values_and_empty_criteria_fit_all(
+    criteria: Criteria, request_: Request, fits: bool
 ) -> None:
-    assert when.fits(Call(request_)) is fits
+    assert criteria.fits(Call(request_)) is fits
 
 
-def test_a_visit_is_joined_by_its_request_id_and_its_trace() -> None:
+def test_a_calls_visit_ids_are_its_request_id_and_its_trace() -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     headers = (("x-request-id", "r1"), ("traceparent", f"00-{trace}-b7ad6b7169203331-01"))
     assert Call(Request("GET", "/", headers=headers)).visit_ids == {"r1", trace}

@@ -1,4 +1,4 @@
-"""Answers judged by their requests: every rule bites, and what was said by hand in every form passes."""
+"""Conformance of answers to their requests: every rule finds its violation, and good answers pass."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ SCHEMA = {
 }
 
 
-def rules(said: AuthoredAnswer, **asked: Any) -> set[str]:
-    """The rules an answer breaks, streamed and not; both must agree."""
-    found = []
+def broken_rules(authored: AuthoredAnswer, **body: Any) -> set[str]:
+    """The rules that an answer breaks, which must be the same as JSON and as a stream."""
+    results = []
     for stream in (False, True):
         options: dict[str, Any] = {"stream_options": {"include_usage": True}} if stream else {}
-        request = chat(**asked, stream=stream, **options)
-        found.append(
-            {each.rule for each in violations(Call(request), expand(said, Call(request), seed="s", model="m", at_s=1))}
-        )
-    assert found[0] == found[1]
-    return found[0]
+        call = Call(chat(**body, stream=stream, **options))
+        answer = expand(authored, call, seed="s", model="m", at_s=1)
+        results.append({violation.rule for violation in violations(call, answer)})
+    assert results[0] == results[1]
+    return results[0]
 
 
 @pytest.mark.parametrize(
-    ("said", "asked", "rule"),
+    ("authored", "body", "rule"),
     [
         (AuthoredAnswer(None, (ToolCall("f", {}),)), {}, "tool-not-offered"),
         (AuthoredAnswer(None, (ToolCall("g", {}),)), {"tools": [TOOL]}, "tool-not-offered"),
@@ -56,14 +55,14 @@ def rules(said: AuthoredAnswer, **asked: Any) -> set[str]:
         (AuthoredAnswer('{"b": 1}'), {"response_format": SCHEMA}, "schema-broken"),
     ],
 )
-def test_an_answer_its_request_makes_impossible_is_named(
-    said: AuthoredAnswer, asked: dict[str, Any], rule: str
+def test_an_answer_that_its_request_rules_out_breaks_a_rule(
+    authored: AuthoredAnswer, body: dict[str, Any], rule: str
 ) -> None:
-    assert rules(said, **asked) == {rule}
+    assert broken_rules(authored, **body) == {rule}
 
 
 @pytest.mark.parametrize(
-    ("said", "asked"),
+    ("authored", "body"),
     [
         (AuthoredAnswer("text"), {}),
         (AuthoredAnswer("text"), {"n": 3}),
@@ -76,8 +75,8 @@ def test_an_answer_its_request_makes_impossible_is_named(
         (AuthoredAnswer('{"a": 1}'), {"response_format": SCHEMA}),
     ],
 )
-def test_a_possible_answer_is_not(said: AuthoredAnswer, asked: dict[str, Any]) -> None:
-    assert rules(said, **asked) == set()
+def test_an_answer_that_its_request_allows_breaks_no_rule(authored: AuthoredAnswer, body: dict[str, Any]) -> None:
+    assert broken_rules(authored, **body) == set()
 
 
 @pytest.mark.parametrize(
@@ -89,19 +88,19 @@ def test_a_possible_answer_is_not(said: AuthoredAnswer, asked: dict[str, Any]) -
         ({"id": None}, "type"),
     ],
 )
-def test_a_whole_answer_is_held_to_schema_and_sums(change: dict[str, Any], rule: str) -> None:
+def test_a_complete_answer_is_checked_against_its_schema_and_sums(change: dict[str, Any], rule: str) -> None:
     good = json.loads(expand(AuthoredAnswer("x"), Call(chat()), seed="s", model="m", at_s=1).body)
     changed = Answer(200, (("content-type", "application/json"),), (Event(0, json.dumps({**good, **change}).encode()),))
-    assert rule in {each.rule for each in violations(Call(chat()), changed)}
+    assert rule in {violation.rule for violation in violations(Call(chat()), changed)}
 
 
-def test_a_refusal_and_an_answer_that_breaks_off_are_not_judged() -> None:
+def test_refusals_and_answers_that_break_off_are_not_checked() -> None:
     broken = (Event(0, b"{}"),)
     for answer in (Answer(429, (), broken), Answer(200, (), broken, End.RESET)):
         assert violations(Call(chat()), answer) == ()
 
 
-def test_an_authored_cassette_that_breaks_the_contract_does_not_load_and_a_recorded_one_is_listed(
+def test_an_authored_cassette_must_keep_the_contract_and_a_recorded_one_lists_its_violations(
     tmp_path: Path,
 ) -> None:
     broken = Answer(200, (("content-type", "application/json"),), (Event(0, b'{"object": "chat.completion"}'),))
@@ -109,11 +108,9 @@ def test_an_authored_cassette_that_breaks_the_contract_does_not_load_and_a_recor
         path = tmp_path / "a.yaml"
         cassette.write(path, cassette.dump(Cassette(source, (Interaction(chat(), broken),))))
         if source is Source.RECORDED:
-            findings = load_index([tmp_path]).findings
-            assert {name for name, _ in findings} == {"a.yaml#1"}
-            assert {violation.rule for _, violation in findings} == {"required", "wrong-n"}
+            named_violations = load_index([tmp_path]).violations
+            assert {name for name, _ in named_violations} == {"a.yaml#1"}
+            assert {violation.rule for _, violation in named_violations} == {"required", "wrong-n"}
         else:
-            with pytest.raises(
-                CassetteError, match="interaction 1: an authored answer keeps the contract; this one does not"
-            ):
+            with pytest.raises(CassetteError, match="interaction 1: an authored answer must keep the contract"):
                 load_index([tmp_path])

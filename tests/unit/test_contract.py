@@ -1,4 +1,4 @@
-"""The contracts: what is refused and how it is put, and that every planted mistake is caught."""
+"""The contract: which requests are refused, in which words, and that planted mistakes are violations."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ CALL = {
         ("POST", "/", None, AddressForm.OPENAI, None),
     ],
 )
-def test_an_address_says_what_is_asked_of_whom(
+def test_an_address_has_its_operation_form_and_deployment(
     method: str, path: str, operation: str | None, form: AddressForm, deployment: str | None
 ) -> None:
     address = address_of(method, path, "")
@@ -89,15 +89,15 @@ def test_an_address_says_what_is_asked_of_whom(
         ({"unheard_of": 1}, "", "Unrecognized request argument supplied: unheard_of", None),
     ],
 )  # fmt: skip
-def test_an_invalid_request_is_put_as_the_service_puts_it(
+def test_an_invalid_request_is_refused_in_the_words_of_the_service(
     change: dict[str, Any], field: str, message: str, code: str | None
 ) -> None:
     first = request_violations(CHAT, {**BASE, **change})[0]
     assert (first.field, first.message, first.code) == (field, message, code)
 
 
-def test_what_is_missing_is_named_and_azures_path_names_the_model() -> None:
-    assert [each.field for each in request_violations(CHAT, {})] == ["model", "messages"]
+def test_required_fields_are_named_and_a_deployment_in_the_path_is_the_model() -> None:
+    assert [violation.field for violation in request_violations(CHAT, {})] == ["model", "messages"]
     dated = address_of("POST", "/openai/deployments/d/chat/completions", "api-version=2024-10-21")
     assert request_violations(dated, {"messages": BASE["messages"], "data_sources": []}) == ()
 
@@ -117,30 +117,32 @@ def test_what_is_missing_is_named_and_azures_path_names_the_model() -> None:
         ("call-without-tool", {"messages": [*BASE["messages"], CALL, {"role": "user", "content": "y"}]}),
     ],
 )
-def test_every_rule_between_fields_bites(rule: str, change: dict[str, Any]) -> None:
-    assert rule in {each.name for each in RULES}
-    assert [each.rule for each in request_violations(CHAT, {**BASE, **change})] == [rule]
+def test_every_rule_between_fields_finds_its_violation(rule: str, change: dict[str, Any]) -> None:
+    assert rule in {request_rule.name for request_rule in RULES}
+    assert [violation.rule for violation in request_violations(CHAT, {**BASE, **change})] == [rule]
 
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/responses/input_tokens"])
-def test_a_response_goes_on_from_one_thing_only(path: str) -> None:
+def test_conversation_and_previous_response_exclude_each_other(path: str) -> None:
     body = {"model": "m", "conversation": "conv_1", "previous_response_id": "resp_1"}
-    assert [each.rule for each in request_violations(address_of("POST", path, ""), body)] == ["mutually-exclusive"]
+    assert [violation.rule for violation in request_violations(address_of("POST", path, ""), body)] == [
+        "mutually-exclusive"
+    ]
 
 
-def test_the_keys_of_the_sdks_requests_are_known() -> None:
+def test_every_key_of_the_sdks_request_types_is_known() -> None:
     from openai.types import embedding_create_params
     from openai.types.chat import completion_create_params
     from openai.types.responses import input_token_count_params, response_compact_params, response_create_params
 
-    for schema, asked in {
+    for schema, parameters in {
         "CreateChatCompletionRequest": completion_create_params.CompletionCreateParamsBase,
         "CreateResponse": response_create_params.ResponseCreateParamsBase,
         "CreateEmbeddingRequest": embedding_create_params.EmbeddingCreateParams,
         "TokenCountsBody": input_token_count_params.InputTokenCountParams,
         "CompactResponseMethodPublicBody": response_compact_params.ResponseCompactParams,
     }.items():
-        assert set(asked.__annotations__) - known_keys(schema) == set()
+        assert set(parameters.__annotations__) - known_keys(schema) == set()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_a_valid_request_has_no_violation(change: dict[str, Any]) -> None:
 
 
 def mutations(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Every key of a JSON value, with each kind of mistake that can be planted there."""
+    """Every key of a JSON value, with every kind of mistake that can be planted there."""
     if isinstance(value, dict):
         yield "extra", path
         for key, inner in value.items():
@@ -189,9 +191,9 @@ def mutations(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, tup
 def mutated(value: Any, kind: str, path: tuple[Any, ...]) -> Any:
     """The value with one mistake planted in it."""
     changed = copy.deepcopy(value)
-    *way, last = path if kind != "extra" else (*path, "unheard_of")
+    *steps, last = path if kind != "extra" else (*path, "unheard_of")
     holder = changed
-    for step in way:
+    for step in steps:
         holder = holder[step]
     match kind:
         case "extra":
@@ -224,18 +226,18 @@ OPTIONAL = "temperature stream_options tools tool_choice max_tokens stop n seed"
 FREE = "tools.0.function.parameters tools.0.function.parameters.type"
 
 
-def test_planted_mistakes_in_a_request_are_caught_but_for_the_named_ones() -> None:
-    """Not seen: optional keys that are gone, and what the published schemas leave open below the top level."""
+def test_planted_mistakes_in_a_request_are_violations__with_known_exceptions() -> None:
+    """Not found: missing optional keys, and what the published schemas leave open below the top level."""
     below = "stream_options messages.0 messages.1 tools.0 tools.0.function tools.0.function.parameters"
-    unseen = {("drop", key) for key in f"{OPTIONAL} {FREE} stream_options.include_usage".split()}
-    unseen |= {("rename", key) for key in f"{FREE} stream_options.include_usage".split()}
-    unseen |= {("extra", key) for key in below.split()} | {("retype", "tools.0.function.parameters.type")}
-    unseen |= {("range", "max_tokens"), ("range", "seed")}
-    assert survivors(REQUEST, lambda body: request_violations(CHAT, body)) == unseen
+    not_found = {("drop", key) for key in f"{OPTIONAL} {FREE} stream_options.include_usage".split()}
+    not_found |= {("rename", key) for key in f"{FREE} stream_options.include_usage".split()}
+    not_found |= {("extra", key) for key in below.split()} | {("retype", "tools.0.function.parameters.type")}
+    not_found |= {("range", "max_tokens"), ("range", "seed")}
+    assert survivors(REQUEST, lambda body: request_violations(CHAT, body)) == not_found
 
 
-def test_planted_mistakes_in_an_answer_are_caught_but_for_the_named_ones() -> None:
-    """Of a recorded answer; not seen: optional keys, extra keys (the contract is open) and the numbers' own sense."""
+def test_planted_mistakes_in_an_answer_are_violations__with_known_exceptions() -> None:
+    """In a recorded answer. Not found: missing optional keys, extra keys (the contract is open), and improbable numbers."""
     interaction = cassette.load(BUNDLED_CASSETTES / "days-of-the-week.yaml").interactions[0]
     body = json.loads(interaction.answer.body)
     del body["timings"]
@@ -245,34 +247,38 @@ def test_planted_mistakes_in_an_answer_are_caught_but_for_the_named_ones() -> No
         "usage.prompt_tokens_details",
         "usage.prompt_tokens_details.cached_tokens",
     ]
-    unseen = {(kind, key) for key in optional for kind in ("drop", "rename")}
-    unseen |= {("extra", key) for key in ("", "choices.0", "choices.0.message", "usage", "usage.prompt_tokens_details")}
-    unseen |= {("range", key) for key in ("created", "choices.0.index", "usage.prompt_tokens_details.cached_tokens")}
+    not_found = {(kind, key) for key in optional for kind in ("drop", "rename")}
+    not_found |= {
+        ("extra", key) for key in ("", "choices.0", "choices.0.message", "usage", "usage.prompt_tokens_details")
+    }
+    not_found |= {("range", key) for key in ("created", "choices.0.index", "usage.prompt_tokens_details.cached_tokens")}
     assert (
         survivors(body, lambda changed: answer_violations(CHAT, changed) or impossible(OPERATIONS[0], {}, changed))
-        == unseen
+        == not_found
     )
 
 
-def survivors(value: Any, judge: Callable[[Any], object]) -> set[tuple[str, str]]:
-    """The planted mistakes that the judge does not see, by kind and place."""
-    planted = list(mutations(value))
-    assert {kind for kind, _ in planted} == {"drop", "retype", "rename", "range", "extra"}
-    return {(kind, ".".join(map(str, path))) for kind, path in planted if not judge(mutated(value, kind, path))}
+def survivors(value: Any, check: Callable[[Any], object]) -> set[tuple[str, str]]:
+    """The planted mistakes that the check does not find, by kind and place."""
+    mistakes = list(mutations(value))
+    assert {kind for kind, _ in mistakes} == {"drop", "retype", "rename", "range", "extra"}
+    return {(kind, ".".join(map(str, path))) for kind, path in mistakes if not check(mutated(value, kind, path))}
 
 
-def test_an_event_of_no_known_type_is_a_violation() -> None:
+def test_an_event_of_an_unknown_type_is_a_violation() -> None:
     responses = address_of("POST", "/v1/responses", "")
-    assert [each.rule for each in event_violations(responses, {"type": "response.invented"})] == ["event-type"]
+    assert [violation.rule for violation in event_violations(responses, {"type": "response.invented"})] == [
+        "event-type"
+    ]
     assert event_violations(responses, []) != ()
 
 
-# --- shipped answers ---
+# --- bundled answers ---
 
 
 @pytest.mark.parametrize("path", sorted(BUNDLED_CASSETTES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_authored_answers_keep_the_contract_and_recorded_ones_break_it_only_where_it_is_known(path: Path) -> None:
-    found = set()
+def test_bundled_answers_keep_the_contract__except_known_violations_of_recordings(path: Path) -> None:
+    violations: set[Violation] = set()
     loaded = cassette.load(path)
     for interaction in loaded.interactions:
         request, answer = interaction.request, interaction.answer
@@ -283,35 +289,35 @@ def test_authored_answers_keep_the_contract_and_recorded_ones_break_it_only_wher
         if answer.streams:
             datas = [event.removeprefix(b"data: ") for event in split_events(answer.body)]
             bodies = [json.loads(data) for data in datas if not data.startswith(b"[DONE]")]
-            found |= {(each.rule, each.field) for body in bodies for each in event_violations(address, body)}
+            violations |= {violation for body in bodies for violation in event_violations(address, body)}
         else:
-            found |= {(each.rule, each.field) for each in answer_violations(address, json.loads(answer.body))}
-    assert found == set() or loaded.source is cassette.Source.RECORDED
-    assert found <= KNOWN_OF_THE_LOCAL_MODEL
+            violations |= set(answer_violations(address, json.loads(answer.body)))
+    assert violations == set() or loaded.source is cassette.Source.RECORDED
+    assert {(violation.rule, violation.field) for violation in violations} <= KNOWN_VIOLATIONS
 
 
-#: The small model's server is not OpenAI's: what its recordings break.
-KNOWN_OF_THE_LOCAL_MODEL: set[tuple[str, str]] = set()
+#: Violations in recordings of the small local model, whose server is not OpenAI's.
+KNOWN_VIOLATIONS: set[tuple[str, str]] = set()
 
 
-# --- where the schemas come from ---
+# --- the schemas ---
 
 
-def test_the_schemas_are_what_the_script_extracts() -> None:
-    checked = subprocess.run(
+def test_the_schemas_equal_what_the_script_extracts() -> None:
+    process = subprocess.run(
         [sys.executable, "tools/extract_schemas.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert (checked.returncode, checked.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
 
 
-def test_every_amendment_says_what_needs_it() -> None:
-    names = [each["name"] for rows in amendments().values() for each in rows]
+def test_every_amendment_names_the_traffic_that_needs_it() -> None:
+    names = [row["name"] for rows in amendments().values() for row in rows]
     assert len(names) == len(set(names))
     for rows in amendments().values():
-        assert all(set(each) >= {"name", "in", "change", "needed_by"} for each in rows)
+        assert all(set(row) >= {"name", "in", "change", "needed_by"} for row in rows)
 
 
-def test_every_schema_the_operations_name_is_there() -> None:
+def test_every_schema_of_an_operation_exists() -> None:
     for operation in OPERATIONS:
         for specification, names in (
             ("openai", (operation.request, operation.answer, operation.event, operation.event_union)),
@@ -320,16 +326,16 @@ def test_every_schema_the_operations_name_is_there() -> None:
             assert [name for name in names if name is not None and name not in definitions(specification)] == []
 
 
-# --- recorded traffic of others, where there is a folder of it ---
+# --- recorded traffic of other projects, where a folder of it is configured ---
 
 CORPUS = os.environ.get("DRESS_REHEARSAL_CORPUS")
-#: What breaks the contract all the same, and is believed: file and what is wrong.
+#: Known violations in that traffic: file, kind of body, and field.
 EXCEPTIONS = {
-    # sent back without its id, and answered; making `id` optional would let answers without one pass
+    # an input item without its id, which the service accepted; an optional `id` would allow answers without one
     ("azure-openai_responses_gpt_4o_mini.yaml", "request", "input[0].id"),
-    # a blocked choice without `message`; its authenticity is doubtful
+    # a blocked choice without `message`; it may not be genuine
     ("test_chat_content_filtering.yaml", "answer", "choices[0].message"),
-    # refused by the service too
+    # the service refused it too
     ("test_custom_llm_within_crew.yaml", "request", "messages[1].content[0].type"),
     ("test_custom_llm_within_crew.yaml", "request", "tools"),
 }
@@ -337,18 +343,18 @@ EXCEPTIONS = {
 
 @pytest.mark.skipif(CORPUS is None, reason="DRESS_REHEARSAL_CORPUS names no folder of vcrpy cassettes")
 def test_recorded_traffic_keeps_the_contract() -> None:
-    checked = 0
-    found: set[tuple[str, str, str]] = set()
+    count = 0
+    broken: set[tuple[str, str, str]] = set()
     for path in sorted(Path(CORPUS or "").rglob("*.yaml")):
-        for what, violations in judged(path):
-            checked += 1
-            found |= {(path.name, what, each.field) for each in violations}
-    assert checked > 500
-    assert found == EXCEPTIONS
+        for kind, violations in violations_in(path):
+            count += 1
+            broken |= {(path.name, kind, violation.field) for violation in violations}
+    assert count > 500
+    assert broken == EXCEPTIONS
 
 
-def judged(path: Path) -> Iterator[tuple[str, tuple[Violation, ...]]]:
-    """Every request, answer and event of one of our operations in a file, with what is wrong with it."""
+def violations_in(path: Path) -> Iterator[tuple[str, tuple[Violation, ...]]]:
+    """The violations of every request, answer and event of our operations in a file, each with the kind of body."""
     try:
         loaded = cassette.load(path)
     except cassette.CassetteError:
@@ -358,8 +364,8 @@ def judged(path: Path) -> Iterator[tuple[str, tuple[Violation, ...]]]:
         address = address_of(request.method, request.raw_path, request.query)
         if address.operation is None:
             continue
-        if asked := Call(request).body:
-            yield "request", request_violations(address, asked)
+        if body := Call(request).body:
+            yield "request", request_violations(address, body)
         for data in re.findall(rb"^data: (\{.*)$", answer.body, re.MULTILINE) if answer.streams else ():
             yield "event", event_violations(address, json.loads(data))
         if not answer.streams and answer.status < 400 and answer.body.startswith(b"{"):

@@ -1,4 +1,4 @@
-"""Limits, the clock and scenarios, as a test of one's own uses them."""
+"""Limits, the clock and scenarios, as a user's test uses them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def ask(server: MockServer, **more: Any) -> Any:
     return stream.headers
 
 
-def test_a_minutes_limit_takes_no_minute_and_counts_on_recordings_too(mock_server: MockServer) -> None:
+def test_a_limit_per_minute_applies_to_recordings_and_follows_the_test_clock(mock_server: MockServer) -> None:
     mock_server.limit("smollm2-135m-instruct", "12rpm")
     assert ask(mock_server)["x-ratelimit-remaining-requests"] == "11"
     ask(mock_server)
     mock_server.clock.freeze()
-    with pytest.raises(openai.RateLimitError) as refused:
+    with pytest.raises(openai.RateLimitError) as error:
         ask(mock_server)
-    mock_server.clock.advance(float(refused.value.response.headers["retry-after"]))
+    mock_server.clock.advance(float(error.value.response.headers["retry-after"]))
     mock_server.clock.resume()
     ask(mock_server)
     assert [entry.decided_by for entry in mock_server.journal] == ["hello.yaml#1"] * 2 + [
@@ -55,7 +55,7 @@ def test_limits_end_with_their_test(mock_server: MockServer) -> None:
         assert "x-ratelimit-limit-requests" not in ask(mock_server)
 
 
-def test_the_clock_can_be_moved_from_another_language(mock_server: MockServer) -> None:
+def test_the_clock_can_be_moved_by_a_control_call(mock_server: MockServer) -> None:
     url, headers = f"{mock_server.model.url}/__admin/clock", {"x-mockserver-token": mock_server.model.token}
     stopped = httpx2.post(url, json={"frozen": True}, headers=headers).json()
     later = httpx2.post(url, json={"advance_s": 60}, headers=headers).json()
@@ -68,7 +68,7 @@ def test_the_clock_can_be_moved_from_another_language(mock_server: MockServer) -
 
 
 @pytest.mark.scenario("server-error")
-def test_a_scenario_is_chosen_for_a_test_by_its_mark_and_within_it(
+def test_a_scenario_is_chosen_by_a_mark_or_within_the_test(
     mock_server: MockServer, scenario: Callable[[str | None], None]
 ) -> None:
     with pytest.raises(openai.InternalServerError):
@@ -94,18 +94,16 @@ dora: {roles: [invited], scenario: server-error}
 """
 
 
-def test_two_people_meet_different_scenarios_at_the_same_time(tmp_path: Path) -> None:
+def test_two_personas_get_different_scenarios_at_the_same_time(tmp_path: Path) -> None:
     (tmp_path / "personas.yaml").write_text(PERSONAS)
     model = ModelEndpoint(ModelOptions((BUNDLED_CASSETTES,)))
     functions = FunctionApp(model, ApiOptions(ROOT / "api"))
     site = SiteOptions(ROOT / "webapp" / "dist", load_personas(tmp_path / "personas.yaml"))
-    with model, functions, WholeApp(model, functions, site) as rehearsal:
+    with model, functions, WholeApp(model, functions, site) as app:
 
-        def asked_as(persona: str) -> str:
-            headers = rehearsal.headers(persona)
-            client: Any = openai.OpenAI(
-                base_url=f"{rehearsal.url}/api", api_key="x", default_headers=headers, max_retries=0
-            )
+        def ask_as(persona: str) -> str:
+            headers = app.headers(persona)
+            client: Any = openai.OpenAI(base_url=f"{app.url}/api", api_key="x", default_headers=headers, max_retries=0)
             try:
                 return str(
                     client.chat.completions.create(model="m", messages=HELLO[1:], stream=False).choices[0].finish_reason
@@ -115,13 +113,13 @@ def test_two_people_meet_different_scenarios_at_the_same_time(tmp_path: Path) ->
 
         model.simulation.scopes.say(parse_stub({"say": "Hi"}, "said#1"))
         with ThreadPoolExecutor(8) as pool:
-            met = list(pool.map(asked_as, ["alice", "dora"] * 25))
-        assert set(met[::2]) == {"stop"}
-        assert set(met[1::2]) == {"upstream_unavailable"}
+            outcomes = list(pool.map(ask_as, ["alice", "dora"] * 25))
+        assert set(outcomes[::2]) == {"stop"}
+        assert set(outcomes[1::2]) == {"upstream_unavailable"}
 
 
-def test_a_personas_scenario_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_an_unknown_scenario_of_a_persona_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "personas.yaml").write_text("dora: {scenario: server-eror}")
     personas, model = load_personas(tmp_path / "personas.yaml"), ModelEndpoint(ModelOptions((BUNDLED_CASSETTES,)))
-    with pytest.raises(ScenarioError, match="did you mean server-error"):
+    with pytest.raises(ScenarioError, match="did you mean 'server-error'"):
         WholeApp(model, FunctionApp(model, ApiOptions(ROOT / "api")), SiteOptions(ROOT / "webapp" / "dist", personas))

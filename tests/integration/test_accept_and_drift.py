@@ -1,4 +1,4 @@
-"""A prompt changed on purpose: carried over, asked again, or refused; and whether recordings have drifted."""
+"""A prompt was changed on purpose: answers are carried over, recorded again or refused; and drift of recordings."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def project(pytester: pytest.Pytester, upstream: HTTPServer, monkeypatch: pytest
     )
     assert recorded.ret == 0
     recorded.stdout.fnmatch_lines(["2 recorded"])
-    written(pytester, SYSTEM, USER).assert_outcomes(passed=2)
+    run_suite(pytester, SYSTEM, USER).assert_outcomes(passed=2)
     return pytester
 
 
@@ -80,55 +80,55 @@ def command(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return project.run(sys.executable, "-m", "mockserver", *arguments)
 
 
-def written(project: pytest.Pytester, system: str, user: str) -> pytest.RunResult:
+def run_suite(project: pytest.Pytester, system: str, user: str) -> pytest.RunResult:
     project.makepyfile(test_it=SUITE.replace("SYSTEM", system).replace("USER", user))
-    return project.runpytest_subprocess()
+    return project.runpytest_inprocess()
 
 
-def the_cassette(project: pytest.Pytester) -> Path:
+def only_cassette(project: pytest.Pytester) -> Path:
     (path,) = (project.path / "cassettes").iterdir()
     return path
 
 
-def test_old_answers_are_carried_over_to_a_new_system_prompt_and_marked(project: pytest.Pytester) -> None:
-    written(project, "You are very brief.", USER).assert_outcomes(failed=2)
+def test_accept_carries_old_answers_over_to_a_new_system_prompt_and_marks_them(project: pytest.Pytester) -> None:
+    run_suite(project, "You are very brief.", USER).assert_outcomes(failed=2)
     accepted = command(project, "cassette", "accept", "cassettes")
     accepted.stdout.fnmatch_lines(["where-is-oslo.yaml#1: answers the new messages?0?.content; carried over"])
     assert accepted.ret == 0
-    loaded = cassette.load(the_cassette(project))
+    loaded = cassette.load(only_cassette(project))
     assert (loaded.source, len(loaded.interactions)) == (cassette.Source.CARRIED, 2)
-    assert {json.loads(each.request.body)["messages"][0]["content"] for each in loaded.interactions} == {
+    assert {json.loads(interaction.request.body)["messages"][0]["content"] for interaction in loaded.interactions} == {
         "You are very brief."
     }
-    project.runpytest_subprocess().assert_outcomes(passed=2)
-    aged = command(project, "cassette", "check", "cassettes", "--max-age", "0", "--unused")
-    assert aged.ret == 0
+    project.runpytest_inprocess().assert_outcomes(passed=2)
+    checked = command(project, "cassette", "check", "cassettes", "--max-age", "0", "--unused")
+    assert checked.ret == 0
 
 
-def test_another_user_message_is_never_carried_over(project: pytest.Pytester) -> None:
-    before = the_cassette(project).read_bytes()
-    written(project, SYSTEM, "Where is Bergen?").assert_outcomes(failed=2)
+def test_accept_refuses_another_user_message(project: pytest.Pytester) -> None:
+    before = only_cassette(project).read_bytes()
+    run_suite(project, SYSTEM, "Where is Bergen?").assert_outcomes(failed=2)
     refused = command(project, "cassette", "accept", "cassettes")
     assert refused.ret == 1
     refused.stderr.fnmatch_lines(["not carried over: *a message of the user asks something else*record --missing"])
-    assert the_cassette(project).read_bytes() == before
+    assert only_cassette(project).read_bytes() == before
 
 
-def test_what_is_missing_is_asked_of_the_model_after_saying_how_much(
+def test_missing_recordings_are_made_after_a_question_with_their_size(
     project: pytest.Pytester, upstream: HTTPServer
 ) -> None:
-    written(project, SYSTEM, "Where is Bergen?").assert_outcomes(failed=2)
-    asked = ("record", "--upstream", upstream.url_for("/v1"), "--cassettes", "cassettes", "--missing")
-    stopped = command(project, *asked)
+    run_suite(project, SYSTEM, "Where is Bergen?").assert_outcomes(failed=2)
+    arguments = ("record", "--upstream", upstream.url_for("/v1"), "--cassettes", "cassettes", "--missing")
+    stopped = command(project, *arguments)
     stopped.stderr.fnmatch_lines(["2 requests, about * tokens to read, to http://localhost:*/v1"])
     assert (stopped.ret, len(upstream.log)) == (1, 2)
-    recorded = command(project, *asked, "--yes")
+    recorded = command(project, *arguments, "--yes")
     recorded.stdout.fnmatch_lines(["recorded as where-is-bergen.yaml#1"])
     assert (recorded.ret, len(upstream.log)) == (0, 4)
-    project.runpytest_subprocess().assert_outcomes(passed=2)
+    project.runpytest_inprocess().assert_outcomes(passed=2)
 
 
-# --- without a run of tests before ---
+# --- without a run of tests ---
 
 
 @pytest.fixture
@@ -142,26 +142,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(each) for each in arguments])
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def test_everything_can_be_asked_anew(folder: Path, httpserver: HTTPServer) -> None:
+def test_refresh_records_everything_again(folder: Path, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_json({**ANSWER, "model": "m-2"})
-    asked = ("record", "--upstream", httpserver.url_for("/v1"), "--cassettes", folder, "--refresh", "--yes")
-    assert "where-is-oslo.yaml: 2 recorded anew" in run(*asked).output
+    arguments = ("record", "--upstream", httpserver.url_for("/v1"), "--cassettes", folder, "--refresh", "--yes")
+    assert "where-is-oslo.yaml: 2 recorded again" in run(*arguments).output
     path = folder / "where-is-oslo.yaml"
-    assert {json.loads(each.answer.body)["model"] for each in cassette.load(path).interactions} == {"m-2"}
+    assert {json.loads(interaction.answer.body)["model"] for interaction in cassette.load(path).interactions} == {"m-2"}
     before = path.read_bytes()
     for status in (500, 401, 404):
         httpserver.clear()
         httpserver.expect_request("/v1/chat/completions").respond_with_json({}, status=status)
-        failed = run(*asked)
-        assert f"where-is-oslo.yaml: left as it was: it answered {status}" in failed.output
+        failed = run(*arguments)
+        assert f"where-is-oslo.yaml: unchanged: the upstream answered {status}" in failed.output
         assert (failed.exit_code, path.read_bytes()) == (1, before)
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "verdict", "said"),
+    ("answer", "status", "exit_code", "line"),
     [
         (ANSWER, 200, 0, "# Drift: 2 ok, 0 drifted, 0 not checked"),
         ({**ANSWER, "created": "1"}, 200, 1, "| retyped | `created` | number | string |"),
@@ -170,52 +170,52 @@ def test_everything_can_be_asked_anew(folder: Path, httpserver: HTTPServer) -> N
         ({}, 429, 3, "- where-is-oslo.yaml#1: the upstream answered 429"),
     ],
 )
-def test_drift_is_of_shape_and_what_was_not_checked_is_not_ok(
-    folder: Path, httpserver: HTTPServer, answer: dict[str, object], status: int, verdict: int, said: str
+def test_drift_compares_shapes_and_counts_what_was_not_checked(
+    folder: Path, httpserver: HTTPServer, answer: dict[str, object], status: int, exit_code: int, line: str
 ) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_json(answer, status=status)
-    asked = ("drift", "--upstream", httpserver.url_for("/v1"), "--yes", folder)
-    result = run(*asked)
-    assert result.exit_code == verdict
-    assert said in result.output.splitlines()
-    assert len(json.loads(run(*asked, "--json").stdout)) == 2
+    arguments = ("drift", "--upstream", httpserver.url_for("/v1"), "--yes", folder)
+    result = run(*arguments)
+    assert result.exit_code == exit_code
+    assert line in result.output.splitlines()
+    assert len(json.loads(run(*arguments, "--json").stdout)) == 2
 
 
-def test_what_cannot_be_asked_is_not_checked(folder: Path) -> None:
+def test_drift_does_not_check_what_it_cannot_reach(folder: Path) -> None:
     result = run("drift", "--upstream", "http://127.0.0.1:9/v1", "--yes", folder)
-    assert (result.exit_code, "0 ok, 0 drifted, 2 not checked" in result.output) == (3, True)
+    assert (result.exit_code, "0 ok, 0 drifted, 2 not checked" in result.output) == (3, True), result.output
 
 
-def test_where_nothing_was_recorded_nothing_is_true(tmp_path: Path) -> None:
+def test_drift_needs_recordings(tmp_path: Path) -> None:
     result = run("drift", "--upstream", "http://127.0.0.1:9/v1", "--yes", tmp_path)
-    assert (result.exit_code, result.output) == (3, f"Nothing that a model answered is in {tmp_path}.\n")
+    assert (result.exit_code, result.output) == (3, f"No recording of a model in {tmp_path}.\n")
 
 
 @pytest.mark.parametrize("on_miss", [OnMiss.GENERATE, OnMiss.ERROR])
-def test_what_a_mock_says_by_itself_is_never_kept_as_a_recording(
+def test_a_mocks_own_answer_is_never_kept_as_a_recording(
     folder: Path, monkeypatch: pytest.MonkeyPatch, on_miss: OnMiss
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     before = {path: path.read_bytes() for path in folder.iterdir()}
     with ModelEndpoint(ModelOptions((), on_miss)) as mock:
-        asked = ("record", "--upstream", f"{mock.url}/v1", "--cassettes", folder, "--keep-errors")
-        anew = run(*asked, "--refresh", "--yes")
-        refused = "a mock answered, and no model" if on_miss is OnMiss.GENERATE else "it answered 404"
-        assert f"left as it was: {refused}" in anew.output
+        arguments = ("record", "--upstream", f"{mock.url}/v1", "--cassettes", folder, "--keep-errors")
+        refreshed = run(*arguments, "--refresh", "--yes")
+        reason = "a mock answered, not a model" if on_miss is OnMiss.GENERATE else "the upstream answered 404"
+        assert f"unchanged: {reason}" in refreshed.output
         script = folder.parent / "asking.py"
         script.write_text(RECORDING.replace("SYSTEM", "Another").replace("USER", "Who?"))
-        result = run(*asked, "--", sys.executable, script)
-    assert "not kept: a mock answered, and no model" in result.output
+        result = run(*arguments, "--", sys.executable, script)
+    assert "not kept: a mock answered, not a model" in result.output
     assert result.stdout in ("2 not kept\n", "1 not kept\n")
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_what_cannot_be_recorded_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_says_why_it_cannot_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     to = ("--cassettes", folder)
     local = ("record", "--upstream", "http://127.0.0.1:9/v1", *to)
     assert "Say what to record: -- COMMAND, --missing or --refresh." in run(*local).output
     assert (
-        "wants a key, and OPENAI_API_KEY is not set"
+        "needs a key, but OPENAI_API_KEY is not set"
         in run("record", "--upstream", "https://api.openai.com/v1", *to, "--", "true").output
     )
     azure = "https://x.openai.azure.com"
@@ -228,7 +228,7 @@ def test_what_cannot_be_recorded_is_said(folder: Path, monkeypatch: pytest.Monke
     assert "CI never records" in run(*local, "--", "true").output
 
 
-def test_passing_trouble_is_counted(folder: Path, httpserver: HTTPServer) -> None:
+def test_an_error_that_may_pass_is_not_kept_but_counted(folder: Path, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/v1/chat/completions").respond_with_json({"error": {"message": "busy"}}, status=503)
     script = folder.parent / "asking.py"
     script.write_text(RECORDING)

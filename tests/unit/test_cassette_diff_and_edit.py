@@ -1,4 +1,4 @@
-"""Cassettes for people: shown, compared, edited; and shapes, which drift goes by."""
+"""`cassette show`, `diff` and `edit`, and the changes of shape that `drift` reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from mockserver.answers.authored.authored_answer import AuthoredAnswer, ToolCall
 from mockserver.answers.authored.expand import expand
-from mockserver.cassette_tools.diff import as_markdown, differing
+from mockserver.cassette_tools.diff import as_markdown, interaction_diffs
 from mockserver.cassette_tools.structure import changes
 from mockserver.cassette_tools.transcript import transcript
 from mockserver.cassettes import cassette
@@ -27,35 +27,35 @@ from tests.unit.examples import chat
 RESPONSES = "/v1/responses"
 
 
-def interaction(said: AuthoredAnswer, path: str = "/v1/chat/completions", **body: Any) -> Interaction:
+def interaction(answer: AuthoredAnswer, path: str = "/v1/chat/completions", **body: Any) -> Interaction:
     if path == RESPONSES:
         body = {"messages": None, "input": "Hello!", **body}
     request = chat(path=path, **body)
-    return Interaction(request, expand(said, Call(request), seed="s", model="gpt-4o-2024-08-06", at_s=1000))
+    return Interaction(request, expand(answer, Call(request), seed="s", model="gpt-4o-2024-08-06", at_s=1000))
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/openai/v1/chat/completions"])
 def test_a_transcript_says_who_said_what_and_how_it_ended(path: str, stream: bool) -> None:
     options = {"stream_options": {"include_usage": True}} if stream else {}
-    words = transcript(interaction(AuthoredAnswer("Hi, **you**."), path, stream=stream, **options))
-    assert (words.turns, words.answer, words.finish) == ((("user", "Hello!"),), "Hi, **you**.", "stop")
-    assert words.title == f"createChatCompletion, gpt-4o, 200, {'streamed' if stream else 'JSON'}"
-    assert words.tokens == 9 + 6
+    script = transcript(interaction(AuthoredAnswer("Hi, **you**."), path, stream=stream, **options))
+    assert (script.turns, script.answer, script.finish) == ((("user", "Hello!"),), "Hi, **you**.", "stop")
+    assert script.title == f"createChatCompletion, gpt-4o, 200, {'streamed' if stream else 'JSON'}"
+    assert script.tokens == 9 + 6
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_response_and_a_call_are_shown_too(stream: bool) -> None:
+def test_a_transcript_shows_a_response_and_its_tool_call(stream: bool) -> None:
     tools = [{"type": "function", "name": "f", "parameters": {}, "strict": True}]
-    words = transcript(
+    script = transcript(
         interaction(AuthoredAnswer("Hi", (ToolCall("f", {"x": 1}),)), RESPONSES, stream=stream, tools=tools)
     )
-    assert words.turns == (("user", "Hello!"),)
-    assert words.answer == 'Hi\ncalls f({"x": 1})'
-    assert words.finish == "completed"
+    assert script.turns == (("user", "Hello!"),)
+    assert script.answer == 'Hi\ncalls f({"x": 1})'
+    assert script.finish == "completed"
 
 
-def test_a_refusal_and_a_broken_stream_say_so() -> None:
+def test_a_transcript_shows_a_refusal_and_a_broken_stream() -> None:
     refused = Answer(400, (), (Event(0, b'{"error":{"message":"No."}}'),))
     assert transcript(Interaction(chat(), refused)).answer == "No."
     broken = interaction(AuthoredAnswer("one two"), stream=True)
@@ -65,31 +65,31 @@ def test_a_refusal_and_a_broken_stream_say_so() -> None:
 # --- diff ---
 
 
-def test_a_changed_number_and_a_changed_name_are_found_from_the_report_alone() -> None:
+def test_the_report_shows_a_changed_number_and_a_changed_name() -> None:
     before = interaction(
         AuthoredAnswer("The ship of Captain Ahab left with 120 men, see https://a.example/x."), stream=True
     )
     after = interaction(
         AuthoredAnswer("The ship of Captain Nemo left with 121 men, see https://b.example/x."), stream=True
     )
-    report = as_markdown(differing({"a.yaml": [before]}, {"a.yaml": [after]}))
+    report = as_markdown(interaction_diffs({"a.yaml": [before]}, {"a.yaml": [after]}))
     for note in (
         "number gone: 120", "number new: 121", "name gone: Captain Ahab", "name new: Captain Nemo", "host new: b.example",
         "-    The ship of Captain Ahab left with 120 men", "+    The ship of Captain Nemo left with 121 men",
     ):  # fmt: skip
         assert note in report
     assert "Shape" not in report
-    assert differing({"a.yaml": [before]}, {"a.yaml": [before]}) == ()
+    assert interaction_diffs({"a.yaml": [before]}, {"a.yaml": [before]}) == ()
 
 
-def test_an_interaction_is_the_same_one_where_it_asks_the_same() -> None:
-    one, two, three = (replace(interaction(AuthoredAnswer(each)), request=chat(each)) for each in ("1", "2", "3"))
-    (gone,) = differing({"a": [one, two]}, {"a": [two]})
+def test_interactions_with_the_same_request_are_compared() -> None:
+    one, two, three = (replace(interaction(AuthoredAnswer(text)), request=chat(text)) for text in ("1", "2", "3"))
+    (gone,) = interaction_diffs({"a": [one, two]}, {"a": [two]})
     assert (gone.name, gone.after) == ("a#1", None)
-    (new,) = differing({"a": [one]}, {"a": [one, three]})
+    (new,) = interaction_diffs({"a": [one]}, {"a": [one, three]})
     assert (new.name, new.before) == ("a#2", None)
     prompt = replace(one, request=chat("1", temperature=0))
-    (moved,) = differing({"a": [one]}, {"a": [prompt]})
+    (moved,) = interaction_diffs({"a": [one]}, {"a": [prompt]})
     assert moved.before is not None
     assert moved.after is not None
 
@@ -101,12 +101,12 @@ def mapped(answer: Answer, change: Callable[[dict[str, Any]], object], kind: str
     """The answer with a change made to its JSON, or to every event of a kind."""
     events = []
     for event in answer.events:
-        found = event_json(event.data) if answer.streams else json.loads(event.data)
-        if found is None or (kind and found.get("type") != kind):
+        body = event_json(event.data) if answer.streams else json.loads(event.data)
+        if body is None or (kind and body.get("type") != kind):
             events.append(event)
             continue
-        change(found)
-        text = json.dumps(found)
+        change(body)
+        text = json.dumps(body)
         events.append(replace(event, data=(f"data: {text}\n\n" if answer.streams else text).encode()))
     return replace(answer, events=tuple(events))
 
@@ -117,7 +117,7 @@ RESPONSE = interaction(AuthoredAnswer("one two"), RESPONSES, stream=True).answer
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "found"),
+    ("before", "after", "expected"),
     [
         (CHAT, replace(CHAT, status=404), [("status", "status")]),
         (CHAT, mapped(CHAT, lambda body: body.update(new=1)), [("added", "new")]),
@@ -136,10 +136,10 @@ RESPONSE = interaction(AuthoredAnswer("one two"), RESPONSES, stream=True).answer
         (STREAM, interaction(AuthoredAnswer("quite another number of words here"), stream=True).answer, []),
     ],
 )  # fmt: skip
-def test_a_change_of_shape_is_classified_and_prose_is_none(
-    before: Answer, after: Answer, found: list[tuple[str, str]]
+def test_a_change_of_shape_has_its_kind_and_a_change_of_prose_is_none(
+    before: Answer, after: Answer, expected: list[tuple[str, str]]
 ) -> None:
-    assert [(each.kind, each.field) for each in changes(before, after)] == found
+    assert [(change.kind, change.field) for change in changes(before, after)] == expected
 
 
 # --- the commands ---
@@ -150,7 +150,7 @@ def run(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_show_edit_show(tmp_path: Path) -> None:
+def test_edit_replaces_an_answer_and_show_shows_it(tmp_path: Path) -> None:
     path = tmp_path / "hello.yaml"
     path.write_bytes((BUNDLED_CASSETTES / "hello.yaml").read_bytes())
     (tmp_path / "new.md").write_text("Grüße, **you**!\n\n- one\n- two\n", encoding="utf-8")
@@ -165,23 +165,23 @@ def test_show_edit_show(tmp_path: Path) -> None:
     old, new = cassette.load(BUNDLED_CASSETTES / "hello.yaml").interactions[0], cassette.load(path).interactions[0]
     assert new.request == old.request
     assert new.answer.head_after_ms == old.answer.head_after_ms
-    assert run("check", str(path)) == (0, "0 to mend, 0 to know\n")
+    assert run("check", str(path)) == (0, "0 errors, 0 warnings\n")
     status, text = run("diff", str(BUNDLED_CASSETTES / "hello.yaml"), str(path))
     assert (status, "hello.yaml#1 changed" in text, "+    Grüße, **you**!" in text) == (1, True, True)
     assert run("diff", str(path), str(path)) == (0, "Nothing changed.\n")
 
 
-def test_an_edit_that_cannot_be_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_an_impossible_edit_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "hello.yaml"
     path.write_bytes((BUNDLED_CASSETTES / "hello.yaml").read_bytes())
     (tmp_path / "new.md").write_text("x")
     status, text = run("edit", str(path), "7", "--answer", str(tmp_path / "new.md"))
-    assert (status, "interaction 7: there are only 1" in text) == (1, True)
+    assert (status, "interaction 7: there is no such one; the file has 1 interaction" in text) == (1, True)
     assert run("edit", str(path), "1", "--answer", str(tmp_path / "nowhere.md"))[0] == 1
     assert path.read_bytes() == (BUNDLED_CASSETTES / "hello.yaml").read_bytes()
 
 
-def test_every_shipped_cassette_can_be_shown() -> None:
+def test_every_bundled_cassette_can_be_shown() -> None:
     status, text = run("show", str(BUNDLED_CASSETTES))
     assert status == 0
     assert text.count("answer:") >= 8

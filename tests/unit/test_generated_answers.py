@@ -1,4 +1,4 @@
-"""Made-up answers: what the request wants, true to the contract on every operation, and visibly made up."""
+"""Generated answers: they meet the request's constraints, keep every operation's contract, and are marked."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def ask(request: Request) -> Answer:
 
 
 def choice(request: Request, index: int = 0) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(ask(request).body)["choices"][index]
-    return found
+    result: dict[str, Any] = json.loads(ask(request).body)["choices"][index]
+    return result
 
 
 def responses(**body: Any) -> Request:
@@ -67,44 +67,44 @@ def deltas(answer: Answer) -> list[dict[str, Any]]:
         ("x" * 200, "x" * 77 + "…"),
     ],
 )
-def test_a_demo_answer_has_the_shape_that_is_asked_for_and_says_that_it_is_made_up(prompt: str, part: str) -> None:
+def test_prose_has_the_shape_that_the_prompt_asks_for_and_ends_with_the_mark(prompt: str, part: str) -> None:
     text = choice(chat(prompt))["message"]["content"]
     assert part in text
     assert text.splitlines()[-1] == MADE_UP
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", AZURE])
-def test_streamed_or_not_it_is_the_same_and_the_same_each_time(path: str) -> None:
+def test_the_text_is_the_same_each_time_as_json_and_as_a_stream(path: str) -> None:
     whole = choice(chat("A plan?", path=path))["message"]["content"]
     streamed = ask(chat("A plan?", path=path, stream=True))
-    written = [part["delta"].get("content") or "" for each in deltas(streamed) for part in each["choices"]]
-    assert "".join(written) == whole
+    pieces = [part["delta"].get("content") or "" for chunk in deltas(streamed) for part in chunk["choices"]]
+    assert "".join(pieces) == whole
     assert ask(chat("A plan?", path=path, stream=True)) == streamed
 
 
-def test_a_response_says_what_a_chat_would_say() -> None:
+def test_a_response_has_the_text_of_a_chat_completion() -> None:
     text = json.loads(ask(responses(input="Hi!")).body)["output"][0]["content"][0]["text"]
     assert text.startswith("Hello!")
 
 
-# --- what the request wants ---
+# --- constraints of the request ---
 
 
-def test_n_choices_are_counted_together() -> None:
+def test_usage_counts_all_n_choices() -> None:
     body = json.loads(ask(chat(n=3)).body)
-    assert [each["index"] for each in body["choices"]] == [0, 1, 2]
+    assert [part["index"] for part in body["choices"]] == [0, 1, 2]
     assert body["usage"]["completion_tokens"] == 3 * tokens.count(body["choices"][0]["message"]["content"], "gpt-4o")
 
 
 @pytest.mark.parametrize("key", ["max_tokens", "max_completion_tokens"])
-def test_a_limit_cuts_the_text_at_its_token(key: str) -> None:
+def test_a_token_limit_cuts_the_text_off(key: str) -> None:
     limit: dict[str, Any] = {key: 7}
     body = json.loads(ask(chat("Tell me more", **limit)).body)
     assert (body["choices"][0]["finish_reason"], body["usage"]["completion_tokens"]) == ("length", 7)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_limit_leaves_a_response_incomplete(stream: bool) -> None:
+def test_a_token_limit_makes_a_response_incomplete(stream: bool) -> None:
     answer = ask(responses(input="Tell me more", max_output_tokens=16, stream=stream))
     final = deltas(answer)[-1] if stream else {"type": "response.incomplete", "response": json.loads(answer.body)}
     assert final["type"] == "response.incomplete"
@@ -113,8 +113,8 @@ def test_a_limit_leaves_a_response_incomplete(stream: bool) -> None:
     assert final["response"]["usage"]["output_tokens"] == 16
 
 
-@pytest.mark.parametrize("stop", [" it ", ["never said", " it "], ["the", " it "]])
-def test_a_stop_sequence_ends_the_text_before_it(stop: Any) -> None:
+@pytest.mark.parametrize("stop", [" it ", ["never there", " it "], ["the", " it "]])
+def test_the_text_ends_before_a_stop_sequence(stop: Any) -> None:
     without = choice(chat("What is new?"))["message"]["content"]
     stopped = choice(chat("What is new?", stop=stop))
     assert stopped["finish_reason"] == "stop"
@@ -128,7 +128,7 @@ BOTH = [weather(), weather("send_mail")]
 
 
 @pytest.mark.parametrize(
-    ("prompt", "asked", "called"),
+    ("prompt", "options", "names"),
     [
         ("How are you?", {"tools": BOTH}, []),
         ("Call get_weather for Oslo", {"tools": BOTH}, ["get_weather"]),
@@ -145,27 +145,27 @@ BOTH = [weather(), weather("send_mail")]
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/v1/chat/completions", AZURE])
-def test_a_tool_is_called_when_it_is_demanded_or_named(
-    prompt: str, asked: dict[str, Any], called: list[str], path: str
+def test_a_tool_is_called_where_the_request_requires_it_or_the_prompt_names_it(
+    prompt: str, options: dict[str, Any], names: list[str], path: str
 ) -> None:
-    request = chat(prompt, path=path, **asked)
-    found = choice(request)
-    calls = found["message"].get("tool_calls") or []
-    assert [call["function"]["name"] for call in calls] == called
+    request = chat(prompt, path=path, **options)
+    result = choice(request)
+    calls = result["message"].get("tool_calls") or []
+    assert [call["function"]["name"] for call in calls] == names
     assert all(set(json.loads(call["function"]["arguments"])) == {"city"} for call in calls)
-    named = isinstance(asked.get("tool_choice"), dict) and "function" in asked["tool_choice"]
-    assert found["finish_reason"] == ("tool_calls" if called and not named else "stop")
+    one_named = isinstance(options.get("tool_choice"), dict) and "function" in options["tool_choice"]
+    assert result["finish_reason"] == ("tool_calls" if names and not one_named else "stop")
     assert violations(Call(request), ask(request)) == ()
 
 
-def test_a_tools_result_is_answered_in_text_so_that_loops_end() -> None:
+def test_a_tools_result_gets_a_text_so_that_loops_end() -> None:
     call = choice(chat("Call get_weather", tools=BOTH))["message"]
     result = {"role": "tool", "tool_call_id": call["tool_calls"][0]["id"], "content": "12 °C"}
     messages = [{"role": "user", "content": "Call get_weather"}, call, result]
     assert choice(chat(tools=BOTH, messages=messages))["finish_reason"] == "stop"
 
 
-def test_a_response_calls_functions_too_and_its_loop_ends() -> None:
+def test_a_response_calls_a_function_and_then_ends_the_loop() -> None:
     tool = {
         "type": "function",
         "name": "get_weather",
@@ -187,20 +187,20 @@ def test_a_response_calls_functions_too_and_its_loop_ends() -> None:
 def test_log_probabilities_cover_every_token(stream: bool) -> None:
     request = chat("Hi", logprobs=True, top_logprobs=2, stream=stream)
     answer = ask(request)
-    parts = [each["choices"][0] for each in (deltas(answer) if stream else [json.loads(answer.body)])]
-    found = [entry for part in parts for entry in (part["logprobs"] or {}).get("content", ())]
-    text = "".join(bytes(byte for each in found for byte in each["bytes"]).decode())
+    choices = [body["choices"][0] for body in (deltas(answer) if stream else [json.loads(answer.body)])]
+    entries = [entry for part in choices for entry in (part["logprobs"] or {}).get("content", ())]
+    text = "".join(bytes(byte for entry in entries for byte in entry["bytes"]).decode())
     assert text.splitlines()[-1] == MADE_UP
-    assert all(len(each["top_logprobs"]) == 2 and each["logprob"] <= 0 for each in found)
-    assert all(each["top_logprobs"][0]["logprob"] > each["top_logprobs"][1]["logprob"] for each in found)
+    assert all(len(entry["top_logprobs"]) == 2 and entry["logprob"] <= 0 for entry in entries)
+    assert all(entry["top_logprobs"][0]["logprob"] > entry["top_logprobs"][1]["logprob"] for entry in entries)
     assert violations(Call(request), answer) == ()
 
 
-def test_a_response_has_log_probabilities_where_they_are_included() -> None:
-    asked = responses(input="Hi", include=["message.output_text.logprobs"], top_logprobs=1)
-    part = json.loads(ask(asked).body)["output"][0]["content"][0]
-    assert "".join(each["token"] for each in part["logprobs"]) == part["text"]
-    assert violations(Call(asked), ask(asked)) == ()
+def test_a_response_has_log_probabilities_where_the_request_includes_them() -> None:
+    request = responses(input="Hi", include=["message.output_text.logprobs"], top_logprobs=1)
+    part = json.loads(ask(request).body)["output"][0]["content"][0]
+    assert "".join(entry["token"] for entry in part["logprobs"]) == part["text"]
+    assert violations(Call(request), ask(request)) == ()
 
 
 # --- JSON ---
@@ -230,18 +230,18 @@ SCHEMAS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: json.dumps(schema)[:40])
-def test_a_value_is_what_its_schema_allows(schema: dict[str, Any]) -> None:
+def test_a_generated_value_fits_its_schema(schema: dict[str, Any]) -> None:
     validator = jsonschema_rs.validator_for(schema)
-    made = [instance(schema, str(seed)) for seed in range(200)]
-    assert [each for each in made if not validator.is_valid(each)] == []
+    values = [instance(schema, str(seed)) for seed in range(200)]
+    assert [value for value in values if not validator.is_valid(value)] == []
     assert instance(schema, "7") == instance(schema, "7")
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", AZURE])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_strict_schema_is_kept(path: str, stream: bool) -> None:
-    described = {"name": "x", "strict": True, "schema": SCHEMAS[0]}
-    request = chat(path=path, stream=stream, response_format={"type": "json_schema", "json_schema": described})
+def test_a_strict_schema_is_kept_by_the_answer(path: str, stream: bool) -> None:
+    json_schema = {"name": "x", "strict": True, "schema": SCHEMAS[0]}
+    request = chat(path=path, stream=stream, response_format={"type": "json_schema", "json_schema": json_schema})
     assert violations(Call(request), ask(request)) == ()
     if not stream:
         assert "city" in json.loads(choice(request)["message"]["content"])
@@ -250,8 +250,8 @@ def test_a_strict_schema_is_kept(path: str, stream: bool) -> None:
 def test_json_mode_gives_an_object() -> None:
     assert json.loads(choice(chat("as JSON", response_format={"type": "json_object"}))["message"]["content"])["made_up"]
     text = {"format": {"type": "json_schema", "name": "x", "schema": SCHEMAS[0]}}
-    made = json.loads(ask(responses(input="x", text=text)).body)["output"][0]["content"][0]["text"]
-    assert jsonschema_rs.is_valid(SCHEMAS[0], json.loads(made))
+    answer_text = json.loads(ask(responses(input="x", text=text)).body)["output"][0]["content"][0]["text"]
+    assert jsonschema_rs.is_valid(SCHEMAS[0], json.loads(answer_text))
 
 
 # --- embeddings ---
@@ -260,13 +260,13 @@ def test_json_mode_gives_an_object() -> None:
 def test_an_embedding_is_the_same_as_numbers_and_as_base64() -> None:
     def vectors(**body: Any) -> list[Any]:
         request = Request("POST", "/v1/embeddings", "", (), json.dumps({"model": "m", **body}).encode())
-        return [each["embedding"] for each in json.loads(ask(request).body)["data"]]
+        return [item["embedding"] for item in json.loads(ask(request).body)["data"]]
 
     first, second = vectors(input=["a", "b"], dimensions=8)
     assert first != second
-    assert sum(each * each for each in first) == pytest.approx(1)
-    (packed,) = vectors(input="a", dimensions=8, encoding_format="base64")
-    assert struct.unpack("<8f", base64.b64decode(packed)) == pytest.approx(first)
+    assert sum(number * number for number in first) == pytest.approx(1)
+    (base64_text,) = vectors(input="a", dimensions=8, encoding_format="base64")
+    assert struct.unpack("<8f", base64.b64decode(base64_text)) == pytest.approx(first)
     assert len(vectors(input=[[1, 2], [3]])) == 2
     assert len(vectors(input=[1, 2])) == 1
 
@@ -291,72 +291,76 @@ def call(operation: Operation, prefix: str = "/v1", query: str = "", clock: Fake
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/openai/v1"])
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
-def test_every_operation_is_answered_as_its_contract_says(operation: Operation, prefix: str) -> None:
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_every_operation_is_answered_and_the_answer_keeps_the_contract(operation: Operation, prefix: str) -> None:
     request, answer = call(operation, prefix)
     assert (answer.status, violations(Call(request), answer)) == (200, ())
-    if operation.name not in ("listModels",):
+    if operation.name != "listModels":
         assert ("x-mockserver-answer", "made up") in answer.headers
 
 
-@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.since is None], ids=lambda each: each.name)
-def test_a_dated_address_does_not_know_what_azure_never_dated(operation: Operation) -> None:
+@pytest.mark.parametrize(
+    "operation",
+    [operation for operation in OPERATIONS if operation.since is None],
+    ids=lambda operation: operation.name,
+)
+def test_operations_without_a_dated_api_version_are_404_at_dated_addresses(operation: Operation) -> None:
     _, answer = call(operation, "/openai", "api-version=2025-04-01-preview")
     assert answer.status == 404
 
 
 def by_name(name: str) -> Operation:
-    return next(each for each in OPERATIONS if each.name == name)
+    return next(operation for operation in OPERATIONS if operation.name == name)
 
 
 @pytest.mark.parametrize("name", ["getResponse", "getChatCompletion", "cancelResponse", "deleteResponse"])
-def test_what_is_stored_has_the_id_that_was_asked_for_and_the_same_content_each_time(name: str) -> None:
+def test_a_stored_object_has_the_requested_id_and_always_the_same_content(name: str) -> None:
     (_, one), (_, same) = call(by_name(name)), call(by_name(name))
     assert json.loads(one.body)["id"] == "id_1"
     assert one.body == same.body
 
 
-def test_a_stored_response_streams_from_where_the_client_left_off() -> None:
+def test_a_stored_response_is_streamed_from_starting_after() -> None:
     _, whole = call(by_name("getResponse"), query="stream=true")
     _, rest = call(by_name("getResponse"), query="stream=true&starting_after=3")
-    assert [each.data for each in rest.events] == [each.data for each in whole.events][4:]
-    assert {each["response"]["id"] for each in deltas(whole) if "response" in each} == {"id_1"}
+    assert [event.data for event in rest.events] == [event.data for event in whole.events][4:]
+    assert {event["response"]["id"] for event in deltas(whole) if "response" in event} == {"id_1"}
 
 
 @pytest.mark.parametrize("name", ["listChatCompletions", "listInputItems", "getChatCompletionMessages"])
-def test_pages_end(name: str) -> None:
+def test_lists_have_one_page(name: str) -> None:
     for query in ("limit=1", "after=x", "limit=0"):
         page = json.loads(call(by_name(name), query=query)[1].body)
         assert (len(page["data"]) <= 1, page["has_more"]) == (True, False)
 
 
-def test_what_is_updated_has_its_metadata_and_what_is_deleted_says_so() -> None:
+def test_an_update_returns_its_metadata_and_a_deletion_is_confirmed() -> None:
     assert json.loads(call(by_name("updateChatCompletion"))[1].body)["metadata"] == {"a": "b"}
     assert json.loads(call(by_name("deleteChatCompletion"))[1].body) == {
         "id": "id_1", "object": "chat.completion.deleted", "deleted": True
     }  # fmt: skip
 
 
-def test_input_is_counted() -> None:
+def test_input_tokens_are_counted() -> None:
     assert json.loads(call(by_name("countInputTokens"))[1].body)["input_tokens"] == 3 + 3 + 1 + 2
 
 
 def test_a_response_in_the_background_is_queued_at_first() -> None:
-    waiting = json.loads(ask(responses(input="x", background=True)).body)
-    assert (waiting["status"], waiting["output"], waiting["usage"]) == ("queued", [], None)
-    kinds = [each["type"] for each in deltas(ask(responses(input="x", background=True, stream=True)))]
+    response = json.loads(ask(responses(input="x", background=True)).body)
+    assert (response["status"], response["output"], response["usage"]) == ("queued", [], None)
+    kinds = [event["type"] for event in deltas(ask(responses(input="x", background=True, stream=True)))]
     assert kinds[:3] == ["response.created", "response.queued", "response.in_progress"]
 
 
-def test_an_answer_comes_at_the_stated_pace() -> None:
+def test_an_answer_has_the_pace_of_the_latency_profile() -> None:
     request = chat(stream=True)
     answer = generate(Call(request), "m", at_s=0, latency=Latency(100, 100, 50))
     assert answer.head_after_ms == 100
     assert {event.after_ms for event in answer.events} == {0, 20}
 
 
-@pytest.mark.parametrize("name", [each.name for each in OPERATIONS if each.answer])
-def test_a_planted_mistake_in_an_answer_is_seen(name: str) -> None:
+@pytest.mark.parametrize("name", [operation.name for operation in OPERATIONS if operation.answer])
+def test_a_missing_key_in_an_answer_is_a_violation(name: str) -> None:
     operation = by_name(name)
     request, answer = call(operation)
     body = json.loads(answer.body)
@@ -376,10 +380,10 @@ def test_a_planted_mistake_in_an_answer_is_seen(name: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_odd_request_is_answered_all_the_same(body: dict[str, Any], stream: bool) -> None:
-    asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": stream, **body}
+def test_an_unusual_request_is_answered(body: dict[str, Any], stream: bool) -> None:
+    content = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": stream, **body}
     headers = (("authorization", "Bearer k"),)
-    request = Request("POST", "/v1/chat/completions", "", headers, json.dumps(asked).encode())
+    request = Request("POST", "/v1/chat/completions", "", headers, json.dumps(content).encode())
     answer = Simulation(on_miss=OnMiss.GENERATE, clock=FakeClock()).answer(request).answer
     assert answer is not None
     assert answer.status == 200
@@ -389,24 +393,31 @@ NULLS = ("parallel_tool_calls", "temperature", "store", "truncation", "metadata"
 
 
 @pytest.mark.parametrize("key", NULLS)
-def test_null_is_as_good_as_nothing(key: str) -> None:
+def test_null_counts_as_absent(key: str) -> None:
     nothing: dict[str, Any] = {key: None}
     request = responses(input="x", **nothing)
     assert Simulation(on_miss=OnMiss.GENERATE, clock=FakeClock()).answer(request).answer.status == 200  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("query", ["limit=abc", "limit=", "stream=true&starting_after=abc"])
-def test_a_number_that_is_none_counts_as_not_given(query: str) -> None:
+def test_an_invalid_number_in_the_query_is_ignored(query: str) -> None:
     for name in ("listChatCompletions", "getResponse"):
         assert call(by_name(name), query=query)[1].status == 200
 
 
 @pytest.mark.parametrize("schema", [{"type": "objekt"}, {"$ref": "#/$defs/nope"}, {"pattern": "("}])
-def test_a_schema_that_is_none_is_refused(schema: dict[str, Any]) -> None:
-    described = {"name": "x", "schema": schema, "strict": True}
+def test_an_invalid_schema_is_refused(schema: dict[str, Any]) -> None:
+    json_schema = {"name": "x", "schema": schema, "strict": True}
     for request in (
-        chat(response_format={"type": "json_schema", "json_schema": described}),
-        responses(input="x", text={"format": {"type": "json_schema", **described}}),
+        chat(response_format={"type": "json_schema", "json_schema": json_schema}),
+        responses(input="x", text={"format": {"type": "json_schema", **json_schema}}),
     ):
         entry = Simulation(on_miss=OnMiss.GENERATE, clock=FakeClock()).answer(request)
         assert entry.decided_by == "invalid request, no-schema response_format"
+
+
+def test_a_cancelled_response_is_json__stream_in_its_query() -> None:
+    path, key = "/v1/responses/resp_1/cancel", (("authorization", "Bearer k"),)
+    answers = [ask(Request("POST", path, query, key)) for query in ("", "stream=true")]
+    assert answers[0] == answers[1]
+    assert (answers[0].streams, json.loads(answers[0].body)["id"]) == (False, "resp_1")

@@ -1,4 +1,4 @@
-"""Who gets in from other machines."""
+"""Which requests from other machines get in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKEN = "a-token-of-this-run"
 ELSEWHERE = "10.0.0.9"
 
 
-def asked(
+def ask(
     *headers: tuple[str, str],
     client: str = ELSEWHERE,
     host: str = "mock:4281",
@@ -22,7 +22,7 @@ def asked(
     method: str = "GET",
     hidden: bool = False,
 ) -> tuple[int, dict[str, str], list[tuple[str, str]]]:
-    """What came back: status, headers, and the headers that the application behind was asked with."""
+    """The status, the headers, and the request headers that the application behind the gate saw."""
     raw, _, query = path.partition("?")
     scope: dict[str, Any] = {
         "type": "http",
@@ -57,19 +57,19 @@ def asked(
     "header",
     [("authorization", f"Bearer {TOKEN}"), ("api-key", TOKEN), ("x-mockserver-token", TOKEN)],
 )
-def test_who_brings_the_token_gets_in_under_any_name(header: tuple[str, str]) -> None:
+def test_the_token_is_accepted_in_each_of_its_headers(header: tuple[str, str]) -> None:
     host = ("host", "mock:4281")
-    status, _, seen = asked(header)
+    status, _, seen = ask(header)
     assert (status, seen) == (200, [host, header])
-    status, _, seen = asked(header, ("api-key", "another"), hidden=True)
+    status, _, seen = ask(header, ("api-key", "another"), hidden=True)
     assert (status, seen) == (200, [host, ("api-key", "another")])
 
 
 @pytest.mark.parametrize("between", ["; ", ";"])
-def test_the_cookie_is_for_this_door_alone(between: str) -> None:
-    status, _, seen = asked(("cookie", between.join(["a=1", f"{COOKIE}={TOKEN}", "b=2"])))
+def test_the_gates_own_cookie_is_removed_from_the_request(between: str) -> None:
+    status, _, seen = ask(("cookie", between.join(["a=1", f"{COOKIE}={TOKEN}", "b=2"])))
     assert (status, [value for name, value in seen if name == "cookie"]) == (200, ["a=1; b=2"])
-    assert asked(("cookie", f"{COOKIE}={TOKEN}"))[2] == [("host", "mock:4281")]
+    assert ask(("cookie", f"{COOKIE}={TOKEN}"))[2] == [("host", "mock:4281")]
 
 
 @pytest.mark.parametrize(
@@ -84,25 +84,25 @@ def test_the_cookie_is_for_this_door_alone(between: str) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_nobody_else_does(headers: list[tuple[str, str]], method: str) -> None:
+def test_a_request_without_the_token_is_refused(headers: list[tuple[str, str]], method: str) -> None:
     for host in ("mock:4281", "localhost:4281", "10.0.0.9"):
-        status, _, seen = asked(*headers, method=method, host=host)
+        status, _, seen = ask(*headers, method=method, host=host)
         assert (status, seen) == (401, [])
 
 
-def test_a_browser_opens_an_address_once_and_the_token_leaves_the_address() -> None:
-    status, headers, seen = asked(path=f"/c/1?q=%C3%BC&token={TOKEN}&a=")
+def test_a_token_in_an_address_is_moved_to_a_cookie() -> None:
+    status, headers, seen = ask(path=f"/c/1?q=%C3%BC&token={TOKEN}&a=")
     assert (status, headers["location"], seen) == (303, "?q=%C3%BC&a=", [])
     assert headers["set-cookie"] == f"{COOKIE}={TOKEN}; Path=/; HttpOnly; SameSite=Lax"
-    assert asked(path="/?token=wrong")[0] == 401
-    assert asked(path=f"/?token={TOKEN}", method="POST")[0] == 401
+    assert ask(path="/?token=wrong")[0] == 401
+    assert ask(path=f"/?token={TOKEN}", method="POST")[0] == 401
 
 
 @pytest.mark.parametrize(("host", "status"), [("localhost:4281", 200), ("10.0.0.2:4281", 421), ("mock:4281", 421)])
-def test_on_this_machine_nothing_changes(host: str, status: int) -> None:
-    assert asked(client="127.0.0.1", host=host)[0] == status
+def test_a_request_from_this_machine_needs_no_token(host: str, status: int) -> None:
+    assert ask(client="127.0.0.1", host=host)[0] == status
 
 
-def test_a_machines_own_address_is_no_proof() -> None:
-    """Source: rootless Podman's port forwarder puts the container's in the place of everybody's (CVE-2021-20199)."""
-    assert asked(client="10.0.0.2", host="localhost:4281")[0] == 401
+def test_a_request_from_the_machines_own_address_needs_the_token() -> None:
+    """Source: rootless Podman's port forwarder puts the container's address in the place of every client's (CVE-2021-20199)."""
+    assert ask(client="10.0.0.2", host="localhost:4281")[0] == 401

@@ -1,6 +1,6 @@
-"""Recordings of others, imported and replayed through the official SDK: parsed as their recorded bodies are.
+"""Recordings of other tools, imported and replayed through the official SDK: the SDK parses what it would have parsed then.
 
-Runs where DRESS_REHEARSAL_CORPUS names a folder of such recordings; a made-up one stands in for it elsewhere.
+DRESS_REHEARSAL_CORPUS names a folder of such recordings; without it, this uses two of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mockserver.matching.call import Call
 
 CORPUS = os.environ.get("DRESS_REHEARSAL_CORPUS")
 
-MADE_UP = """
+OWN_RECORDINGS = """
 interactions:
 - request:
     method: POST
@@ -60,23 +60,23 @@ def client_for(address: Address, url: str) -> Any:
     return openai.OpenAI(base_url=f"{url}{address.form}", api_key="k", max_retries=0)
 
 
-def asked_with_the_sdk(client: Any, address: Address, body: dict[str, Any]) -> Any:
+def sdk_answer(client: Any, address: Address, body: dict[str, Any]) -> Any:
     """The SDK's own object for an answer, or a list of them for a stream."""
     operation = address.operation.name if address.operation else ""
-    named = {"model": address.deployment} if address.deployment else {}
-    body = {**body, **named}
-    first = {key: body.pop(key) for key in ("model", "messages", "input", "stream") if key in body}
+    if address.deployment:
+        body = {**body, "model": address.deployment}
+    named = {key: body.pop(key) for key in ("model", "messages", "input", "stream") if key in body}
     match operation:
         case "createChatCompletion":
-            return client.chat.completions.create(**{"messages": openai.omit, **first}, extra_body=body)
+            return client.chat.completions.create(**{"messages": openai.omit, **named}, extra_body=body)
         case "createResponse":
-            return client.responses.create(**first, extra_body=body)
+            return client.responses.create(**named, extra_body=body)
         case "compactResponse":
-            return client.responses.compact(**first, extra_body=body)
+            return client.responses.compact(**named, extra_body=body)
         case "deleteModel":
             return client.models.delete(address.resource)
-    encoding = body.pop("encoding_format", "float")  # else the SDK asks for base64
-    return client.embeddings.create(**first, encoding_format=encoding, extra_body=body)
+    encoding = body.pop("encoding_format", "float")  # otherwise the SDK asks for base64
+    return client.embeddings.create(**named, encoding_format=encoding, extra_body=body)
 
 
 def recorded(answer: Answer) -> Any:
@@ -87,33 +87,35 @@ def recorded(answer: Answer) -> Any:
 
 
 def decoded(value: Any) -> Any:
-    """Embeddings as numbers, which is what the SDK makes of base64."""
-    for each in value.get("data", ()) if isinstance(value, dict) else ():
-        if isinstance(each.get("embedding"), str):
-            data = base64.b64decode(each["embedding"])
-            each["embedding"] = list(struct.unpack(f"<{len(data) // 4}f", data))
+    """The value with its embeddings as numbers, as the SDK decodes them from base64."""
+    for item in value.get("data", ()) if isinstance(value, dict) else ():
+        if isinstance(item.get("embedding"), str):
+            data = base64.b64decode(item["embedding"])
+            item["embedding"] = list(struct.unpack(f"<{len(data) // 4}f", data))
     return value
 
 
 def replayed(interaction: Interaction, url: str) -> bool:
-    """Whether the SDK makes of the replayed answer what it would have made of the recorded one."""
+    """Whether the SDK parses the replayed answer as it would have parsed the recorded one."""
     request, answer = interaction.request, interaction.answer
     address = address_of(request.method, request.raw_path, request.query)
     try:
-        got = asked_with_the_sdk(client_for(address, url), address, dict(Call(request).body or {}))
-        parsed = [each.to_dict() for each in got] if answer.streams else got.to_dict()
+        got = sdk_answer(client_for(address, url), address, dict(Call(request).body or {}))
+        parsed = [chunk.to_dict() for chunk in got] if answer.streams else got.to_dict()
     except openai.APIStatusError as error:
         return (error.status_code, error.response.content) == (answer.status, answer.body)
     return bool(decoded(parsed) == decoded(recorded(answer)))
 
 
-@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")  # bodies the SDK's types do not foresee
+@pytest.mark.filterwarnings(
+    "ignore:Pydantic serializer warnings:UserWarning"
+)  # bodies that the SDK's types do not expect
 @pytest.mark.timeout(300)
-def test_what_was_imported_replays_as_it_was_recorded(tmp_path: Path) -> None:
+def test_imported_recordings_replay_as_they_were_recorded(tmp_path: Path) -> None:
     source = Path(CORPUS) if CORPUS else tmp_path / "source"
     if not CORPUS:
         source.mkdir()
-        (source / "made-up.yaml").write_text(MADE_UP, encoding="utf-8")
+        (source / "own.yaml").write_text(OWN_RECORDINGS, encoding="utf-8")
     CliRunner().invoke(main, ["cassette", "import", str(source), "--to", str(tmp_path / "to")])
     wrong, count = [], 0
     for name, path in cassette.files([tmp_path / "to"]):

@@ -1,0 +1,71 @@
+"""Documents that people write: every mistake says where it is, what must be there, and what is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from msgspec import Meta
+
+from mockserver.documents import Strict, convert, parse_yaml
+from mockserver.errors import UserError
+
+
+class Inner(Strict, frozen=True):
+    prompt: str | None = None
+    size: Annotated[int, Meta(ge=1)] = 1
+
+
+class Card(Strict, frozen=True):
+    name: str
+    inner: Inner = Inner()
+    kind: Literal["one", "two"] = "one"
+    parts: dict[str, Inner] | None = None
+    sizes: tuple[Annotated[float, Meta(ge=0)], ...] = ()
+    either: str | list[Inner] | None = None
+
+
+NAMED = {"name": "a"}
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ([NAMED, {"name": 5}], "f.yaml: entry 2: name must be a string, got 5"),
+        ([{}], "f.yaml: entry 1: the key 'name' is required"),
+        ([{**NAMED, "inner": {"promt": "x"}}], "f.yaml: entry 1: unknown key 'promt' in inner (did you mean 'prompt'?); known keys: prompt, size"),
+        ([{**NAMED, "xyz": 1}], "f.yaml: entry 1: unknown key 'xyz'; known keys: name, inner, kind, parts, sizes, either"),
+        ([{**NAMED, "inner": {"size": 0}}], "f.yaml: entry 1: inner.size must be an integer >= 1, got 0"),
+        ([{**NAMED, "inner": {"size": True}}], "f.yaml: entry 1: inner.size must be an integer, got True"),
+        ([{**NAMED, "kind": "tow"}], "f.yaml: entry 1: unknown kind 'tow' (did you mean 'two'?); known values: one, two"),
+        ([{**NAMED, "parts": {"a": {}, "b": {"size": "x"}}}], "f.yaml: entry 1: parts.b.size must be an integer, got 'x'"),
+        ([{**NAMED, "parts": {"a": {}, "b": {"sise": 1}}}], "f.yaml: entry 1: unknown key 'sise' in parts.b (did you mean 'size'?); known keys: prompt, size"),
+        ([{**NAMED, "sizes": [1, 2.5, -1]}], "f.yaml: entry 1: sizes[3] must be a number >= 0, got -1"),
+        ([{**NAMED, "either": 5}], "f.yaml: entry 1: either must be a string or a list, got 5"),
+        ([{**NAMED, "either": [{"size": "x"}]}], "f.yaml: entry 1: either[1].size must be an integer, got 'x'"),
+        ([7], "f.yaml: entry 1: must be a mapping, got 7"),
+        ({"name": "a"}, "f.yaml: must be a list, got {'name': 'a'}"),
+        ([{**NAMED, "parts": {3: {}}}], "f.yaml: entry 1: every key of parts must be a string, got 3"),
+        ([{1: 2}], "f.yaml: entry 1: every key must be a string, got 1"),
+        ([{"na\ud800me": "x"}], "f.yaml: not valid Unicode: 'na\\ud800me'"),
+        (["x" * 100], f"f.yaml: entry 1: must be a mapping, got '{'x' * 56}…"),
+    ],
+)  # fmt: skip
+def test_a_mistake_says_where_and_what(document: Any, problem: str) -> None:
+    with pytest.raises(UserError) as raised:
+        convert(document, list[Card], "f.yaml", UserError)
+    assert str(raised.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"a: \xff", r"f\.yaml: not valid UTF-8 \(byte 3\)"),
+        (b"a: b: c", r"f\.yaml: not valid YAML: .* line 1"),
+        (b"a: 2026-13-45", r"f\.yaml: not valid YAML: month must be in 1\.\.12"),
+        (b"[" * 5000, r"f\.yaml: not valid YAML: "),
+    ],
+)
+def test_what_is_not_yaml_says_so(text: bytes, problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        parse_yaml(text, "f.yaml", UserError)

@@ -1,0 +1,97 @@
+"""Scopes: a request belongs to one, by its header, its ids, or because no other is open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mockserver.matching.call import Call
+from mockserver.simulation import scopes as scopes_module
+from mockserver.simulation.limits import Limit
+from mockserver.simulation.scenarios import ScenarioError, Scenarios
+from mockserver.simulation.scopes import SCOPE_HEADER, ScopeError, Scopes
+from mockserver.simulation.stub import parse_stub
+from tests.unit.examples import chat
+
+
+def call(**headers: str) -> Call:
+    return Call(replace(chat(), headers=tuple((name.replace("_", "-"), value) for name, value in headers.items())))
+
+
+def test_the_oldest_visit_is_forgotten_first_and_a_used_one_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scopes_module, "MAX_VISITS", 3)
+    scopes = Scopes(Scenarios())
+    one, two = scopes.open(name="one"), scopes.open(name="two")
+    for visit_id in ("a", "b", "c", "a", "d"):  # "a" is renewed, so "b" is the oldest when "d" comes
+        scopes.attribute([visit_id], "one")
+    assert [scopes.of(call(x_request_id=visit_id)) for visit_id in "acd"] == [one, one, one]
+    with pytest.raises(ScopeError, match="2 scopes are open"):
+        scopes.of(call(x_request_id="b"))
+    assert two.name == "two"
+
+
+def test_an_id_stays_with_the_scope_that_sent_it_first() -> None:
+    scopes = Scopes(Scenarios())
+    one, _ = scopes.open(name="one"), scopes.open(name="two")
+    scopes.attribute(["a"], "one")
+    with pytest.raises(ScopeError, match="another scope has sent"):
+        scopes.attribute(["a"], "two")
+    assert scopes.of(call(x_request_id="a")) is one
+
+
+def test_a_request_id_and_a_trace_of_two_scopes_are_refused() -> None:
+    scopes, trace = Scopes(Scenarios()), "0af7651916cd43dd8448eb211c80319c"
+    scopes.open(name="one"), scopes.open(name="two")
+    scopes.attribute(["a"], "one")
+    scopes.attribute([trace], "two")
+    with pytest.raises(ScopeError, match="request id belongs to one scope, and its trace to another"):
+        scopes.of(call(x_request_id="a", traceparent=f"00-{trace}-b7ad6b7169203331-01"))
+
+
+def test_a_closed_scope_leaves_nothing_behind() -> None:
+    scopes = Scopes(Scenarios())
+    scopes.open(name="one")
+    scopes.attribute(["a"], "one")
+    scopes.close("one")
+    assert scopes.of(call(x_request_id="a")) is scopes.everybody
+    for refused in (lambda: scopes.close("one"), lambda: scopes.of(call(**{SCOPE_HEADER.replace("-", "_"): "one"}))):
+        with pytest.raises(ScopeError, match="no open scope 'one'"):
+            refused()
+
+
+def test_a_reset_restores_what_everybody_started_with_in_the_same_object() -> None:
+    scopes = Scopes(Scenarios(), limits={"m": Limit(requests=1)})
+    everybody = scopes.everybody
+    scopes.say(parse_stub({"say": "x"}, "said#1"))
+    everybody.limits["other"] = Limit(tokens=1)
+    scopes.count(everybody, "said#1")
+    scopes.open(name="one")
+    scopes.reset()
+    assert (everybody.stubs, everybody.limits, dict(everybody.used)) == ((), {"m": Limit(requests=1)}, {})
+    assert scopes.everybody is everybody
+    assert scopes.ever_used == {"said#1"}
+    with pytest.raises(ScopeError):
+        scopes.named("one")
+
+
+def test_a_scenario_that_does_not_exist_is_refused_wherever_it_is_named() -> None:
+    for refused in (
+        lambda: Scopes(Scenarios(), scenario="busy"),
+        lambda: Scopes(Scenarios()).open("busy"),
+        lambda: Scopes(Scenarios()).choose("busy"),
+    ):
+        with pytest.raises(ScenarioError, match="no scenario 'busy'; known scenarios: none"):
+            refused()
+
+
+def test_a_scopes_own_stubs_and_limits_go_before_everybodys() -> None:
+    scopes = Scopes(Scenarios(), limits={"*": Limit(requests=9), "m": Limit(requests=1)})
+    scope = scopes.open()
+    scopes.say(parse_stub({"say": "all"}, "all#1"))
+    scopes.say(parse_stub({"say": "own"}, "own#1"), scope=scope)
+    scope.limits["m"] = Limit(requests=2)
+    assert [stub.name for stub in scopes.stubs(scope)] == ["own#1", "all#1"]
+    assert [stub.name for stub in scopes.stubs(scopes.everybody)] == ["all#1"]
+    assert [scopes.limit(scope, name) for name in ("m", "else")] == [Limit(requests=2), Limit(requests=9)]
+    assert scopes.limit(scopes.everybody, "m") == Limit(requests=1)

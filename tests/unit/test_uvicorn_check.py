@@ -1,0 +1,83 @@
+"""The check of uvicorn, on stand-ins that lack one thing each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import uvicorn
+
+from mockserver.errors import UserError
+from mockserver.wire import uvicorn_check
+from mockserver.wire.server import _SETTINGS
+
+
+class Protocol:
+    def __init__(self) -> None:
+        self.scope, self.transport = {}, None  # type: ignore[var-annotated]
+
+    def on_message_begin(self) -> None: ...
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+
+class BareProtocol:
+    def connection_lost(self) -> None: ...
+
+
+class Server:
+    def __init__(self) -> None:
+        self.server_state, self.should_exit = None, False
+
+    async def serve(self, sockets: Any = None) -> None: ...
+    async def startup(self, sockets: Any = None) -> None: ...
+    async def shutdown(self, sockets: Any = None) -> None: ...
+    def capture_signals(self) -> None: ...
+
+
+class OldServer(Server):
+    capture_signals = None  # type: ignore[assignment]  # as before uvicorn 0.29
+
+    async def shutdown(self, sockets: Any = None, *, reason: str = "") -> None: ...
+
+
+class Config:
+    def __init__(self, app: Any, http: Any, ws: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("protocol", "server", "settings", "missing"),
+    [
+        (Protocol, Server, ("http", "ws"), []),
+        (
+            BareProtocol,
+            Server,
+            ("http",),
+            [
+                "BareProtocol.on_message_begin(self)",
+                "BareProtocol.connection_lost(self, exc)",
+                "BareProtocol().scope",
+                "BareProtocol().transport",
+            ],
+        ),
+        (Protocol, OldServer, (), ["OldServer.shutdown(self, sockets)", "OldServer.capture_signals(self)"]),
+        (Protocol, Server, ("http", "date_header"), ["Config(date_header=…)"]),
+    ],
+    ids=["nothing", "protocol", "server", "config"],
+)
+def test_what_is_missing_is_listed(
+    protocol: type[Any], server: type[Any], settings: tuple[str, ...], missing: list[str]
+) -> None:
+    assert uvicorn_check.missing_parts(protocol, server, Config, settings) == missing
+
+
+def test_the_installed_uvicorn_has_all_of_it() -> None:
+    uvicorn_check.check_uvicorn(_SETTINGS)
+
+
+def test_a_uvicorn_that_lacks_something_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_check, "HttpToolsProtocol", BareProtocol)
+    monkeypatch.setattr(uvicorn, "__version__", "9.9.9")
+    with pytest.raises(
+        UserError, match=r"^uvicorn 9\.9\.9 cannot be used, because it lacks BareProtocol\.on_message_b"
+    ):
+        uvicorn_check.check_uvicorn(_SETTINGS)
