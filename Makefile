@@ -33,7 +33,7 @@ mock: setup-mock   ## run the whole app on http://127.0.0.1:4280; other port: PO
 	@exec $(RUN) mockserver up --on-miss generate $(if $(BUILT),,$(HOT)) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(PORT),--site-port $(PORT) --model-port $$(($(PORT)+1)) --functions-port $$(($(PORT)+2)) --direct-port $$(($(PORT)+3))) $(ARGS)
 
 test: setup        ## all checks and tests
-	@$(MAKE) --no-print-directory -j2 lint test-unit && $(MAKE) --no-print-directory test-integration test-e2e
+	@$(MAKE) --no-print-directory -j2 lint test-unit && $(MAKE) --no-print-directory -j2 test-integration test-e2e
 
 test-unit: setup   ## unit tests: no sockets, no waiting
 	@$(RUN) pytest tests/unit -n auto --junitxml=test-results/unit.xml $(ARGS) && npm --prefix webapp run --silent test

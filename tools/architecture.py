@@ -139,7 +139,8 @@ def picture() -> str:
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="system-ui, sans-serif">',
         "<style>svg{background:#fff}rect{fill:#eef4fb;stroke:#3b6ea5}line{stroke:#9aa5b1}"
-        ".room{font-size:15px;text-anchor:middle;fill:#12263a}.caption{font-size:12px;fill:#5b6b7b}</style>",
+        ".room{font-size:15px;text-anchor:middle;fill:#12263a}"
+        ".caption{font-size:12px;fill:#5b6b7b;paint-order:stroke;stroke:#fff;stroke-width:5px}</style>",
         '<defs><marker id="tip" markerWidth="7" markerHeight="7" refX="6" refY="3.5" orient="auto">'
         '<path d="M0 0 7 3.5 0 7z" fill="#9aa5b1"/></marker></defs>',
         *lines, *boxes, "</svg>", "",
