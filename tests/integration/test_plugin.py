@@ -243,3 +243,22 @@ def test_every_worker_of_xdist_has_servers_of_its_own_and_hands_over_what_answer
     )
     suite.runpytest_inprocess("-n", "2").assert_outcomes(passed=8)
     assert "said in the test#1" in (suite.path / ".pytest_cache/v/mockserver/used").read_text()
+
+
+def test_a_project_may_have_a_contracts_package_of_its_own(suite: pytest.Pytester) -> None:
+    suite.mkpydir("contracts").joinpath("orders.py").write_text("TOTAL = 3\n")
+    suite.makepyfile(
+        """
+        import openai
+        from contracts.orders import TOTAL
+
+        def test_it(mock_server):
+            mock_server.say(str(TOTAL))
+            client = openai.OpenAI(base_url=mock_server.base_url, api_key="any")
+            answer = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+            assert answer.choices[0].message.content == "3"
+        """
+    )
+    suite.runpytest_subprocess().assert_outcomes(passed=1)
+    assert suite.run(sys.executable, "-m", "mockserver", "schema", "cassette").ret == 0
+    assert suite.run(sys.executable, "-m", "mockserver", "model", "--help").ret == 0

@@ -24,7 +24,9 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_the_model_answers_in_flasks_test_client() -> None:
     answer: TestResponse = (
-        model_app(on_miss="generate").test_client().post("/v1/chat/completions", json=ASK, headers=KEY)
+        model_app(on_miss="generate", latency="first=0ms,rate=9999tok/s")
+        .test_client()
+        .post("/v1/chat/completions", json=ASK, headers=KEY)
     )
     assert (answer.status_code, answer.headers["x-mockserver-answer"]) == (200, "made up")
 
@@ -49,7 +51,7 @@ def test_the_control_routes_are_there_with_a_token_only() -> None:
 
 
 def test_what_was_asked_is_in_the_simulations_journal() -> None:
-    app = model_app(on_miss="generate")
+    app = model_app(on_miss="generate", latency="first=0ms,rate=9999tok/s")
     app.test_client().post("/v1/chat/completions", json=ASK, headers=KEY)
     app.extensions["mockserver"].journal.verify(1, prompt="Hello!")
 
