@@ -129,9 +129,13 @@ class Records:
 
 
 def _size(entry: Entry) -> int:
-    """Roughly the bytes an entry holds: bodies and headers as they are, and what Python adds to each part."""
+    """Roughly the bytes an entry holds: bodies and headers as they are, and what Python adds to each part.
+
+    A miss also holds the body parsed and in its canonical form, up to four times as large (measured).
+    """
     answer = entry.answer
     events = sum(len(event.data) + 100 for event in answer.events) if answer else 0
     pairs = (*entry.request.headers, *(answer.headers if answer else ()))
     headers = sum(len(name) + len(value) + 150 for name, value in pairs)
-    return 1000 + len(entry.request.body) + events + headers + 32 * len(entry.sent_ms)
+    body = len(entry.request.body) * (5 if entry.miss else 1)
+    return 1000 + body + events + headers + 32 * len(entry.sent_ms)

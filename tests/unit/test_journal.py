@@ -177,3 +177,11 @@ def test_the_bytes_that_are_counted_are_those_that_are_held() -> None:
     assert records._bytes == sum(map(_size, records.entries())) > 5000
     records.clear()
     assert (records._bytes, records._visits, records.entries("r1")) == (0, {}, [])
+
+
+def test_a_miss_counts_for_what_it_holds_besides_its_body() -> None:
+    plain, missed = Records(), Records()
+    call = Call(chat("x" * 10_000))
+    plain.open(1.0, call, None)
+    missed.open(1.0, call, None, Miss(call))
+    assert missed._bytes - plain._bytes == 4 * len(call.request.body)
