@@ -21,10 +21,11 @@ STAYS = re.findall(r"^(\S+\.py) +(\w+(?:\.\w+)?)", WALK, re.MULTILINE)
 _ELSEWHERE = ("api/", "mockserver/functions/")
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="threads that run already cannot be watched before Python 3.12")
 def test_a_chat_request_walks_as_the_page_says(
     mock_server: MockServer, persona: Callable[[str], httpx2.Client]
 ) -> None:
+    if sys.version_info < (3, 12):
+        pytest.skip("threads that run already cannot be watched before Python 3.12")
     calls: list[tuple[str, str]] = []
 
     def watch(frame: FrameType, event: str, _argument: object) -> None:
