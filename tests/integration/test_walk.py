@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,8 @@ _ELSEWHERE = ("api/", "mockserver/functions/")
 def test_a_chat_request_walks_as_the_page_says(
     mock_server: MockServer, persona: Callable[[str], httpx2.Client]
 ) -> None:
-    if sys.version_info < (3, 12):
+    watch_all = getattr(threading, "setprofile_all_threads", None)
+    if watch_all is None:
         pytest.skip("threads that run already cannot be watched before Python 3.12")
     calls: list[tuple[str, str]] = []
 
@@ -36,12 +36,12 @@ def test_a_chat_request_walks_as_the_page_says(
 
     client = persona("alice")
     client.get("/api/me")  # signed in, and every module loaded
-    threading.setprofile_all_threads(watch)
+    watch_all(watch)
     try:
         ask = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "stream": True}
         assert "Paris" in client.post("/api/chat/completions", json=ask).text
     finally:
-        threading.setprofile_all_threads(None)
+        watch_all(None)
     # The last three steps are of other answers than a recording.
     walk = [stay for stay in STAYS if not stay[0].startswith(_ELSEWHERE)]
     expected = [stay for stay in walk if stay[1] not in ("leave_to_upstream", "generate_answer", "report_miss")]

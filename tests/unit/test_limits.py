@@ -141,3 +141,14 @@ def test_what_has_no_limit_and_what_costs_nothing_is_never_refused() -> None:
         assert simulation.answer(chat(model="other")).answer.status == 200  # type: ignore[union-attr]
     simulation.reset()
     assert simulation.answer(chat()).answer.status == 200  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("left_s", "openai", "azure"),
+    [(60, "1m0s", "60"), (59.5, "59.5s", "60"), (1, "1s", "1"), (0.9994, "999ms", "1"), (0.25, "250ms", "1")],
+)
+def test_the_time_until_the_reset_is_written_as_the_backend_does(left_s: float, openai: str, azure: str) -> None:
+    for backend, text in ((Backend.OPENAI, openai), (Backend.AZURE, azure)):
+        window = LimitWindow(Limit(requests=6)).admit(1000.0, 1, backend).window
+        assert dict(window.headers(1060.0 - left_s, backend))["x-ratelimit-reset-requests"] == text
+    assert dict(LimitWindow(Limit(requests=6)).headers(1000.0, Backend.AZURE))["x-ratelimit-reset-requests"] == "0"

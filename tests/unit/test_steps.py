@@ -217,3 +217,42 @@ def test_a_miss_names_every_way_out() -> None:
         '  - {when: {prompt: "Hi"}, say: …}   answers it from a YAML file in --cassettes',
         "  dress-rehearsal record --missing …   asks the real model (about 22 tokens to read)",
     ]
+
+
+def test_a_sequence_is_answered_one_by_one() -> None:
+    index = CassetteIndex()
+    for number in (1, 2, 3):
+        index.add(f"a.yaml#{number}", Interaction(chat(), answered(str(number))))
+    simulation = Simulation(index, clock=FakeClock())
+    assert [simulation.answer(chat()).decided_by for _ in range(4)] == [f"a.yaml#{number}" for number in (1, 2, 3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "header"),
+    [
+        ("3s", ("retry-after", "3")),
+        ("250ms", ("retry-after-ms", "250")),
+        ("5s as a date", ("retry-after", "Mon, 12 Jan 1970 13:46:45 GMT")),
+        ("never", None),
+        (None, ("retry-after", "1")),
+        (0, ("retry-after", "0")),
+    ],
+)
+def test_a_rate_limit_says_when_to_come_back(retry_after: str | None, header: tuple[str, str] | None) -> None:
+    simulation = Simulation(on_miss=OnMiss.GENERATE, clock=FakeClock())
+    details = {} if retry_after is None else {"retry_after": retry_after}
+    simulation.scopes.say(parse_stub({"fault": "rate_limited", **details}, "said#1"))
+    answer = simulation.answer(chat()).answer
+    assert answer is not None
+    assert [each for each in answer.headers if each[0].startswith("retry-after")] == ([header] if header else [])
+
+
+def test_a_fault_waits_as_long_as_it_says__zero_too() -> None:
+    simulation = Simulation(clock=FakeClock())
+    simulation.scopes.say(
+        parse_stub({"say": "x", "fault": "slow_first_token", "wait_ms": 0, "times": 1}, "said#1"),
+        parse_stub({"say": "x", "fault": "slow_first_token", "wait_ms": 7, "times": 1}, "said#2"),
+        parse_stub({"say": "x", "fault": "slow_first_token"}, "said#3"),
+    )
+    answers = [simulation.answer(chat()).answer for _ in range(3)]
+    assert [answer.head_after_ms for answer in answers if answer] == [0, 7, 10_000]
