@@ -72,7 +72,8 @@ def _explained(problem: str, document: Any, type_: Any) -> str:
     entry, name = _place(steps)
     value = _value_at(document, steps)
     if found and found["key"]:
-        return f"{entry}every key{' of ' + name if name else ''} must be a string, got {_shown(next(iter(value)))}"
+        wrong = next(key for key in value if not isinstance(key, str))
+        return f"{entry}every key{' of ' + name if name else ''} must be a string, got {_shown(wrong)}"
     if unknown := re.search(r"unknown field `(.*)`", text):
         known = list(dict.fromkeys(_fields_at(inspect.type_info(type_), steps)))
         hint = did_you_mean(unknown[1], known)

@@ -86,7 +86,10 @@ class Interaction:
 
 def json_answer(status: int, payload: Any, *, headers: Headers = (), decided_by: str = "") -> Answer:
     """An answer with one JSON body, sent at once."""
-    body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and UTF-8 cannot
+        body = json.dumps(payload, separators=(",", ":")).encode()
     return Answer(status, (("content-type", "application/json"), *headers), (Event(0, body),), decided_by=decided_by)
 
 

@@ -247,7 +247,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail the test for each reason of a miss and for each unmet expectation; in the call phase, so that it is FAILED, not ERROR."""
     try:
         result = yield
-    except Exception as error:
+    except (Exception, pytest.fail.Exception) as error:
         for text in filter(None, (*_failures(item), _write_timeline(item))):
             error.add_note(text)
         raise

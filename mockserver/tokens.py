@@ -100,8 +100,8 @@ def count_request(body: Mapping[str, Any], model: str) -> int:
     For a response this is an estimate: it is not published how the service frames its messages and tools. A tool counts
     as its JSON here.
     """
-    if body.get("messages"):
-        return count_messages(body["messages"], model)
+    if chat := body.get("messages"):  # not validated while it is recorded
+        return count_messages(chat if isinstance(chat, list) else (), model)
     input_ = body.get("input") or ()
     messages: list[Any] = [{"role": "user", "content": input_}] if isinstance(input_, str) else list(input_)
     if body.get("instructions"):

@@ -38,5 +38,5 @@ def violations(call: Call, answer: Answer) -> tuple[Violation, ...]:
 
 def _completed_response(events: list[dict[str, Any]]) -> dict[str, Any]:
     """The response in the last `response.completed` event; empty where there is none."""
-    completed = (event["response"] for event in reversed(events) if event.get("type") == "response.completed")
+    completed = (event.get("response") or {} for event in reversed(events) if event.get("type") == "response.completed")
     return next(completed, {})

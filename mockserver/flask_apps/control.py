@@ -18,7 +18,7 @@ from mockserver.redact import clean
 from mockserver.simulation.scenarios import ScenarioError
 from mockserver.simulation.scopes import SCOPE_HEADER, Scope, ScopeError, Scopes
 from mockserver.simulation.simulation import Simulation
-from mockserver.simulation.stub import StubError, parse_stub
+from mockserver.simulation.stub import StubError
 
 _NUMBERS = {"status", "events_sent", "attempt", "number", "after"}
 _LONGEST_WAIT_S = 60
@@ -95,9 +95,7 @@ def _add_stubs(app: Flask, simulation: Simulation) -> None:
         entries, scope = request.get_json(force=True, silent=True), owner()
         if not isinstance(entries, list):
             return jsonify(error="send a JSON list of stubs, as in a scenario file"), 400
-        first = len(scope.stubs) + 1
-        stubs = [parse_stub(entry, f"said#{number}") for number, entry in enumerate(entries, first)]
-        scopes.say(*stubs, scope=scope)
+        stubs = scopes.say_entries(*entries, name="said", scope=scope)
         return jsonify(stubs=[stub.name for stub in stubs]), 201
 
     @app.get("/__admin/scenarios")
@@ -158,7 +156,7 @@ def _criteria(given: Mapping[str, str]) -> JournalCriteria:
     criteria: dict[str, Any] = {name: value for name, value in given.items() if name not in ("times", "within_s")}
     for name in _NUMBERS & criteria.keys():
         low, dash, high = criteria[name].partition("-")
-        if not low.isdigit() or (dash and not high.isdigit()):
+        if not low.isdecimal() or (dash and not high.isdecimal()):
             raise JournalError(f"{name} must be a number or a range as 500-599, got {criteria[name]!r}")
         criteria[name] = range(int(low), int(high) + 1) if dash else int(low)
     return cast(JournalCriteria, criteria)

@@ -14,7 +14,7 @@ from mockserver.journal.journal import Journal
 from mockserver.simulation.fault import FaultKind
 from mockserver.simulation.limits import parse_limits
 from mockserver.simulation.scopes import SCOPE_HEADER, Scope
-from mockserver.simulation.stub import FilterName, parse_stub
+from mockserver.simulation.stub import FilterName
 
 #: Tool calls by function name, each with its arguments.
 ToolCalls = Mapping[str, Mapping[str, Any]]
@@ -115,5 +115,4 @@ class MockServer:
         keys: dict[str, Any] = {"call": call, "pace": pace, "filter": filter, "fault": fault, "times": times}
         keys |= {"after": after, "wait_ms": wait_ms, "retry_after": retry_after}
         entry = {"say": text, "when": when or {"prompt": to}, **{k: v for k, v in keys.items() if v is not None}}
-        stub = parse_stub(entry, f"said in the test#{len(self.owner.stubs) + 1}")
-        self.model.simulation.scopes.say(stub, scope=self.owner)
+        self.model.simulation.scopes.say_entries(entry, name="said in the test", scope=self.owner)

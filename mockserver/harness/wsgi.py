@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 from flask import Flask
 
@@ -22,15 +23,15 @@ from mockserver.simulation.settings import OnMiss
 from mockserver.swa.personas import BUNDLED_PERSONAS, load_personas
 from mockserver.swa.session import Sessions, session_key
 from mockserver.swa.static_web_app import load_static_web_app
-from mockserver.wire.connection import LOOPBACK_NAMES
 
+_TRUSTED_HOSTS = ("127.0.0.1", "localhost")
 #: The key of `app.extensions` under which an application has its `Simulation`.
 EXTENSION = "mockserver"
 
 
 def model_app(
     *cassettes: str | PathLike[str],
-    on_miss: str = "error",
+    on_miss: Literal["error", "generate"] = "error",
     scenario: str | None = None,
     limits: tuple[str, ...] = (),
     latency: str = "",
@@ -43,11 +44,11 @@ def model_app(
     names of this machine alone; change `app.config["TRUSTED_HOSTS"]` for others.
 
     Raises:
-        OptionsError: `on_miss="record"`, which needs `dress-rehearsal model`.
+        OptionsError: another `on_miss`.
         UserError: a cassette, scenario, limit or latency profile that cannot be read.
     """
-    if on_miss == OnMiss.RECORD:
-        raise OptionsError('on_miss="record" needs dress-rehearsal model: WSGI cannot record a stream as it comes')
+    if on_miss not in (OnMiss.ERROR, OnMiss.GENERATE):
+        raise OptionsError(f"on_miss must be error or generate, got {on_miss!r}; dress-rehearsal model can record")
     options = ModelOptions(
         tuple(map(Path, cassettes)) or (BUNDLED_CASSETTES,),
         OnMiss(on_miss),
@@ -58,7 +59,7 @@ def model_app(
     )
     simulation, _ = model_simulation(options, SystemClock())
     app = model_routes.create_app(simulation, control_token=control_token)
-    app.config["TRUSTED_HOSTS"] = [*LOOPBACK_NAMES]
+    app.config["TRUSTED_HOSTS"] = [*_TRUSTED_HOSTS]
     app.extensions[EXTENSION] = simulation
     return app
 
@@ -86,5 +87,5 @@ def site_app(
         config=Path(config) if config else None,
     )
     app = site_routes.create_app(site)
-    app.config["TRUSTED_HOSTS"] = [*LOOPBACK_NAMES]
+    app.config["TRUSTED_HOSTS"] = [*_TRUSTED_HOSTS]
     return app

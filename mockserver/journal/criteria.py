@@ -87,6 +87,10 @@ def fits(criteria: JournalCriteria, entry: Entry) -> bool:
         return False
     if not all(given[name] in getattr(entry, name) for name in _CONTAINED if name in given):
         return False
+    if "request_id" in given:
+        ids = given["request_id"]
+        if not entry.visit_ids & ({ids} if isinstance(ids, str) else set(ids)):
+            return False
     if "after" in given and entry.number <= getattr(given["after"], "number", given["after"]):
         return False
     of_request = Criteria(**{name: given[name] for name in _OF_REQUEST if name in given})

@@ -62,7 +62,7 @@ class Entry:
     def attempt(self) -> int:
         """Which attempt of its client this was, from 1. Source: `x-stainless-retry-count`, sent by the official SDKs."""
         count = self.request.header("x-stainless-retry-count") or "0"
-        return 1 + int(count) if count.isdigit() else 1
+        return 1 + int(count) if count.isdecimal() else 1
 
     def __str__(self) -> str:
         parts = [f"{self.place} #{self.number}", self.persona or "", f"{self.request.method} {self.request.target}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ _MAX_MISSES = 1000
 class Records:
     """The last exchanges, and the last thousand misses however many other exchanges came since. Thread-safe.
 
-    Holds at most `max_entries` and at most `max_bytes` of them; the oldest go first.
+    Holds at most `max_entries` and at most `max_bytes` of exchanges, and of misses as many bytes; the oldest go first.
     """
 
     def __init__(self, *, max_entries: int = 10_000, max_bytes: int = 64 << 20) -> None:
@@ -28,8 +28,8 @@ class Records:
         self._changed = threading.Condition()
         self._entries: OrderedDict[int, Entry] = OrderedDict()
         self._visits: dict[str, dict[int, None]] = {}  # numbers by request id or trace, in order
-        self._misses: deque[Entry] = deque(maxlen=_MAX_MISSES)
-        self._bytes = 0
+        self._misses: OrderedDict[int, Entry] = OrderedDict()
+        self._bytes = self._miss_bytes = 0
         self.count = 0
         #: What to verify when the test ends; each raises where it is not so.
         self.expectations: list[Callable[[], None]] = []
@@ -51,17 +51,18 @@ class Records:
         It has the request as it came; the kept copy has no credentials in its headers.
         """
         request, visit_ids = call.request, call.visit_ids
-        redacted = shown(request)
+        redacted, stored_miss = shown(request), miss.for_storage() if miss else None
         with self._changed:
             self.count += 1
             number = self.count
             entry = Entry(number, at_s, request, answer, miss, place, scope, persona, rule, visit_ids=visit_ids)
-            kept = self._entries[number] = replace(entry, request=redacted)
+            kept = self._entries[number] = replace(entry, request=redacted, miss=stored_miss)
             for visit_id in visit_ids:
                 self._visits.setdefault(visit_id, {})[number] = None
-            if miss is not None:
-                self._misses.append(kept)
             self._bytes += _size(kept)
+            if miss is not None:
+                self._misses[number] = kept
+                self._miss_bytes += _size(kept)
             self._trim()
             self._changed.notify_all()
         return entry
@@ -79,8 +80,11 @@ class Records:
         closed = replace(entry, end=str(end), took_s=took_s, sent_ms=tuple(sent_ms), answer=answer or entry.answer)
         with self._changed:
             if (kept := self._entries.get(entry.number)) is not None:
-                self._entries[entry.number] = ended = replace(closed, request=kept.request)
+                self._entries[entry.number] = ended = replace(closed, request=kept.request, miss=kept.miss)
                 self._bytes += _size(ended) - _size(kept)
+                if entry.number in self._misses:
+                    self._misses[entry.number] = ended
+                    self._miss_bytes += _size(ended) - _size(kept)
                 self._trim()
             self._changed.notify_all()
         return closed
@@ -107,7 +111,7 @@ class Records:
     def misses(self) -> list[Entry]:
         """The last misses, oldest first."""
         with self._changed:
-            return list(self._misses)
+            return list(self._misses.values())
 
     def clear(self) -> None:
         """Forget everything; numbers go on."""
@@ -116,9 +120,11 @@ class Records:
             self._visits.clear()
             self._misses.clear()
             self.expectations.clear()
-            self._bytes = 0
+            self._bytes = self._miss_bytes = 0
 
     def _trim(self) -> None:
+        while len(self._misses) > _MAX_MISSES or (self._miss_bytes > self._max_bytes and len(self._misses) > 1):
+            self._miss_bytes -= _size(self._misses.popitem(last=False)[1])
         while len(self._entries) > self._max_entries or (self._bytes > self._max_bytes and len(self._entries) > 1):
             _, oldest = self._entries.popitem(last=False)
             self._bytes -= _size(oldest)
@@ -129,13 +135,9 @@ class Records:
 
 
 def _size(entry: Entry) -> int:
-    """Roughly the bytes an entry holds: bodies and headers as they are, and what Python adds to each part.
-
-    A miss also holds the body parsed and in its canonical form, up to four times as large (measured).
-    """
+    """Roughly the bytes an entry holds: bodies and headers as they are, and what Python adds to each part."""
     answer = entry.answer
     events = sum(len(event.data) + 100 for event in answer.events) if answer else 0
     pairs = (*entry.request.headers, *(answer.headers if answer else ()))
     headers = sum(len(name) + len(value) + 150 for name, value in pairs)
-    body = len(entry.request.body) * (5 if entry.miss else 1)
-    return 1000 + body + events + headers + 32 * len(entry.sent_ms)
+    return 1000 + len(entry.request.body) + events + headers + 32 * len(entry.sent_ms)

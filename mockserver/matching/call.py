@@ -20,12 +20,12 @@ VISIT_HEADERS = ("x-request-id", "traceparent")
 class Call:
     """A request on its way through matching, criteria, limits, contract and journal.
 
-    This is the only place that parses a request's body and looks up its address. `ignores` do not count in `canonical`.
+    The simulation parses a request's body and looks up its address here alone. `ignores` do not count in `canonical`.
     """
 
     def __init__(self, request: Request, ignores: Iterable[Ignore] = ()) -> None:
         self.request = request
-        self._ignores = ignores
+        self.ignores = ignores
 
     @cached_property
     def address(self) -> Address:
@@ -49,7 +49,7 @@ class Call:
     @cached_property
     def canonical(self) -> CanonicalRequest:
         """What the model would see."""
-        return canonical_request(self.request, self.address, self.body, self._ignores)
+        return canonical_request(self.request, self.address, self.body, self.ignores)
 
     @cached_property
     def model(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mockserver.matching.call import Call
 from mockserver.matching.differences import Difference
 from mockserver.matching.ignore import VOLATILE
+from mockserver.redact import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,17 @@ class Miss:
     differences: tuple[Difference, ...] = ()
     ignored: tuple[str, ...] = ()
     reason: str = ""
+    stored_fingerprint: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the canonical request."""
+        return self.stored_fingerprint or self.call.canonical.fingerprint
+
+    def for_storage(self) -> Miss:
+        """The same with nothing but the bytes of its request, without credentials: what is parsed takes several times as much."""
+        call = Call(shown(self.call.request), self.call.ignores)
+        return replace(self, call=call, stored_fingerprint=self.fingerprint)
 
     @property
     def helpful_ignores(self) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def load_index(directories: Sequence[Path], ignores: Sequence[str] = ()) -> Cass
         name = short if names.setdefault(short, path) == path else str(path)
         text = path.read_bytes()
         if cassette.is_scenario(text):
-            index.scenarios.add(name, path, text.decode())
+            index.scenarios.add(name, path, text)
         else:
             loaded = cassette.parse(path, text)
             for number, interaction in enumerate(loaded.interactions, 1):

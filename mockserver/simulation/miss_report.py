@@ -13,7 +13,7 @@ _MAX_DIFFERENCES = 5
 
 def same_reason(one: Miss, other: Miss) -> bool:
     """Whether two misses asked the same, or have the same single difference, whatever else they asked."""
-    if one.call.canonical.fingerprint == other.call.canonical.fingerprint:
+    if one.fingerprint == other.fingerprint:
         return one.reason == other.reason
     return len(one.differences) == 1 and one.differences == other.differences
 

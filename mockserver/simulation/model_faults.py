@@ -49,17 +49,17 @@ def _limited(fault: Fault, refusal: Callable[[Address, str, Exceeded], Refusal],
     return _instead(replace(answer, headers=(*answer.headers, *headers)))
 
 
-def _retry_after(text: str, at_s: float) -> tuple[float, Headers]:
-    match_ = RETRY_AFTER.fullmatch(text)
+def _retry_after(written: str, at_s: float) -> tuple[float, Headers]:
+    match_ = RETRY_AFTER.fullmatch(written)
     if match_ is None or match_["number"] is None:
         return 1, ()
-    number = float(match_["number"])
+    number, text = float(match_["number"]), match_["number"]
     match match_["unit"]:
         case "ms":
-            return number / 1000, (("retry-after-ms", f"{number:g}"),)
+            return number / 1000, (("retry-after-ms", text),)
         case "s as a date":
             return number, (("retry-after", formatdate(at_s + number, usegmt=True)),)
-    return number, (("retry-after", f"{number:g}"),)
+    return number, (("retry-after", text),)
 
 
 def _quota_exceeded(_fault: Fault, _answer: Answer, context: FaultContext) -> Answer:

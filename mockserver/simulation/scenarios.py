@@ -36,7 +36,7 @@ class Scenarios:
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
 
-    def add(self, name: str, path: Path, text: str) -> None:
+    def add(self, name: str, path: Path, text: str | bytes) -> None:
         """Read a file.
 
         Raises:
@@ -76,8 +76,8 @@ class Scenarios:
                 if stamp == file.stamp:
                     continue
                 file.stamp = stamp
-                file.stubs = load_stubs(file.path, file.path.read_text(encoding="utf-8"), name)
-            except (OSError, StubError, UnicodeDecodeError) as error:
+                file.stubs = load_stubs(file.path, file.path.read_bytes(), name)
+            except (OSError, StubError) as error:
                 if file.stamp != _UNREADABLE:
                     log.warning("%s   Its last good version stays in use.", error)
                 file.stamp = _UNREADABLE if isinstance(error, OSError) else file.stamp

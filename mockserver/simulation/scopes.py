@@ -15,7 +15,7 @@ from mockserver.errors import UserError
 from mockserver.matching.call import Call
 from mockserver.simulation.limits import Limit, LimitWindow
 from mockserver.simulation.scenarios import Scenarios
-from mockserver.simulation.stub import Stub
+from mockserver.simulation.stub import Stub, parse_stub
 
 #: Names a request's scope, at the site and at the model; never forwarded to an API.
 SCOPE_HEADER = "x-mockserver-scope"
@@ -68,6 +68,7 @@ class Scopes:
         self._scenarios = scenarios
         self._initial = (scenario, dict(limits or {}))
         self._open: dict[str, Scope] = {}
+        self._said = 0  # so that no two stubs share a name, and with it a count
         self._visits: OrderedDict[str, str] = OrderedDict()  # scope names by request id or trace
         self.choose(scenario)
         self.reset()
@@ -82,6 +83,7 @@ class Scopes:
             everybody.windows.clear()
             self._open.clear()
             self._visits.clear()
+            self._said = 0
 
     # --- administration: what tests, personas and control routes call ---
 
@@ -133,6 +135,18 @@ class Scopes:
         """Add stubs: they go before everything loaded, in the order they were said."""
         with self.lock:
             (scope or self.everybody).stubs += stubs
+
+    def say_entries(self, *entries: object, name: str, scope: Scope | None = None) -> tuple[Stub, ...]:
+        """Add the stubs that entries of a scenario describe, named `name#1`, `name#2`, … over all scopes since the reset.
+
+        Raises:
+            StubError: an entry is wrong; none is added.
+        """
+        with self.lock:
+            stubs = tuple(parse_stub(entry, f"{name}#{number}") for number, entry in enumerate(entries, self._said + 1))
+            self._said += len(stubs)
+            self.say(*stubs, scope=scope)
+            return stubs
 
     def attribute(self, visit_ids: Iterable[str], name: str) -> None:
         """Let requests with these ids or traces belong to a scope from now on.

@@ -133,11 +133,12 @@ def apply_limits(turn: Turn) -> Outcome | None:
     call, name = turn.call, turn.call.model
     if call.operation is None or not call.operation.costs_tokens:
         return None
+    if (limit := turn.scopes.limit(turn.scope, name)) is None:
+        return None
+    cost = _cost_in_tokens(turn)  # not under the lock: it may take seconds
     with turn.scopes.lock:
-        if (limit := turn.scopes.limit(turn.scope, name)) is None:
-            return None
         window = replace(turn.scope.windows.get(name, LimitWindow(limit)), limit=limit)
-        turn.verdict = window.admit(turn.at_s, _cost_in_tokens(turn), call.address.backend)
+        turn.verdict = window.admit(turn.at_s, cost, call.address.backend)
         turn.scope.windows[name] = turn.verdict.window
     exceeded = turn.verdict.exceeded
     return Outcome(_limited(turn, exceeded), final=True) if exceeded is not None else None
@@ -198,14 +199,16 @@ def list_models(turn: Turn) -> Outcome | None:
     None for any other operation, and for a model that is to be made up.
     """
     address, operation = turn.call.address, turn.call.operation
+    if operation is None or operation.name not in ("listModels", "retrieveModel"):
+        return None
     models = {
         name: {"id": name, "object": "model", "created": 0, "owned_by": "mock"}
         for name in known_models(turn.index, turn.settings, address.backend)
     }
-    if operation is not None and operation.name == "listModels":
+    if operation.name == "listModels":
         listed = json_answer(200, {"object": "list", "data": list(models.values())}, decided_by="models")
         return Outcome(listed, written=True)
-    if operation is None or operation.name != "retrieveModel" or address.resource is None:
+    if address.resource is None:
         return None
     if address.resource in models:
         return Outcome(json_answer(200, models[address.resource], decided_by="models"), written=True)
@@ -285,8 +288,10 @@ def mock_error(kind: str, message: str, **details: object) -> Answer:
 def _cost_in_tokens(turn: Turn) -> int:
     """What the service counts in advance: the request, and the longest answer it allows for each choice."""
     body = turn.call.body or {}
-    longest = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens") or 0
-    return tokens.count_request(body, turn.model) + longest * int(body.get("n") or 1)
+    limits = (body.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
+    longest = next((limit for limit in limits if isinstance(limit, int) and limit), 0)
+    choices = body.get("n")
+    return tokens.count_request(body, turn.model) + longest * (choices if isinstance(choices, int) and choices else 1)
 
 
 def _limited(turn: Turn, exceeded: Exceeded) -> Answer:

@@ -90,7 +90,7 @@ class StubEntry(Strict, frozen=True):
     ] = None
 
 
-def load_stubs(path: Path, text: str, name: str = "") -> tuple[Stub, ...]:
+def load_stubs(path: Path, text: str | bytes, name: str = "") -> tuple[Stub, ...]:
     """The stubs of a scenario file, in order; each is named after `name`, else the file, and its place, from 1.
 
     Raises:
@@ -140,7 +140,7 @@ def _fault(fields: StubEntry, name: str) -> Fault | None:
         return None
     retry_after = fields.retry_after
     if isinstance(retry_after, int | float):
-        retry_after = f"{retry_after:g}s"
+        retry_after = f"{retry_after:.3f}".rstrip("0").rstrip(".") + "s"
     try:
         return Fault(fields.fault, fields.after, fields.wait_ms, retry_after)
     except FaultError as error:

@@ -50,4 +50,5 @@ def mistakes(mock_server: MockServer, journal: Journal, scenario: Callable[[str 
     journal.only(place="modell")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     journal.wait_for(1, within=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     scenario(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    model_app("x", on_miss="record")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     model_app("x", on_mis="error")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -46,7 +46,7 @@ NAMED = {"name": "a"}
         ([7], "f.yaml: entry 1: must be a mapping, got 7"),
         ({"name": "a"}, "f.yaml: must be a list, got {'name': 'a'}"),
         ([{**NAMED, "parts": {3: {}}}], "f.yaml: entry 1: every key of parts must be a string, got 3"),
-        ([{1: 2}], "f.yaml: entry 1: every key must be a string, got 1"),
+        ([{"name": "a", 1: 2}], "f.yaml: entry 1: every key must be a string, got 1"),
         ([{"na\ud800me": "x"}], "f.yaml: not valid Unicode: 'na\\ud800me'"),
         (["x" * 100], f"f.yaml: entry 1: must be a mapping, got '{'x' * 56}…"),
     ],

@@ -179,9 +179,23 @@ def test_the_bytes_that_are_counted_are_those_that_are_held() -> None:
     assert (records._bytes, records._visits, records.entries("r1")) == (0, {}, [])
 
 
-def test_a_miss_counts_for_what_it_holds_besides_its_body() -> None:
-    plain, missed = Records(), Records()
-    call = Call(chat("x" * 10_000))
-    plain.open(1.0, call, None)
-    missed.open(1.0, call, None, Miss(call))
-    assert missed._bytes - plain._bytes == 4 * len(call.request.body)
+def test_a_stored_miss_holds_the_bytes_of_its_request_and_no_credentials() -> None:
+    records = Records(max_bytes=100_000)
+    for number in range(50):
+        call = Call(chat(f"{number} " + "x" * 10_000, key="sk-secret"))
+        entry = records.open(1.0, call, None, Miss(call))
+        records.close(entry, end="eof", took_s=0)
+    stored = [entry.miss for entry in records.misses() if entry.miss]
+    assert 0 < len(stored) < 10
+    assert records._miss_bytes == sum(map(_size, records.misses())) <= 100_000
+    assert {entry.end for entry in records.misses()} == {"eof"}
+    assert [sorted(vars(miss.call)) for miss in stored] == [["ignores", "request"]] * len(stored)
+    assert "sk-secret" not in repr([miss.call.request for miss in stored])
+    assert stored[-1].fingerprint == call.canonical.fingerprint
+
+
+def test_the_misses_of_a_visit_are_its_own() -> None:
+    journal = Journal()
+    calls = [Call(replace(chat(), headers=(("x-request-id", name),))) for name in ("one", "two")]
+    one, _ = (journal.records.open(1.0, call, None, Miss(call)) for call in calls)
+    assert [entry.number for entry in journal.joined(one).misses()] == [one.number]

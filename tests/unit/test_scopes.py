@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -11,8 +12,9 @@ from mockserver.simulation import scopes as scopes_module
 from mockserver.simulation.limits import Limit
 from mockserver.simulation.scenarios import ScenarioError, Scenarios
 from mockserver.simulation.scopes import SCOPE_HEADER, ScopeError, Scopes
+from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.stub import parse_stub
-from tests.unit.examples import chat
+from tests.unit.examples import FakeClock, chat
 
 
 def call(**headers: str) -> Call:
@@ -22,13 +24,12 @@ def call(**headers: str) -> Call:
 def test_the_oldest_visit_is_forgotten_first_and_a_used_one_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scopes_module, "MAX_VISITS", 3)
     scopes = Scopes(Scenarios())
-    one, two = scopes.open(name="one"), scopes.open(name="two")
+    one, _ = scopes.open(name="one"), scopes.open(name="two")
     for visit_id in ("a", "b", "c", "a", "d"):  # "a" is renewed, so "b" is the oldest when "d" comes
         scopes.attribute([visit_id], "one")
     assert [scopes.of(call(x_request_id=visit_id)) for visit_id in "acd"] == [one, one, one]
     with pytest.raises(ScopeError, match="2 scopes are open"):
         scopes.of(call(x_request_id="b"))
-    assert two.name == "two"
 
 
 def test_an_id_stays_with_the_scope_that_sent_it_first() -> None:
@@ -95,3 +96,28 @@ def test_a_scopes_own_stubs_and_limits_go_before_everybodys() -> None:
     assert [stub.name for stub in scopes.stubs(scopes.everybody)] == ["all#1"]
     assert [scopes.limit(scope, name) for name in ("m", "else")] == [Limit(requests=2), Limit(requests=9)]
     assert scopes.limit(scopes.everybody, "m") == Limit(requests=1)
+
+
+def test_a_stub_of_a_scope_never_uses_up_everybodys() -> None:
+    simulation = Simulation(clock=FakeClock())
+    scope = simulation.scopes.open(name="one")
+    (own,) = simulation.scopes.say_entries({"say": "own", "times": 1}, name="said", scope=scope)
+    (everybodys,) = simulation.scopes.say_entries({"say": "all", "times": 1}, name="said")
+    request = replace(chat(), headers=(*chat().headers, (SCOPE_HEADER, "one")))
+    decided = [simulation.answer(request).decided_by for _ in range(3)]
+    assert decided == [own.name, everybodys.name, "miss"]
+
+
+def test_a_stub_that_answers_once_answers_once_however_many_ask_at_the_same_time() -> None:
+    simulation = Simulation(clock=FakeClock())
+    simulation.scopes.say(parse_stub({"say": "x", "times": 5}, "said#1"))
+    with ThreadPoolExecutor(8) as pool:
+        entries = list(pool.map(simulation.answer, [chat()] * 40))
+    assert [entry.status for entry in entries].count(200) == 5
+
+
+def test_stubs_that_are_said_at_the_same_time_have_names_of_their_own() -> None:
+    scopes = Scopes(Scenarios())
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda _: scopes.say_entries({"say": "x"}, name="said")[0].name, range(200)))
+    assert (len(set(said)), len(scopes.everybody.stubs)) == (200, 200)

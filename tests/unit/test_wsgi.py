@@ -79,7 +79,7 @@ def test_another_host_name_and_a_web_page_are_refused(tmp_path: Path) -> None:
 
 def test_wrong_options_are_errors_that_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(OptionsError, match="dress-rehearsal model"):
-        model_app(on_miss="record")
+        model_app(on_miss="record")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="NAME=6rpm"):
         model_app(limits=("gpt-4o",))
     with pytest.raises(FileNotFoundError, match=r"no index\.html"):
