@@ -66,7 +66,7 @@ class Recorder:
         passing = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF
         if self.keep_errors or not passing:
             return ""
-        return f"{trouble or f'a {answer.status} may pass'} (--keep-errors keeps it)"
+        return f"{trouble or f'a {answer.status} is often temporary'} (--keep-errors keeps it)"
 
     async def keep(self, request: Request, answer: Answer, *, into: Path | None = None) -> Recording:
         """Write the interaction without secrets: `into` a file, or into the file of its conversation.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import click
@@ -125,7 +125,7 @@ def up(
             port=site_port,
             delivery=Delivery(delivery),
             config=config,
-            states=_states(states),
+            states=_states(states, endpoint.simulation.index.scenarios.names),
             address=choice.address,
         )
         app = WholeApp(endpoint, functions, site_options, report=_report_visit)
@@ -134,7 +134,7 @@ def up(
             tokens.load_early()
             while not stopped.wait(0.3):
                 if functions.failed:
-                    raise StartError("The Functions host stopped; the reason is above.")
+                    raise StartError("The Functions host stopped; its own output says why.")
 
 
 def _print_started(app: WholeApp, functions: FunctionApp, options: ApiOptions, address: str, token_file: Path) -> None:
@@ -155,9 +155,12 @@ def _print_started(app: WholeApp, functions: FunctionApp, options: ApiOptions, a
     click.echo(app.url)
 
 
-def _states(path: Path) -> tuple[State, ...]:
-    is_set = click.get_current_context().get_parameter_source("states") is not ParameterSource.DEFAULT
-    return load_states(path) if is_set or path.is_file() else ()
+def _states(path: Path, scenarios: Collection[str]) -> tuple[State, ...]:
+    """The states of a file; of the default one, only those whose scenario is there: `--cassettes` may leave it out."""
+    if click.get_current_context().get_parameter_source("states") is not ParameterSource.DEFAULT:
+        return load_states(path)
+    states = load_states(path) if path.is_file() else ()
+    return tuple(state for state in states if state.scenario is None or state.scenario in scenarios)
 
 
 def _report_visit(visit: Entry, model_entries: Sequence[Entry]) -> None:

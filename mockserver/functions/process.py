@@ -85,7 +85,7 @@ class FunctionsProcess:
         if self._url is None:
             if stopped.wait(0.2):  # Ctrl-C ends the host too, and its end may be seen first
                 raise StartError("Stopped while the Functions host was starting.")
-            raise StartError("The Functions host did not start; the reason is above.")
+            raise StartError("The Functions host did not start; its own output says why.")
         return self._url
 
     @property

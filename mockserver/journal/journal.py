@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Unpack, overload
 
+from mockserver.errors import count_of
 from mockserver.journal.criteria import JournalCriteria, check, fits
 from mockserver.journal.entry import Entry
 from mockserver.journal.records import Records
@@ -57,7 +58,9 @@ class Journal(Sequence[Entry]):
             return sum(entry.end != "open" for entry in part) >= times
 
         if not self.records.wait(enough, within_s):
-            raise ExpectationError(self._report(f"at least {times}", part, f" within {within_s:g} s"))
+            raise ExpectationError(
+                self._report(f"at least {count_of(times, 'request')}", part, f" within {within_s:g} s")
+            )
         return tuple(part)
 
     def verify(self, times: int, *, within_s: float = 1, **criteria: Unpack[JournalCriteria]) -> None:
@@ -69,7 +72,7 @@ class Journal(Sequence[Entry]):
         __tracebackhide__ = True
         part = self.only(**criteria)
         if not self.records.wait(lambda: len(part) >= times, within_s) or len(part) != times:
-            raise ExpectationError(self._report(f"exactly {times}", part))
+            raise ExpectationError(self._report(f"exactly {count_of(times, 'request')}", part))
 
     def expect(self, times: int, **criteria: Unpack[JournalCriteria]) -> None:
         """Verify when the test ends that exactly `times` exchanges fit."""
@@ -121,8 +124,9 @@ class Journal(Sequence[Entry]):
         return [entry for entry in self.records.entries(visit_ids) if fits(self._criteria, entry)]
 
     def _report(self, expected: str, part: Journal, how_long: str = "") -> str:
-        criteria = ", ".join(f"{name}={value}" for name, value in part._criteria.items()) or "any"
+        criteria = ", ".join(f"{name}={value}" for name, value in part._criteria.items()) or ""
         entries = [f"  {entry}" for entry in self]
-        found = f"{len(part)} did. There was:" if entries else "There was nothing at all."
-        report = [f"Expected {expected} of {criteria}{how_long}; {found}", *entries[-_MAX_SHOWN:]]
+        which = f" with {criteria}" if criteria else ""
+        got = f"{len(part)}. All requests:" if entries else "none; no request came."
+        report = [f"Expected {expected}{which}{how_long}, got {got}", *entries[-_MAX_SHOWN:]]
         return str(clean("\n".join(report)))

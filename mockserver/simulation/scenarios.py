@@ -68,7 +68,7 @@ class Scenarios:
         raise ScenarioError(f"no scenario {name!r}{hint}; known scenarios: {', '.join(self.names) or 'none'}")
 
     def refresh(self) -> tuple[str, ...]:
-        """Read the files that have changed again; their names. A broken one keeps its last good stubs, with a warning."""
+        """Read the files that have changed again; their names. A broken one keeps its last valid stubs, with a warning."""
         changed = []
         for name, file in self._files.items():
             try:
@@ -79,7 +79,7 @@ class Scenarios:
                 file.stubs = load_stubs(file.path, file.path.read_bytes(), name)
             except (OSError, StubError) as error:
                 if file.stamp != _UNREADABLE:
-                    log.warning("%s   Its last good version stays in use.", error)
+                    log.warning("%s   Its last valid version stays in use.", error)
                 file.stamp = _UNREADABLE if isinstance(error, OSError) else file.stamp
                 continue
             changed.append(name)

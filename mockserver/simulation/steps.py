@@ -263,7 +263,7 @@ def _finish(turn: Turn, outcome: Outcome, answer: Answer) -> Outcome:
         headers = (header for header in answer.headers if not header[0].startswith("x-ratelimit-"))
         answer = replace(answer, headers=(*headers, *turn.verdict.headers))
     if outcome.written and (broken := violations(turn.call, answer)):
-        reason = f"{answer.decided_by} does not answer this request as any model could: {broken[0]}"
+        reason = f"{answer.decided_by} contradicts the request: {broken[0]}"
         return Outcome(mock_error("mockserver_violation", reason), Miss(turn.call, reason=reason), final=True)
     context = model_faults.FaultContext(turn.call.address, turn.model, turn.at_s)
     for stub in turn.faults:

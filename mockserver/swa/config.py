@@ -248,7 +248,7 @@ def _rule(document: object, number: int, where: str) -> RouteRule:
     compile_pattern(entry.route, where)
     status = _status(entry.status_code, where)
     if entry.redirect and entry.rewrite:
-        raise ConfigError(f"{where}: a rule must have redirect or rewrite, got both")
+        raise ConfigError(f"{where}: a rule must have redirect or rewrite, not both")
     if entry.redirect and status not in (None, 301, 302):
         raise ConfigError(f"{where}: statusCode must be 301 or 302 with redirect, got {status}")
     methods = [method.upper() for method in entry.methods or ()]
@@ -357,7 +357,7 @@ def config_warnings(config: Config, known_roles: Iterable[str]) -> Iterator[str]
     for index, rule in enumerate(config.rules):
         covering = next((earlier for earlier in config.rules[:index] if _covers(earlier, rule)), None)
         if covering is not None:
-            yield f"rule {rule.number} ({rule.pattern}) can never apply: rule {covering.number} ({covering.pattern}) fits first"
+            yield f"rule {rule.number} ({rule.pattern}) can never apply: rule {covering.number} ({covering.pattern}) already matches each of its paths"
         folder = rule.pattern.removesuffix("/*")
         guards = rule.pattern.endswith("/*") and folder and "anonymous" not in (rule.allowed_roles or {"anonymous"})
         if guards and not any(compile_pattern(other.pattern, "").fullmatch(folder) for other in config.rules):

@@ -233,5 +233,5 @@ def test_an_error_that_may_pass_is_not_kept_but_counted(folder: Path, httpserver
     script = folder.parent / "asking.py"
     script.write_text(RECORDING)
     result = run("record", "--upstream", httpserver.url_for("/v1"), "--cassettes", folder, "--", sys.executable, script)
-    assert "not kept: a 503 may pass (--keep-errors keeps it)" in result.output
+    assert "not kept: a 503 is often temporary (--keep-errors keeps it)" in result.output
     assert (result.exit_code, result.stdout) == (1, "1 not kept\n")

@@ -40,6 +40,12 @@ def test_up_starts_the_whole_app_and_prints_its_address_last(run: Callable[..., 
     )
 
 
+def test_up_starts_with_cassettes_that_have_no_scenario(run: Callable[..., Running], tmp_path: Path) -> None:
+    """As docs/recording.md says to record through the page."""
+    up = run("up", *FREE_PORTS, "--cassettes", str(tmp_path))
+    assert up.read_until(r"^http://127\.0\.0\.1:\d+$")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_ends_cleanly_and_leaves_no_process(run: Callable[..., Running], number: signal.Signals) -> None:
     up = run("up", *FREE_PORTS)

@@ -76,7 +76,7 @@ def test_an_answer_its_request_makes_impossible_is_refused_and_named(serve: Serv
     with pytest.raises(openai.NotFoundError) as raised:
         client(serve(simulation)).chat.completions.create(model="m", messages=[{"role": "user", "content": "Weather?"}])
     assert raised.value.code == "mockserver_violation"
-    assert "said#1 does not answer this request as any model could: tool-not-offered" in str(raised.value)
+    assert "said#1 contradicts the request: tool-not-offered" in str(raised.value)
     assert "calls 'get_weather'; the request offers none" in str(raised.value)
     assert len(simulation.journal.misses()) == 1
 

@@ -195,7 +195,7 @@ def test_what_was_expected_in_vain_fails_the_test_in_its_call_phase(suite: pytes
     result = suite.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*Expected exactly 2 of prompt=Hello, place=model; 1 did. There was:", "*POST /v1/chat*"]
+        ["*Expected exactly 2 requests with prompt=Hello, place=model, got 1. All requests:", "*POST /v1/chat*"]
     )
 
 

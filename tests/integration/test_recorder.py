@@ -330,7 +330,9 @@ def test_an_error_that_may_pass_is_reported_and_kept_on_request(
             wait_until_kept(model)
             decided_by = model.simulation.journal[-1].decided_by
         assert decided_by == (
-            "recorded as größe-sag-s-mir.yaml#1" if keep else f"not kept: a {status} may pass (--keep-errors keeps it)"
+            "recorded as größe-sag-s-mir.yaml#1"
+            if keep
+            else f"not kept: a {status} is often temporary (--keep-errors keeps it)"
         )
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -117,7 +117,7 @@ def test_scopes_are_opened_told_and_closed_by_control_calls(mock_server: MockSer
     unmet = httpx2.get(verify, params={"times": 3, "prompt": "x", "within_s": 0})
     assert (unmet.status_code, unmet.json()["error"].splitlines()[0]) == (
         409,
-        "Expected exactly 3 of prompt=x; 2 did. There was:",
+        "Expected exactly 3 requests with prompt=x, got 2. All requests:",
     )
     assert "did you mean 'prompt'?" in httpx2.get(verify, params={"promt": "x"}).json()["error"]
     assert httpx2.get(f"{url}/__admin/journal", params={"status": "high"}).status_code == 400

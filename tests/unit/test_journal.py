@@ -113,14 +113,14 @@ def test_what_was_expected_is_verified_and_said_with_what_came_instead() -> None
     with pytest.raises(ExpectationError) as unmet:
         journal.only(place=Place.MODEL).verify(3, prompt="Hi", within_s=0)
     assert str(unmet.value).splitlines() == [
-        "Expected exactly 3 of place=model, prompt=Hi; 2 did. There was:",
+        "Expected exactly 3 requests with place=model, prompt=Hi, got 2. All requests:",
         "  model #1  alice  POST /v1/chat/completions  hello.yaml#1, dropped by said#1  200  3 events  eof",
         "  model #2  alice  POST /v1/chat/completions  hello.yaml#1, dropped by said#1  429  1 event  eof",
     ]
     journal.expect(2, prompt="Hi")
     journal.expect(1, status=500)
     (text,) = journal.unmet()
-    assert text.startswith("Expected exactly 1 of status=500; 0 did. There was:")
+    assert text.startswith("Expected exactly 1 request with status=500, got 0. All requests:")
     journal.clear()
     assert journal.unmet() == ()
 
@@ -130,7 +130,7 @@ def test_waits_for_what_has_not_happened_yet() -> None:
     entry = journal.records.open(1.0, Call(chat()), answered("x"))
     threading.Timer(0.05, lambda: journal.records.close(entry, end="eof", took_s=0)).start()
     assert [each.end for each in journal.wait_for(prompt="Hello!")] == ["eof"]
-    with pytest.raises(ExpectationError, match="Expected at least 2 of any within 0 s; 1 did"):
+    with pytest.raises(ExpectationError, match="Expected at least 2 requests within 0 s, got 1"):
         journal.wait_for(2, within_s=0)
 
 

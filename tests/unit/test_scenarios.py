@@ -138,7 +138,7 @@ def test_a_broken_file_keeps_what_it_said_and_says_so_once(
         for _ in range(3):
             assert decided(simulation) == "made up, deployment_gone by scenarios/gone.yaml#1"
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].endswith("Its last good version stays in use.")
+    assert caplog.messages[0].endswith("Its last valid version stays in use.")
     write(path, "- {fault: overloaded}\n")
     assert decided(simulation) == "made up, overloaded by scenarios/gone.yaml#1"
 

@@ -26,7 +26,7 @@ from mockserver.swa.config import ConfigError, config_warnings, load_config, par
         ({"routes": [{"route": "/a", "methods": ["FETCH"]}]}, "routes, rule 1: unknown HTTP method 'FETCH'"),
         (
             {"routes": [{"route": "/a", "redirect": "/b", "rewrite": "/c"}]},
-            "a rule must have redirect or rewrite, got both",
+            "a rule must have redirect or rewrite, not both",
         ),
         (
             {"routes": [{"route": "/a", "redirect": "/b", "statusCode": 307}]},
@@ -81,10 +81,16 @@ def test_configuration_that_is_too_large_or_not_json_is_refused(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("routes", "expected"),
     [
-        ([{"route": "/*"}, {"route": "/admin"}], ["rule 2 (/admin) can never apply: rule 1 (/*) fits first"]),
+        (
+            [{"route": "/*"}, {"route": "/admin"}],
+            ["rule 2 (/admin) can never apply: rule 1 (/*) already matches each of its paths"],
+        ),
         ([{"route": "/a*", "methods": ["GET"]}, {"route": "/ab"}], []),
         ([{"route": "/a"}, {"route": "/a*"}], []),
-        ([{"route": "/a*"}, {"route": "/ab*"}], ["rule 2 (/ab*) can never apply: rule 1 (/a*) fits first"]),
+        (
+            [{"route": "/a*"}, {"route": "/ab*"}],
+            ["rule 2 (/ab*) can never apply: rule 1 (/a*) already matches each of its paths"],
+        ),
         (
             [{"route": "/admin/*", "allowedRoles": ["invited"]}],
             ["rule 1 (/admin/*) leaves /admin itself open; /admin* guards both"],
