@@ -60,6 +60,8 @@ def why_not_acceptable(difference: Difference, body: Mapping[str, Any] | None) -
         message = ((body or {}).get(place[1]) or [])[int(place[2])]
         role = message.get("role") if isinstance(message, dict) else None
         return "" if role in ("system", "developer") else f"a message of the {role or 'user'} asks something else"
+    if difference.field == "stream":
+        return "the answer would have another form"
     if difference.field == "model":
         return "another model would answer differently"
     return "it asks something else" if difference.field in ("input", "last user message", "text") else ""

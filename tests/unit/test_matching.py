@@ -282,6 +282,7 @@ def test_a_message_more_or_less_in_the_middle_is_named_where_it_is() -> None:
         ("last user message", "a", "b", "it asks something else"),
         ("text", "a", "b", "it asks something else"),
         ("model", "a", "b", "another model would answer differently"),
+        ("stream", "true", "nothing", "the answer would have another form"),
         ("temperature", "0", "nothing", ""),
     ],
 )
