@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from typing import Protocol
@@ -53,8 +54,8 @@ class SystemClock:
 
     def advance(self, seconds: float) -> None:
         """Jump forward by a number of seconds."""
-        if seconds < 0:
-            raise ValueError(f"seconds must not be negative, got {seconds}: a clock never goes back")
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"seconds must be a number from 0, got {seconds}: a clock never goes back")
         self._set(self._speed, seconds)
 
     async def until(self, moment_s: float) -> None:

@@ -14,6 +14,7 @@ import yaml
 from msgspec import inspect
 
 from mockserver.errors import UserError, did_you_mean
+from mockserver.exchange import MAX_DEPTH, is_too_deep
 
 T = TypeVar("T")
 #: Makes the error of one kind of document from its message.
@@ -32,6 +33,14 @@ _WORDS = {
 _PROBLEM = re.compile(r"(?P<text>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$.*)`)?", re.DOTALL)
 
 
+class _Loader(yaml.CSafeLoader):
+    """YAML without the collections that JSON does not have."""
+
+
+for _tag in ("set", "omap", "pairs"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.construct_undefined)  # type: ignore[type-var]  # typed for another base class
+
+
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A mapping that has no other keys than these."""
 
@@ -43,11 +52,14 @@ def parse_yaml(text: bytes | str, where: str, error: ErrorOf) -> Any:
         UserError: made by `error`; not UTF-8 or not YAML, with the place.
     """
     try:
-        return yaml.load(text.decode() if isinstance(text, bytes) else text, Loader=yaml.CSafeLoader)
+        document = yaml.load(text.decode() if isinstance(text, bytes) else text, Loader=_Loader)  # noqa: S506  a safe one
     except UnicodeDecodeError as problem:
         raise error(f"{where}: not valid UTF-8 (byte {problem.start})") from problem
     except (yaml.YAMLError, ValueError, RecursionError) as problem:  # ValueError: a date that does not exist
         raise error(f"{where}: not valid YAML: {' '.join(str(problem).split())}") from problem
+    if is_too_deep(document):
+        raise error(f"{where}: must be nested at most {MAX_DEPTH} levels deep")
+    return document
 
 
 def convert(document: Any, type_: type[T], where: str, error: ErrorOf) -> T:

@@ -13,6 +13,9 @@ Headers = tuple[tuple[str, str], ...]
 #: The header of answers that the mock itself made: generated ones and its own errors. A recorder leaves these out.
 BY_MOCK = "x-mockserver-answer"
 
+#: The deepest JSON that is read. The models allow schemas ten levels deep; validators and Python end at a few hundred.
+MAX_DEPTH = 200
+
 
 class End(StrEnum):
     """How an answer ends on the wire."""
@@ -110,3 +113,27 @@ def server_url(text: str) -> SplitResult | None:
         return parts if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 else None
     except ValueError:  # from `port`, or for a broken IPv6 address
         return None
+
+
+def parse_json(data: bytes) -> Any:
+    """The JSON value in the data; None for anything else, and where it is nested deeper than `MAX_DEPTH`."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return None if data.count(b"[") + data.count(b"{") > MAX_DEPTH and is_too_deep(value) else value
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a value of lists and mappings is nested deeper than `MAX_DEPTH`."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for parent in level
+            for item in (parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ())
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True

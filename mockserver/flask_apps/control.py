@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
 from flask import Flask, Response, jsonify, request
 
 from mockserver.clock import SystemClock
+from mockserver.exchange import parse_json
 from mockserver.journal.criteria import JournalCriteria, JournalError
 from mockserver.journal.entry import Entry
 from mockserver.journal.journal import ExpectationError
@@ -70,7 +72,7 @@ def create_app(simulation: Simulation, token: str) -> Flask:
 def _add_scopes(app: Flask, scopes: Scopes) -> None:
     @app.post("/__admin/scopes")
     def open_scope() -> tuple[Response, int]:
-        body = request.get_json(force=True, silent=True) or {}
+        body = parse_json(request.get_data()) or {}
         if not isinstance(body, dict) or not isinstance(name := body.get("scenario"), str | None):
             return jsonify(error='send {"scenario": "NAME"}, or {} for none'), 400
         scope = scopes.open(name)
@@ -92,7 +94,7 @@ def _add_stubs(app: Flask, simulation: Simulation) -> None:
 
     @app.post("/__admin/stubs")
     def say() -> tuple[Response, int]:
-        entries, scope = request.get_json(force=True, silent=True), owner()
+        entries, scope = parse_json(request.get_data()), owner()
         if not isinstance(entries, list):
             return jsonify(error="send a JSON list of stubs, as in a scenario file"), 400
         stubs = scopes.say_entries(*entries, name="said", scope=scope)
@@ -104,7 +106,7 @@ def _add_stubs(app: Flask, simulation: Simulation) -> None:
 
     @app.post("/__admin/scenarios")
     def choose() -> tuple[Response, int] | Response:
-        body = request.get_json(force=True, silent=True)
+        body = parse_json(request.get_data())
         if not isinstance(body, dict) or not isinstance(name := body.get("chosen", 0), str | None):
             return jsonify(error='send {"chosen": "NAME"}, or null for none'), 400
         scopes.choose(name, owner())
@@ -114,7 +116,7 @@ def _add_stubs(app: Flask, simulation: Simulation) -> None:
 def _add_clock(app: Flask, simulation: Simulation) -> None:
     @app.post("/__admin/clock")
     def move() -> tuple[Response, int] | Response:
-        body = request.get_json(force=True, silent=True)
+        body = parse_json(request.get_data())
         clock = simulation.clock
         if not isinstance(body, dict) or not isinstance(clock, SystemClock) or not _moved(clock, body):
             return jsonify(error='send {"frozen": true}, {"frozen": false} or {"advance_s": 60}'), 400
@@ -167,7 +169,7 @@ def _moved(clock: SystemClock, asked: dict[str, Any]) -> bool:
     ahead_s, frozen = asked.get("advance_s", 0), asked.get("frozen")
     if asked.keys() - {"advance_s", "frozen"} or not asked or frozen not in (None, True, False):
         return False
-    if isinstance(ahead_s, bool) or not isinstance(ahead_s, int | float) or ahead_s < 0:
+    if isinstance(ahead_s, bool) or not isinstance(ahead_s, int | float) or not 0 <= ahead_s < math.inf:
         return False
     if frozen is not None:
         clock.freeze() if frozen else clock.resume()

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from werkzeug.exceptions import HTTPException, NotFound
 
 from mockserver.documents import convert
-from mockserver.exchange import Request
+from mockserver.exchange import Request, parse_json
 from mockserver.flask_apps.page_responses import CSP, check_origin, own_page, signed_in, uncached
 from mockserver.flask_apps.principal_forms import (
     LoginEntry,
@@ -97,7 +97,7 @@ def _states_page(site: StaticWebApp) -> Response:
 
 def _sign_in(site: StaticWebApp) -> Response:
     """Sign a test in, as a persona or as the principal that it describes."""
-    body = convert(request.get_json(force=True, silent=True), LoginEntry, "body", SignInError)
+    body = convert(parse_json(request.get_data()), LoginEntry, "body", SignInError)
     if (body.persona is UNSET) == (body.principal is UNSET):
         raise SignInError('send either {"persona": "alice"} or {"principal": {"userDetails": "ada", "userRoles": []}}')
     if body.principal is not UNSET:

@@ -85,7 +85,7 @@ def _text(data: bytes) -> str:
     text = data.decode("utf-8", "replace")
     try:
         return json.dumps(clean(json.loads(text)), ensure_ascii=False, indent=2)
-    except ValueError:
+    except (ValueError, RecursionError):
         return str(clean(text))
 
 

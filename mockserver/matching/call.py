@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
 from mockserver.contract.operations import Address, Operation, address_of
-from mockserver.exchange import Request
+from mockserver.exchange import Request, parse_json
 from mockserver.matching.canonical import CanonicalRequest, canonical_request, model_name
 from mockserver.matching.ignore import Ignore
 from mockserver.matching.prompt import last_prompt
@@ -40,10 +39,7 @@ class Call:
     @cached_property
     def body(self) -> dict[str, Any] | None:
         """The JSON object in the body; None for anything else."""
-        try:
-            parsed = json.loads(self.request.body)
-        except (ValueError, RecursionError):  # RecursionError: nested deeper than Python reads
-            return None
+        parsed = parse_json(self.request.body)
         return parsed if isinstance(parsed, dict) else None
 
     @cached_property

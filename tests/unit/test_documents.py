@@ -64,6 +64,12 @@ def test_a_mistake_says_where_and_what(document: Any, problem: str) -> None:
         (b"a: b: c", r"f\.yaml: not valid YAML: .* line 1"),
         (b"a: 2026-13-45", r"f\.yaml: not valid YAML: month must be in 1\.\.12"),
         (b"[" * 5000, r"f\.yaml: not valid YAML: "),
+        (b"[" * 300 + b"]" * 300, r"f\.yaml: must be nested at most 200 levels deep"),
+        (b"- {call: !!set {a}}", r"f\.yaml: not valid YAML: could not determine a constructor for the tag .*:set"),
+        (
+            b"- {roles: !!omap [a: b]}",
+            r"f\.yaml: not valid YAML: could not determine a constructor for the tag .*:omap",
+        ),
     ],
 )
 def test_what_is_not_yaml_says_so(text: bytes, problem: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.exchange import Answer, Event, Request, is_event_stream, server_url
+from mockserver.exchange import MAX_DEPTH, Answer, Event, Request, is_event_stream, parse_json, server_url
 from mockserver.matching.call import Call
 from mockserver.sse import split_events
 
@@ -41,11 +41,18 @@ def test_an_event_stream_is_recognized_by_its_content_type(value: str | None, st
     assert is_event_stream((("content-type", value),) if value else ()) is streams
 
 
+def test_json_is_read_to_the_greatest_depth_and_wide_json_at_any_width() -> None:
+    deepest = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
+    assert parse_json(deepest) is not None
+    assert parse_json(b"[" + deepest + b"]") is None
+    assert len(parse_json(b"[" + b"[]," * 5_000 + b"[]]")) == 5_001
+
+
 def test_the_body_is_the_events_joined() -> None:
     assert Answer(200, events=(Event(1, b"a"), Event(2, b"b"))).body == b"ab"
 
 
-@pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"{", b"null"])
+@pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"{", b"null", b'{"a":' * 201 + b"1" + b"}" * 201])
 def test_only_an_object_is_a_json_object(body: bytes) -> None:
     assert Call(Request("POST", "/", body=body)).body is None
 

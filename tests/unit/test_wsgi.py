@@ -50,6 +50,32 @@ def test_the_control_routes_are_there_with_a_token_only() -> None:
     assert model_app().test_client().get("/__admin/health", headers=KEY).status_code == 404
 
 
+@pytest.mark.parametrize("depth", [150, 250, 980, 1_000, 3_000, 100_000])
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/embeddings", "/nope", "/__admin/stubs", "/__admin/clock"]
+)
+def test_deeply_nested_json_breaks_neither_its_own_answer_nor_a_later_one(
+    depth: int, start: str, end: str, path: str
+) -> None:
+    client = model_app(control_token="t0").test_client()
+    body = f'{{"model": "gpt-4o", "input": "x", "messages": [], "tools": {start * depth}1{end * depth}}}'
+    for headers in ({}, KEY | TOKEN):
+        for data in (body, f"[{body}]"):
+            assert 400 <= client.post(path, data=data, headers=headers).status_code < 500
+    for page in ("journal", "journal/verify?times=0", "timeline"):
+        assert client.get(f"/__admin/{page}", headers=TOKEN).status_code in (200, 409)
+    assert client.post("/v1/chat/completions", json=ASK, headers=KEY).status_code == 404
+
+
+@pytest.mark.parametrize("seconds", ["NaN", "Infinity", "-Infinity", "-1", "1e999"])
+def test_a_clock_moves_by_a_finite_number_only(seconds: str) -> None:
+    client = model_app(control_token="t0").test_client()
+    assert client.post("/__admin/clock", data=f'{{"advance_s": {seconds}}}', headers=TOKEN).status_code == 400
+    with pytest.raises(ValueError, match="seconds must be a number from 0"):
+        client.application.extensions["mockserver"].clock.advance(float(seconds))
+
+
 def test_what_was_asked_is_in_the_simulations_journal() -> None:
     app = model_app(on_miss="generate", latency="first=0ms,rate=9999tok/s")
     app.test_client().post("/v1/chat/completions", json=ASK, headers=KEY)
