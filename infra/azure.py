@@ -29,7 +29,7 @@ class Azure:
     run: Callable[[Sequence[str], str, float | None], subprocess.CompletedProcess[str]]
 
     def json(self, *arguments: str, stdin: str = "", timeout_s: float | None = TIMEOUT_S) -> Any:
-        """The command's output; None where there is none. No other process can see `stdin`.
+        """The command's output, or None. No other process can see `stdin`.
 
         Raises:
             AzureError: the command failed or took too long, or `az` is not installed.

@@ -96,7 +96,7 @@ def find_existing(azure: Azure, group: str) -> ExistingDeployment:
 
 
 def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str]:
-    """What a deployment would change, one line each, as Azure predicts it; empty where the group does not exist.
+    """What a deployment would change, one line each, as Azure predicts it; empty if the group does not exist.
 
     Raises:
         AzureError: Azure cannot predict it.

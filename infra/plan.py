@@ -78,7 +78,7 @@ class DeploymentPlan:
         return self.deployment.parameters[name]
 
     def name_of(self, resource_type: str) -> str | None:
-        """The name of the one resource of a type; None where the deployment has none."""
+        """The name of the one resource of a type; None if the deployment has none."""
         resources = self.deployment.of(resource_type)
         return resources[0].name if resources else None
 

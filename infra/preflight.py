@@ -75,7 +75,7 @@ def preflight(azure: Azure, plan: DeploymentPlan) -> PreflightReport:
 
 
 def _resources(azure: Azure, group: str) -> frozenset[str] | None:
-    """The names of a group's resources; None where the group does not exist."""
+    """The names of a group's resources; None if the group does not exist."""
     try:
         resources = azure.json("resource", "list", "--resource-group", group)
     except AzureError as error:

@@ -36,5 +36,5 @@ def load_models() -> tuple[ModelRetirement, ...]:
 
 
 def find_model(name: str, version: str) -> ModelRetirement | None:
-    """The model with that name and version; None where the file does not list it."""
+    """The model with that name and version; None if the file does not list it."""
     return next((model for model in load_models() if (model.name, model.version) == (name, version)), None)

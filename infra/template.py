@@ -36,7 +36,7 @@ class Resource:
 
     @property
     def properties(self) -> Mapping[str, Any]:
-        """Its `properties`; empty where it has none."""
+        """Its `properties`; empty if it has none."""
         properties: Mapping[str, Any] = self.body.get("properties", {})
         return properties
 

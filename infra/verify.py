@@ -182,7 +182,7 @@ _CHECKS: dict[str, Callable[[Target], CheckResult]] = {
 
 
 def _error_code(text: str) -> str:
-    """The code of an error in OpenAI's format; empty where there is none."""
+    """The code of an error in OpenAI's format; empty if there is none."""
     error = _object(text).get("error")
     return str(error.get("code", "")) if isinstance(error, dict) else ""
 

@@ -78,7 +78,7 @@ class SystemClock:
                 self._changed.wait(self._real(left_s))
 
     def _real(self, seconds: float) -> float | None:
-        """The same wait in real time; None where the clock is stopped."""
+        """The same wait in real time; None if the clock is stopped."""
         return seconds / self._speed if self._speed else None
 
     def _set(self, speed: float, advance_s: float = 0) -> None:

@@ -36,7 +36,7 @@ class Request:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """The value of the first header with this name; None where there is none."""
+        """The value of the first header with this name, or None."""
         return first(self.headers, name)
 
     @property
@@ -97,7 +97,7 @@ def json_answer(status: int, payload: Any, *, headers: Headers = (), decided_by:
 
 
 def first(headers: Headers, name: str) -> str | None:
-    """The first value of the header `name` (lower-case); None where there is none."""
+    """The first value of the header `name` (lower-case), or None."""
     return next((value for key, value in headers if key.lower() == name), None)
 
 

@@ -299,7 +299,7 @@ def _misses(journal: Journal, item: pytest.Item) -> list[Miss]:
 
 
 def _write_timeline(item: pytest.Item) -> str:
-    """Write the failed test's timeline, and say where it is; empty where nothing happened."""
+    """Write the failed test's timeline, and say where it is; empty if nothing happened."""
     model = item.config.stash.get(_MODEL, None)
     entries = [entry for entry in model.simulation.journal if entry.number > item.stash[_SINCE]] if model else []
     if not entries:

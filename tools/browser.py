@@ -22,7 +22,7 @@ _MAC = ("Google Chrome", "Chromium", "Microsoft Edge")
 
 
 def find() -> str | None:
-    """The path of a browser: Playwright's own, else another on this machine; None where there is none."""
+    """The path of a browser: Playwright's own, else another on this machine, or None."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

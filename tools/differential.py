@@ -127,7 +127,7 @@ def random_config(rng: random.Random) -> dict[str, Any]:
 def reason_for(
     config: dict[str, Any], path: str, method: str, persona: str, theirs: Observation, ours: Observation
 ) -> str:
-    """The known reason for a difference; empty where there is none."""
+    """The known reason for a difference; empty if there is none."""
     routes, plain = config["routes"], path.partition("?")[0]
     patterns = [rule["route"] for rule in routes]
     starred = [pattern[:-1] for pattern in patterns if pattern.endswith("*") and not pattern.endswith("/*")]

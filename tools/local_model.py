@@ -83,7 +83,7 @@ def stop() -> None:
 
 
 def running_pid() -> int | None:
-    """The server's process id; None where it is not running."""
+    """The server's process id; None if it is not running."""
     try:
         pid = int((HOME / "pid").read_text(encoding="ascii"))
         command = Path(f"/proc/{pid}/cmdline")

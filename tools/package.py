@@ -80,7 +80,7 @@ def verify(package: Path, python: str) -> list[str]:
 
 
 def isolated_python(version: str) -> str | None:
-    """An interpreter of that version with only the app's own requirements; None where the version is not installed.
+    """An interpreter of that version with only the app's own requirements; None if the version is not installed.
 
     Raises:
         PackageError: the requirements cannot be installed.

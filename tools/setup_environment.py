@@ -180,14 +180,14 @@ def candidates():
 
 
 def print_interpreter(version):
-    """Print the path of an interpreter of that version; return 0, or 1 where there is none."""
+    """Print the path of an interpreter of that version; return 0, or 1 if there is none."""
     path = interpreter_of(version)
     print(path or "")
     return 0 if path else 1
 
 
 def interpreter_of(version):
-    """The path of an interpreter of a version such as 3.11; None where there is none."""
+    """The path of an interpreter of a version such as 3.11, or None."""
     numbers = tuple(int(part) for part in version.split("."))
     return next((path for path in candidates() if version_of(path) == numbers), None)
 
@@ -223,7 +223,7 @@ def page_is_built():
 
 
 def start_install(folder):
-    """The running `npm ci`; None where node_modules is up to date."""
+    """The running `npm ci`; None if node_modules is up to date."""
     npm = find_npm()
     stamp = folder / "node_modules" / ".installed-from"
     if stamp.is_file() and stamp.read_text() == digest([folder / "package-lock.json"]):

@@ -90,7 +90,7 @@ def _filtered(body: object) -> dict[str, Any] | None:
 
 
 def _retry_after_s(error: openai.APIStatusError) -> int | None:
-    """Seconds to wait, from the header or else from the message; None where neither has them."""
+    """Seconds to wait, from the header or else from the message; None if neither has them."""
     header = error.response.headers.get("retry-after", "")
     if header.isdigit():
         return int(header)

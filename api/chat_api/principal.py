@@ -22,7 +22,7 @@ class Principal:
 
 
 def principal_of(header: str | None) -> Principal | None:
-    """The principal in the header's value; None where the header is missing or cannot be read."""
+    """The principal in the header's value; None if the header is missing or cannot be read."""
     try:
         fields = json.loads(base64.b64decode(header or "", validate=True))
         return Principal(str(fields["userId"]), str(fields["userDetails"]), frozenset(map(str, fields["userRoles"])))

@@ -44,7 +44,7 @@ class Ticket:
         return f"{payload.decode()}.{_signature(payload, key)}"
 
     def refusal(self, body: bytes, *, origin: str, now_s: float) -> str | None:
-        """Why the ticket is not valid for this request; None where it is valid."""
+        """Why the ticket is not valid for this request; None if it is valid."""
         if now_s >= self.expires_s:
             return "The ticket has expired."
         if origin != self.origin:

@@ -24,7 +24,7 @@ _TO_REVIEW = {
 
 @dataclass(frozen=True, slots=True)
 class InteractionDiff:
-    """One interaction that changed: `before` is None where it is new, `after` where it is gone."""
+    """One interaction that changed: `before` is None if it is new, `after` if it is gone."""
 
     name: str
     before: Transcript | None

@@ -51,7 +51,7 @@ class StructureChange:
 
 
 def changes(before: Answer, after: Answer) -> tuple[StructureChange, ...]:
-    """How the shape changed from one answer to another; empty where only the prose changed.
+    """How the shape changed from one answer to another; empty if only the prose changed.
 
     Null on one side and absent on the other is a change; a list that is empty on one side says nothing about its items.
     """

@@ -15,7 +15,7 @@ from mockserver.sse import event_json
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """One exchange in words. `turns` are the roles and texts of the request; `tokens` is None where the answer has no usage."""
+    """One exchange in words. `turns` are the roles and texts of the request; `tokens` is None if the answer has no usage."""
 
     title: str
     turns: tuple[tuple[str, str], ...]
@@ -76,7 +76,7 @@ def _call(call: Mapping[str, Any]) -> str:
 
 
 def whole_answer(interaction: Interaction) -> Any:
-    """The answer's JSON, which a stream's events add up to; None where it is not JSON."""
+    """The answer's JSON, which a stream's events add up to; None if it is not JSON."""
     answer = interaction.answer
     if not answer.streams:
         try:

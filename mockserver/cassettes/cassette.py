@@ -46,7 +46,7 @@ class Cassette:
     """One file: where its answers come from, and its interactions in order.
 
     `upstream`, `date` and `tool` are for the reader; `timing` is `modelled` where the waits were not measured. Each is
-    empty where the file does not say.
+    empty if the file does not say.
     """
 
     source: Source

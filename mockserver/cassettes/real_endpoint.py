@@ -24,14 +24,14 @@ class RecordingError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The credentials for the real endpoint: OpenAI's key, Azure OpenAI's key, or Entra's token; each empty where it is not set."""
+    """The credentials for the real endpoint: OpenAI's key, Azure OpenAI's key, or Entra's token; each empty if it is not set."""
 
     openai_key: str = field(default="", repr=False)
     azure_key: str = field(default="", repr=False)
     azure_token: str = field(default="", repr=False)
 
     def headers(self, backend: Backend) -> Headers:
-        """The headers that carry them to a backend; empty where nothing is set for it."""
+        """The headers that carry them to a backend; empty if nothing is set for it."""
         if backend is Backend.OPENAI:
             return (("authorization", f"Bearer {self.openai_key}"),) if self.openai_key else ()
         if self.azure_token:

@@ -60,7 +60,7 @@ class Recorder:
         self._folder_lock = _lock_folder(folder)
 
     def refusal(self, answer: Answer, trouble: str = "") -> str:
-        """Why an answer is not kept; empty where it is kept. `trouble` says why the answer broke off."""
+        """Why an answer is not kept; empty if it is kept. `trouble` says why the answer broke off."""
         if first(answer.headers, BY_MOCK):
             return "a mock answered, not a model"
         passing = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF

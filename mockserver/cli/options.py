@@ -142,7 +142,7 @@ def model_options(command: Callable[Concatenate[ModelChoice, P], None]) -> Calla
 
 
 def _token() -> str:
-    """The token set for this run; empty where none is."""
+    """The token set for this run; empty if none is."""
     token = os.environ.pop(TOKEN_VARIABLE, "")  # the processes started from here have no use for it
     if token and not re.fullmatch(r"[\w-]{16,}", token, re.ASCII):
         raise OptionsError(f"{TOKEN_VARIABLE} must be 16 or more letters, digits, - and _")

@@ -26,7 +26,7 @@ class Operation:
     """One endpoint's verb, as OpenAI's specification names it.
 
     `request`, `answer` and `event` name schemas of OpenAI's specification, `azure_answer` and `azure_event` those of
-    Azure's dated one where Azure differs; None where there is no such body. `event_union` replaces `event` where events
+    Azure's dated one where Azure differs; None if there is no such body. `event_union` replaces `event` where events
     have a `type`. `{model}` or `{id}` in the path is the name of one object. `more_keys` are request keys that the
     schema lacks; `defaults` are the values of absent keys. `in_deployment` says that Azure's dated address has the
     deployment in its path; `since` is the first dated api-version with the operation, None without any.
@@ -151,7 +151,7 @@ class AddressForm(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a request goes. `operation` is None for a path or method that the form does not have; `deployment` and
-    `resource` (a model or an id) are those in the path, `api_version` the one in the query; None where there is none."""
+    `resource` (a model or an id) are those in the path, `api_version` the one in the query, or None."""
 
     form: AddressForm
     operation: Operation | None = None

@@ -56,7 +56,7 @@ def unknown_path(address: Address, method: str, path: str) -> Refusal:
 
 
 def bad_api_version(address: Address) -> Refusal | None:
-    """The refusal of a dated address whose api-version is missing, invalid or too old; None where it is fine.
+    """The refusal of a dated address whose api-version is missing, invalid or too old; None if it is fine.
 
     Source: the 400 of Responses pasted 2026-09-18, its `code` not shown; for the others Azure's recorded 404 for a
     wrong path or version.
@@ -103,7 +103,7 @@ def unknown_model(address: Address, model: str) -> Refusal:
 
 
 def wrong_operation(address: Address, model: str) -> Refusal | None:
-    """The refusal of an operation that the model cannot do; None where it can. Source: Azure's code OperationNotSupported recorded
+    """The refusal of an operation that the model cannot do; None if it can. Source: Azure's code OperationNotSupported recorded
     2023-12 and 2024-02, its wording and OpenAI's from reports."""
     operation = address.operation
     if (

@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 class Violation:
     """One broken rule: the field, the rule's name, and the message and code of the backend's own 400.
 
-    `code` is None where the backend sends no code.
+    `code` is None if the backend sends no code.
     """
 
     field: str
@@ -35,7 +35,7 @@ class Violation:
 
 
 def request_violations(address: Address, body: Mapping[str, Any]) -> tuple[Violation, ...]:
-    """Everything that the service would refuse in a request, in the service's order; empty where it is fine."""
+    """Everything that the service would refuse in a request, in the service's order; empty if it is fine."""
     operation = address.operation
     if operation is None or operation.request is None:
         return ()

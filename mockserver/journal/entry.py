@@ -25,7 +25,7 @@ class Entry:
     `answer` is None while an upstream is being asked. `end` is "open" while the answer plays, then what happened on
     the wire: "eof", "reset", "stall", or "client left". `miss` is set where no stub answered the request. `sent_ms` are
     the milliseconds from the request to each event as it really left. `visit_ids` are shared by the exchanges of one
-    visit; `scope` is empty for everybody's. At the site, `persona` is who asked, None where nobody is signed in, and
+    visit; `scope` is empty for everybody's. At the site, `persona` is who asked, None if nobody is signed in, and
     `rule` why the gate decided as it did; at the host `rule` is the function.
     """
 

@@ -103,7 +103,7 @@ class Journal(Sequence[Entry]):
 
     @property
     def last_number(self) -> int:
-        """The number of the newest entry ever written, 0 where there was none."""
+        """The number of the newest entry ever written, 0 if there was none."""
         return self.records.count
 
     @overload

@@ -33,7 +33,7 @@ class Call:
 
     @property
     def operation(self) -> Operation | None:
-        """The operation; None where the address has none."""
+        """The operation; None if the address has none."""
         return self.address.operation
 
     @cached_property
@@ -49,12 +49,12 @@ class Call:
 
     @cached_property
     def model(self) -> str:
-        """The model or deployment; empty where the request names none."""
+        """The model or deployment; empty if the request names none."""
         return model_name(self.address, self.body)
 
     @cached_property
     def prompt(self) -> str | None:
-        """The text of the last user message; None where there is none."""
+        """The text of the last user message, or None."""
         return last_prompt(self.body)
 
     @cached_property

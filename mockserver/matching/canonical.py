@@ -54,7 +54,7 @@ class CanonicalRequest:
 def canonical_request(
     request: Request, address: Address, body: Mapping[str, Any] | None, ignores: Iterable[Ignore] = ()
 ) -> CanonicalRequest:
-    """The canonical form of a request; `body` is its JSON object, None where it has none.
+    """The canonical form of a request; `body` is its JSON object, None if it has none.
 
     Key order, white space, the spelling of numbers, a text given as one text part, keys that are null or have the
     service's own default, and the three Azure address forms of one deployment make no difference; OpenAI and Azure
@@ -75,7 +75,7 @@ def canonical_request(
 
 
 def model_name(address: Address, body: Mapping[str, Any] | None) -> str:
-    """The deployment or model in the address, else the model in the body; empty where neither names one."""
+    """The deployment or model in the address, else the model in the body; empty if neither names one."""
     in_path = address.resource if address.operation and "{model}" in address.operation.path else None
     return address.deployment or in_path or str((body or {}).get("model", ""))
 

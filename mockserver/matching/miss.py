@@ -17,7 +17,7 @@ from mockserver.redact import shown
 class Miss:
     """A request that no stub answers.
 
-    `nearest` is the closest stub's name, None where nothing is loaded for its operation; `ignored` is what the project
+    `nearest` is the closest stub's name, None if nothing is loaded for its operation; `ignored` is what the project
     says does not count. `reason` is set where a stub fits and cannot be used.
     """
 
@@ -40,7 +40,7 @@ class Miss:
 
     @property
     def helpful_ignores(self) -> tuple[str, ...]:
-        """What to ignore so that the nearest would fit; empty where more than that differs."""
+        """What to ignore so that the nearest would fit; empty if more than that differs."""
         options = [_volatile_field(difference) for difference in self.differences]
         return tuple(options) if all(options) else ()
 
@@ -53,7 +53,7 @@ class Miss:
 
 
 def why_not_acceptable(difference: Difference, body: Mapping[str, Any] | None) -> str:
-    """Why an old answer would not answer the request with this body; empty where it may."""
+    """Why an old answer would not answer the request with this body; empty if it may."""
     if "nothing" in (difference.expected, difference.got) and difference.field.startswith(("messages", "input")):
         return "there are more messages, or fewer"
     if place := re.match(r"(messages|input)\[(\d+)\]", difference.field):

@@ -9,7 +9,7 @@ from mockserver.matching.canonical import canonical_json
 
 
 def last_prompt(body: Mapping[str, Any] | None) -> str | None:
-    """The text of the last user message of a chat completion's or a response's body; None where there is none."""
+    """The text of the last user message of a chat completion's or a response's body, or None."""
     given = (body or {}).get("input")  # of a response: a text, or messages
     if isinstance(given, str):
         return given

@@ -70,7 +70,7 @@ class CassetteIndex:
         self._requests[request.fingerprint] = request
 
     def recorded(self, request: CanonicalRequest) -> tuple[Stub, ...]:
-        """The stubs for a request in recorded order; empty where there is none."""
+        """The stubs for a request in recorded order; empty if there is none."""
         return self._recorded.get(request.fingerprint, ())
 
     def requests(self) -> Iterator[tuple[str, CanonicalRequest]]:

@@ -195,7 +195,7 @@ class Scopes:
         return (*said, *chosen, *self._scenarios.always)
 
     def limit(self, scope: Scope, model: str) -> Limit | None:
-        """The limit of a model or deployment; None where it has none."""
+        """The limit of a model or deployment; None if it has none."""
         limits = self.everybody.limits | scope.limits
         return limits.get(model, limits.get("*"))
 

@@ -53,7 +53,7 @@ class Decision:
 
     `target` is a file of the app, a path of the API or of `/.auth`, or where a redirect leads; empty for an error page
     of the platform. `query` is what a rewrite to the API adds to the client's. `headers` are the site's own. `rule` is the
-    deciding rule's number from 1, None where no rule decided. `because` is the reason, as the console shows it.
+    deciding rule's number from 1, None if no rule decided. `because` is the reason, as the console shows it.
     """
 
     action: Action
@@ -103,7 +103,7 @@ def decide(
 
 
 def _block_reason(config: Config, request: Request, client_ip: str) -> str:
-    """Why a request is blocked before any rule; empty where it is not."""
+    """Why a request is blocked before any rule; empty if it is not."""
     if config.networks is not None:
         address = ipaddress.ip_address(client_ip)
         ranges = filter(is_ip_range, config.networks)
@@ -117,7 +117,7 @@ def _block_reason(config: Config, request: Request, client_ip: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """One request with its rule, None where no rule fits, and the ways to answer it."""
+    """One request with its rule, None if no rule fits, and the ways to answer it."""
 
     config: Config
     method: str
@@ -210,7 +210,7 @@ class _Gate:
 
 
 def normalise(raw_path: str) -> str | None:
-    """The decoded path with single slashes; None where it cannot be decoded, does not begin with a slash, or has a segment
+    """The decoded path with single slashes; None if it cannot be decoded, does not begin with a slash, or has a segment
     `.` or `..`: a file system would resolve those, to a file that another rule guards."""
     if _BAD_ESCAPE.search(raw_path) or not raw_path.startswith("/"):
         return None

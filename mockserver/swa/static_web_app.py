@@ -25,7 +25,7 @@ _PLATFORM_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJtb2NrIn0.made-up-by-the-mock"
 
 @dataclass(frozen=True, slots=True)
 class StaticWebApp:
-    """A Static Web App. `folder` is absolute, None where its files are a dev server's, at `app_url`; `api_urls` are
+    """A Static Web App. `folder` is absolute, None if its files are a dev server's, at `app_url`; `api_urls` are
     the instances of its API, empty without an API; `states` are its page's, where they are known."""
 
     folder: Path | None
@@ -56,7 +56,7 @@ class StaticWebApp:
         return self.personas | {state.persona.key: state.persona for state in self.states}
 
     def principal(self, request: Request) -> ClientPrincipal | None:
-        """Who is signed in; None where no one is."""
+        """Who is signed in; None if no one is."""
         cookies = [value for name, value in request.headers if name == "cookie"]
         return self.sessions.principal("; ".join(cookies))
 

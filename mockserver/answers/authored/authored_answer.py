@@ -56,7 +56,7 @@ class ToolCall:
 class AuthoredAnswer:
     """What an answer says, independent of its form: JSON or a stream, from OpenAI or from Azure.
 
-    A text, tool calls, or both; `text` is None where only tools are called. `parts` are the pieces in which a stream
+    A text, tool calls, or both; `text` is None if only tools are called. `parts` are the pieces in which a stream
     sends the text, empty for words; `cut` says that the text ends at the token limit.
     """
 

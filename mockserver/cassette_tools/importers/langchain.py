@@ -11,7 +11,7 @@ from mockserver.cassette_tools.importers.vcr import exchange
 
 
 def entries(document: Any) -> list[Callable[[], RawInteraction]] | None:
-    """The pairs of `requests` and `responses`; None where the document has another format."""
+    """The pairs of `requests` and `responses`; None if the document has another format."""
     if not isinstance(document, dict):
         return None
     requests, responses = document.get("requests"), document.get("responses")

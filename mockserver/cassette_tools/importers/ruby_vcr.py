@@ -11,7 +11,7 @@ from mockserver.cassette_tools.importers.vcr import exchange
 
 
 def entries(document: Any) -> list[Callable[[], RawInteraction]] | None:
-    """The exchanges under `http_interactions`; None where the document has another format."""
+    """The exchanges under `http_interactions`; None if the document has another format."""
     if not isinstance(document, dict) or not isinstance(document.get("http_interactions"), list):
         return None
     return [partial(exchange, entry) for entry in document["http_interactions"]]

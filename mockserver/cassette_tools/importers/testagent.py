@@ -11,7 +11,7 @@ from mockserver.cassette_tools.importers.vcr import exchange
 
 
 def entries(document: Any) -> list[Callable[[], RawInteraction]] | None:
-    """The one exchange of the file; None where the document has another format."""
+    """The one exchange of the file; None if the document has another format."""
     if not isinstance(document, dict) or not {"request", "response"} <= set(document):
         return None
     return [partial(exchange, document)]

@@ -10,7 +10,7 @@ from mockserver.cassette_tools.importers.raw import RawInteraction, body_of, hea
 
 
 def entries(document: Any) -> list[Callable[[], RawInteraction]] | None:
-    """The exchanges under `interactions`; None where the document has another format."""
+    """The exchanges under `interactions`; None if the document has another format."""
     if not isinstance(document, dict) or not isinstance(document.get("interactions"), list):
         return None
     return [partial(exchange, entry) for entry in document["interactions"]]
