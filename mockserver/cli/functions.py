@@ -49,10 +49,11 @@ def functions(
     from mockserver.functions.app import LoadError, open_app
     from mockserver.functions.debug import listen
     from mockserver.functions.host import FunctionsHost
-    from mockserver.functions.reload import restart, restarted, wait_for_change
+    from mockserver.functions.reload import AppFiles, restart, restarted
     from mockserver.functions.workers import start_worker
 
     app, start_folder = app.resolve(), Path.cwd()
+    files = AppFiles(app)
     # Bytecode is compared by the second: after two edits within a second, the app before the last edit would be loaded.
     sys.dont_write_bytecode |= reload
     if stop_on_eof:
@@ -71,7 +72,7 @@ def functions(
                 raise
             click.secho(f"{error}\nWaiting for a change.", fg="yellow", err=True)
             with stop_signal() as stopped:
-                wait_for_change(app, stopped)
+                files.wait_for_change(stopped)
             if not stopped.is_set():
                 restart(port, start_folder)
             return
@@ -83,10 +84,9 @@ def functions(
         servers.start()
         click.echo(f"functions  {len(app_worker.functions)} on {worker_name}")
         click.echo(f"{READY}{url_of(socket)}")
-        sys.stdout.flush()
         try:
             if reload:
-                wait_for_change(app, stopped)
+                files.wait_for_change(stopped)
             else:
                 stopped.wait()
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -13,11 +14,17 @@ _SUFFIXES = frozenset({".py", ".json", ".txt"})
 _IGNORED = frozenset({".venv", "__pycache__", ".git", "node_modules"})
 
 
-def wait_for_change(folder: Path, stopped: threading.Event) -> None:
-    """Return when a file of the app has been changed, added or removed, or on `stopped`."""
-    before = _file_states(folder)
-    while not stopped.wait(_INTERVAL_S) and _file_states(folder) == before:
-        pass
+class AppFiles:
+    """The files of an app as they are now. Made before the app is loaded, so that an edit during loading counts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._before = _file_states(folder)
+
+    def wait_for_change(self, stopped: threading.Event) -> None:
+        """Return when a file has been changed, added or removed since, or on `stopped`."""
+        while not stopped.wait(_INTERVAL_S) and _file_states(self._folder) == self._before:
+            pass
 
 
 def restarted() -> bool:
@@ -40,7 +47,8 @@ def _file_states(folder: Path) -> dict[str, tuple[int, int]]:
         folders[:] = [name for name in folders if name not in _IGNORED]
         for name in files:
             path = Path(parent, name)
-            if path.suffix in _SUFFIXES and path.is_file():
-                stat = path.stat()
-                states[str(path)] = (stat.st_mtime_ns, stat.st_size)
+            if path.suffix in _SUFFIXES:
+                with contextlib.suppress(FileNotFoundError):  # an editor that saves a file may first remove it
+                    stat = path.stat()
+                    states[str(path)] = (stat.st_mtime_ns, stat.st_size)
     return states

@@ -329,6 +329,23 @@ def test_a_changed_app_restarts_and_a_broken_one_waits_for_a_change(
     wait_until(lambda: answer() == "three")
 
 
+@pytest.mark.parametrize("ending", ["", "import no_such_module\n"], ids=["valid", "broken"])
+def test_an_edit_while_the_app_loads_counts(start: Callable[..., str], tmp_path: Path, ending: str) -> None:
+    last = HEAD + "@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n    return 'edited'\n"
+    edited = f"import pathlib\npathlib.Path(__file__).write_text({last!r})\n{ending}"
+    first = HEAD + "@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n    return 'first'\n"
+    url = start(first, options=("--reload",))
+    write_app(tmp_path, edited + (first if not ending else ""))
+
+    def answer() -> str:
+        try:
+            return httpx2.get(f"{url}/api/x", timeout=5).text
+        except httpx2.HTTPError as error:  # it restarts
+            return str(error)
+
+    wait_until(lambda: answer() == "edited")
+
+
 def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mockserver", "functions", "--app", str(tmp_path / "x"), "--port", "0"]
     host = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
