@@ -14,10 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "architecture.svg"
 
 #: Rooms of mockserver from the bottom up. A room imports only from levels below its own. The ground's rooms are files.
-GROUND = ("exchange", "sse", "clock", "errors", "documents", "redact", "tokens")
+GROUND = ("exchange", "sse", "clock", "errors", "documents", "tokens")
 LEVELS = (
     ("contract", "ground"),
-    ("matching", "wire", "swa"),
+    ("redaction", "wire", "swa"),
+    ("matching",),
     ("answers", "journal", "cassettes", "functions"),
     ("simulation",),
     ("fronts", "flask_apps", "cassette_tools"),
@@ -28,7 +29,8 @@ LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 #: What each level is, for the picture.
 CAPTIONS = (
     "the contract, and shapes everything is made of",
-    "which request is which · bytes on sockets · Static Web Apps' rules",
+    "no secret leaves · bytes on sockets · Static Web Apps' rules",
+    "which request is which",
     "what can answer, what happened, what was recorded, the API's host",
     "from request to answer",
     "servers, Flask applications, work on cassettes",

@@ -14,7 +14,8 @@ from mockserver.exchange import Interaction, Request
 from mockserver.matching.call import Call
 from mockserver.matching.differences import Difference
 from mockserver.matching.miss import Miss, why_not_acceptable
-from mockserver.redact import Redaction, shown
+from mockserver.redaction.exchanges import shown_request
+from mockserver.redaction.redaction import Redaction
 
 
 class AcceptError(UserError):
@@ -34,7 +35,7 @@ class RecordedMiss:
 
 def miss_as_json(miss: Miss, *, cassette: str = "") -> dict[str, Any]:
     """A miss as pytest's cache keeps it from one run to the next: without secrets."""
-    request = shown(miss.call.request)
+    request = shown_request(miss.call.request)
     return {
         "method": request.method,
         "target": request.target,

@@ -13,7 +13,8 @@ from mockserver.cassettes.cassette import Cassette, CassetteError, Source
 from mockserver.errors import count_of
 from mockserver.matching.call import Call
 from mockserver.matching.ignore import parse_ignore
-from mockserver.redact import Redaction, personal_headers
+from mockserver.redaction.exchanges import personal_headers, redacted
+from mockserver.redaction.redaction import Redaction
 from mockserver.simulation.cassette_index import CassetteIndex, ConflictError
 from mockserver.simulation.stub import StubError, load_stubs
 
@@ -72,7 +73,7 @@ def check(
 def _interaction_findings(loaded: Cassette, name: str, index: CassetteIndex) -> Iterator[CassetteFinding]:
     for number, interaction in enumerate(loaded.interactions, 1):
         where = f"{name}#{number}"
-        for kind, count in Redaction().kinds(interaction).items():
+        for kind, count in redacted(interaction, Redaction(loaded.allowed, with_known=False)).secrets.items():
             yield CassetteFinding(where, "secret", f"{kind}, {count_of(count, 'time')}")
         for header in personal_headers((*interaction.request.headers, *interaction.answer.headers)):
             yield CassetteFinding(where, "secret", f"header {header}")

@@ -45,8 +45,8 @@ class CassetteError(UserError):
 class Cassette:
     """One file: where its answers come from, and its interactions in order.
 
-    `upstream`, `date` and `tool` are for the reader; `timing` is `modelled` where the waits were not measured. Each is
-    empty if the file does not say.
+    `upstream`, `date` and `tool` are for the reader; `timing` is `modelled` where the waits were not measured; `allowed` are
+    texts with the form of a secret that may stand here, as `Redaction` takes them. Each is empty if the file does not say.
     """
 
     source: Source
@@ -55,6 +55,7 @@ class Cassette:
     date: str = ""
     tool: str = ""
     timing: str = ""
+    allowed: tuple[str, ...] = ()
 
 
 def load(path: Path) -> Cassette:
@@ -84,7 +85,7 @@ def parse(path: Path, text: bytes, *, fit_waits: bool = False) -> Cassette:
     )
     metadata = file.metadata or MetadataEntry()
     notes = {key: str(getattr(metadata, key) or "") for key in _NOTES}
-    return Cassette(metadata.source, interactions, **notes)
+    return Cassette(metadata.source, interactions, **notes, allowed=metadata.allowed)
 
 
 def is_scenario(text: bytes) -> bool:
@@ -98,8 +99,9 @@ def is_scenario(text: bytes) -> bool:
 
 def dump(cassette: Cassette) -> str:
     """The text of a cassette's file, in the one form we write: interactions last, bodies as readable blocks."""
-    metadata = {"format": FORMAT, "source": cassette.source.value}
+    metadata: dict[str, Any] = {"format": FORMAT, "source": cassette.source.value}
     metadata |= {key: value for key in _NOTES if (value := getattr(cassette, key))}
+    metadata |= {"allowed": list(cassette.allowed)} if cassette.allowed else {}
     head = _yaml({"version": 1, "metadata": metadata})
     return head + "interactions:\n" + "".join(_yaml([_entry(interaction)]) for interaction in cassette.interactions)
 

@@ -100,6 +100,9 @@ class MetadataEntry(Strict, frozen=True):
     date: Annotated[Note, Meta(description="When it was recorded, as 2026-11-28.")] = None
     tool: Annotated[Note, Meta(description="What wrote the file.")] = None
     timing: Annotated[Note, Meta(description="`modelled` where the waits were not measured.")] = None
+    allowed: Annotated[
+        tuple[str, ...], Meta(description="Texts with the form of a secret that may stand here; * is any part.")
+    ] = ()
 
     def __post_init__(self) -> None:
         if self.format > FORMAT:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mockserver.clock import Clock
 from mockserver.contract.operations import Backend, address_of
 from mockserver.errors import UserError
 from mockserver.exchange import Answer, Headers, Request, first, server_url
+from mockserver.redaction.known import remember
 from mockserver.wire.tape import Tape
 from mockserver.wire.upstream import LiveAnswer, Upstream
 
@@ -66,6 +67,7 @@ class RealEndpoint:
         """
         require_url(url)
         self.upstream, self.credentials = Upstream(url), credentials
+        remember((*credentials.secrets, unquote(urlsplit(url).password or "")))
 
     @asynccontextmanager
     async def ask(self, request: Request) -> AsyncIterator[LiveAnswer]:

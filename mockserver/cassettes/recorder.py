@@ -16,7 +16,8 @@ from mockserver.cassettes import cassette
 from mockserver.cassettes.real_endpoint import RealEndpoint, RecordingError
 from mockserver.exchange import BY_MOCK, Answer, End, Interaction, Request, first
 from mockserver.matching.call import Call
-from mockserver.redact import Redaction
+from mockserver.redaction.exchanges import RedactedInteraction, redacted
+from mockserver.redaction.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,11 @@ class Recording:
 class Recorder:
     """Keeps an endpoint's answers in a folder, and locks the folder until it is closed.
 
-    A 401, 403, 429 or 5xx, and an answer that broke off, is kept only with `keep_errors`. `secrets` are taken out as the
-    credentials are.
+    A 401, 403, 429 or 5xx, and an answer that broke off, is kept only with `keep_errors`. `allowed` texts are no secrets.
     """
 
     def __init__(
-        self, endpoint: RealEndpoint, folder: Path, *, keep_errors: bool = False, secrets: tuple[str, ...] = ()
+        self, endpoint: RealEndpoint, folder: Path, *, keep_errors: bool = False, allowed: tuple[str, ...] = ()
     ) -> None:
         """Lock the folder.
 
@@ -52,7 +52,7 @@ class Recorder:
                 "CI never records: a person makes a recording and reviews it. (The variable CI is set.)"
             )
         self.endpoint, self.folder, self.keep_errors = endpoint, folder, keep_errors
-        self._redaction = Redaction.of((*endpoint.credentials.secrets, *secrets))
+        self._redaction = Redaction(allowed)
         self._lock = asyncio.Lock()
         if folder.exists() and not folder.is_dir():
             raise RecordingError(f"{folder} must be a folder for cassettes, but is a file")
@@ -74,17 +74,18 @@ class Recorder:
         Raises:
             CassetteError, OSError: it could not be written; the file is unchanged.
         """
-        interaction = Interaction(readable(request), answer)
-        clean = self.redacted(interaction)
+        clean = self.redacted(Interaction(readable(request), answer))
         async with self._lock:
-            path = into if into is not None else await asyncio.to_thread(_file_for, self.folder, clean)
+            path = into if into is not None else await asyncio.to_thread(_file_for, self.folder, clean.interaction)
             path.parent.mkdir(parents=True, exist_ok=True)
-            number = await asyncio.to_thread(cassette.append, path, clean, upstream=self.endpoint.kind(answer))
-        return Recording(f"{path.name}#{number}", clean, self._redaction.kinds(interaction))
+            number = await asyncio.to_thread(
+                cassette.append, path, clean.interaction, upstream=self.endpoint.kind(answer)
+            )
+        return Recording(f"{path.name}#{number}", clean.interaction, clean.secrets)
 
-    def redacted(self, interaction: Interaction) -> Interaction:
+    def redacted(self, interaction: Interaction) -> RedactedInteraction:
         """The interaction without secrets."""
-        return self._redaction.interaction(interaction)
+        return redacted(interaction, self._redaction)
 
     async def close(self) -> None:
         """Close the connections and unlock the folder."""

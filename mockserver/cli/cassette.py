@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mockserver.cassette_tools import check, diff, edit, importers
+from mockserver.cassette_tools import check, diff, edit, importers, redact
 from mockserver.cassette_tools.accept import AcceptError, accept, recorded_misses
 from mockserver.cassette_tools.last_run import MISSED, USED, last_run
 from mockserver.cassette_tools.transcript import transcript
@@ -39,6 +39,23 @@ def cassette_fmt(paths: tuple[Path, ...]) -> None:
             if formatted.encode() != text:
                 cassette.write(path, formatted)
                 click.echo(f"{name}: rewritten")
+
+
+@cassette_group.command("redact", short_help="Take out secrets that an older version wrote.")
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+@click.option("--allow", multiple=True, metavar="TEXT", help="Keep this, and write that into the file; * is any part.")
+def cassette_redact(paths: tuple[Path, ...], allow: tuple[str, ...]) -> None:
+    """Take secrets and people out of cassettes, as the recorder does. Their answers stay as they are in everything else."""
+    with user_errors():
+        for name, path in cassette.files(paths):
+            if cassette.is_scenario(path.read_bytes()):
+                continue
+            loaded = cassette.load(path)
+            clean, secrets = redact.without_secrets(loaded, allow)
+            for kind, count in secrets.items():
+                click.echo(f"{name}: taken out: {kind}, {count_of(count, 'time')}")
+            if clean != loaded:
+                cassette.write(path, cassette.dump(clean))
 
 
 @cassette_group.command("import", short_help="Import recordings of other tools.")
@@ -101,6 +118,8 @@ def cassette_check(
         for finding in findings:
             click.echo(f"{finding}{'' if finding.problem else '   (warning: recorded like this)'}")
         click.echo(f"{count_of(errors, 'error')}, {count_of(len(findings) - errors, 'warning')}")
+        if any(finding.kind == "secret" for finding in findings):
+            click.echo(f"Take secrets out: dress-rehearsal cassette redact {' '.join(map(str, paths))}")
     if errors:
         raise SystemExit(1)
 

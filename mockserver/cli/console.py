@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from mockserver.errors import count_of
 from mockserver.exchange import first
 from mockserver.journal.entry import Entry
+from mockserver.redaction.exchanges import shown_request
 from mockserver.simulation.miss_report import miss_report
 from mockserver.swa.routing import Action
 
 
 def model_line(entry: Entry) -> str:
     """`POST /v1/chat/completions  greeting.yaml#1  200  14 events  1.9 s`."""
-    request = entry.request
+    request = shown_request(entry.request)
     return _line(f"{request.method} {request.raw_path}", *_model_part(entry))
 
 
@@ -25,7 +26,11 @@ def visit_line(visit: Entry, model_entries: Sequence[Entry]) -> str | None:
     status = visit.status or 0
     if visit.decided_by in (Action.FILE, Action.AUTH) and status < 400:
         return None
-    parts = [f"{visit.persona or 'nobody':<6}", f"{visit.request.method} {visit.request.raw_path}", visit.rule]
+    parts = [
+        f"{visit.persona or 'nobody':<6}",
+        f"{visit.request.method} {shown_request(visit.request).raw_path}",
+        visit.rule,
+    ]
     end = "" if visit.end == "eof" else visit.end
     if model_entries:
         last = model_entries[-1]

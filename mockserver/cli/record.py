@@ -146,7 +146,7 @@ async def _record_again(recorder: Recorder, files: dict[Path, Cassette]) -> bool
                     raise UpstreamError(f"the upstream answered {answer.status}")
                 if refusal := recorder.refusal(answer):
                     raise UpstreamError(refusal)
-                recordings.append(recorder.redacted(Interaction(readable(old.request), answer)))
+                recordings.append(recorder.redacted(Interaction(readable(old.request), answer)).interaction)
         except UpstreamError as error:
             click.echo(f"{path.name}: unchanged: {error}", err=True)
             complete = False

@@ -16,7 +16,8 @@ from mockserver.journal.entry import Entry
 from mockserver.journal.journal import ExpectationError
 from mockserver.journal.timeline import timeline
 from mockserver.matching.call import Call
-from mockserver.redact import clean
+from mockserver.redaction.exchanges import shown_request
+from mockserver.redaction.redaction import clean
 from mockserver.simulation.scenarios import ScenarioError
 from mockserver.simulation.scopes import SCOPE_HEADER, Scope, ScopeError, Scopes
 from mockserver.simulation.simulation import Simulation
@@ -188,10 +189,10 @@ def _shown(entry: Entry) -> dict[str, Any]:
         "attempt": entry.attempt,
         "ids": sorted(entry.visit_ids),
         "method": entry.request.method,
-        "target": clean(entry.request.target),
+        "target": shown_request(entry.request).target,
         "body": clean(Call(entry.request).body or body),
         "status": entry.answer.status if entry.answer else None,
-        "decided_by": entry.decided_by,
+        "decided_by": clean(entry.decided_by),
         "end": entry.end,
         "events_sent": entry.events_sent,
         "took_ms": round(entry.took_s * 1000),

@@ -16,6 +16,7 @@ from mockserver.fronts.model_front import ModelFront
 from mockserver.harness.environment import TOKEN_VARIABLE, credentials_of
 from mockserver.harness.options import ModelOptions, OptionsError
 from mockserver.journal.entry import Entry
+from mockserver.redaction.known import remember
 from mockserver.simulation.cassette_index import CassetteIndex, load_index
 from mockserver.simulation.limits import parse_limits
 from mockserver.simulation.settings import OnMiss
@@ -42,10 +43,10 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
             raise OptionsError("--on-miss record needs --upstream URL to record from and --cassettes DIR to write to")
         api_key = api_key or token
         endpoint = RealEndpoint(options.upstream, options.credentials or credentials_of(os.environ))
-        secret = (api_key,) if api_key else ()
-        recorder = Recorder(endpoint, options.cassettes[0], keep_errors=options.keep_errors, secrets=secret)
+        recorder = Recorder(endpoint, options.cassettes[0], keep_errors=options.keep_errors)
     elif options.upstream is not None:
         raise OptionsError("--upstream is used only while recording: add --on-miss record")
+    remember(filter(None, (token, api_key)))
     index = load_index(options.cassettes, options.ignores)
     simulation = Simulation(
         index,

@@ -8,6 +8,7 @@ from enum import StrEnum
 from mockserver.errors import count_of
 from mockserver.exchange import Answer, Request
 from mockserver.matching.miss import Miss
+from mockserver.redaction.exchanges import shown_request
 
 
 class Place(StrEnum):
@@ -65,6 +66,10 @@ class Entry:
         return 1 + int(count) if count.isdecimal() else 1
 
     def __str__(self) -> str:
-        parts = [f"{self.place} #{self.number}", self.persona or "", f"{self.request.method} {self.request.target}"]
+        parts = [
+            f"{self.place} #{self.number}",
+            self.persona or "",
+            f"{self.request.method} {shown_request(self.request).target}",
+        ]
         parts += [self.rule, self.decided_by, str(self.status or "-"), count_of(self.events_sent, "event"), self.end]
         return "  ".join(part for part in parts if part)

@@ -9,7 +9,7 @@ from mockserver.errors import count_of
 from mockserver.journal.criteria import JournalCriteria, check, fits
 from mockserver.journal.entry import Entry
 from mockserver.journal.records import Records
-from mockserver.redact import clean
+from mockserver.redaction.redaction import clean
 
 _MAX_SHOWN = 20
 

@@ -12,7 +12,7 @@ from mockserver.exchange import Answer
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
 from mockserver.matching.miss import Miss
-from mockserver.redact import shown
+from mockserver.redaction.exchanges import without_credentials
 
 _MAX_MISSES = 1000
 
@@ -51,7 +51,7 @@ class Records:
         It has the request as it came; the kept copy has no credentials in its headers.
         """
         request, visit_ids = call.request, call.visit_ids
-        redacted, stored_miss = shown(request), miss.for_storage() if miss else None
+        redacted, stored_miss = without_credentials(request), miss.for_storage() if miss else None
         with self._changed:
             self.count += 1
             number = self.count

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mockserver.exchange import Headers
 from mockserver.journal.entry import Entry
-from mockserver.redact import clean
+from mockserver.redaction.exchanges import shown_answer, shown_request
+from mockserver.redaction.redaction import clean
 from mockserver.wire.play import schedule
 
 _MAX_BYTES = 20_000
@@ -61,7 +62,9 @@ def timeline(title: str, entries: Sequence[Entry]) -> str:
 
 def _bar(entry: Entry, began_s: float, whole_s: float) -> TimelineBar:
     left = (entry.at_s - began_s) / whole_s * 100
-    due = list(schedule(entry.answer)) if entry.answer else []
+    answer, request = shown_answer(entry.answer) if entry.answer else None, shown_request(entry.request)
+    entry = replace(entry, request=request, answer=answer)
+    due = list(schedule(answer)) if answer else []
     sent: list[float | None] = [*entry.sent_ms, *([None] * max(0, len(due) - len(entry.sent_ms)))]
     left_bytes, events = _MAX_BYTES, []
     for (due_s, data), sent_ms in zip(due, sent, strict=False):
@@ -73,10 +76,10 @@ def _bar(entry: Entry, began_s: float, whole_s: float) -> TimelineBar:
         left,
         max(entry.took_s / whole_s * 100, 0.3),
         ticks,
-        _text(entry.request.body[:_MAX_BYTES]),
+        _text(request.body)[:_MAX_BYTES],
         tuple(events),
-        _headers(entry.request.headers),
-        _headers(entry.answer.headers if entry.answer else ()),
+        request.headers,
+        answer.headers if answer else (),
     )
 
 
@@ -87,7 +90,3 @@ def _text(data: bytes) -> str:
         return json.dumps(clean(json.loads(text)), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
         return str(clean(text))
-
-
-def _headers(headers: Headers) -> Headers:
-    return tuple((name, str(clean(value))) for name, value in headers)

@@ -12,12 +12,16 @@ from urllib.parse import parse_qs
 from mockserver.contract.operations import Address, Backend
 from mockserver.exchange import Request
 from mockserver.matching.ignore import Ignore, without_ignored
-from mockserver.redact import clean
+from mockserver.redaction.exchanges import CREDENTIALS
+from mockserver.redaction.redaction import Redaction
 
 #: Keys of a request body that change nothing in what the model sees.
 IGNORED_KEYS = frozenset(
     {"metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store", "user"}
 )
+
+#: What a cassette has in place of secrets. What only this process knows must not make a request's fingerprint another one.
+_BY_FORM = Redaction(with_known=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,14 @@ def canonical_request(
     never match each other. Secrets and names are redacted, as they are in a recording.
     """
     if body is None:
-        canonical: Any = {"text": request.body.decode("utf-8", "replace")} if request.body else {}
+        text = _BY_FORM.data(request.body).decode("utf-8", "replace")
+        canonical: Any = {"text": text} if text else {}
     else:
         defaults = address.operation.defaults if address.operation else {}
-        canonical = without_ignored(clean(canonical_json(_significant(body, defaults))), tuple(ignores))
+        canonical = without_ignored(_BY_FORM.value(canonical_json(_significant(body, defaults))), tuple(ignores))
     backend, model = address.backend, model_name(address, body)
-    operation = address.operation.name if address.operation else f"{request.method} {request.raw_path}"
-    canonical |= _from_address(address, request.query)
+    operation = address.operation.name if address.operation else _BY_FORM.text(f"{request.method} {request.raw_path}")
+    canonical |= _BY_FORM.value(_from_address(address, request.query))
     parts = {"backend": backend.value, "operation": operation, "model": model, "body": canonical}
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
@@ -96,8 +101,12 @@ def canonical_json(value: Any) -> Any:
 
 
 def _from_address(address: Address, query: str) -> dict[str, Any]:
-    """The id in the path and the query, without Azure's api-version."""
-    parameters = {key: values for key, values in parse_qs(query).items() if key != "api-version"}
+    """The id in the path and the query, without Azure's api-version and without keys."""
+    parameters = {
+        key: values
+        for key, values in (parse_qs(query) if query else {}).items()
+        if key != "api-version" and not CREDENTIALS.fullmatch(key)
+    }
     has_id = address.operation is not None and "{id}" in address.operation.path
     return ({"id": address.resource} if has_id else {}) | ({"query": parameters} if parameters else {})
 

@@ -10,7 +10,7 @@ from typing import Any
 from mockserver.matching.call import Call
 from mockserver.matching.differences import Difference
 from mockserver.matching.ignore import VOLATILE
-from mockserver.redact import shown
+from mockserver.redaction.exchanges import without_credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Miss:
 
     def for_storage(self) -> Miss:
         """The same with nothing but the bytes of its request, without credentials: what is parsed takes several times as much."""
-        call = Call(shown(self.call.request), self.call.ignores)
+        call = Call(without_credentials(self.call.request), self.call.ignores)
         return replace(self, call=call, stored_fingerprint=self.fingerprint)
 
     @property

@@ -6,7 +6,8 @@ import json
 
 from mockserver import tokens
 from mockserver.matching.miss import Miss
-from mockserver.redact import clean
+from mockserver.redaction.exchanges import shown_request
+from mockserver.redaction.redaction import clean
 
 _MAX_DIFFERENCES = 5
 
@@ -26,7 +27,7 @@ def miss_report(miss: Miss, alike: int = 1) -> str:
 def _report(miss: Miss, alike: int) -> str:
     if miss.reason:
         return miss.reason
-    request = miss.call.request
+    request = shown_request(miss.call.request)
     lines = [f"No recording fits {request.method} {request.raw_path} ({miss.call.canonical})."]
     if miss.call.operation is None:
         return f"{lines[0]}\nThis version does not answer that operation."
@@ -47,7 +48,7 @@ def _nearest(miss: Miss) -> list[str]:
     file, _, number = miss.nearest.rpartition("#")
     width = max((len(difference.field) for difference in miss.differences), default=0)
     shown = [
-        f"  {difference.field:<{width}}   wanted {_short(difference.expected)}   got {_short(difference.got)}"
+        f"  {difference.field:<{width}}   wanted {_short(clean(difference.expected))}   got {_short(clean(difference.got))}"
         for difference in miss.differences[:_MAX_DIFFERENCES]
     ]
     if more := len(miss.differences) - len(shown):
@@ -57,7 +58,7 @@ def _nearest(miss: Miss) -> list[str]:
 
 def _ways_out(miss: Miss, alike: int) -> list[tuple[str, str]]:
     """Commands, each with what it does."""
-    prompt = _short(json.dumps(miss.call.prompt or "…", ensure_ascii=False))
+    prompt = _short(json.dumps(clean(miss.call.prompt or "…"), ensure_ascii=False))
     count = tokens.count_request(miss.call.body or {}, miss.call.model) * alike
     ways = [
         (f"mock_server.say(…, to={prompt})", "answers it in a test"),

@@ -20,7 +20,7 @@ from mockserver.exchange import BY_MOCK, Answer, Event, json_answer
 from mockserver.matching.call import Call
 from mockserver.matching.differences import nearest
 from mockserver.matching.miss import Miss
-from mockserver.redact import clean
+from mockserver.redaction.redaction import clean
 from mockserver.simulation import model_faults
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.limits import LimitVerdict, LimitWindow

@@ -69,7 +69,8 @@ class Upstream:
             finally:
                 await answer.aclose()
         except httpx2.HTTPError as error:
-            raise UpstreamError(f"{self.base_url}: {str(error) or type(error).__name__}") from error
+            shown = urlsplit(self.base_url)._replace(netloc=urlsplit(self.base_url).netloc.rpartition("@")[2]).geturl()
+            raise UpstreamError(f"{shown}: {str(error) or type(error).__name__}") from error
 
     async def close(self) -> None:
         """Close the idle connections."""

@@ -1,36 +1,20 @@
-"""Invented secrets, one of each kind, and texts that only look like secrets."""
+"""One invented secret of each kind, and texts that only look like secrets."""
 
 from __future__ import annotations
 
-import base64
-import json
+from mockserver.redaction.kinds import KINDS
 
-_LETTERS = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ2bC4eF6hJ8kL0nP2rS4uV6xY8"
-_PRINCIPAL = {
-    "identityProvider": "aad",
-    "userId": "d75b260a64504067",
-    "userDetails": "ada@corp.com",
-    "userRoles": ["a"],
+#: By kind; a second example of a kind has a number.
+CANARIES = {
+    f"{kind.name}{f' {number}' if (number := [each.name for each in KINDS[:index]].count(kind.name)) else ''}": kind.example
+    for index, kind in enumerate(KINDS)
 }
 
-CANARIES = {
-    "OpenAI key": f"sk-proj-{_LETTERS[:40]}",
-    "Azure AI key": f"{(_LETTERS * 2)[:52]}JQQJ99BKACYeBjFXJ3w3AAABACOG1234",
-    "Azure storage key": f"AccountKey={(_LETTERS * 2)[:86]}==",
-    "Azure shared access signature": f"https://acme.blob.core.windows.net/c?sv=1&sig={_LETTERS[:42]}%3D",
-    "JSON Web Token": f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{_LETTERS[:43]}",
-    "client principal": base64.b64encode(json.dumps(_PRINCIPAL).encode()).decode(),
-    "GitHub token": f"ghp_{_LETTERS[:36]}",
-    "AWS access key": "AKIAIOSFODNN7EXAMPLE",
-    "Google API key": f"AIza{_LETTERS[:35]}",
-    "Slack token": "xoxb-123456789012-abcdefABCDEF",
-    "Stripe key": f"sk_live_{_LETTERS[:24]}",
-    "private key": f"-----BEGIN PRIVATE KEY-----\n{_LETTERS}\n{_LETTERS}\n-----END PRIVATE KEY-----",
-    "e-mail address": "ada.lovelace@corp-example.com",
-    "subscription": "/subscriptions/6e0e9b3c-1c0f-4b7e-9d5e-0a1b2c3d4e5f",
-    "resource group": "/resourceGroups/rg-payroll-prod",
-    "tenant": "https://login.microsoftonline.com/6e0e9b3c-1c0f-4b7e-9d5e-0a1b2c3d4e5f",
-    "Azure resource": "https://acme-payroll.openai.azure.com",
+#: The part of an example that has to be gone; words around it may stay.
+CORES = {
+    name: (match["secret"] if "secret" in kind.pattern.groupindex else match[0])
+    for (name, kind) in zip(CANARIES, KINDS, strict=True)
+    if (match := kind.pattern.search(kind.example)) is not None
 }
 
 NOT_SECRET = (
@@ -43,4 +27,18 @@ NOT_SECRET = (
     "eyJ is how base64 of JSON begins: eyJvcmRlciI6WzEsMiwzLDQsNSw2LDcsOCw5LDEwXX0=",
     "3fa85f64-5717-4562-b3fc-2c963f66afa6 is just an id",
     "def f(x: int) -> int: return x @ y  # noqa",
+    "return self.W@x.reshape(-1) + q@k.mT, W@x.to(device)",
+    "@pytest.fixture\n@app.get('/')\n@Component({selector: 'x'})",
+    "report@final.docx, hero@2x.avif, notes@2024.md, run@prod.sh, this@Outer.name, return@label.it",
+    "AKIAIOSFODNN7EXAMPLE and wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY are AWS's documented example",
+    "ada@contoso.com works at https://contoso.openai.azure.com and at fabrikam.onmicrosoft.com",
+    "postgres://user:password@localhost/db and mysql://root:$MYSQL_PASSWORD@db/x and https://u:<password>@h/",
+    "Authorization: Bearer YOUR_ACCESS_TOKEN_GOES_HERE, or Bearer {token}",
+    "md5 d41d8cd98f00b204e9800998ecf8427e, cache key: d41d8cd98f00b204e9800998ecf8427e",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "call +1-202-555-0143 or (212) 555-0100; 2026-11-28T22:30:00+01:00; x+1234567; 1.5e+10",
+    "DE89 3704 0044 0532 0130 01 has wrong check digits",
+    "monkey patch, the key of d41d8cd9 is short, KEY=value, key: null",
+    '{"password": {"type": "string"}, "api_key": "YOUR_API_KEY", "secret": "a word"}',
+    "actions/checkout@v4.1.0 golang.org/x/tools@v0.1.0 image@sha256:9f86d081884c",
 )

@@ -28,7 +28,7 @@ def test_imports_point_down(top: str) -> None:
         ("tools", "wheel", "from tests.unit import examples"),
         ("mockserver", "exchange", "from mockserver.cassettes.cassette import load"),
         ("mockserver", "matching.call", "from mockserver.simulation import steps"),
-        ("mockserver", "matching.call", "from mockserver.wire.play import play"),
+        ("mockserver", "swa.routing", "from mockserver.wire.play import play"),
         ("mockserver", "fronts.gate", "from mockserver.flask_apps.control import create_app"),
         ("mockserver", "pytest_plugin", "from mockserver.cli import main"),
         ("mockserver", "contract.operations", "from mockserver.exchange import Request"),

@@ -133,3 +133,23 @@ def test_unused_needs_a_run_of_the_tests(folder: Path, monkeypatch: pytest.Monke
     (used / "used").write_text('["hello.yaml#1"]')
     shutil.copy(BUNDLED_CASSETTES / "hello.yaml", folder)
     assert run(str(folder), "--unused") == (0, "0 errors, 0 warnings\n")
+
+
+def test_redact_takes_out_what_check_finds_and_keeps_what_is_allowed(folder: Path) -> None:
+    key = "sk-proj-" + "a1" * 20
+    put(folder, "a.yaml", GOOD.replace("TEXT", f"Key:\\n{key}, ada@corp-x.com"), prompt=f"sk- info@corp-x.com\n{key}")
+    status = CliRunner().invoke(main, ["cassette", "check", str(folder)])
+    assert (status.exit_code, status.output.splitlines()[-1]) == (
+        1,
+        f"Take secrets out: dress-rehearsal cassette redact {folder}",
+    )
+    result = CliRunner().invoke(main, ["cassette", "redact", str(folder), "--allow", "info@*", "--allow", "nowhere"])
+    assert (result.exit_code, result.output) == (
+        0,
+        "a.yaml: taken out: OpenAI key, 2 times\na.yaml: taken out: e-mail address, 1 time\n",
+    )
+    text = (folder / "a.yaml").read_text()
+    assert (key in text, "ada@" in text, "info@corp-x.com" in text) == (False, False, True)
+    assert cassette.load(folder / "a.yaml").allowed == ("info@*",)
+    assert findings(folder) == []
+    assert CliRunner().invoke(main, ["cassette", "redact", str(folder)]).output == ""

@@ -23,7 +23,8 @@ from mockserver.cassettes.cassette import Cassette, Source
 from mockserver.contract.operations import OPERATIONS, AddressForm, Backend, address_of
 from mockserver.exchange import Answer, Event, Interaction, Request, first, is_event_stream
 from mockserver.matching.call import Call
-from mockserver.redact import Redaction
+from mockserver.redaction.exchanges import redacted
+from mockserver.redaction.redaction import Redaction
 from mockserver.sse import split_events
 
 SUFFIXES = (".yaml.gz", ".yml.gz", ".json.gz", ".yaml", ".yml", ".json")
@@ -85,8 +86,9 @@ def read(path: Path, backend: Backend | None = None) -> ImportedFile:
         except ValueError as error:  # a RawError, or an address that is not a URL
             refused.append(ImportRefusal(number, str(error)))
             continue
-        secrets += Redaction().kinds(interaction)
-        interactions.append(Redaction().interaction(interaction))
+        clean = redacted(interaction, Redaction())
+        secrets += clean.secrets
+        interactions.append(clean.interaction)
         dates.append(_day(first(raw.headers, "date")))
     return ImportedFile(tuple(interactions), tuple(refused), next(filter(None, dates), ""), secrets)
 

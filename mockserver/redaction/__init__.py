@@ -1,0 +1,1 @@
+"""Takes secrets and people out of everything that is written or shown; the one pass for every way out."""

@@ -1,0 +1,152 @@
+"""Requests and answers without secrets: as they are written, and as they are shown."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
+
+from mockserver.exchange import Answer, Event, Headers, Interaction, Request, first
+from mockserver.redaction.redaction import Redaction, Secret, replaced
+from mockserver.redaction.replacements import REDACTED
+from mockserver.redaction.streams import redacted_events
+
+_REQUEST_HEADERS = frozenset({"accept", "content-type"})
+_ANSWER_HEADERS = re.compile(
+    r"content-(?:disposition|encoding|type)|location|operation-location|retry-after(?:-ms)?|server|openai-(?:processing-ms|version)"
+    r"|x-ms-region|x-ms-rai-[\w-]+|x-ratelimit-(?:limit|remaining|reset|renewalperiod)(?:-(?:requests|tokens))?"
+)
+#: Headers whose values are credentials or identify a person; shown without their values.
+_PERSONAL_HEADERS = re.compile(
+    r"authorization|proxy-authorization|cookie|set-cookie|x-ms-client-principal[\w-]*|x-mockserver-token|x-ms-token-[\w-]+"
+    r"|(?:[\w-]+-)?(?:api-?key|subscription-key|functions-key|ratelimit-key|auth-token|access-token|secret)"
+)
+#: Parameters of an address that open something. They change nothing in what the model sees.
+CREDENTIALS = re.compile(r"(?i)(?:[\w-]*(?:api-?_?key|subscription-key|access_token|client_secret)|code|sig|token|key)")
+
+
+@dataclass(frozen=True, slots=True)
+class RedactedInteraction:
+    """An interaction without secrets, and how many of each kind were taken out."""
+
+    interaction: Interaction
+    secrets: Counter[str] = field(default_factory=Counter)
+
+
+def redacted(interaction: Interaction, redaction: Redaction) -> RedactedInteraction:
+    """The interaction as a cassette may hold it: without secrets, without headers that identify a person. Every event stays,
+    with its time."""
+    counts: Counter[str] = Counter()
+    request, answer = interaction.request, interaction.answer
+    form = (first(request.headers, "content-type") or "").startswith("application/x-www-form-urlencoded")
+    clean_request = replace(
+        request,
+        raw_path=_path(request.raw_path, redaction, counts),
+        query=_query(request.query, redaction, counts),
+        headers=_headers(request.headers, _REQUEST_HEADERS.__contains__, redaction, counts),
+        body=_query(request.body.decode("latin-1"), redaction, counts).encode("latin-1")
+        if form
+        else redaction.data(request.body, counts),
+    )
+    headers = _headers(answer.headers, lambda name: bool(_ANSWER_HEADERS.fullmatch(name)), redaction, counts)
+    return RedactedInteraction(
+        Interaction(clean_request, replace(_answer(answer, redaction, counts), headers=headers)), counts
+    )
+
+
+def personal_headers(headers: Headers) -> tuple[str, ...]:
+    """The names of the headers that identify a person or hold a credential."""
+    return tuple(name for name, value in headers if _is_personal(name) and value != REDACTED)
+
+
+@functools.cache
+def _is_personal(name: str) -> bool:
+    return _PERSONAL_HEADERS.fullmatch(name) is not None
+
+
+def without_credentials(request: Request) -> Request:
+    """The request without the person and the key that it came with. Nothing else is looked at: that is for whoever shows it."""
+    headers = tuple((name, REDACTED if _is_personal(name) else value) for name, value in request.headers)
+    query = request.query
+    return replace(request, headers=headers, query=_query(query, None, Counter()) if "=" in query else query)
+
+
+def shown_request(request: Request) -> Request:
+    """The request as it may be shown, but for its body."""
+    redaction, counts = Redaction(), Counter[str]()
+    return replace(
+        request,
+        raw_path=_path(request.raw_path, redaction, counts),
+        query=_query(request.query, redaction, counts),
+        headers=shown_headers(request.headers),
+    )
+
+
+def shown_headers(headers: Headers) -> Headers:
+    """The headers as they may be shown."""
+    redaction = Redaction()
+    return tuple((name, REDACTED if _is_personal(name) else redaction.text(value)) for name, value in headers)
+
+
+def shown_answer(answer: Answer) -> Answer:
+    """The answer as it may be shown."""
+    return replace(_answer(answer, Redaction(), Counter()), headers=shown_headers(answer.headers))
+
+
+def shown_url(url: str) -> str:
+    """A server's address without the name and password in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _answer(answer: Answer, redaction: Redaction, counts: Counter[str]) -> Answer:
+    if not answer.events:
+        return answer
+    if answer.streams:
+        data = redacted_events([event.data for event in answer.events], redaction, counts)
+    elif answer.body.startswith(b"\x1f\x8b"):
+        return replace(answer, events=(Event(answer.events[-1].after_ms, redaction.data(answer.body, counts)),))
+    else:
+        data = redacted_events([event.data for event in answer.events], redaction, counts, framed=False)
+    events = tuple(Event(event.after_ms, new) for event, new in zip(answer.events, data, strict=True))
+    return replace(answer, events=events)
+
+
+def _headers(
+    headers: Headers, is_allowed: Callable[[str], bool], redaction: Redaction, counts: Counter[str]
+) -> Headers:
+    kept = []
+    for name, value in headers:
+        if is_allowed(name):
+            found = redaction.secrets(value)
+            counts.update(secret.kind for secret in found)
+            kept.append((name, replaced(value, found)))
+    return tuple(kept)
+
+
+def _path(raw_path: str, redaction: Redaction, counts: Counter[str]) -> str:
+    """The path, decoded where it has a secret."""
+    said = unquote(raw_path)
+    found = redaction.secrets(said)
+    counts.update(secret.kind for secret in found)
+    return quote(replaced(said, found), safe="/:@$,+!*'();=~") if found else raw_path
+
+
+def _query(query: str, redaction: Redaction | None, counts: Counter[str]) -> str:
+    """The query or form without credentials, and with each value decoded where it has a secret; without a redaction, only the
+    former."""
+    pairs = []
+    for pair in query.split("&"):
+        name, equals, value = pair.partition("=")
+        found: Sequence[Secret] = ()
+        if value not in ("", REDACTED) and CREDENTIALS.fullmatch(unquote_plus(name)):
+            counts["key in an address"] += 1
+            pair = f"{name}={REDACTED}"  # noqa: PLW2901
+        elif redaction is not None and (found := redaction.secrets(said := unquote_plus(value), unquote_plus(name))):
+            counts.update(secret.kind for secret in found)
+            pair = f"{name}{equals}{quote(replaced(said, found), safe='')}"  # noqa: PLW2901
+        pairs.append(pair)
+    return "&".join(pairs)

@@ -1,0 +1,266 @@
+"""What is taken out of texts, JSON values and bodies."""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import gzip
+import json
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from mockserver.redaction.kinds import matches
+from mockserver.redaction.known import known
+from mockserver.redaction.literals import literals
+from mockserver.redaction.replacements import DOCUMENTED, REDACTED, REPLACEMENTS
+
+#: The shortest text with a secret of a known form: an e-mail address.
+_SHORTEST = 6
+#: A longer one without a blank is data, and its letters mean nothing by themselves: an image, an embedding, encrypted reasoning.
+_LONGEST_KEY = 600
+_DATA = re.compile(r"[A-Za-z0-9+/_=-]+")
+_DEEPEST = 8
+_BASE64 = re.compile(r"(?:(?<![\w+/-])(?!(?<=\\)[nrtbf])|(?<=\\[nrtbf]))[A-Za-z0-9+/_-]{16,}={0,2}", re.ASCII)
+_LONG_WORD = re.compile(r"[A-Za-z0-9+/_-]{16}")
+#: Keys of JSON whose values are secrets, in lower case and without _ and -.
+_SECRET_NAMES = frozenset(
+    [
+        "accesskey",
+        "accesstoken",
+        "accountkey",
+        "adminkey",
+        "apikey",
+        "apitoken",
+        "authorization",
+        "authtoken",
+        "bearertoken",
+        "clientsecret",
+        "functionkey",
+        "functionskey",
+        "idtoken",
+        "key1",
+        "key2",
+        "masterkey",
+        "ocpapimsubscriptionkey",
+        "passphrase",
+        "passwd",
+        "password",
+        "privatekey",
+        "proxyauthorization",
+        "pwd",
+        "querykey",
+        "refreshtoken",
+        "sastoken",
+        "secret",
+        "secretaccesskey",
+        "secretkey",
+        "sessiontoken",
+        "sharedaccesskey",
+        "subscriptionkey",
+        "xapikey",
+        "xfunctionskey",
+    ]
+)
+_NAMED_SECRET = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s<{$]\S{7,}")
+
+
+class Secret(NamedTuple):
+    """A secret in a text: where it stands, what replaces it, and of which kind it is."""
+
+    start: int
+    end: int
+    replacement: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """Everything with the form of a secret is taken out, and what this process knows; not what is `allowed`: texts, with `*`
+    for any part. The same secret always gets the same replacement, so that conversations still match."""
+
+    allowed: tuple[str, ...] = ()
+    #: Whether the secrets that this process knows are taken out too. They would make a fingerprint depend on the process.
+    with_known: bool = True
+    #: What was allowed and occurred.
+    used: set[str] = field(default_factory=set, compare=False)
+
+    def secrets(self, text: str, name: str = "", *, depth: int = 0) -> list[Secret]:
+        """The secrets in a text, in order, none overlapping; `name` is the JSON key that it is the value of.
+
+        JSON in the text is read as such, and base64 of text too, also inside each other.
+        """
+        if len(text) < _SHORTEST or depth > _DEEPEST:
+            return []
+        found = [*self._known(text)] if self.with_known and known() else []
+        form = _form(text)
+        if form is not _Form.TEXT:
+            found += self._inside_json(text, depth, with_names=form is _Form.JSON)
+        if form is not _Form.JSON:
+            found += self._by_form(text, name)
+            found += self._inside_base64(text, depth)
+        return apart(found)
+
+    def text(self, text: str, name: str = "") -> str:
+        """The text without secrets."""
+        return replaced(text, self.secrets(text, name))
+
+    def value(self, value: Any, name: str = "") -> Any:
+        """The JSON value without secrets, in keys neither."""
+        if isinstance(value, str):
+            return self.text(value, name)
+        if isinstance(value, dict):
+            return {self.text(key): self.value(item, key) for key, item in value.items()}
+        return [self.value(item, name) for item in value] if isinstance(value, list) else value
+
+    def data(self, data: bytes, counts: Counter[str] | None = None) -> bytes:
+        """The body without secrets, and otherwise byte for byte the same; `counts` counts them by kind."""
+        if data.startswith(b"\x1f\x8b"):
+            return self._compressed(data, counts)
+        text = data.decode("utf-8", "surrogateescape")
+        found = self.secrets(text)
+        if counts is not None:
+            counts.update(secret.kind for secret in found)
+        return replaced(text, found).encode("utf-8", "surrogateescape") if found else data
+
+    def _compressed(self, data: bytes, counts: Counter[str] | None) -> bytes:
+        try:
+            plain = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error):
+            return data
+        cleaned = self.data(plain, counts)
+        return data if cleaned == plain else gzip.compress(cleaned, mtime=0)
+
+    def _known(self, text: str) -> Iterator[Secret]:
+        for key in known():
+            at = text.find(key)
+            while at >= 0:
+                yield Secret(at, at + len(key), REDACTED, "known key")
+                at = text.find(key, at + len(key))
+
+    def _by_form(self, text: str, name: str) -> Iterator[Secret]:
+        if len(text) > _LONGEST_KEY and _DATA.fullmatch(text):
+            return
+        for kind, start, end, replacement in matches(text):
+            if not self._allows(text[start:end]):
+                yield Secret(start, end, replacement, kind.name)
+        if name and _is_named_secret(name, text) and not self._allows(text):
+            yield Secret(0, len(text), REDACTED, "value of a secret's name")
+
+    def _allows(self, secret: str) -> bool:
+        pattern = next((each for each in self.allowed if fnmatch.fnmatchcase(secret, each)), None)
+        if pattern is not None:
+            self.used.add(pattern)
+        return pattern is not None or secret in DOCUMENTED
+
+    def _inside_json(self, text: str, depth: int, *, with_names: bool) -> Iterator[Secret]:
+        """The secrets in the strings of JSON, or of what begins like JSON."""
+        for literal in literals(text):
+            if len(literal.text) < _SHORTEST:
+                continue
+            for secret in self.secrets(literal.text, literal.name if with_names else "", depth=depth + 1):
+                start, end = literal.place(secret.start, secret.end)
+                yield Secret(start, end, literal.encoded(secret.replacement), secret.kind)
+
+    def _inside_base64(self, text: str, depth: int) -> Iterator[Secret]:
+        if _LONG_WORD.search(text) is None:
+            return
+        for match in _BASE64.finditer(text):
+            inner = _decoded(match[0])
+            if inner is None:
+                continue
+            if found := self.secrets(inner, depth=depth + 1):
+                cleaned = base64.b64encode(replaced(inner, found).encode()).decode()
+                if "-" in match[0] or "_" in match[0]:
+                    cleaned = cleaned.replace("+", "-").replace("/", "_")
+                cleaned = cleaned if match[0].endswith("=") or len(match[0]) % 4 == 0 else cleaned.rstrip("=")
+                yield Secret(match.start(), match.end(), cleaned, found[0].kind)
+
+
+def replaced(text: str, secrets: Sequence[Secret]) -> str:
+    """The text with each secret replaced."""
+    if not secrets:
+        return text
+    parts, at = [], 0
+    for secret in secrets:
+        parts += [text[at : secret.start], secret.replacement]
+        at = secret.end
+    return "".join([*parts, text[at:]])
+
+
+def apart(found: list[Secret]) -> list[Secret]:
+    """The secrets in order; those that overlap become one, with the replacement of the first."""
+    if len(found) < 2:
+        return found
+    apart: list[Secret] = []
+    for secret in sorted(found, key=lambda each: (each.start, -each.end)):
+        if apart and secret.start < apart[-1].end:
+            apart[-1] = apart[-1]._replace(end=max(apart[-1].end, secret.end))
+        else:
+            apart.append(secret)
+    return apart
+
+
+def _is_named_secret(name: str, text: str) -> bool:
+    """Whether a JSON key says that its value is a secret, and the value looks like one."""
+    plain = name.replace("-", "").replace("_", "").replace(" ", "").lower()
+    return (
+        plain in _SECRET_NAMES
+        and bool(_NAMED_SECRET.fullmatch(text))
+        and REPLACEMENTS["unless placeholder"](text) != text
+    )
+
+
+class _Form(Enum):
+    JSON = auto()
+    #: It begins like JSON: it was cut off, is several lines of JSON, or is code.
+    LIKE_JSON = auto()
+    TEXT = auto()
+
+
+def _form(text: str) -> _Form:
+    first = text.lstrip()[:1]
+    if first not in ("{", "[", '"'):
+        return _Form.TEXT
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return _Form.TEXT if first == '"' else _Form.LIKE_JSON
+    return _Form.JSON
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _decoded(text: str) -> str | None:
+    """The text that base64 stands for; None where it stands for something else, or for nothing."""
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(plain) % 4 == 1:
+        return None
+    plain += "=" * (-len(plain) % 4)
+    if len(plain) > 256 and not _is_text(base64.b64decode(plain[:64]), whole=False):
+        return None  # an image, or numbers
+    data = base64.b64decode(plain)
+    return data.decode() if _is_text(data) else None
+
+
+def _is_text(data: bytes, *, whole: bool = True) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return not whole and error.start > len(data) - 4  # the cut divided a character
+    return True
+
+
+def clean(value: Any) -> Any:
+    """The JSON value as it may be shown: without anything that has the form of a secret, and without what this process knows."""
+    return Redaction().value(value)

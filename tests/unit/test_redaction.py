@@ -1,0 +1,357 @@
+"""Secrets and people are taken out of every value by their form, wherever they stand, and nothing else changes."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from mockserver.exchange import Answer, Event, Headers, Interaction, Request
+from mockserver.matching.call import Call
+from mockserver.redaction.exchanges import (
+    RedactedInteraction,
+    redacted,
+    shown_answer,
+    shown_request,
+    without_credentials,
+)
+from mockserver.redaction.kinds import KINDS
+from mockserver.redaction.known import remember
+from mockserver.redaction.redaction import Redaction, clean
+from tests.unit.canaries import CANARIES, CORES, NOT_SECRET
+from tests.unit.examples import chat
+from tests.unit.ordinary_texts import ORDINARY
+
+SSE: Headers = (("content-type", "text/event-stream"),)
+OPENAI, AWS, MAIL = CANARIES["OpenAI key"], CANARIES["AWS access key"], CANARIES["e-mail address"]
+
+
+def taken_out(request: Request, answer: Answer) -> RedactedInteraction:
+    return redacted(Interaction(request, answer), Redaction())
+
+
+def events_of(payloads: Sequence[Any]) -> Answer:
+    data = [b"data: " + json.dumps(payload, ensure_ascii=False).encode() + b"\n\n" for payload in payloads]
+    return Answer(200, SSE, tuple(Event(7, event) for event in data))
+
+
+def payloads_of(answer: Answer) -> list[Any]:
+    return [json.loads(event.data.removeprefix(b"data: ")) for event in answer.events]
+
+
+def streamed(*pieces: str, field: str = "content", **more: Any) -> Answer:
+    return events_of(
+        [{"id": "chatcmpl-1", "choices": [{"index": 0, "delta": {field: piece}, **more}]} for piece in pieces]
+    )
+
+
+def text_of(answer: Answer, field: str = "content") -> str:
+    return "".join(payload["choices"][0]["delta"][field] for payload in payloads_of(answer))
+
+
+def test_every_kind_has_an_example_that_it_finds_and_a_source() -> None:
+    assert CORES.keys() == CANARIES.keys()
+    assert [kind.name for kind in KINDS if not kind.source] == []
+
+
+NEIGHBOURS = ("Use {}, please", "Key:\n{}\nThanks", "\t{}\t", "密钥为{}谢谢", "({})", '"{}"', "ü{}ü", "x={}", "{}")
+
+
+@pytest.mark.parametrize("kind", CANARIES)
+def test_a_secret_in_a_text_is_taken_out_whatever_stands_beside_it(kind: str) -> None:
+    prompt = "\n|\n".join(text.replace("{}", CANARIES[kind]) for text in NEIGHBOURS)
+    body = json.dumps({"arguments": json.dumps({"inner": json.dumps([prompt])})}).encode()
+    result = taken_out(chat(prompt), Answer(200, (), (Event(0, body),)))
+    (inner,) = json.loads(json.loads(json.loads(result.interaction.answer.body)["arguments"])["inner"])
+    (message,) = json.loads(result.interaction.request.body)["messages"]
+    for text in (inner, message["content"]):
+        assert CORES[kind] not in text
+        assert len(text.split("\n|\n")) == len(NEIGHBOURS)
+    again = taken_out(result.interaction.request, result.interaction.answer)
+    assert (again.interaction, again.secrets) == (result.interaction, {})
+    assert Call(chat(prompt)).canonical.fingerprint == Call(result.interaction.request).canonical.fingerprint
+
+
+@pytest.mark.parametrize("kind", CANARIES)
+def test_a_secret_that_events_share_is_taken_out_wherever_it_is_cut(kind: str) -> None:
+    text = f"It is {CANARIES[kind]}, Grüße"
+    whole = Redaction().text(text)
+    for cut in range(7, 6 + len(CANARIES[kind]), 3):
+        answer = taken_out(chat(), streamed(text[:cut], text[cut:])).interaction.answer
+        assert text_of(answer) == whole
+        assert [event.after_ms for event in answer.events] == [7, 7]
+    letters = taken_out(chat(), streamed(*text))
+    assert (text_of(letters.interaction.answer), len(letters.interaction.answer.events)) == (whole, len(text))
+    assert letters.secrets[kind.rstrip(" 1")] == 1
+
+
+@pytest.mark.parametrize("text", NOT_SECRET)
+def test_a_text_that_only_looks_like_a_secret_stays(text: str) -> None:
+    assert Redaction().text(text) == text
+    assert taken_out(chat(), streamed(*text)).interaction.answer == streamed(*text)
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_nothing_is_taken_out_of_an_ordinary_text(name: str) -> None:
+    text = ORDINARY[name]
+    assert [text[secret.start : secret.end] for secret in Redaction().secrets(text)] == []
+    assert clean({"content": text, "arguments": json.dumps([text])}) == {
+        "content": text,
+        "arguments": json.dumps([text]),
+    }
+
+
+@pytest.mark.parametrize("field", ["content", "refusal", "reasoning_content", "reasoning", "anything_new"])
+def test_every_field_of_a_delta_is_put_together(field: str) -> None:
+    answer = taken_out(chat(), streamed(MAIL[:5], MAIL[5:], field=field)).interaction.answer
+    assert text_of(answer, field) == Redaction().text(MAIL)
+
+
+def test_fields_and_choices_of_one_event_are_put_together_apart() -> None:
+    def event(one: str, other: str, arguments: str) -> dict[str, Any]:
+        calls = [{"index": 0, "function": {"arguments": arguments}}]
+        return {
+            "choices": [
+                {"index": 1, "delta": {"content": other}},
+                {"index": 0, "delta": {"content": one, "tool_calls": calls}},
+            ]
+        }
+
+    events = [
+        event(AWS[:9], "", '{"to": "\\n'),
+        event("", AWS[:9], MAIL[:5]),
+        event(AWS[9:], AWS[9:], f'{MAIL[5:]}"}}'),
+    ]
+    answer = taken_out(chat(), events_of(events)).interaction.answer
+    got = payloads_of(answer)
+    for choice in (0, 1):
+        assert "".join(each["choices"][choice]["delta"]["content"] for each in got) == "REDACTED"
+    arguments = "".join(each["choices"][1]["delta"]["tool_calls"][0]["function"]["arguments"] for each in got)
+    assert json.loads(arguments) == {"to": "\n" + Redaction().text(MAIL)}
+
+
+def test_arguments_of_two_calls_are_never_mixed() -> None:
+    def call(index: int, piece: str) -> dict[str, Any]:
+        first = {"id": "call_1", "type": "function"} if piece == AWS[:9] else {}
+        return {
+            "choices": [
+                {"index": 0, "delta": {"tool_calls": [{"index": index, **first, "function": {"arguments": piece}}]}}
+            ]
+        }
+
+    events = [call(0, AWS[:9]), call(1, "AKIA"), call(0, AWS[9:]), call(1, "none")]
+    answer = taken_out(chat(), events_of(events)).interaction.answer
+    texts = [each["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"] for each in payloads_of(answer)]
+    assert texts == ["REDACTED", "AKIA", "", "none"]
+
+
+def test_deltas_of_a_response_are_put_together_by_item() -> None:
+    def delta(item: str, text: str) -> dict[str, Any]:
+        return {"type": "response.output_text.delta", "item_id": item, "output_index": 0, "delta": text}
+
+    events = [delta("msg_1", AWS[:9]), delta("msg_2", "AKIA"), delta("msg_1", AWS[9:])]
+    whole = {"type": "response.output_text.done", "item_id": "msg_1", "text": AWS}
+    answer = taken_out(chat(), events_of([*events, whole])).interaction.answer
+    got = payloads_of(answer)
+    assert [each["delta"] for each in got[:3]] == ["REDACTED", "AKIA", ""]
+    assert got[3]["text"] == "REDACTED"
+
+
+def token(text: str) -> dict[str, Any]:
+    alternative = {"token": text, "logprob": -0.1, "bytes": list(text.encode())}
+    return {**alternative, "top_logprobs": [alternative]}
+
+
+@pytest.mark.parametrize("cut", [1, 9, 19])
+def test_log_probabilities_do_not_spell_the_secret(cut: int) -> None:
+    pieces = ["My ", AWS[:cut], AWS[cut:], "!"]
+    parts = [
+        {"choices": [{"index": 0, "delta": {"content": piece}, "logprobs": {"content": [token(piece)]}}]}
+        for piece in pieces
+    ]
+    whole = {
+        "choices": [
+            {"index": 0, "message": {"content": "".join(pieces)}, "logprobs": {"content": list(map(token, pieces))}}
+        ]
+    }
+    stream = taken_out(chat(), events_of(parts)).interaction.answer
+    plain = taken_out(chat(), Answer(200, (), (Event(0, json.dumps(whole).encode()),))).interaction.answer
+    streamed_tokens = [each["choices"][0]["logprobs"]["content"][0] for each in payloads_of(stream)]
+    for tokens in (streamed_tokens, json.loads(plain.body)["choices"][0]["logprobs"]["content"]):
+        assert [each["token"] for each in tokens] == ["My ", "REDACTED", "", "!"]
+        assert [bytes(each["bytes"]).decode() for each in tokens] == ["My ", "REDACTED", "", "!"]
+        assert [len(each["top_logprobs"]) for each in tokens] == [1, 0, 0, 1]
+
+
+def test_what_has_no_secret_is_byte_for_byte_the_same() -> None:
+    body = b'{"b" :1.0, "a":"\\u00fc \\/ \\ud83d\\ude00 \xc3\xbc", "a":2}  '
+    events = [
+        b": it's \"a ping\r\n\r\n",
+        b'event: x\ndata: {"a": "\\u00fc"}\n\n',
+        b"data: {broken\n\n",
+        b"data: [DONE]\n\n",
+        b"\xff\xfe",
+    ]
+    for answer in (
+        Answer(200, (), (Event(0, body),)),
+        Answer(200, SSE, tuple(Event(0, event) for event in events)),
+        Answer(200, (), (Event(0, bytes(range(256)) * 9),)),
+    ):
+        assert taken_out(chat(), answer).interaction.answer == answer
+
+
+def test_only_the_secret_changes_in_a_body_with_escapes_and_odd_spacing() -> None:
+    body = '{"b" :1.0, "a":"\\u00fc \\/ %s\\n\\ud83d\\ude00" }  '
+    answer = Answer(200, (), (Event(0, (body % AWS).encode()),))
+    assert taken_out(chat(), answer).interaction.answer.body == (body % "REDACTED").encode()
+
+
+@pytest.mark.parametrize("hidden", ["\\u0040", "@"])
+def test_escapes_hide_nothing(hidden: str) -> None:
+    body = json.dumps({"text": "ada@corp-analytical.com<"}).replace("@", hidden).replace("<", "\\u003c")
+    (answer,) = taken_out(chat(), Answer(200, (), (Event(0, body.encode()),))).interaction.answer.events
+    assert json.loads(answer.data) == {"text": Redaction().text("ada@corp-analytical.com") + "<"}
+
+
+def test_keys_of_json_are_looked_at_and_their_names_too() -> None:
+    assert clean({AWS: 1, "api-key": "0123456789abcdef", "api_key": "the api key", "key1": ["a1b2c3d4e5"]}) == {
+        "REDACTED": 1,
+        "api-key": "REDACTED",
+        "api_key": "the api key",
+        "key1": ["REDACTED"],
+    }
+
+
+@pytest.mark.parametrize("strip", [False, True])
+def test_base64_of_a_text_is_looked_into(strip: bool) -> None:
+    def encoded(text: str) -> str:
+        return base64.b64encode(text.encode()).decode().rstrip("=" if strip else "")
+
+    text = f"data:text/plain;base64,{encoded(f'the key is {AWS} ü')} and {encoded('nothing to see here at all')}"
+    assert Redaction().text(text) == text.replace(encoded(f"the key is {AWS} ü"), encoded("the key is REDACTED ü"))
+
+
+def test_a_compressed_body_is_looked_into() -> None:
+    answer = Answer(200, (("content-encoding", "gzip"),), (Event(3, gzip.compress(f'{{"a": "{AWS}"}}'.encode())),))
+    assert gzip.decompress(taken_out(chat(), answer).interaction.answer.body) == b'{"a": "REDACTED"}'
+
+
+def test_known_keys_are_taken_out_whatever_their_form_and_across_events() -> None:
+    remember(["hunter2-hunter2-hunter2", "", "short"])
+    answer = taken_out(chat(), streamed("my hunter2", "-hun", "ter2-hunter2 and short")).interaction.answer
+    assert text_of(answer) == "my REDACTED and short"
+    assert Call(chat("hunter2-hunter2-hunter2")).canonical.body["messages"][0]["content"] == "hunter2-hunter2-hunter2"
+
+
+def test_what_a_project_allows_stays() -> None:
+    text = f"{MAIL} and info@corp.com and {AWS}"
+    assert Redaction(("*@corp.com",)).text(text) == text.replace(MAIL, Redaction().text(MAIL)).replace(AWS, "REDACTED")
+
+
+def test_the_same_address_gets_the_same_replacement_and_another_a_different_one() -> None:
+    one, same, other = (Redaction().text(address) for address in ("Ada@Corp.com", "ada@corp.com", "bob@corp.com"))
+    assert one == same != other
+    assert one.endswith("@example.com")
+
+
+def test_a_request_is_shown_without_its_credentials_but_with_their_headers() -> None:
+    request = Request(
+        "GET", f"/v1/files/{AWS}", f"code=abc&a={MAIL.replace('@', '%40')}", (("authorization", "Bearer 1"), ("x", AWS))
+    )
+    assert without_credentials(request).headers == (("authorization", "REDACTED"), ("x", AWS))
+    shown = shown_request(request)
+    assert (shown.raw_path, shown.headers) == ("/v1/files/REDACTED", (("authorization", "REDACTED"), ("x", "REDACTED")))
+    assert shown.query == f"code=REDACTED&a={Redaction().text(MAIL).replace('@', '%40')}"
+    headers = (("set-cookie", "a=b"), ("x-ratelimit-key", "k"), ("server", "x"))
+    assert shown_answer(Answer(200, headers)).headers == (
+        ("set-cookie", "REDACTED"),
+        ("x-ratelimit-key", "REDACTED"),
+        ("server", "x"),
+    )
+
+
+def test_a_recording_has_only_harmless_headers_and_no_secret_in_them() -> None:
+    request = Request(
+        "POST",
+        "/v1/chat/completions",
+        headers=(
+            ("authorization", "Bearer x"),
+            ("api-key", "x"),
+            ("cookie", "a=b"),
+            ("content-type", "application/json"),
+        ),
+        query=f"api-version=1&api-key=secret&subscription-key=s&x={AWS}",
+    )
+    answer = Answer(
+        200,
+        (
+            ("content-type", "application/json"),
+            ("set-cookie", "a=b"),
+            ("openai-organization", "acme"),
+            ("x-ratelimit-limit-requests", "5"),
+            ("x-ratelimit-key", "abcd"),
+            ("location", f"/jobs/1?sig={OPENAI}{OPENAI}"),
+        ),
+    )
+    recording = taken_out(request, answer).interaction
+    assert recording.request.headers == (("content-type", "application/json"),)
+    assert recording.request.query == "api-version=1&api-key=REDACTED&subscription-key=REDACTED&x=REDACTED"
+    assert recording.answer.headers == (
+        ("content-type", "application/json"),
+        ("x-ratelimit-limit-requests", "5"),
+        ("location", "/jobs/1?sig=REDACTED"),
+    )
+
+
+def test_a_form_is_decoded_value_by_value() -> None:
+    form = (("content-type", "application/x-www-form-urlencoded"),)
+    request = Request("POST", "/v1/x", headers=form, body=b"a=Key%3A%0A" + AWS.encode() + b"&b=ada%40corp-x.com&c=1+2")
+    body = taken_out(request, Answer(200)).interaction.request.body
+    assert body == f"a=Key%3A%0AREDACTED&b={Redaction().text('ada@corp-x.com').replace('@', '%40')}&c=1+2".encode()
+
+
+def test_a_key_in_the_query_does_not_decide_what_answers() -> None:
+    one, other = (
+        Call(Request("POST", "/openai/v1/chat/completions", query)).canonical.fingerprint
+        for query in ("subscription-key=abc&api-version=1", "subscription-key=REDACTED&api-version=1")
+    )
+    assert one == other
+
+
+def test_ids_vectors_and_encrypted_content_stay() -> None:
+    vector = base64.b64encode(bytes(range(256)) * 24).decode()
+    body = {
+        "id": "resp_0ca3f598125653cf01693c1f21bf8c819596a078608d16a52d",
+        "encrypted_content": "gAAAAABpzorVRpbnZOYp5LlfC6IRb_i2RYcRxPEms2SExjVmxPtxbthqfMDz8OJhbUo2JM-R7yPthPmV8bU",
+        "obfuscation": "sk3xAKIAxyz",
+        "embedding": vector,
+        "call_id": "call_abcDEF123456",
+    }
+    answer = Answer(200, (), (Event(0, json.dumps(body).encode()),))
+    assert taken_out(chat(), answer).interaction.answer == answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a word and another; " * 500_000,
+        "eyJ" * 1_000_000,
+        "eyJabc " * 100_000,
+        "sk-" * 1_000_000,
+        "a" * 3_000_000 + "@",
+        "-----BEGIN PRIVATE KEY-----" * 10_000,
+        "://a:" * 200_000,
+        "key key key " * 30_000,
+        "a@b.c " * 10_000,
+        '{"a":' * 100_000,
+        '["' + '\\"' * 1_000_000,
+    ],
+    ids=["prose", "eyJ", "eyJabc", "sk-", "one word", "private key", "address", "key", "@", "deep", "quotes"],
+)
+@pytest.mark.timeout(30)  # a quadratic search would take hours
+def test_a_large_body_without_secrets_takes_linear_time(text: str) -> None:
+    assert Redaction().text(text) == text
