@@ -8,13 +8,45 @@ from typing import Any
 
 #: An event ends with a blank line; lines end in LF, CRLF or CR.
 _EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+_LONGEST_END = 4
+_CR = 0x0D
+
+#: The last event of a stream of chat completion chunks; clients leave when they have read it.
+DONE_EVENT = b"data: [DONE]\n\n"
+_LAST_TYPES = ("response.completed", "response.incomplete", "response.failed", "error")
+
+
+class EventSplitter:
+    """Splits a stream after every blank line, as its bytes come: into the same events however it was cut."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self._searched = 0
+
+    def add(self, chunk: bytes) -> list[bytes]:
+        """The events that end in this chunk."""
+        pending, events, start = self._pending, [], 0
+        pending += chunk
+        for match in _EVENT_END.finditer(pending, self._searched):
+            if match.end() == len(pending) and pending[-1] == _CR:
+                break  # maybe the first half of a CRLF
+            events.append(bytes(pending[start : match.end()]))
+            start = match.end()
+        self._searched = max(0, len(pending) - start - _LONGEST_END + 1)
+        del pending[:start]
+        return events
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the last blank line."""
+        return bytes(self._pending)
 
 
 def split_events(body: bytes) -> tuple[bytes, ...]:
     """The body split after every blank line; the rest after the last blank line is one more event. Joined, they are the body."""
-    starts = [0, *(match.end() for match in _EVENT_END.finditer(body))]
-    events = (body[start:end] for start, end in zip(starts, [*starts[1:], len(body)], strict=True))
-    return tuple(event for event in events if event)
+    splitter = EventSplitter()
+    events = splitter.add(body)
+    return (*events, splitter.rest) if splitter.rest else tuple(events)
 
 
 def event_json(event: bytes) -> dict[str, Any] | None:
@@ -25,3 +57,10 @@ def event_json(event: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return parsed if isinstance(parsed, dict) else None
+
+
+def ends_stream(event: bytes) -> bool:
+    """Whether clients leave when they have read this event."""
+    if event == DONE_EVENT:
+        return True
+    return any(kind.encode() in event for kind in _LAST_TYPES) and (event_json(event) or {}).get("type") in _LAST_TYPES

@@ -8,7 +8,7 @@ import re
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -20,6 +20,7 @@ import yaml
 from mockserver import __version__, documents
 from mockserver.cassettes.cassette_file import FORMAT, CassetteFile, InteractionEntry, MetadataEntry, TimingEntry
 from mockserver.cassettes.cassette_file import Source as Source  # noqa: PLC0414  part of a `Cassette`
+from mockserver.cassettes.yaml_text import OneLine, OneLineList, to_yaml
 from mockserver.contract.operations import CANONICAL_ORIGIN, address_of
 from mockserver.errors import UserError, count_of
 from mockserver.exchange import Answer, Event, Headers, Interaction, Request, is_event_stream
@@ -27,6 +28,8 @@ from mockserver.sse import split_events
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 SUFFIXES = (".yaml", ".yml")
+#: The end of the name of a file that is being written.
+TEMPORARY = ".writing"
 _NOTES = ("upstream", "date", "tool", "timing")
 
 
@@ -102,18 +105,24 @@ def dump(cassette: Cassette) -> str:
     metadata: dict[str, Any] = {"format": FORMAT, "source": cassette.source.value}
     metadata |= {key: value for key in _NOTES if (value := getattr(cassette, key))}
     metadata |= {"allowed": list(cassette.allowed)} if cassette.allowed else {}
-    head = _yaml({"version": 1, "metadata": metadata})
-    return head + "interactions:\n" + "".join(_yaml([_entry(interaction)]) for interaction in cassette.interactions)
+    head = to_yaml({"version": 1, "metadata": metadata})
+    return head + "interactions:\n" + "".join(map(entry_text, cassette.interactions))
 
 
 def write(path: Path, text: str) -> None:
     """Write a whole file or nothing: temporary file, fsync, rename."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, *parts: bytes) -> None:
+    """The same for a text in parts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            for part in parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
@@ -122,35 +131,15 @@ def write(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def new_recording(interactions: Sequence[Interaction], *, upstream: str) -> Cassette:
+def new_recording(interactions: Sequence[Interaction], *, upstream: str, allowed: Sequence[str] = ()) -> Cassette:
     """A cassette of interactions that were recorded today."""
-    today = datetime.now(UTC).date().isoformat()
-    return Cassette(Source.RECORDED, tuple(interactions), upstream, today, f"dress-rehearsal {__version__}")
+    today, tool = datetime.now(UTC).date().isoformat(), f"dress-rehearsal {__version__}"
+    return Cassette(Source.RECORDED, tuple(interactions), upstream, today, tool, allowed=tuple(allowed))
 
 
-def append(path: Path, interaction: Interaction, *, upstream: str) -> int:
-    """Add a recorded interaction to a file, which may be new; returns its number in the file, from 1.
-
-    The text of the file, comments included, stays as it is where `interactions` comes last.
-
-    Raises:
-        CassetteError: the file exists, but is not a cassette, or its answers were not recorded.
-    """
-    if not path.exists():
-        write(path, dump(new_recording((interaction,), upstream=upstream)))
-        return 1
-    text = path.read_text(encoding="utf-8")
-    old = parse(path, text.encode())
-    if old.source is not Source.RECORDED:
-        raise CassetteError(path, None, f"its answers are {old.source}; a recording needs a file of its own")
-    grown = replace(old, interactions=(*old.interactions, interaction))
-    extended = text + _yaml([_entry(interaction)])
-    try:
-        intact = parse(path, extended.encode()).interactions == grown.interactions
-    except CassetteError:  # another layout, where the end of the file is not the end of the list
-        intact = False
-    write(path, extended if intact else dump(grown))
-    return len(grown.interactions)
+def entry_text(interaction: Interaction) -> str:
+    """The text of one interaction, to stand at the end of a cassette's file."""
+    return to_yaml([_entry(interaction)])
 
 
 def files(directories: Sequence[Path]) -> Iterator[tuple[str, Path]]:
@@ -248,7 +237,7 @@ def _entry(interaction: Interaction) -> dict[str, Any]:
             "status": {"code": answer.status, "message": _PHRASES.get(answer.status, "")},
             "headers": _listed(answer.headers),
             "body": {"string": _text(answer.body)},
-            "timing": _OneLine(
+            "timing": OneLine(
                 head_ms=answer.head_after_ms, after_ms=[event.after_ms for event in answer.events], end=answer.end.value
             ),
         },
@@ -256,9 +245,9 @@ def _entry(interaction: Interaction) -> dict[str, Any]:
 
 
 def _listed(headers: Headers) -> dict[str, Any]:
-    listed: dict[str, _OneLineList] = {}
+    listed: dict[str, OneLineList] = {}
     for name, value in headers:
-        listed.setdefault(name, _OneLineList()).append(value)
+        listed.setdefault(name, OneLineList()).append(value)
     return listed
 
 
@@ -267,42 +256,3 @@ def _text(body: bytes) -> str | bytes:
         return body.decode()
     except UnicodeDecodeError:
         return body
-
-
-class _OneLine(dict[str, Any]):
-    """A mapping written in braces."""
-
-
-class _OneLineList(list[str]):
-    """A list written in brackets."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Keeps the order of keys, writes texts of several lines as `|` blocks, and never writes an alias.
-
-    This is PyYAML's own emitter: libyaml's cannot write an emoji in a block.
-    """
-
-    def ignore_aliases(self, data: object) -> bool:
-        """Never."""
-        del data
-        return True
-
-
-def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # YAML reads these as line ends too, and would return newlines for them.
-    block = "\n" in text and not {"\x85", "\u2028", "\u2029"} & set(text)
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if block else '"' if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _string)
-_Dumper.add_representer(
-    _OneLine, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True)
-)
-_Dumper.add_representer(
-    _OneLineList, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
-)
-
-
-def _yaml(value: object) -> str:
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))

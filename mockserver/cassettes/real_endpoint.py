@@ -82,7 +82,15 @@ class RealEndpoint:
         passed_on = tuple((name, value) for name, value in request.headers if not name.startswith(_NOT_PASSED_ON))
         headers = (*passed_on, *self.credentials.headers(backend), ("accept-encoding", "identity"))
         async with self.upstream.ask(replace(request, headers=headers), target) as answer:
-            yield answer
+            yield replace(answer, headers=tuple(map(self._at_home, answer.headers)))
+
+    def _at_home(self, header: tuple[str, str]) -> tuple[str, str]:
+        """A header that leads to the endpoint leads to this server, for the client and in the recording."""
+        name, value = header
+        base = self.upstream.base_url
+        if name not in ("location", "operation-location", "content-location") or not value.startswith(base):
+            return header
+        return name, f"{'/v1' if base.endswith('/v1') else ''}{value.removeprefix(base)}"
 
     async def answer(self, request: Request, clock: Clock) -> Answer:
         """Its whole answer to a request.
@@ -92,7 +100,7 @@ class RealEndpoint:
         """
         asked_s = clock.now()
         async with self.ask(request) as live:
-            tape = Tape(since_s=asked_s, clock=clock)
+            tape = Tape(since_s=asked_s, clock=clock, decode=True)
             tape.begin(live.status, live.headers)
             async for chunk in live.chunks:
                 tape.add(chunk)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
-import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mockserver.cassettes import cassette
+from mockserver.cassettes.conversations import Conversations
+from mockserver.cassettes.open_cassette import OpenCassette
 from mockserver.cassettes.real_endpoint import RealEndpoint, RecordingError
 from mockserver.exchange import BY_MOCK, Answer, End, Interaction, Request, first
 from mockserver.matching.call import Call
@@ -34,15 +34,16 @@ class Recording:
 
 
 class Recorder:
-    """Keeps an endpoint's answers in a folder, and locks the folder until it is closed.
+    """Keeps an endpoint's answers in a folder, and locks the folder until it is closed. Use it on one event loop.
 
-    A 401, 403, 429 or 5xx, and an answer that broke off, is kept only with `keep_errors`. `allowed` texts are no secrets.
+    A 401, 403, 429 or 5xx, and an answer that broke off, is kept only with `keep_errors`. `allowed` are texts with the form
+    of a secret that are none.
     """
 
     def __init__(
         self, endpoint: RealEndpoint, folder: Path, *, keep_errors: bool = False, allowed: tuple[str, ...] = ()
     ) -> None:
-        """Lock the folder.
+        """Lock the folder, and remove what a recorder left that was killed while it wrote.
 
         Raises:
             RecordingError: another recorder uses it, it is a file, or this is CI.
@@ -51,18 +52,29 @@ class Recorder:
             raise RecordingError(
                 "CI never records: a person makes a recording and reviews it. (The variable CI is set.)"
             )
-        self.endpoint, self.folder, self.keep_errors = endpoint, folder, keep_errors
-        self._redaction = Redaction(allowed)
-        self._lock = asyncio.Lock()
+        self.endpoint, self.folder, self.keep_errors, self._allowed = endpoint, folder, keep_errors, allowed
         if folder.exists() and not folder.is_dir():
             raise RecordingError(f"{folder} must be a folder for cassettes, but is a file")
         folder.mkdir(parents=True, exist_ok=True)
         self._folder_lock = _lock_folder(folder)
+        for leftover in folder.rglob(f".*{cassette.TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
+        self._conversations = Conversations(folder)
+        self._files: dict[Path, OpenCassette] = {}
+        self._finding, self._writing = asyncio.Lock(), defaultdict[Path, asyncio.Lock](asyncio.Lock)
+        self._unwritten: set[asyncio.Task[Recording]] = set()
+
+    @property
+    def unwritten(self) -> int:
+        """How many answers are being written."""
+        return len(self._unwritten)
 
     def refusal(self, answer: Answer, trouble: str = "") -> str:
         """Why an answer is not kept; empty if it is kept. `trouble` says why the answer broke off."""
         if first(answer.headers, BY_MOCK):
             return "a mock answered, not a model"
+        if (encoding := first(answer.headers, "content-encoding") or "identity") != "identity":
+            return f"it is compressed with {encoding}, in which no secret can be found"
         passing = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF
         if self.keep_errors or not passing:
             return ""
@@ -71,24 +83,38 @@ class Recorder:
     async def keep(self, request: Request, answer: Answer, *, into: Path | None = None) -> Recording:
         """Write the interaction without secrets: `into` a file, or into the file of its conversation.
 
+        It is on disk when this returns. It is written to its end even if the caller is cancelled.
+
         Raises:
             CassetteError, OSError: it could not be written; the file is unchanged.
         """
-        clean = self.redacted(Interaction(readable(request), answer))
-        async with self._lock:
-            path = into if into is not None else await asyncio.to_thread(_file_for, self.folder, clean.interaction)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            number = await asyncio.to_thread(
-                cassette.append, path, clean.interaction, upstream=self.endpoint.kind(answer)
+        task = asyncio.create_task(self._write(Interaction(readable(request), answer), into))
+        self._unwritten.add(task)
+        task.add_done_callback(self._unwritten.discard)
+        return await asyncio.shield(task)
+
+    async def _write(self, interaction: Interaction, into: Path | None) -> Recording:
+        redaction = Redaction(self._allowed)
+        clean = await asyncio.to_thread(redacted, interaction, redaction)
+        allowed = tuple(text for text in self._allowed if text in redaction.used)
+        upstream = self.endpoint.kind(interaction.answer)
+        async with self._finding:
+            path = (
+                into if into is not None else await asyncio.to_thread(self._conversations.file_for, clean.interaction)
             )
-        return Recording(f"{path.name}#{number}", clean.interaction, clean.secrets)
+        async with self._writing[path]:  # another file is written meanwhile
+            file = self._files.setdefault(path, OpenCassette(path))
+            number = await asyncio.to_thread(file.append, clean.interaction, upstream=upstream, allowed=allowed)
+        name = path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.name
+        return Recording(f"{name}#{number}", clean.interaction, clean.secrets)
 
     def redacted(self, interaction: Interaction) -> RedactedInteraction:
         """The interaction without secrets."""
-        return redacted(interaction, self._redaction)
+        return redacted(interaction, Redaction(self._allowed))
 
     async def close(self) -> None:
-        """Close the connections and unlock the folder."""
+        """Wait until everything is written, close the connections and unlock the folder."""
+        await asyncio.gather(*self._unwritten, return_exceptions=True)
         await self.endpoint.upstream.close()
         os.close(self._folder_lock)
 
@@ -115,26 +141,10 @@ def _lock_folder(folder: Path) -> int:
 def readable(request: Request) -> Request:
     """The request with its JSON body indented for people; matching ignores white space."""
     body: Any = Call(request).body
-    return replace(request, body=json.dumps(body, ensure_ascii=False, indent=2).encode() + b"\n") if body else request
-
-
-def _file_for(folder: Path, interaction: Interaction) -> Path:
-    """The file of the interaction's conversation, or a new one named after the conversation's first question."""
-    opening = _opening(interaction.request)
-    slug = re.sub(r"\W+", "-", str(opening[-1]).lower()).strip("-")[:48].rstrip("-") or "conversation"
-    for number in itertools.count(1):
-        path = folder / f"{slug}{f'-{number}' * (number > 1)}.yaml"
-        if not path.exists() or _opening(cassette.load(path).interactions[0].request) == opening:
-            return path
-    raise AssertionError("unreachable: count() does not end")
-
-
-def _opening(request: Request) -> tuple[object, ...]:
-    """What all requests of a conversation have in common: the backend, and the messages up to the user's first, which is last."""
-    call = Call(request)
-    opening: list[object] = [call.address.backend]
-    for message in (call.body or {}).get("messages", []):
-        opening.append(message.get("content") if isinstance(message, dict) else message)
-        if isinstance(message, dict) and message.get("role") == "user":
-            break
-    return tuple(map(str, opening))
+    if not body:
+        return request
+    try:
+        text = json.dumps(body, ensure_ascii=False, indent=2).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and UTF-8 cannot
+        text = json.dumps(body, indent=2).encode()
+    return replace(request, body=text + b"\n")

@@ -23,6 +23,7 @@ from mockserver.cli import console
 from mockserver.cli.credentials import credentials_for
 from mockserver.cli.errors import user_errors
 from mockserver.cli.param_types import PATH
+from mockserver.cli.signals import stop_signal
 from mockserver.clock import SystemClock
 from mockserver.errors import count_of
 from mockserver.exchange import Interaction, Request
@@ -33,6 +34,9 @@ from mockserver.journal.entry import Entry
 from mockserver.matching.call import Call
 from mockserver.simulation.settings import OnMiss
 from mockserver.wire.upstream import UpstreamError
+
+#: How long a command may take to end when it is asked to.
+_STOP_S = 5
 
 
 @click.command(short_help="Record from a real endpoint.")
@@ -102,18 +106,47 @@ def _record_command(endpoint: RealEndpoint, folder: Path, command: Sequence[str]
             "AZURE_OPENAI_ENDPOINT": model.url,
             "AZURE_OPENAI_API_KEY": model.api_key,
         }
-        status = subprocess.run(command, env={**os.environ, **without_proxy(), **variables}, check=False).returncode
+        environment = {**os.environ, **without_proxy(), **variables}
+        environment.pop("AZURE_OPENAI_AD_TOKEN", None)  # the SDK would prefer it to this run's key
+        status = _run(command, environment)
+        if model.unwritten:
+            click.echo(f"Waiting for {count_of(model.unwritten, 'answer')} to be written …", err=True)
     outcomes = Counter(_outcome(entry) for entry in entries)
     summary = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
     click.echo(summary or "The command sent no requests.")
+    for status_code, count in sorted(Counter(map(_recorded_error, entries)).items()):
+        if status_code:
+            click.echo(f"{count} of them with status {status_code}: is that what is to be replayed?", err=True)
     return status
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command to its end, and return its exit status. Ctrl-C and SIGTERM end it, and are passed on to it."""
+    with stop_signal() as stopped, subprocess.Popen(command, env=environment) as process:
+        while True:
+            try:
+                status = process.wait(0.1)
+                return status if status >= 0 else 128 - status
+            except subprocess.TimeoutExpired:
+                if stopped.is_set():
+                    process.terminate()
+                    try:
+                        process.wait(_STOP_S)
+                    except subprocess.TimeoutExpired:
+                        process.kill()
+
+
+def _recorded_error(entry: Entry) -> int:
+    """The status of a recorded refusal; 0 for anything else."""
+    status = entry.status or 0
+    return status if status >= 400 and entry.decided_by.startswith("recorded as") else 0
 
 
 def _outcome(entry: Entry) -> str:
     if entry.decided_by.startswith("recorded as"):
         return "recorded"
     if entry.decided_by.startswith("not "):
-        return "not kept"
+        return "not kept" if entry.decided_by.startswith("not kept") else "lost"
     return "failed" if entry.answer is None or entry.answer.status >= 400 else "answered from cassettes"
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mockserver.cassettes.recorder import Recorder
 from mockserver.errors import UserError, count_of
-from mockserver.exchange import BY_MOCK, Answer, End, Request, json_answer
+from mockserver.exchange import BY_MOCK, Answer, End, Headers, Request, first, is_event_stream, json_answer
 from mockserver.fronts.front import Front, sent_ms_of, sized
 from mockserver.journal.entry import Entry
 from mockserver.simulation.simulation import Simulation
@@ -19,6 +22,9 @@ from mockserver.wire.tape import Tape
 from mockserver.wire.upstream import UpstreamError
 
 log = logging.getLogger("mockserver")
+
+#: How long an upstream may take to close a stream whose last event has come.
+_AFTER_LAST_EVENT_S = 2
 
 
 class ModelFront(Front):
@@ -77,54 +83,75 @@ class ModelFront(Front):
         return entry
 
     async def _forward(self, connection: Connection, entry: Entry) -> Entry:
+        """Pass an upstream's answer on as it comes, all but its end: that leaves when the answer is on disk."""
         if self._recorder is None:
             return await self._play(connection, entry, _own_error(501, "there is no upstream", "to record from"))
-        recorder, tape = self._recorder, None
+        recorder, clock = self._recorder, self._simulation.clock
+        tape = Tape(since_s=entry.at_s, clock=clock, decode=True)
+        held = b""
+        head: tuple[int, Headers] = (0, ())
 
         async def pass_on() -> None:
-            nonlocal tape
+            nonlocal held, head
             async with recorder.endpoint.ask(entry.request) as live:
-                tape = Tape(since_s=entry.at_s, clock=self._simulation.clock)
                 tape.begin(live.status, live.headers)
-                await connection.start(live.status, live.headers)
-                async for chunk in live.chunks:
-                    tape.add(chunk)
-                    await connection.write(chunk)
+                head = live.status, live.headers
+                if not _is_bodiless(entry.request, *head):
+                    await connection.start(*head)
+                async with asyncio.timeout(None) as limit:
+                    async for chunk in live.chunks:
+                        if held:
+                            await connection.write(held)
+                        tape.add(chunk)
+                        held = chunk
+                        if is_event_stream(live.headers) and not tape.at_last_event:
+                            await connection.write(chunk)
+                            held = b""
+                        elif is_event_stream(live.headers):
+                            limit.reschedule(asyncio.get_running_loop().time() + _AFTER_LAST_EVENT_S)
                 tape.end()
 
+        trouble = ""
         try:
-            await connection.run_while_connected(pass_on())
-        except UpstreamError as error:
-            if tape is None:
+            with contextlib.suppress(TimeoutError):
+                await connection.run_while_connected(pass_on())
+        except (UpstreamError, zlib.error) as error:
+            if not tape.status:
                 return await self._play(connection, entry, _own_error(502, "the upstream does not answer", str(error)))
-            # The answer broke off: the client sees that as it would from the upstream itself.
-            answer = replace(tape.answer(), end=End.RESET)
-            answer = replace(answer, decided_by=await self._record(recorder, entry.request, answer, str(error)))
-            await connection.end(End.RESET)
-            return self._close(entry, End.RESET, sent_ms_of(answer), answer)
-        if tape is None or not tape.whole:
-            sent_ms = sent_ms_of(tape.answer()) if tape else ()
+            trouble = "" if tape.whole else str(error)
+        if not tape.whole and not trouble:
+            sent_ms = sent_ms_of(tape.answer())
             reason = f"not recorded: the client left after {count_of(len(sent_ms), 'event')}"
-            return self._close(entry, "client left", sent_ms, Answer(tape.status if tape else 0, decided_by=reason))
-        answer = tape.answer()
-        name = await self._record(recorder, entry.request, answer)
-        await connection.finish()
-        return self._close(entry, End.EOF, sent_ms_of(answer), replace(answer, decided_by=name))
+            return self._close(entry, "client left", sent_ms, Answer(tape.status, decided_by=reason))
+        # Where the answer broke off, the client sees that as it would from the upstream itself.
+        answer = replace(tape.answer(), end=End.RESET if trouble else End.EOF)
+        answer, end = await self._record(recorder, entry.request, answer, trouble)
+        if end is End.EOF and not connection.started:
+            await connection.start(*head)
+        if end is End.EOF and held:
+            await connection.write(held)
+        await connection.end(end)
+        return self._close(entry, end, sent_ms_of(answer), answer)
 
-    async def _record(self, recorder: Recorder, request: Request, answer: Answer, trouble: str = "") -> str:
-        """Record an answer and replay it from now on; its name, or why it was not recorded."""
+    async def _record(self, recorder: Recorder, request: Request, answer: Answer, trouble: str) -> tuple[Answer, End]:
+        """Record an answer: it is on disk then. The answer with its name, or why it was not recorded; and how it is to end:
+        where it could not be written, the client must not take it for recorded."""
         if refusal := recorder.refusal(answer, trouble):
-            return f"not kept: {refusal}"
+            return replace(answer, decided_by=f"not kept: {refusal}"), answer.end
         try:
             recording = await recorder.keep(request, answer)
-            self._simulation.index.add(recording.name, recording.interaction)
         except (OSError, ValueError, UserError) as error:  # ValueError: a text that cannot be encoded
-            return f"not kept: {error}"
-        return str(recording)
+            return replace(answer, decided_by=f"not written: {error}"), End.RESET
+        return replace(answer, decided_by=str(recording)), answer.end
 
     def _close(self, entry: Entry, end: str, sent_ms: Sequence[float], answer: Answer | None = None) -> Entry:
         took_s = self._simulation.clock.now() - entry.at_s
         return self._simulation.journal.records.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
+
+
+def _is_bodiless(request: Request, status: int, headers: Headers) -> bool:
+    """Whether an answer ends with its head."""
+    return request.method == "HEAD" or status in (204, 304) or first(headers, "content-length") == "0"
 
 
 def _own_error(status: int, what: str, why: str) -> Answer:

@@ -78,6 +78,7 @@ class ModelEndpoint:
         self.token = options.token or secrets.token_urlsafe(24)
         self.clock = SystemClock(options.speed)
         self.simulation, recorder = model_simulation(options, self.clock, token=self.token)
+        self._recorder = recorder
         #: The key that clients send.
         self.api_key = options.api_key or (self.token if recorder else "mock")
         sockets = bind_to(options.address, options.port, "the model endpoint", options.port_option)
@@ -86,7 +87,16 @@ class ModelEndpoint:
             control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
         )
         app = front if options.address == LOOPBACK else TokenGate(front, self.token, hidden=False)
-        self._servers = Servers(*((app, socket) for socket in sockets), at_end=recorder.close if recorder else None)
+        self._servers = Servers(
+            *((app, socket) for socket in sockets),
+            at_end=recorder.close if recorder else None,
+            patience_s=None if recorder else 2,
+        )
+
+    @property
+    def unwritten(self) -> int:
+        """How many recorded answers are not on disk yet; the end of `with` waits for them."""
+        return self._recorder.unwritten if self._recorder else 0
 
     def __enter__(self) -> Self:
         self._servers.start()

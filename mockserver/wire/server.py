@@ -81,10 +81,18 @@ def url_of(sock: socket.socket) -> str:
 
 
 class Servers:
-    """ASGI applications, each served on its socket until `stop`. `at_end` runs after the last request."""
+    """ASGI applications, each served on its socket until `stop`. `at_end` runs after the last request, and `stop` waits for it.
 
-    def __init__(self, *served: tuple[Any, socket.socket], at_end: Callable[[], Awaitable[None]] | None = None) -> None:
-        self._served = served
+    A request that has not ended `patience_s` seconds after `stop` is cancelled; None waits for ever.
+    """
+
+    def __init__(
+        self,
+        *served: tuple[Any, socket.socket],
+        at_end: Callable[[], Awaitable[None]] | None = None,
+        patience_s: int | None = 2,
+    ) -> None:
+        self._served, self._patience_s = served, patience_s
         self._at_end = at_end
         self._servers: list[_Server] = []
         self._thread = threading.Thread(target=self._run, name="mockserver", daemon=True)
@@ -96,7 +104,7 @@ class Servers:
             UserError: this version of uvicorn lacks something that we use.
         """
         _check_once()
-        self._servers = [_Server(_config(app)) for app, _ in self._served]
+        self._servers = [_Server(_config(app, self._patience_s)) for app, _ in self._served]
         self._thread.start()
         for server in self._servers:
             if not server.up.wait(_START_S):
@@ -150,7 +158,6 @@ _SETTINGS: dict[str, Any] = {
     "proxy_headers": False,  # the client is the connected address, whatever headers say
     "date_header": False,  # Connection adds it where an answer that is passed on has none
     "timeout_keep_alive": 75,  # longer than clients keep an idle connection, so that none is closed under a request
-    "timeout_graceful_shutdown": 2,
 }
 
 
@@ -159,6 +166,6 @@ def _check_once() -> None:
     check_uvicorn(_SETTINGS)
 
 
-def _config(app: Any) -> uvicorn.Config:
+def _config(app: Any, patience_s: int | None) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    return uvicorn.Config(app, **_SETTINGS)
+    return uvicorn.Config(app, timeout_graceful_shutdown=patience_s, **_SETTINGS)

@@ -92,4 +92,7 @@ def upstream_request(request: Request, base_url: str, target: str, timeout: http
 
 def _headers(answer: httpx2.Response) -> Headers:
     pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in answer.headers.raw]
-    return tuple((name, value) for name, value in pairs if name not in HOP_BY_HOP)
+    # Source: RFC 9112, 6.3: of the two, transfer-encoding counts.
+    chunked = any(name == "transfer-encoding" for name, _ in pairs)
+    left_out = HOP_BY_HOP | {"content-length"} if chunked else HOP_BY_HOP
+    return tuple((name, value) for name, value in pairs if name not in left_out)

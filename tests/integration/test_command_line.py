@@ -287,13 +287,20 @@ def test_the_chosen_scenario_is_printed_at_the_start(run: Callable[..., Running]
     up.read_until(r"on a miss: error; scenario: overloaded$")
 
 
-def test_ctrl_c_ends_a_recording_and_the_command_it_runs(run: Callable[..., Running], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_recording_and_the_command_it_runs_and_what_was_recorded_is_said(
+    number: signal.Signals, status: int, run: Callable[..., Running], tmp_path: Path
+) -> None:
     waiting = "print('waiting', flush=True); import time; time.sleep(60)"
     command = ["--upstream", "http://127.0.0.1:9/v1", "--cassettes", str(tmp_path), "--", sys.executable, "-c", waiting]
     recording = run("record", *command)
     recording.read_until("waiting")
-    os.killpg(recording.process.pid, signal.SIGINT)
-    assert recording.exit_status() == 1
+    if number is signal.SIGINT:
+        os.killpg(recording.process.pid, number)  # as a terminal does
+    else:
+        recording.process.send_signal(number)
+    assert recording.exit_status() == status
+    assert recording.lines[-1] == "The command sent no requests."
     assert recording.group_is_empty()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import socket
 import threading
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,6 +50,18 @@ def ask(model: ModelEndpoint) -> Any:
     return client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
 
 
+@contextmanager
+def replaying(folder: Path) -> Iterator[ModelEndpoint]:
+    """What was recorded, as everybody else gets it."""
+    with ModelEndpoint(ModelOptions((folder,))) as model:
+        yield model
+
+
+def post(model: ModelEndpoint, body: Any = None, path: str = "/v1/chat/completions") -> httpx2.Response:
+    body = {"model": "m", "messages": MESSAGES} if body is None else body
+    return httpx2.post(f"{model.url}{path}", json=body, headers={"authorization": f"Bearer {model.api_key}"})
+
+
 def wait_until_kept(model: ModelEndpoint) -> None:
     """The client has the answer a moment before the file is written."""
     wait_until(lambda: all(entry.end != "open" for entry in model.simulation.journal))
@@ -85,9 +100,9 @@ def test_every_event_is_passed_on_as_it_arrives_and_the_whole_answer_is_kept(
     assert KEY not in text
     assert recording.api_key not in text
 
-    assert [chunk.choices[0].delta.content for chunk in ask(recording)] == ["one", "two"]
+    with replaying(tmp_path) as model:
+        assert [chunk.choices[0].delta.content for chunk in ask(model)] == ["one", "two"]
     assert len(seen) == 1
-    assert recording.simulation.journal[-1].decided_by == "größe-sag-s-mir.yaml#1"
 
 
 def test_the_turns_of_a_conversation_go_into_one_file(
@@ -105,7 +120,7 @@ def test_the_turns_of_a_conversation_go_into_one_file(
     wait_until_kept(recording)
     assert {path.name: len(cassette.load(path).interactions) for path in tmp_path.iterdir()} == {
         "first.yaml": 2,
-        "first-2.yaml": 1,
+        "first-dd2103.yaml": 1,  # two people who record the same get the same name
     }
 
 
@@ -199,51 +214,161 @@ def test_options_that_do_not_go_together_are_refused(options: ModelOptions, comp
         ModelEndpoint(options)
 
 
-def test_a_recording_that_cannot_be_written_is_reported_and_the_client_has_its_answer(
+def test_a_client_is_told_when_its_answer_cannot_be_written(
     recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
-    (tmp_path / "größe-sag-s-mir.yaml").write_text("- say: a scenario of the same name\n")
+    (tmp_path / "other.yaml").write_text("version: 1\ninteractions: nothing\n")
     httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": []})
-    answer = httpx2.post(
-        f"{recording.url}/v1/chat/completions",
-        json={"model": "m", "messages": MESSAGES},
-        headers={"authorization": f"Bearer {recording.api_key}"},
-    )
-    assert answer.json() == {"choices": []}
+    with pytest.raises(httpx2.ReadError):
+        post(recording)
     wait_until_kept(recording)
-    assert recording.simulation.journal[-1].decided_by.startswith("not kept: ")
+    assert recording.simulation.journal[-1].decided_by.startswith("not written: ")
+    assert recording.simulation.journal[-1].end == End.RESET
 
 
-def test_half_an_emoji_cannot_be_written_and_the_client_has_its_answer(
-    recording: ModelEndpoint, httpserver: HTTPServer
-) -> None:
+def test_half_an_emoji_is_recorded(recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path) -> None:
     """As JavaScript's `slice` leaves it."""
     stream = b'data: {"choices": []}\n\ndata: [DONE]\n\n'
     httpserver.expect_request("/v1/chat/completions").respond_with_data(stream, content_type="text/event-stream")
     body = b'{"model": "m", "stream": true, "messages": [{"role": "user", "content": "\\ud83d"}]}'
     key = {"authorization": f"Bearer {recording.api_key}", "content-type": "application/json"}
-    answer = httpx2.post(f"{recording.url}/v1/chat/completions", content=body, headers=key)
-    assert answer.content == stream
-    wait_until_kept(recording)
-    assert recording.simulation.journal[-1].decided_by.startswith("not kept: ")
+    assert httpx2.post(f"{recording.url}/v1/chat/completions", content=body, headers=key).content == stream
+    with replaying(tmp_path) as model:
+        assert httpx2.post(f"{model.url}/v1/chat/completions", content=body, headers=key).content == stream
 
 
-def test_an_answer_that_came_compressed_is_replayed_compressed(
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_an_answer_that_came_compressed_is_readable_in_its_cassette(
+    encoding: str, recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    plain = json.dumps({"choices": [], "echo": CANARIES["AWS access key"]}).encode()
+    packed = gzip.compress(plain) if encoding == "gzip" else zlib.compress(plain)
+    httpserver.expect_request("/v1/chat/completions").respond_with_data(
+        packed, headers={"content-encoding": encoding}, content_type="application/json"
+    )
+    assert post(recording).content == plain
+    (path,) = tmp_path.iterdir()
+    assert '"echo": "REDACTED"' in path.read_text()
+    with replaying(tmp_path) as model:
+        assert post(model).json() == {"choices": [], "echo": "REDACTED"}
+
+
+def test_what_is_compressed_in_another_way_is_passed_on_and_not_kept(
     recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
-    packed = gzip.compress(b'{"choices": []}')
     httpserver.expect_request("/v1/chat/completions").respond_with_data(
-        packed, headers={"content-encoding": "gzip"}, content_type="application/json"
+        b"\x0b\x01\x80", headers={"content-encoding": "x"}
     )
-    for _ in range(2):
-        answer = httpx2.post(
-            f"{recording.url}/v1/chat/completions",
-            json={"model": "m", "messages": MESSAGES},
-            headers={"authorization": f"Bearer {recording.api_key}"},
-        )
-        assert answer.json() == {"choices": []}
-        wait_until_kept(recording)
-    assert len(httpserver.log) == 1
+    assert post(recording).content == b"\x0b\x01\x80"
+    wait_until_kept(recording)
+    assert recording.simulation.journal[-1].decided_by.startswith("not kept: it is compressed with x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_just_recorded_does_not_answer_the_next_request(
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    """A response in the background is asked for until it is completed; a question may be asked again on purpose."""
+    for status in ("queued", "in_progress", "completed"):
+        httpserver.expect_ordered_request("/v1/responses/resp_1").respond_with_json({"id": "resp_1", "status": status})
+    headers = {"authorization": f"Bearer {recording.api_key}"}
+    url = f"{recording.url}/v1/responses/resp_1"
+    assert [httpx2.get(url, headers=headers).json()["status"] for _ in range(3)] == [
+        "queued",
+        "in_progress",
+        "completed",
+    ]
+    with replaying(tmp_path) as model:
+        url = f"{model.url}/v1/responses/resp_1"
+        answers = [httpx2.get(url, headers=headers).json()["status"] for _ in range(4)]
+    assert answers == ["queued", "in_progress", "completed", "completed"]
+
+
+def test_a_response_and_what_is_asked_about_it_go_into_one_file(
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    def answer(request: Request) -> Response:
+        number = 2 if b"previous" in request.data else 1
+        return Response(json.dumps({"id": f"resp_{number}", "object": "response"}), content_type="application/json")
+
+    httpserver.expect_request("/v1/responses").respond_with_handler(answer)
+    httpserver.expect_request("/v1/responses/resp_2").respond_with_json({"id": "resp_2", "object": "response"})
+    httpserver.expect_request("/v1/embeddings").respond_with_json({"data": []})
+    post(recording, {"model": "m", "input": "Where is Oslo?"}, "/v1/responses")
+    post(recording, {"model": "m", "input": "And Rome?", "previous_response_id": "resp_1"}, "/v1/responses")
+    httpx2.get(f"{recording.url}/v1/responses/resp_2", headers={"authorization": f"Bearer {recording.api_key}"})
+    for batch in (["one", "two"], ["one", "three"], ["four"]):
+        post(recording, {"model": "m", "input": batch}, "/v1/embeddings")
+    wait_until_kept(recording)
+    counts = {path.name: len(cassette.load(path).interactions) for path in tmp_path.iterdir()}
+    assert counts.pop("where-is-oslo.yaml") == 3
+    assert sorted(counts.values()) == [1, 1, 1]
+    assert {"embeddings-one.yaml", "embeddings-four.yaml"} < counts.keys()
+
+
+def test_an_upstream_that_says_length_and_chunked_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n"
+        b'e\r\n{"choices": []\r\n1\r\n}\r\n0\r\n\r\n'
+    )
+    monkeypatch.delenv("CI", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_once, args=(server, raw), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        with ModelEndpoint(ModelOptions((tmp_path,), OnMiss.RECORD, url)) as model:
+            assert post(model).json() == {"choices": []}
+
+
+def answer_once(server: socket.socket, raw: bytes) -> None:
+    """Read a request, and answer it with these bytes."""
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(raw)
+
+
+def test_a_redirect_to_the_upstream_stays_at_home(
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    there = httpserver.url_for("/v1/files/1")
+    httpserver.expect_request("/v1/files").respond_with_data("", status=302, headers={"location": there})
+    httpserver.expect_request("/v1/responses/resp_9").respond_with_data("", status=302, headers={"location": there})
+    headers = {"authorization": f"Bearer {recording.api_key}"}
+    answer = httpx2.get(f"{recording.url}/v1/responses/resp_9", headers=headers)
+    assert answer.headers["location"] == "/v1/files/1"
+    with replaying(tmp_path) as model:
+        replayed = httpx2.get(f"{model.url}/v1/responses/resp_9", headers=headers)
+    assert (replayed.status_code, replayed.headers["location"]) == (302, "/v1/files/1")
+
+
+def test_the_end_of_an_answer_leaves_when_it_is_on_disk(
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    """The files are read the moment the client has the whole answer."""
+    stream = b"".join([*EVENTS, DONE])
+    vectors = json.dumps({"data": [{"index": 0, "embedding": [0.123456789] * 200_000}]}).encode()
+    httpserver.expect_request("/v1/chat/completions").respond_with_data(stream, content_type="text/event-stream")
+    httpserver.expect_request("/v1/embeddings").respond_with_data(vectors, content_type="application/json")
+    for number in range(5):
+        for path, whole in (("/v1/chat/completions", stream), ("/v1/embeddings", vectors)):
+            asked = (
+                {"input": str(number)} if "emb" in path else {"messages": [{"role": "user", "content": str(number)}]}
+            )
+            assert post(recording, {"model": "m", **asked}, path).content == whole
+            assert len(list(tmp_path.iterdir())) == 2 * number + 1 + (path == "/v1/embeddings")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(
+        [f"{number}.yaml" for number in range(5)] + [f"embeddings-{number}.yaml" for number in range(5)]
+    )
+
+
+def test_a_recorder_removes_what_a_killed_one_left(
+    httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    (tmp_path / f".a.yaml.x1{cassette.TEMPORARY}").write_text("half")
+    with ModelEndpoint(ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"))):
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_the_upstreams_key_in_an_answer_is_not_written(
@@ -355,7 +480,7 @@ STREAM = 'data: {"choices":[{"delta":{"content":"Grüße 🙂"}}]}\n\n: ping\r\n
 
 
 def test_a_stream_is_passed_on_and_replayed_byte_for_byte_wherever_it_was_cut(
-    recording: ModelEndpoint, httpserver: HTTPServer
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     cuts = iter(range(1, len(STREAM)))
 
@@ -367,53 +492,41 @@ def test_a_stream_is_passed_on_and_replayed_byte_for_byte_wherever_it_was_cut(
     with httpx2.Client(headers={"authorization": f"Bearer {recording.api_key}"}) as client:
         for number in range(1, len(STREAM)):
             body = {"model": "m", "messages": [{"role": "user", "content": str(number)}]}
-            for _ in ("recorded", "replayed"):
-                assert client.post(f"{recording.url}/v1/chat/completions", json=body).content == STREAM
-                wait_until_kept(recording)
+            assert client.post(f"{recording.url}/v1/chat/completions", json=body).content == STREAM
+        with replaying(tmp_path) as model:
+            for number in range(1, len(STREAM)):
+                body = {"model": "m", "messages": [{"role": "user", "content": str(number)}]}
+                assert client.post(f"{model.url}/v1/chat/completions", json=body).content == STREAM
     assert len(httpserver.log) == len(STREAM) - 1
-    assert recording.simulation.journal[-1].decided_by.endswith(".yaml#1")
 
 
-@pytest.mark.parametrize("kind", CANARIES)
-def test_a_planted_secret_is_nowhere_afterwards(
-    kind: str,
-    httpserver: HTTPServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+def test_planted_secrets_are_nowhere_afterwards(
+    httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    secret = CANARIES[kind]
+    """Of every kind: in a prompt at the start of a line, letter by letter in the answer, and in a header of it."""
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    events = [
-        f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': letter}}]})}\n\n"
-        for letter in f"a {secret} b"
-    ]
-    httpserver.expect_request("/v1/chat/completions").respond_with_data(
-        "".join([*events, "data: [DONE]\n\n"]),
-        content_type="text/event-stream",
-        headers={"set-cookie": secret.split("\n")[0]},
-    )
+
+    def echo(request: Request) -> Response:
+        text = request.get_json()["messages"][0]["content"]
+        deltas = [{"choices": [{"index": 0, "delta": {"content": letter}}]} for letter in text]
+        body = "".join([*(f"data: {json.dumps(delta)}\n\n" for delta in deltas), "data: [DONE]\n\n"])
+        headers = {"set-cookie": repr(text), "x-ratelimit-limit-requests": repr(text)}
+        return Response(body, content_type="text/event-stream", headers=headers)
+
+    httpserver.expect_request("/v1/chat/completions").respond_with_handler(echo)
     lines: list[str] = []
     options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"))
     with ModelEndpoint(options, report=lambda entry: lines.append(console.model_line(entry))) as model:
         client: Any = openai.OpenAI(base_url=f"{model.url}/v1", api_key=model.api_key, max_retries=0)
-        messages = [{"role": "user", "content": f"My:\n{secret}\nhere"}]
-        answer = "".join(
-            chunk.choices[0].delta.content
-            for chunk in client.chat.completions.create(model="m", messages=messages, stream=True)
-        )
-        assert answer == f"a {secret} b"
-        wait_until_kept(model)
-        replayed = list(client.chat.completions.create(model="m", messages=messages, stream=True))
-        assert len(replayed) == len(events)
-        journal = httpx2.get(f"{model.url}/__admin/journal").text
-        shown = repr(list(model.simulation.journal)[-1].answer)
-    written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
-    everywhere = "\n".join(
-        [written, *(path.name for path in tmp_path.rglob("*")), journal, shown, *lines, *capfd.readouterr()]
-    )
+        for secret in CANARIES.values():
+            messages = [{"role": "user", "content": f"My:\n{secret}\nhere"}]
+            chunks = client.chat.completions.create(model="m", messages=messages, stream=True)
+            assert "".join(chunk.choices[0].delta.content for chunk in chunks) == f"My:\n{secret}\nhere"
+        pages = [httpx2.get(f"{model.url}/__admin/{page}").text for page in ("journal", "timeline")]
+    written = [text for path in tmp_path.rglob("*") for text in (path.name, path.read_text())]
+    everywhere = "\n".join([*written, *map(html.unescape, pages), *lines, *capfd.readouterr()])
     assert model.api_key not in everywhere
-    for form in (CORES[kind], json.dumps(CORES[kind])[1:-1], KEY):
-        assert form not in everywhere
-    assert any(kind.rstrip(" 1") in line for line in lines)
+    leaks = [kind for kind, core in CORES.items() if core in everywhere or json.dumps(core)[1:-1] in everywhere]
+    assert (leaks, KEY in everywhere) == ([], False)
+    assert [kind for kind, line in zip(CANARIES, lines, strict=True) if kind.rstrip(" 1") not in line] == []

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mockserver.cassettes import cassette
 from mockserver.cassettes.cassette import Cassette, CassetteError, Source
+from mockserver.cassettes.open_cassette import OpenCassette
+from mockserver.cassettes.yaml_text import to_yaml
 from mockserver.exchange import Answer, End, Event, Interaction, Request
 from mockserver.simulation.cassette_index import ConflictError, load_index
 from tests.unit.examples import answered, chat
@@ -172,10 +176,10 @@ def test_a_body_of_another_type_is_an_error(old: str, new: str, problem: str) ->
 
 def test_appending_does_not_change_the_rest_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
-    assert cassette.append(path, RECORDED.interactions[0], upstream="llama.cpp") == 1
+    assert OpenCassette(path).append(RECORDED.interactions[0], upstream="llama.cpp") == 1
     path.write_text("# my own note\n" + path.read_text())
     before = path.read_text()
-    assert cassette.append(path, Interaction(chat("Again"), answered("x")), upstream="llama.cpp") == 2
+    assert OpenCassette(path).append(Interaction(chat("Again"), answered("x")), upstream="llama.cpp") == 2
     assert path.read_text().startswith(before)
     assert len(cassette.load(path).interactions) == 2
     assert [file.name for file in tmp_path.iterdir()] == ["a.yaml"]
@@ -184,7 +188,7 @@ def test_appending_does_not_change_the_rest_of_the_file(tmp_path: Path) -> None:
 def test_appending_to_a_file_that_vcrpy_saved_again_keeps_both(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(cassette.dump(RECORDED)), sort_keys=True))
-    cassette.append(path, Interaction(chat("Again"), answered("x")), upstream="")
+    OpenCassette(path).append(Interaction(chat("Again"), answered("x")), upstream="")
     assert [len(interaction.answer.events) for interaction in cassette.load(path).interactions] == [3, 1]
 
 
@@ -201,7 +205,7 @@ def test_appending_to_another_layout_loses_nothing(change: str, tmp_path: Path) 
         "flow": yaml.safe_dump(yaml.safe_load(text), default_flow_style=True),
     }
     path.write_text(layouts[change])
-    cassette.append(path, Interaction(chat("Again"), answered("x")), upstream="")
+    OpenCassette(path).append(Interaction(chat("Again"), answered("x")), upstream="")
     assert [len(interaction.answer.events) for interaction in cassette.load(path).interactions] == [3, 1]
 
 
@@ -219,7 +223,7 @@ def test_a_recording_is_never_added_to_an_authored_file(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(cassette.dump(RECORDED).replace("source: recorded", "source: authored"))
     with pytest.raises(CassetteError, match="its answers are authored; a recording needs a file of its own"):
-        cassette.append(path, RECORDED.interactions[0], upstream="")
+        OpenCassette(path).append(RECORDED.interactions[0], upstream="")
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,3 +254,26 @@ def test_two_cassettes_with_different_answers_conflict(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no folder of cassettes at"):
         load_index([tmp_path / "nowhere"])
+
+
+LARGE = 20_000
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.one_of(
+        st.text(max_size=30),
+        st.sampled_from(
+            ["\n", " \n", "  a\n\n", "\n\nb", "# c: -\n- d", "'\"\\\t", "\r\n", "\x00", "\x85", "\ufeff", "🙂\n", "a "]
+        ),
+    ),
+    st.one_of(st.text(max_size=30), st.sampled_from(["\n", "\n\n\n", " ", "", "x\n"])),
+    st.sampled_from(["line\n", "word ", "ü", "🙂\n", "\n"]),
+)
+def test_a_large_text_is_what_it_was_when_it_is_read_again(start: str, end: str, middle: str) -> None:
+    for value in (
+        f"{start}{middle * (LARGE // len(middle))}{end}",
+        start.encode("utf-8", "surrogatepass") + bytes(range(256)) * 80,
+    ):
+        text = to_yaml([{"a": {"string": value, "after": 1}, "b": value}])
+        assert yaml.load(text, yaml.CSafeLoader) == [{"a": {"string": value, "after": 1}, "b": value}]

@@ -6,7 +6,7 @@ import pytest
 
 from mockserver.exchange import MAX_DEPTH, Answer, Event, Request, is_event_stream, parse_json, server_url
 from mockserver.matching.call import Call
-from mockserver.sse import split_events
+from mockserver.sse import EventSplitter, split_events
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,25 @@ from mockserver.sse import split_events
 def test_a_stream_is_split_after_every_blank_line_without_losing_a_byte(body: bytes, events: tuple[bytes, ...]) -> None:
     assert split_events(body) == events
     assert b"".join(split_events(body)) == body
+
+
+BODY = b"data: a\n\n\n: ping\n\n\n\r\rdata: b\r\n\r\n\rdata: c\r\rid: 1\n\r\ndata: d\n\rdata: e\r\n\n\nrest\r"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 100])
+def test_a_stream_is_split_into_the_same_events_however_it_was_cut(size: int) -> None:
+    splitter = EventSplitter()
+    events = [event for at in range(0, len(BODY), size) for event in splitter.add(BODY[at : at + size])]
+    assert (*events, splitter.rest) == split_events(BODY)
+    assert b"".join((*events, splitter.rest)) == BODY
+    assert len(events) == 8
+
+
+def test_a_long_event_in_many_chunks_takes_linear_time() -> None:
+    splitter = EventSplitter()
+    for _ in range(30_000):
+        assert splitter.add(b"x" * 1000) == []
+    assert [len(event) for event in splitter.add(b"\n\n")] == [30_000_002]
 
 
 @pytest.mark.parametrize(

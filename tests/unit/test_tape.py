@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import zlib
+
 import pytest
 
 from mockserver.exchange import Event, Headers
@@ -43,6 +45,20 @@ def test_an_events_time_is_when_its_last_byte_came(
     assert list(answer.events) == events
     assert answer.head_after_ms == 5
     assert answer.body == b"".join(chunk for _, chunk in arrivals)
+
+
+def test_a_compressed_stream_keeps_its_pace_and_loses_its_compression(clock: FakeClock) -> None:
+    compressor = zlib.compressobj(wbits=31)
+    parts = [
+        compressor.compress(event) + compressor.flush(zlib.Z_SYNC_FLUSH) for event in (b"data: 1\n\n", b"data: 2\n\n")
+    ]
+    tape = Tape(since_s=clock.now(), clock=clock, decode=True)
+    tape.begin(200, (*STREAM, ("content-encoding", "gzip"), ("content-length", "9")))
+    for part in (*parts, compressor.flush()):
+        clock.now_s += 0.05
+        tape.add(part)
+    assert tape.answer().headers == STREAM
+    assert list(tape.answer().events) == [Event(50, b"data: 1\n\n"), Event(50, b"data: 2\n\n")]
 
 
 def test_a_json_body_is_one_event_with_one_wait(clock: FakeClock) -> None:
