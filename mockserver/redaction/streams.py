@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
+from mockserver.exchange import MAX_DEPTH, is_too_deep
 from mockserver.redaction import logprobs
 from mockserver.redaction.literals import Literal, literals
 from mockserver.redaction.redaction import Redaction, Secret, apart, replaced
@@ -38,12 +38,83 @@ _NOT_LINE_END = re.compile(r"[^\r\n]")
 Channel = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A part of a channel's text: in which event it stands, and where there."""
+class _Piece(NamedTuple):
+    """A string of an event: which event and which of its strings, what it says, and the JSON key it is the value of."""
 
     event: int
-    literal: Literal
+    number: int
+    text: str
+    name: str
+
+
+class _Strings:
+    """The strings of all events by the channel that each continues, and the places of those that are to change.
+
+    Places are looked for only where something changes: most answers have no secret.
+    """
+
+    def __init__(self, payloads: Sequence[str], redaction: Redaction, *, framed: bool) -> None:
+        self._payloads, self._redaction = payloads, redaction
+        self._channels: dict[Channel, list[_Piece]] = defaultdict(list)
+        self._seen: dict[tuple[str, str], list[Secret]] = {}
+        self._plain: dict[int, list[Literal]] = {}
+        self.changes: dict[tuple[int, int], list[Secret]] = defaultdict(list)
+        for event, payload in enumerate(payloads):
+            for number, (channel, text, name) in enumerate(self._read(event, payload, framed)):
+                if channel is not None:
+                    self._channels[channel].append(_Piece(event, number, text, name))
+                elif found := self._once(text, name):
+                    self.changes[event, number] += found
+
+    def _read(self, event: int, payload: str, framed: bool) -> Iterable[tuple[Channel | None, str, str]]:
+        parsed = _parsed(payload)
+        if parsed is not None:
+            strings = list(_strings(parsed))
+            if 2 * len(strings) == payload.count('"') - payload.count('\\"') and "\\\\" not in payload:
+                return strings
+            found = list(literals(payload))
+            if len(strings) == len(found):
+                return strings
+            # A key twice in one object, of which Python keeps one.
+            return [(None, literal.text, literal.name) for literal in found]
+        self._plain[event] = list(_plain(payload, framed))
+        return [(("text",), literal.text, "") for literal in self._plain[event]]
+
+    def _once(self, text: str, name: str) -> list[Secret]:
+        """The secrets of a text that stands in many events."""
+        if (found := self._seen.get((text, name))) is None:
+            found = self._seen[text, name] = self._redaction.secrets(text, name)
+        return found
+
+    def find(self) -> Iterator[str]:
+        """Find all secrets, and yield the kind of each."""
+        for found in self.changes.values():
+            yield from (secret.kind for secret in found)
+        for pieces in self._channels.values():
+            texts = [piece.text for piece in pieces]
+            if len(pieces) == 1 or len(set(texts)) == 1:  # what is the same in every event is no text that grows
+                for piece in pieces:
+                    found = self._once(piece.text, piece.name)
+                    self.changes[piece.event, piece.number] += found
+                    yield from (secret.kind for secret in found)
+                continue
+            together = self._redaction.secrets("".join(texts), pieces[0].name)
+            yield from (secret.kind for secret in together)
+            for piece, changes in _by_piece(pieces, together):
+                self.changes[piece.event, piece.number] += changes
+
+    def edits(self) -> Iterator[tuple[int, Secret]]:
+        """What changes in which event, at its place there."""
+        places: dict[int, list[Literal]] = dict(self._plain)
+        for (event, number), changes in self.changes.items():
+            if not changes:
+                continue
+            if event not in places:
+                places[event] = list(literals(self._payloads[event]))
+            literal = places[event][number]
+            for secret in changes:
+                start, end = literal.place(secret.start, secret.end)
+                yield event, Secret(start, end, literal.encoded(secret.replacement), secret.kind)
 
 
 def redacted_events(
@@ -52,30 +123,28 @@ def redacted_events(
     """The events of a stream without secrets, also where several share one; a replacement is in the event where its secret
     begins. What is not `framed` is a body without lines of `data:`."""
     texts = [event.decode("utf-8", "surrogateescape") for event in events]
-    edits: list[list[Secret]] = [[] for _ in texts]
-    channels: dict[Channel, list[_Piece]] = defaultdict(list)
+    payloads = list(map(_payload, texts)) if framed else texts
+    edits: dict[int, list[Secret]] = defaultdict(list)
     tokens: dict[Channel, list[logprobs.Spelled]] = defaultdict(list)
-    for number, text in enumerate(texts):
-        payload = _payload(text) if framed else text
-        for start, end in _outside(text) if framed else ():
+    for number, text in enumerate(texts if framed else ()):
+        for start, end in _outside(text):
             found = redaction.secrets(text[start:end])
             counts.update(secret.kind for secret in found)
             edits[number] += (secret._replace(start=secret.start + start, end=secret.end + start) for secret in found)
-        for channel, literal in _strings(payload, framed):
-            channels[channel or (number, literal.start)].append(_Piece(number, literal))
+    strings = _Strings(payloads, redaction, framed=framed)
+    counts.update(strings.find())
+    for number, secret in strings.edits():
+        edits[number].append(secret)
+    for number, payload in enumerate(payloads):
         for channel, place in logprobs.places(payload, number):
             tokens[channel].append(place)
-    for pieces in channels.values():
-        for number, secret, begins in _in_channel(pieces, redaction):
-            edits[number].append(secret)
-            counts[secret.kind] += begins
     for places in tokens.values():
         for number, secret in logprobs.edits(places, redaction):
             edits[number] = [edit for edit in edits[number] if not secret.start <= edit.start < secret.end]
             edits[number].append(secret)
     return [
-        replaced(text, apart(changes)).encode("utf-8", "surrogateescape") if changes else event
-        for event, text, changes in zip(events, texts, edits, strict=True)
+        replaced(texts[number], apart(edits[number])).encode("utf-8", "surrogateescape") if edits.get(number) else event
+        for number, event in enumerate(events)
     ]
 
 
@@ -83,6 +152,8 @@ def _payload(text: str) -> str:
     """An event's data, each character at its place: tabs stand for everything else."""
     if not text.startswith("data:") and "\ndata:" not in text and "\rdata:" not in text:
         return ""
+    if _is_one_line(text):
+        return "\t\t\t\t\t\t" + text[6:]
     lines = []
     for line in _LINE.findall(text):
         prefix = _DATA.match(line)
@@ -90,77 +161,73 @@ def _payload(text: str) -> str:
     return "".join(lines)
 
 
+def _is_one_line(text: str) -> bool:
+    return text.startswith("data: ") and text.endswith("\n\n") and text.count("\n") == 2 and "\r" not in text
+
+
 def _outside(text: str) -> Iterator[tuple[int, int]]:
     """The lines of an event that are no data: comments, names, ids."""
-    for match in _LINE.finditer(text):
+    for match in () if _is_one_line(text) else _LINE.finditer(text):
         if match[0].strip() and not match[0].startswith("data:"):
             yield match.span()
 
 
-def _strings(payload: str, framed: bool) -> Iterator[tuple[Channel | None, Literal]]:
-    """Every string of an event's JSON with the channel it continues, None for one that stands for itself. Data that is no JSON
-    is one text, and continues that of other events."""
+def _parsed(payload: str) -> dict[str, Any] | list[Any] | None:
+    """The JSON object or list; None for anything else, and for what is nested too deeply."""
     try:
         parsed = json.loads(payload)
     except (ValueError, RecursionError):
-        parsed = None
+        return None
     if not isinstance(parsed, dict | list):
-        yield from _plain(payload, framed)
-        return
-    found = list(literals(payload))
-    places = list(_places(parsed))
-    if len(places) != len(found):  # a key twice in one object, of which Python keeps one
-        places = [None] * len(found)
-    yield from zip(places, found, strict=True)
+        return None
+    return None if payload.count("[") + payload.count("{") > MAX_DEPTH and is_too_deep(parsed) else parsed
 
 
-def _plain(payload: str, framed: bool) -> Iterator[tuple[Channel, Literal]]:
+def _plain(payload: str, framed: bool) -> Iterator[Literal]:
     """Data that is no JSON: a body as a whole, of an event each line, blanks at its ends included."""
     for match in _LINE.finditer(payload) if framed else re.finditer(r"(?s).+", payload):
         text = match[0].rstrip("\r\n").lstrip("\t") if framed else match[0]
         start = match.end() - len(match[0].lstrip("\t")) if framed else 0
         if text:
-            yield ("text",), Literal(start, start + len(text), text, text, is_plain=True)
+            yield Literal(start, start + len(text), text, text, is_plain=True)
 
 
-def _places(value: Any, path: Channel = (), name: str = "") -> Iterator[Channel | None]:
-    """For each string in a JSON value, keys too and in order, the channel it is a piece of."""
+def _strings(value: Any, path: Channel = (), name: str = "") -> Iterator[tuple[Channel | None, str, str]]:
+    """Each string in a JSON value, keys too and in order: the channel it is a piece of (None if it stands for itself), what it
+    says, and the key it is the value of."""
     if isinstance(value, str):
-        yield None if name in _NO_PIECES or "logprobs" in path else path
+        yield (None if name in _NO_PIECES or "logprobs" in path else path), value, name
     elif isinstance(value, dict):
         if not path:
             path = tuple(str(value[key]) for key in _LABELS if isinstance(value.get(key), str | int))
         for key, item in value.items():
-            yield None
-            yield from _places(item, (*path, key), key)
+            yield None, key, ""
+            if isinstance(item, str | dict | list):
+                yield from _strings(item, (*path, key), key)
     elif isinstance(value, list):
         for position, item in enumerate(value):
-            index = item.get("index", position) if isinstance(item, dict) else position
-            yield from _places(item, (*path, str(index)), name)
+            if isinstance(item, str | dict | list):
+                index = item.get("index", position) if isinstance(item, dict) else position
+                yield from _strings(item, (*path, str(index)), name)
 
 
-def _in_channel(pieces: Sequence[_Piece], redaction: Redaction) -> Iterator[tuple[int, Secret, bool]]:
-    """What changes in which event so that all pieces together have no secret; and whether one begins there."""
-    texts = [piece.literal.text for piece in pieces]
-    name = pieces[0].literal.name
-    if len(pieces) == 1 or len(set(texts)) == 1:  # what is the same in every event is no text that grows
-        for piece in pieces:
-            for secret in redaction.secrets(piece.literal.text, name):
-                yield piece.event, _in_event(piece.literal, secret), True
+def _by_piece(pieces: Sequence[_Piece], together: Sequence[Secret]) -> Iterator[tuple[_Piece, list[Secret]]]:
+    """The parts of the secrets that stand in each piece; a replacement is in the first part of its secret."""
+    if not together:
         return
-    together = redaction.secrets("".join(texts), name)
     start = 0
-    for piece, text in zip(pieces, texts, strict=True):
-        end = start + len(text)
-        for secret in together:
-            if secret.start < end and secret.end > start:
-                begins = secret.start >= start
-                first, last = max(secret.start, start) - start, min(secret.end, end) - start
-                part = Secret(first, last, secret.replacement if begins else "", secret.kind)
-                yield piece.event, _in_event(piece.literal, part), begins
+    for piece in pieces:
+        end = start + len(piece.text)
+        parts = [
+            Secret(
+                max(secret.start, start) - start,
+                min(secret.end, end) - start,
+                secret.replacement if secret.start >= start else "",
+                secret.kind,
+            )
+            for secret in together
+            if secret.start < end and secret.end > start
+        ]
+        if parts:
+            yield piece, parts
         start = end
-
-
-def _in_event(literal: Literal, secret: Secret) -> Secret:
-    start, end = literal.place(secret.start, secret.end)
-    return Secret(start, end, literal.encoded(secret.replacement), secret.kind)
