@@ -44,7 +44,15 @@ RESERVED = {
     "a2wsgi": {"fronts"},
     "httpx2": {"wire", "flask_apps", "pytest_plugin"},
     "click": {"cli"},
-    "msgspec": {"ground", "simulation", "swa", "cassettes", "flask_apps", "cli"},  # where documents are described
+    "msgspec": {
+        "ground",
+        "redaction",
+        "simulation",
+        "swa",
+        "cassettes",
+        "flask_apps",
+        "cli",
+    },  # where documents are described
     "pytest": {"pytest_plugin"},
 }
 #: What every top-level room may import of the others. The API is deployed alone; the harness never imports it.

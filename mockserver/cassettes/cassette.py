@@ -28,6 +28,8 @@ from mockserver.sse import split_events
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 SUFFIXES = (".yaml", ".yml")
+#: The host of requests that went to neither backend.
+_ANY_ORIGIN = "https://upstream.example"
 #: The end of the name of a file that is being written.
 TEMPORARY = ".writing"
 _NOTES = ("upstream", "date", "tool", "timing")
@@ -229,7 +231,7 @@ def _entry(interaction: Interaction) -> dict[str, Any]:
     return {
         "request": {
             "method": request.method,
-            "uri": CANONICAL_ORIGIN[address.backend] + request.target,
+            "uri": (CANONICAL_ORIGIN[address.backend] if address.is_known else _ANY_ORIGIN) + request.target,
             "headers": _listed(request.headers),
             "body": _text(request.body),
         },

@@ -79,7 +79,7 @@ def _opening(call: Call) -> tuple[str, ...]:
         given = body.get("input")
         until = list(_until_user(given)) if isinstance(given, list) else [given]
         return tuple(map(str, [*start, body.get("instructions") or "", *until]))
-    place = call.operation.path if call.operation else call.request.raw_path.strip("/")
+    place = call.operation.path if call.operation else call.request.raw_path.strip("/").removeprefix("v1/")
     said = body.get("input") or body.get("prompt") or body.get("search") or body.get("query")
     name = f"{place} {said[0] if isinstance(said, list) and said else said or ''}"
     if call.request.method in ("GET", "HEAD", "DELETE") or not call.request.body:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from mockserver.clock import Clock
-from mockserver.contract.operations import Backend, address_of
+from mockserver.contract.operations import AddressForm, Backend, address_of
 from mockserver.errors import UserError
 from mockserver.exchange import Answer, Headers, Request, first, server_url
 from mockserver.redaction.known import remember
@@ -56,17 +56,42 @@ def require_url(text: str) -> None:
         raise RecordingError(f"--upstream must be a URL like {example}, got {text!r}")
 
 
-class RealEndpoint:
-    """A real endpoint with the credentials for it. Use it on one event loop."""
+def is_azure(url: str) -> bool:
+    """Whether a server is Azure's, of whichever cloud; API Management in front of it counts."""
+    host = urlsplit(url).hostname or ""
+    return host.endswith((".azure.com", ".azure.us", ".azure.cn", ".azure-api.net", ".azure-api.us", ".azure-api.cn"))
 
-    def __init__(self, url: str, credentials: Credentials) -> None:
-        """Nothing is sent yet.
+
+def below(name: str) -> str:
+    """The path below which another upstream is reached: `/azure_search_endpoint/`."""
+    return f"/{name.lower()}/"
+
+
+def _at_home(header: tuple[str, str], base_url: str, home: str) -> tuple[str, str]:
+    """A header that leads to an upstream leads to this server, for the client and in the recording."""
+    name, value = header
+    if name not in ("location", "operation-location", "content-location") or not value.startswith(base_url):
+        return header
+    return name, home + value.removeprefix(base_url)
+
+
+class RealEndpoint:
+    """A real endpoint with the credentials for it, and other servers beside it. Use it on one event loop."""
+
+    def __init__(
+        self, url: str, credentials: Credentials, *, others: Mapping[str, str] | None = None, pass_token: bool = False
+    ) -> None:
+        """Nothing is sent yet. Requests below `/name/` go to the server at `others["NAME"]`, with the client's own keys; with
+        `pass_token`, those to Azure go with the client's own token.
 
         Raises:
             RecordingError: not the URL of a server.
         """
-        require_url(url)
-        self.upstream, self.credentials = Upstream(url), credentials
+        for each in (url, *(others or {}).values()):
+            require_url(each)
+        self.upstream, self.credentials, self._pass_token = Upstream(url), credentials, pass_token
+        self._others = {below(name): Upstream(other) for name, other in (others or {}).items()}
+        self._is_azure = is_azure(url)
         remember((*credentials.secrets, unquote(urlsplit(url).password or "")))
 
     @asynccontextmanager
@@ -76,21 +101,24 @@ class RealEndpoint:
         Raises:
             UpstreamError: as `Upstream.ask`.
         """
-        backend = address_of(request.method, request.raw_path, request.query).backend
-        target = request.target.removeprefix("/v1") if backend is Backend.OPENAI else request.target
+        prefix = next((each for each in self._others if request.raw_path.startswith(each)), None)
         # Not compressed, so that people can read the cassette.
-        passed_on = tuple((name, value) for name, value in request.headers if not name.startswith(_NOT_PASSED_ON))
-        headers = (*passed_on, *self.credentials.headers(backend), ("accept-encoding", "identity"))
-        async with self.upstream.ask(replace(request, headers=headers), target) as answer:
-            yield replace(answer, headers=tuple(map(self._at_home, answer.headers)))
-
-    def _at_home(self, header: tuple[str, str]) -> tuple[str, str]:
-        """A header that leads to the endpoint leads to this server, for the client and in the recording."""
-        name, value = header
-        base = self.upstream.base_url
-        if name not in ("location", "operation-location", "content-location") or not value.startswith(base):
-            return header
-        return name, f"{'/v1' if base.endswith('/v1') else ''}{value.removeprefix(base)}"
+        passed_on = [(name, value) for name, value in request.headers if not name.startswith(_NOT_PASSED_ON)]
+        passed_on.append(("accept-encoding", "identity"))
+        if prefix is not None:
+            upstream, home = self._others[prefix], prefix.rstrip("/")
+            own = [header for header in request.headers if header[0] in ("authorization", "api-key")]
+            target = request.target.removeprefix(home)
+        else:
+            address = address_of(request.method, request.raw_path, request.query)
+            upstream, home = self.upstream, "/v1" if address.form is AddressForm.OPENAI else ""
+            own = list(self.credentials.headers(Backend.AZURE if self._is_azure else address.backend))
+            if not own and self._pass_token:
+                own = [header for header in request.headers if header[0] == "authorization"]
+            target = request.target.removeprefix(home)
+        remember(value.removeprefix("Bearer ") for _, value in own)
+        async with upstream.ask(replace(request, headers=(*passed_on, *own)), target) as answer:
+            yield replace(answer, headers=tuple(_at_home(header, upstream.base_url, home) for header in answer.headers))
 
     async def answer(self, request: Request, clock: Clock) -> Answer:
         """Its whole answer to a request.
@@ -107,10 +135,15 @@ class RealEndpoint:
         tape.end()
         return tape.answer()
 
+    async def close(self) -> None:
+        """Close the idle connections."""
+        for upstream in (self.upstream, *self._others.values()):
+            await upstream.close()
+
     def kind(self, answer: Answer) -> str:
         """What kind of server it is, for a cassette's metadata; never whose it is."""
-        host = urlsplit(self.upstream.base_url).hostname or ""
-        if host.endswith((".azure.com", ".azure.us")):
+        if self._is_azure:
             return "Azure OpenAI"
+        host = urlsplit(self.upstream.base_url).hostname or ""
         server = first(answer.headers, "server") or "unnamed"
         return "OpenAI" if host.endswith("openai.com") else f"OpenAI-compatible ({server})"

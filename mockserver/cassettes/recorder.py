@@ -115,7 +115,7 @@ class Recorder:
     async def close(self) -> None:
         """Wait until everything is written, close the connections and unlock the folder."""
         await asyncio.gather(*self._unwritten, return_exceptions=True)
-        await self.endpoint.upstream.close()
+        await self.endpoint.close()
         os.close(self._folder_lock)
 
 

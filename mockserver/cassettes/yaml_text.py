@@ -18,6 +18,8 @@ _NO_BLOCK = re.compile(
     "[^\n\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]| \n| \\Z"
 )
 _NO_QUOTES = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_IN_BLOCK = bytes({9, 10, *range(0x20, 0x7F)})
+_IN_QUOTES = bytes(range(0x7F))
 
 
 class OneLine(dict[str, Any]):
@@ -54,7 +56,7 @@ def _bytes(dumper: _Dumper, data: bytes) -> yaml.ScalarNode:
 
 
 def _string(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    if len(text) > _LARGE and (not _NO_QUOTES.search(text)):
+    if len(text) > _LARGE and not _fits_no(_NO_QUOTES, _IN_QUOTES, text):
         return dumper.leave_out(text)
     # YAML reads these as line ends too, and would return newlines for them.
     block = "\n" in text and not {"\x85", "\u2028", "\u2029"} & set(text)
@@ -86,11 +88,16 @@ def to_yaml(value: object) -> str:
     return text
 
 
+def _fits_no(forbidden: re.Pattern[str], allowed: bytes, text: str) -> bool:
+    """Whether a text has a forbidden character; ASCII is looked at all at once."""
+    return bool(text.encode().translate(None, allowed)) if text.isascii() else forbidden.search(text) is not None
+
+
 def _large(value: str | bytes, indent: int) -> str:
     """A text or bytes as a value on a line that is indented by two less."""
     if isinstance(value, bytes):
         return "!!binary |\n" + _indented(base64.encodebytes(value).decode().rstrip("\n"), indent)
-    if "\n" in value and not _NO_BLOCK.search(value):
+    if "\n" in value and " \n" not in value and value[-1] != " " and not _fits_no(_NO_BLOCK, _IN_BLOCK, value):
         body = value.rstrip("\n")
         ends = len(value) - len(body)
         chomping = "" if ends == 1 else "+" if ends else "-"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from mockserver.cassettes.real_endpoint import Credentials, require_url
+from mockserver.cassettes.real_endpoint import Credentials, is_azure, require_url
 from mockserver.harness.environment import credentials_of
 from mockserver.harness.options import OptionsError
 
@@ -25,8 +25,7 @@ def credentials_for(upstream: str) -> Credentials:
     """
     require_url(upstream)
     credentials = credentials_of(os.environ)
-    host = urlsplit(upstream).hostname or ""
-    azure = host.endswith((".azure.com", ".azure.us"))
+    host, azure = urlsplit(upstream).hostname or "", is_azure(upstream)
     if host in _LOOPBACK or (credentials.azure_key or credentials.azure_token if azure else credentials.openai_key):
         return credentials
     names = "AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN" if azure else "OPENAI_API_KEY"

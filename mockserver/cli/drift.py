@@ -48,5 +48,5 @@ def drift(upstream: str, as_json: bool, yes: bool, paths: Sequence[Path]) -> Non
 
 async def _results(endpoint: RealEndpoint, recordings: Sequence[tuple[str, Interaction]]) -> tuple[DriftResult, ...]:
     results = await drift_results(recordings, endpoint, SystemClock())
-    await endpoint.upstream.close()
+    await endpoint.close()
     return results

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
 
+from mockserver.cassettes.real_endpoint import Credentials
 from mockserver.cli.credentials import credentials_for
 from mockserver.cli.param_types import PATH
 from mockserver.fronts.gate import Delivery
@@ -58,9 +59,14 @@ _MODEL_OPTIONS = (
     ),
     click.option(
         "--upstream",
-        metavar="URL",
-        help="The real endpoint to record from. Its key: OPENAI_API_KEY or AZURE_OPENAI_API_KEY.",
+        "upstreams",
+        multiple=True,
+        metavar="URL|NAME=URL",
+        help="The real endpoint to record from. Its key: OPENAI_API_KEY or AZURE_OPENAI_API_KEY. "
+        "With a NAME, another server, which is recorded below /name.",
     ),
+    click.option("--pass-token", is_flag=True, help="Recording: send clients' own Entra tokens on to Azure."),
+    click.option("--allow", multiple=True, metavar="TEXT", help="Recording: keep this, and note it; * is any part."),
     click.option(
         "--latency",
         default="",
@@ -94,7 +100,9 @@ class ModelChoice:
     address: str
     scenario: str | None
     limits: tuple[str, ...]
-    upstream: str | None
+    upstreams: tuple[str, ...]
+    pass_token: bool
+    allow: tuple[str, ...]
     latency: str
     speed: float
     ignores: tuple[str, ...]
@@ -109,10 +117,11 @@ class ModelChoice:
         """
         on_miss = OnMiss(self.on_miss)
         recording = on_miss is OnMiss.RECORD
+        upstream, others = split_upstreams(self.upstreams) if self.upstreams else (None, {})
         return ModelOptions(
             self.cassettes or (() if recording else (BUNDLED_CASSETTES,)),
             on_miss,
-            self.upstream,
+            upstream,
             port,
             api_key=api_key,
             speed=self.speed,
@@ -122,11 +131,33 @@ class ModelChoice:
             latency=self.latency,
             limits=self.limits,
             scenario=self.scenario,
-            credentials=credentials_for(self.upstream) if recording and self.upstream else None,
+            credentials=self._credentials(upstream) if recording and upstream else None,
             keep_errors=self.keep_errors,
+            other_upstreams=others,
+            pass_token=self.pass_token,
+            allowed=self.allow,
             address=self.address,
             token=_token() if self.address != LOOPBACK else "",
         )
+
+    def _credentials(self, upstream: str) -> Credentials:
+        return Credentials() if self.pass_token else credentials_for(upstream)
+
+
+def split_upstreams(given: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The endpoint's address, and those of other servers by name, from URL and NAME=URL.
+
+    Raises:
+        OptionsError: not exactly one without a name.
+    """
+    named = {match[1]: match[2] for each in given if (match := re.fullmatch(r"([A-Za-z_]\w*)=(.+)", each))}
+    plain = [each for each in given if not re.match(r"[A-Za-z_]\w*=", each)]
+    if len(plain) != 1:
+        raise OptionsError(
+            f"--upstream must be given once without a name, for the model, got {len(plain)}; others are NAME=URL, as in "
+            "AZURE_SEARCH_ENDPOINT=https://name.search.windows.net"
+        )
+    return plain[0], named
 
 
 def model_options(command: Callable[Concatenate[ModelChoice, P], None]) -> Callable[P, None]:

@@ -17,11 +17,12 @@ from mockserver.cassette_tools.accept import recorded_misses
 from mockserver.cassette_tools.last_run import MISSED, last_run
 from mockserver.cassettes import cassette
 from mockserver.cassettes.cassette import Cassette, Source
-from mockserver.cassettes.real_endpoint import RealEndpoint
+from mockserver.cassettes.real_endpoint import Credentials, RealEndpoint, below
 from mockserver.cassettes.recorder import Recorder, readable
 from mockserver.cli import console
 from mockserver.cli.credentials import credentials_for
 from mockserver.cli.errors import user_errors
+from mockserver.cli.options import split_upstreams
 from mockserver.cli.param_types import PATH
 from mockserver.cli.signals import stop_signal
 from mockserver.clock import SystemClock
@@ -40,7 +41,14 @@ _STOP_S = 5
 
 
 @click.command(short_help="Record from a real endpoint.")
-@click.option("--upstream", required=True, metavar="URL", help="The real endpoint to record from.")
+@click.option(
+    "--upstream",
+    "upstreams",
+    required=True,
+    multiple=True,
+    metavar="URL|NAME=URL",
+    help="The real endpoint to record from; with a NAME, another server that COMMAND finds in that variable.",
+)
 @click.option(
     "--cassettes",
     "folder",
@@ -52,23 +60,45 @@ _STOP_S = 5
 @click.option("--missing", is_flag=True, help="Record what pytest's last run in this folder had no recording for.")
 @click.option("--refresh", is_flag=True, help="Record everything in the cassettes again.")
 @click.option("--keep-errors", is_flag=True, help="Also keep a 401, 403, 429 or 5xx, and an answer that broke off.")
+@click.option("--pass-token", is_flag=True, help="Send COMMAND's own Entra tokens on to Azure, in place of a key.")
+@click.option(
+    "--ignore",
+    "ignores",
+    multiple=True,
+    metavar="FIELD[=PATTERN]",
+    help="Ignore this when requests are compared, as in messages[*].content=date. May be repeated.",
+)
+@click.option("--allow", multiple=True, metavar="TEXT", help="Keep this, and note it in the file; * is any part.")
 @click.option("--yes", is_flag=True, help="Send the requests without asking first.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record(folder: Path, command: Sequence[str], **options: Any) -> None:
     """Record from a real endpoint: the requests of a COMMAND (after --), what is missing, or everything again.
 
-    COMMAND gets OPENAI_BASE_URL and AZURE_OPENAI_ENDPOINT, and a key for them. The real key comes from OPENAI_API_KEY,
+    COMMAND gets OPENAI_BASE_URL and AZURE_OPENAI_ENDPOINT, and a key for them; the addresses of other servers are in the
+    variables that --upstream NAME=URL names. The real key comes from OPENAI_API_KEY,
     AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN, or from a prompt.
     """
     if options["missing"] + options["refresh"] + bool(command) != 1:
         raise click.UsageError("Say what to record: -- COMMAND, --missing or --refresh.")
     with user_errors():
-        upstream = options["upstream"]
-        endpoint = RealEndpoint(upstream, credentials_for(upstream))
+        upstream, others = split_upstreams(options["upstreams"])
+        credentials = Credentials() if options["pass_token"] else credentials_for(upstream)
         if command:
-            raise SystemExit(_record_command(endpoint, folder, command, keep_errors=options["keep_errors"]))
+            model_options = ModelOptions(
+                (folder,),
+                OnMiss.RECORD,
+                upstream,
+                ignores=options["ignores"],
+                credentials=credentials,
+                keep_errors=options["keep_errors"],
+                other_upstreams=others,
+                pass_token=options["pass_token"],
+                allowed=options["allow"],
+            )
+            raise SystemExit(_record_command(model_options, command))
+        endpoint = RealEndpoint(upstream, credentials, others=others)
         files = {} if options["missing"] else {path: cassette.load(path) for _, path in model_cassettes([folder])}
-        recorder = Recorder(endpoint, folder, keep_errors=options["keep_errors"])
+        recorder = Recorder(endpoint, folder, keep_errors=options["keep_errors"], allowed=options["allow"])
         misses = recorded_misses(last_run(MISSED)) if options["missing"] else ()
         into = {miss.request: Path(miss.cassette) for miss in misses if miss.cassette}
         requests = [miss.request for miss in misses]
@@ -89,7 +119,7 @@ def confirm(requests: Sequence[Request], upstream: str, *, yes: bool) -> None:
         click.confirm("Send to the model?", abort=True, err=True)
 
 
-def _record_command(endpoint: RealEndpoint, folder: Path, command: Sequence[str], *, keep_errors: bool) -> int:
+def _record_command(options: ModelOptions, command: Sequence[str]) -> int:
     """Run a command against a recording endpoint and report; the command's exit status."""
     entries: list[Entry] = []
 
@@ -97,14 +127,13 @@ def _record_command(endpoint: RealEndpoint, folder: Path, command: Sequence[str]
         entries.append(entry)
         click.echo(console.model_line(entry), err=True)
 
-    upstream, credentials = endpoint.upstream.base_url, endpoint.credentials
-    options = ModelOptions((folder,), OnMiss.RECORD, upstream, credentials=credentials, keep_errors=keep_errors)
     with ModelEndpoint(options, report=report) as model:
         variables = {
             "OPENAI_BASE_URL": f"{model.url}/v1",
             "OPENAI_API_KEY": model.api_key,
             "AZURE_OPENAI_ENDPOINT": model.url,
             "AZURE_OPENAI_API_KEY": model.api_key,
+            **{name: model.url + below(name).rstrip("/") for name in options.other_upstreams},
         }
         environment = {**os.environ, **without_proxy(), **variables}
         environment.pop("AZURE_OPENAI_AD_TOKEN", None)  # the SDK would prefer it to this run's key
@@ -145,8 +174,9 @@ def _recorded_error(entry: Entry) -> int:
 def _outcome(entry: Entry) -> str:
     if entry.decided_by.startswith("recorded as"):
         return "recorded"
-    if entry.decided_by.startswith("not "):
-        return "not kept" if entry.decided_by.startswith("not kept") else "lost"
+    for outcome in ("not kept", "not recorded", "not written"):
+        if entry.decided_by.startswith(outcome):
+            return outcome
     return "failed" if entry.answer is None or entry.answer.status >= 400 else "answered from cassettes"
 
 

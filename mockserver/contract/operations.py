@@ -146,6 +146,7 @@ class AddressForm(StrEnum):
     OPENAI = "/v1"
     AZURE_V1 = "/openai/v1"
     AZURE_DATED = "/openai/…?api-version="
+    OTHER = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +161,14 @@ class Address:
     api_version: str | None = None
 
     @property
+    def is_known(self) -> bool:
+        """Whether this is an address of OpenAI or Azure OpenAI at all."""
+        return self.form is not AddressForm.OTHER
+
+    @property
     def backend(self) -> Backend:
         """The backend that has this address."""
-        return Backend.OPENAI if self.form is AddressForm.OPENAI else Backend.AZURE
+        return Backend.OPENAI if self.form in (AddressForm.OPENAI, AddressForm.OTHER) else Backend.AZURE
 
 
 #: Source: requests of openai 3.54.0's clients (2026-11-22) and of recordings from 2023 to 2026.
@@ -194,5 +200,5 @@ def address_of(method: str, raw_path: str, query: str) -> Address:
                     )
             return Address(form, None, deployment and unquote(deployment), None, version)
     return Address(
-        AddressForm.AZURE_DATED if raw_path.startswith("/openai/") else AddressForm.OPENAI, api_version=version
+        AddressForm.AZURE_DATED if raw_path.startswith("/openai/") else AddressForm.OTHER, api_version=version
     )

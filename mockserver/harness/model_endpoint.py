@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Self
 
 from mockserver.answers.latency import Latency, fitted, parse_latency
-from mockserver.cassettes.real_endpoint import RealEndpoint
+from mockserver.cassettes.real_endpoint import RealEndpoint, below
 from mockserver.cassettes.recorder import Recorder
 from mockserver.clock import Clock, SystemClock
 from mockserver.flask_apps import control
@@ -42,9 +42,14 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
         if options.upstream is None or not options.cassettes:
             raise OptionsError("--on-miss record needs --upstream URL to record from and --cassettes DIR to write to")
         api_key = api_key or token
-        endpoint = RealEndpoint(options.upstream, options.credentials or credentials_of(os.environ))
-        recorder = Recorder(endpoint, options.cassettes[0], keep_errors=options.keep_errors)
-    elif options.upstream is not None:
+        endpoint = RealEndpoint(
+            options.upstream,
+            options.credentials or credentials_of(os.environ),
+            others=options.other_upstreams,
+            pass_token=options.pass_token,
+        )
+        recorder = Recorder(endpoint, options.cassettes[0], keep_errors=options.keep_errors, allowed=options.allowed)
+    elif options.upstream is not None or options.other_upstreams:
         raise OptionsError("--upstream is used only while recording: add --on-miss record")
     remember(filter(None, (token, api_key)))
     index = load_index(options.cassettes, options.ignores)
@@ -57,6 +62,8 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
         limits=parse_limits(options.limits),
         scenario=options.scenario,
         clock=clock,
+        other_upstreams=tuple(map(below, options.other_upstreams)),
+        pass_token=options.pass_token,
     )
     return simulation, recorder
 

@@ -27,7 +27,8 @@ class ModelOptions:
 
     Recording asks `upstream` and writes to the first folder of `cassettes`. `latency` is the profile of generated answers:
     `fitted` for one like the recordings, empty for the default. `limits` are `NAME=6rpm,1000tpm`. `scenario` is laid over the
-    cassettes. `credentials` are for the upstream, None means those of the environment. An `address` other than loopback lets
+    cassettes. `credentials` are for the upstream, None means those of the environment. `other_upstreams` are recorded
+    too, by name; with `pass_token` the app's own token goes to Azure. `allowed` are texts with the form of a secret that are none. An `address` other than loopback lets
     other machines in, with `token`; an empty `token` means a new one for each run.
     """
 
@@ -45,6 +46,9 @@ class ModelOptions:
     scenario: str | None = None
     credentials: Credentials | None = None
     keep_errors: bool = False
+    other_upstreams: Mapping[str, str] = field(default_factory=dict)
+    pass_token: bool = False
+    allowed: tuple[str, ...] = ()
     address: str = LOOPBACK
     token: str = field(default="", repr=False)
 

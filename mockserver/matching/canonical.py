@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,8 +66,7 @@ def canonical_request(
     never match each other. Secrets and names are redacted, as they are in a recording.
     """
     if body is None:
-        text = _BY_FORM.data(request.body).decode("utf-8", "replace")
-        canonical: Any = {"text": text} if text else {}
+        canonical: Any = _plain_body(request)
     else:
         defaults = address.operation.defaults if address.operation else {}
         canonical = without_ignored(_BY_FORM.value(canonical_json(_significant(body, defaults))), tuple(ignores))
@@ -77,6 +77,25 @@ def canonical_request(
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     return CanonicalRequest(fingerprint, backend, operation, model, canonical)
+
+
+def _plain_body(request: Request) -> dict[str, Any]:
+    """A body that is no JSON object: the parts of a form, whatever divides them; a text; or the hash of anything else."""
+    content_type = request.header("content-type") or ""
+    boundary = re.search(r'boundary="?([^";]+)', content_type) if content_type.startswith("multipart/") else None
+    if boundary is None:
+        return {"text": _text_or_hash(request.body)} if request.body else {}
+    parts = request.body.split(b"--" + boundary[1].encode("latin-1"))[1:-1]
+    return {"parts": [_text_or_hash(part.strip(b"\r\n")) for part in parts]}
+
+
+def _text_or_hash(data: bytes) -> str:
+    try:
+        return _BY_FORM.data(data).decode()
+    except UnicodeDecodeError:
+        head, _, content = data.partition(b"\r\n\r\n")
+        plain = head.decode("utf-8", "replace") if content else ""
+        return f"{plain} sha256:{hashlib.sha256(content or data).hexdigest()}".strip()
 
 
 def model_name(address: Address, body: Mapping[str, Any] | None) -> str:

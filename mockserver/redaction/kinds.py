@@ -97,8 +97,16 @@ def matches(text: str) -> Iterator[tuple[SecretKind, int, int, str]]:
                     yield kind, match.start(group), match.end(group), replacement
 
 
+_WINDOW = 1 << 20
+
+
 def _marked(text: str) -> list[tuple[int, int, int]]:
     """Number, start and end of every marker."""
+    if len(text) > _WINDOW:  # part by part: other threads wait for each search
+        reach = _WINDOW - _LONGEST_MARKER
+        parts = ((start, _marked(text[start : start + _WINDOW])) for start in range(0, len(text), reach))
+        found = ((number, start + at, start + end) for start, part in parts for number, at, end in part)
+        return list(dict.fromkeys(found))
     try:
         return _MARKERS.find_matches_as_indexes(text, overlapping=True)
     except UnicodeEncodeError:  # half of a surrogate pair, or a byte that is no UTF-8
@@ -109,5 +117,6 @@ KINDS = tuple(map(_read, tomllib.loads(Path(__file__).with_name("kinds.toml").re
 
 _TEXTS = tuple(dict.fromkeys(marker for kind in KINDS for marker in kind.markers))
 _KINDS_OF = tuple(tuple(index for index, kind in enumerate(KINDS) if text in kind.markers) for text in _TEXTS)
+_LONGEST_MARKER = max(map(len, _TEXTS))
 #: Finds all markers in one pass: a hundred searches, one after the other, take ten times as long.
 _MARKERS = AhoCorasick(_TEXTS, store_patterns=False, implementation=Implementation.DFA)

@@ -5,28 +5,25 @@ from __future__ import annotations
 import base64
 import fnmatch
 import gzip
-import json
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from mockserver.redaction.kinds import matches
 from mockserver.redaction.known import known
 from mockserver.redaction.literals import literals
 from mockserver.redaction.replacements import DOCUMENTED, REDACTED, REPLACEMENTS
+from mockserver.redaction.scan import Form, form_of, has_long_word, is_data
 
 #: The shortest text with a secret of a known form: an e-mail address.
 _SHORTEST = 6
 #: A longer one without a blank is data, and its letters mean nothing by themselves: an image, an embedding, encrypted reasoning.
 _LONGEST_KEY = 600
-_DATA = re.compile(r"[A-Za-z0-9+/_=-]+")
 _DEEPEST = 8
 _BASE64 = re.compile(r"(?:(?<![\w+/-])(?!(?<=\\)[nrtbf])|(?<=\\[nrtbf]))[A-Za-z0-9+/_-]{16,}={0,2}", re.ASCII)
-_LONG_WORD = re.compile(r"[A-Za-z0-9+/_-]{16}")
 #: Keys of JSON whose values are secrets, in lower case and without _ and -.
 _SECRET_NAMES = frozenset(
     [
@@ -97,10 +94,10 @@ class Redaction:
         if len(text) < _SHORTEST or depth > _DEEPEST:
             return []
         found = [*self._known(text)] if self.with_known and known() else []
-        form = _form(text)
-        if form is not _Form.TEXT:
-            found += self._inside_json(text, depth, with_names=form is _Form.JSON)
-        if form is not _Form.JSON:
+        form = form_of(text)
+        if form is not Form.TEXT:
+            found += self._inside_json(text, depth, with_names=form is Form.JSON)
+        if form is not Form.JSON:
             found += self._by_form(text, name)
             found += self._inside_base64(text, depth)
         return apart(found)
@@ -143,7 +140,7 @@ class Redaction:
                 at = text.find(key, at + len(key))
 
     def _by_form(self, text: str, name: str) -> Iterator[Secret]:
-        if len(text) > _LONGEST_KEY and _DATA.fullmatch(text):
+        if len(text) > _LONGEST_KEY and is_data(text):
             return
         for kind, start, end, replacement in matches(text):
             if not self._allows(text[start:end]):
@@ -167,7 +164,7 @@ class Redaction:
                 yield Secret(start, end, literal.encoded(secret.replacement), secret.kind)
 
     def _inside_base64(self, text: str, depth: int) -> Iterator[Secret]:
-        if _LONG_WORD.search(text) is None:
+        if not has_long_word(text) or (len(text) > _LONGEST_KEY and is_data(text) and _decoded(text) is None):
             return
         for match in _BASE64.finditer(text):
             inner = _decoded(match[0])
@@ -215,42 +212,18 @@ def _is_named_secret(name: str, text: str) -> bool:
     )
 
 
-class _Form(Enum):
-    JSON = auto()
-    #: It begins like JSON: it was cut off, is several lines of JSON, or is code.
-    LIKE_JSON = auto()
-    TEXT = auto()
-
-
-def _form(text: str) -> _Form:
-    first = text.lstrip()[:1]
-    if first not in ("{", "[", '"'):
-        return _Form.TEXT
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return _Form.TEXT if first == '"' else _Form.LIKE_JSON
-    return _Form.JSON
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
 def _decoded(text: str) -> str | None:
     """The text that base64 stands for; None where it stands for something else, or for nothing."""
-    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
-    if len(plain) % 4 == 1:
-        return None
-    plain += "=" * (-len(plain) % 4)
-    if len(plain) > 256 and not _is_text(base64.b64decode(plain[:64]), whole=False):
+    if len(text) > 256 and not _is_text(_bytes_of(text[:64]), whole=False):
         return None  # an image, or numbers
-    data = base64.b64decode(plain)
+    data = _bytes_of(text)
     return data.decode() if _is_text(data) else None
+
+
+def _bytes_of(text: str) -> bytes:
+    """What base64 stands for, with or without its padding, in either alphabet."""
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    return b"\xff" if len(plain) % 4 == 1 else base64.b64decode(plain + "=" * (-len(plain) % 4))
 
 
 def _is_text(data: bytes, *, whole: bool = True) -> bool:

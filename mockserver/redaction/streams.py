@@ -12,6 +12,7 @@ from mockserver.exchange import MAX_DEPTH, is_too_deep
 from mockserver.redaction import logprobs
 from mockserver.redaction.literals import Literal, literals
 from mockserver.redaction.redaction import Redaction, Secret, apart, replaced
+from mockserver.redaction.scan import Form, form_of
 
 #: Keys whose value is the same in every event, or random in each.
 _NO_PIECES = frozenset(
@@ -35,6 +36,9 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _DATA = re.compile(r"data: ?")
 _NOT_LINE_END = re.compile(r"[^\r\n]")
 
+#: What may have a text in it. A union would be made anew for each of a million numbers.
+_HOLDS_TEXT = (str, dict, list)
+
 Channel = tuple[object, ...]
 
 
@@ -57,7 +61,7 @@ class _Strings:
         self._payloads, self._redaction = payloads, redaction
         self._channels: dict[Channel, list[_Piece]] = defaultdict(list)
         self._seen: dict[tuple[str, str], list[Secret]] = {}
-        self._plain: dict[int, list[Literal]] = {}
+        self._places: dict[int, list[Literal]] = {}
         self.changes: dict[tuple[int, int], list[Secret]] = defaultdict(list)
         for event, payload in enumerate(payloads):
             for number, (channel, text, name) in enumerate(self._read(event, payload, framed)):
@@ -67,6 +71,9 @@ class _Strings:
                     self.changes[event, number] += found
 
     def _read(self, event: int, payload: str, framed: bool) -> Iterable[tuple[Channel | None, str, str]]:
+        if not framed and form_of(payload) is Form.JSON:  # nothing to put together, so nothing to build
+            self._places[event] = list(literals(payload))
+            return [(None, literal.text, literal.name) for literal in self._places[event]]
         parsed = _parsed(payload)
         if parsed is not None:
             strings = list(_strings(parsed))
@@ -77,8 +84,8 @@ class _Strings:
                 return strings
             # A key twice in one object, of which Python keeps one.
             return [(None, literal.text, literal.name) for literal in found]
-        self._plain[event] = list(_plain(payload, framed))
-        return [(("text",), literal.text, "") for literal in self._plain[event]]
+        self._places[event] = list(_plain(payload, framed))
+        return [(("text",), literal.text, "") for literal in self._places[event]]
 
     def _once(self, text: str, name: str) -> list[Secret]:
         """The secrets of a text that stands in many events."""
@@ -105,7 +112,7 @@ class _Strings:
 
     def edits(self) -> Iterator[tuple[int, Secret]]:
         """What changes in which event, at its place there."""
-        places: dict[int, list[Literal]] = dict(self._plain)
+        places = self._places
         for (event, number), changes in self.changes.items():
             if not changes:
                 continue
@@ -202,11 +209,11 @@ def _strings(value: Any, path: Channel = (), name: str = "") -> Iterator[tuple[C
             path = tuple(str(value[key]) for key in _LABELS if isinstance(value.get(key), str | int))
         for key, item in value.items():
             yield None, key, ""
-            if isinstance(item, str | dict | list):
+            if isinstance(item, _HOLDS_TEXT):
                 yield from _strings(item, (*path, key), key)
     elif isinstance(value, list):
         for position, item in enumerate(value):
-            if isinstance(item, str | dict | list):
+            if isinstance(item, _HOLDS_TEXT):
                 index = item.get("index", position) if isinstance(item, dict) else position
                 yield from _strings(item, (*path, str(index)), name)
 

@@ -48,6 +48,7 @@ class CassetteIndex:
     files: int = 0
     _recorded: dict[str, tuple[Stub, ...]] = field(default_factory=dict)
     _requests: dict[str, CanonicalRequest] = field(default_factory=dict)
+    _operations: set[tuple[Backend, str]] = field(default_factory=set)
 
     def add(self, name: str, interaction: Interaction) -> None:
         """Add an answer to a request, after those that its cassette has for it already.
@@ -68,10 +69,15 @@ class CassetteIndex:
             raise ConflictError((before[0].name, name), request)
         self._recorded[request.fingerprint] = (*before, stub)
         self._requests[request.fingerprint] = request
+        self._operations.add((request.backend, request.operation))
 
     def recorded(self, request: CanonicalRequest) -> tuple[Stub, ...]:
         """The stubs for a request in recorded order; empty if there is none."""
         return self._recorded.get(request.fingerprint, ())
+
+    def has_operation(self, request: CanonicalRequest) -> bool:
+        """Whether a request of the same operation was recorded, or one with the same method and path where that is none."""
+        return (request.backend, request.operation) in self._operations
 
     def requests(self) -> Iterator[tuple[str, CanonicalRequest]]:
         """Every recorded request with the name of the first interaction that answers it."""

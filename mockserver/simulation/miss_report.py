@@ -30,7 +30,9 @@ def _report(miss: Miss, alike: int) -> str:
     request = shown_request(miss.call.request)
     lines = [f"No recording fits {request.method} {request.raw_path} ({miss.call.canonical})."]
     if miss.call.operation is None:
-        return f"{lines[0]}\nThis version does not answer that operation."
+        lines.append("No such operation of OpenAI or Azure OpenAI is known; it can be recorded: dress-rehearsal record")
+        if miss.nearest is None:
+            return "\n".join(lines)
     lines += _nearest(miss)
     if miss.ignored:
         lines.append(f"Not compared: {', '.join(miss.ignored)}")

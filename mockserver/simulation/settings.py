@@ -19,12 +19,18 @@ class OnMiss(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """`api_key` None accepts any key that is not empty; `deployments` are the models behind their names."""
+    """`api_key` None accepts any key that is not empty; `deployments` are the models behind their names.
+
+    While recording: requests below the `other_upstreams`, as `/azure_search_endpoint/`, come with keys of their own, and with
+    `pass_token` those to Azure may come with a token of theirs.
+    """
 
     on_miss: OnMiss = OnMiss.ERROR
     api_key: str | None = None
     deployments: Mapping[str, str] = field(default_factory=dict)
     latency: Latency = field(default_factory=Latency)
+    other_upstreams: tuple[str, ...] = ()
+    pass_token: bool = False
 
     def model_of(self, name: str) -> str:
         """The model behind a deployment's name where that is known, else the name."""

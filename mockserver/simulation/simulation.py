@@ -34,6 +34,8 @@ class Simulation:
         limits: Mapping[str, Limit] | None = None,
         scenario: str | None = None,
         clock: Clock | None = None,
+        other_upstreams: tuple[str, ...] = (),
+        pass_token: bool = False,
     ) -> None:
         """Answer from an index of cassettes, an empty one where it is None.
 
@@ -41,7 +43,9 @@ class Simulation:
             ScenarioError: no scenario of that name.
         """
         self.index = CassetteIndex() if index is None else index
-        self.settings = ModelSettings(on_miss, api_key, dict(deployments or {}), latency or Latency())
+        self.settings = ModelSettings(
+            on_miss, api_key, dict(deployments or {}), latency or Latency(), other_upstreams, pass_token
+        )
         self.clock = clock or SystemClock()
         self.journal = Journal()
         self.scopes = Scopes(self.index.scenarios, scenario=scenario, limits=limits)

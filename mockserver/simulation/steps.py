@@ -90,8 +90,13 @@ def decide(turn: Turn) -> Outcome:
 
 
 def check_key(turn: Turn) -> Outcome | None:
-    """Azure takes `api-key` or a bearer token, OpenAI a bearer token; any that is not empty unless a key was set."""
+    """Azure takes `api-key` or a bearer token, OpenAI a bearer token; any that is not empty unless a key was set. What no
+    operation of theirs is may have any key, or none."""
     request, expected = turn.call.request, turn.settings.api_key
+    if turn.call.operation is None and (
+        request.raw_path.startswith(turn.settings.other_upstreams) or turn.index.recorded(turn.call.canonical)
+    ):
+        return None
     bearer = (request.header("authorization") or "").removeprefix("Bearer").strip()
     azure = turn.call.address.backend is Backend.AZURE
     keys = [key for key in ((request.header("api-key") or "").strip() if azure else "", bearer) if key]
@@ -100,13 +105,17 @@ def check_key(turn: Turn) -> Outcome | None:
     if expected is None or any(hmac.compare_digest(expected.encode(), key.encode()) for key in keys):
         return None
     if turn.settings.on_miss is OnMiss.RECORD:
-        return _refused(_TOKEN_REQUIRED)
+        return None if azure and turn.settings.pass_token and bearer else _refused(_TOKEN_REQUIRED)
     return _refused(refusals.wrong_key(turn.call.address, keys[0]))
 
 
 def check_operation(turn: Turn) -> Outcome | None:
-    """A path or method that no operation has."""
-    if turn.call.operation is not None:
+    """A path or method that no operation has, unless such a request was recorded, or is about to be."""
+    if (
+        turn.call.operation is not None
+        or turn.settings.on_miss is OnMiss.RECORD
+        or turn.index.has_operation(turn.call.canonical)
+    ):
         return None
     request = turn.call.request
     refusal = refusals.unknown_path(turn.call.address, request.method, request.raw_path)

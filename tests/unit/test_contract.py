@@ -56,7 +56,7 @@ CALL = {
         ("POST", "/openai/responses/resp_1/cancel", "cancelResponse", AddressForm.AZURE_DATED, None),
         ("POST", "/openai/responses/compact", None, AddressForm.AZURE_DATED, None),
         ("PUT", "/v1/chat/completions", None, AddressForm.OPENAI, None),
-        ("POST", "/", None, AddressForm.OPENAI, None),
+        ("POST", "/", None, AddressForm.OTHER, None),
     ],
 )
 def test_an_address_has_its_operation_form_and_deployment(
