@@ -104,11 +104,15 @@ def is_scenario(text: bytes) -> bool:
 
 def dump(cassette: Cassette) -> str:
     """The text of a cassette's file, in the one form we write: interactions last, bodies as readable blocks."""
+    return head_text(cassette) + "".join(map(entry_text, cassette.interactions))
+
+
+def head_text(cassette: Cassette) -> str:
+    """The text of a cassette's file before its first interaction."""
     metadata: dict[str, Any] = {"format": FORMAT, "source": cassette.source.value}
     metadata |= {key: value for key in _NOTES if (value := getattr(cassette, key))}
     metadata |= {"allowed": list(cassette.allowed)} if cassette.allowed else {}
-    head = to_yaml({"version": 1, "metadata": metadata})
-    return head + "interactions:\n" + "".join(map(entry_text, cassette.interactions))
+    return to_yaml({"version": 1, "metadata": metadata}) + "interactions:\n"
 
 
 def write(path: Path, text: str) -> None:

@@ -32,7 +32,7 @@ class OpenCassette:
         before = _stamp(path)
         if before is None:
             new = cassette.new_recording((interaction,), upstream=upstream, allowed=allowed)
-            cassette.write(path, cassette.dump(new))
+            cassette.write_bytes(path, cassette.head_text(new).encode(), entry.encode())
             self._count, self._allowed = 0, allowed
         elif before == self._stamp and set(allowed) <= set(self._allowed):
             cassette.write_bytes(path, path.read_bytes(), entry.encode())

@@ -103,6 +103,8 @@ def _large(value: str | bytes, indent: int) -> str:
         chomping = "" if ends == 1 else "+" if ends else "-"
         leading = "2" if value[0] in " \n" else ""
         return f"|{leading}{chomping}\n{_indented(body, indent)}" + "\n" * max(0, ends - 1)
+    if "\n" not in value and not _fits_no(_NO_BLOCK, _IN_BLOCK, value):
+        return "'" + value.replace("'", "''") + "'"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -49,14 +49,20 @@ class Literal(NamedTuple):
 def literals(text: str) -> Iterator[Literal]:
     """Every string of a JSON text, keys too, in order; one that is broken is left out."""
     name = ""
-    for match in _LITERAL.finditer(text):
-        start, end = match.span()
-        raw = text[start + 1 : end - 1] if end - start > 1 and text[end - 1] == '"' else text[start + 1 : end]
-        said = raw if "\\" not in raw else _said(raw)
+    start = text.find('"')
+    while start >= 0:
+        end = text.find('"', start + 1) + 1 or len(text) + 1  # as if its end followed
+        raw = text[start + 1 : end - 1]
+        said: str | None = raw
+        if "\\" in raw:
+            end = start + len(_LITERAL.match(text, start)[0])  # type: ignore[index]  # it begins with a quote
+            raw = text[start + 1 : end - 1] if end - start > 1 and text[end - 1] == '"' else text[start + 1 : end]
+            said = _said(raw)
+        at, start = start, text.find('"', end)
         if said is None:
             continue
         is_key = text.startswith(":", end) or _COLON.match(text, end) is not None
-        yield Literal(start + 1, start + 1 + len(raw), raw, said, "" if is_key else name)
+        yield Literal(at + 1, at + 1 + len(raw), raw, said, "" if is_key else name)
         if is_key:
             name = said
 

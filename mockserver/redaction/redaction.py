@@ -20,7 +20,7 @@ from mockserver.redaction.scan import Form, form_of, has_long_word, is_data
 
 #: The shortest text with a secret of a known form: an e-mail address.
 _SHORTEST = 6
-#: A longer one without a blank is data, and its letters mean nothing by themselves: an image, an embedding, encrypted reasoning.
+#: No key is longer.
 _LONGEST_KEY = 600
 _DEEPEST = 8
 _BASE64 = re.compile(r"(?:(?<![\w+/-])(?!(?<=\\)[nrtbf])|(?<=\\[nrtbf]))[A-Za-z0-9+/_-]{16,}={0,2}", re.ASCII)
@@ -97,7 +97,7 @@ class Redaction:
         form = form_of(text)
         if form is not Form.TEXT:
             found += self._inside_json(text, depth, with_names=form is Form.JSON)
-        if form is not Form.JSON:
+        if form is not Form.JSON and not self._is_opaque(text):
             found += self._by_form(text, name)
             found += self._inside_base64(text, depth)
         return apart(found)
@@ -139,9 +139,11 @@ class Redaction:
                 yield Secret(at, at + len(key), REDACTED, "known key")
                 at = text.find(key, at + len(key))
 
+    def _is_opaque(self, text: str) -> bool:
+        """Whether this is data in which letters mean nothing by themselves: an image, an embedding, encrypted reasoning."""
+        return len(text) > _LONGEST_KEY and is_data(text) and _decoded(text) is None
+
     def _by_form(self, text: str, name: str) -> Iterator[Secret]:
-        if len(text) > _LONGEST_KEY and is_data(text):
-            return
         for kind, start, end, replacement in matches(text):
             if not self._allows(text[start:end]):
                 yield Secret(start, end, replacement, kind.name)
@@ -164,7 +166,7 @@ class Redaction:
                 yield Secret(start, end, literal.encoded(secret.replacement), secret.kind)
 
     def _inside_base64(self, text: str, depth: int) -> Iterator[Secret]:
-        if not has_long_word(text) or (len(text) > _LONGEST_KEY and is_data(text) and _decoded(text) is None):
+        if not has_long_word(text):
             return
         for match in _BASE64.finditer(text):
             inner = _decoded(match[0])
