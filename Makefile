@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock test test-unit test-integration test-e2e fuzz conformance lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz conformance lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -28,9 +28,12 @@ VITE_PORT := $(if $(PORT),$(shell expr $(PORT) + 4),5173)
 HOT := --webapp http://localhost:$(VITE_PORT) --config webapp/staticwebapp.config.json --run "npm --prefix webapp run --silent dev -- --port $(VITE_PORT)"
 
 # The page's policy contains the one other origin that it may send requests to, so the page is built for it.
-mock: export DIRECT_ORIGIN = $(if $(filter direct,$(TOPOLOGY)),http://127.0.0.1:$(if $(PORT),$(shell expr $(PORT) + 3),7072))
+mock record: export DIRECT_ORIGIN = $(if $(filter direct,$(TOPOLOGY)),http://127.0.0.1:$(if $(PORT),$(shell expr $(PORT) + 3),7072))
 mock: setup-mock   ## run the whole app on http://127.0.0.1:4280; other port: PORT=5280; built page with its CSP: BUILT=1; TOPOLOGY=managed or direct; more options: ARGS="--speed 4"
 	@exec $(RUN) mockserver up --on-miss generate $(if $(BUILT),,$(HOT)) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(PORT),--site-port $(PORT) --model-port $$(($(PORT)+1)) --functions-port $$(($(PORT)+2)) --direct-port $$(($(PORT)+3))) $(ARGS)
+
+record: setup-mock ## run the whole app and record what the model answers: UPSTREAM=https://…, into CASSETTES=recordings; the other options of mock
+	@exec $(RUN) mockserver up --on-miss record --upstream $(or $(UPSTREAM),$(error required: make record UPSTREAM=https://api.openai.com/v1)) --cassettes $(or $(CASSETTES),recordings) $(if $(BUILT),,$(HOT)) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(PORT),--site-port $(PORT) --model-port $$(($(PORT)+1)) --functions-port $$(($(PORT)+2)) --direct-port $$(($(PORT)+3))) $(ARGS)
 
 test: setup        ## all checks and tests
 	@$(MAKE) --no-print-directory -j2 lint test-unit && $(MAKE) --no-print-directory -j2 test-integration test-e2e

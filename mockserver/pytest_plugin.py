@@ -8,9 +8,10 @@ that no stub answers fails its test, even where the app catches the error; a tes
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,10 @@ if TYPE_CHECKING:  # the product is imported when a test uses a fixture, not wit
     from mockserver.harness.function_app import FunctionApp
     from mockserver.harness.mock_server import MockServer
     from mockserver.harness.model_endpoint import ModelEndpoint
+    from mockserver.harness.options import ModelOptions
     from mockserver.harness.whole_app import WholeApp
     from mockserver.journal.journal import Journal
     from mockserver.matching.miss import Miss
-    from mockserver.simulation.cassette_index import CassetteIndex
 
 _MODEL: pytest.StashKey[ModelEndpoint] = pytest.StashKey()
 _SINCE: pytest.StashKey[int] = pytest.StashKey()
@@ -36,6 +37,9 @@ _SINCE: pytest.StashKey[int] = pytest.StashKey()
 _RESULTS = pytest.StashKey[dict[str, list[Any]]]()
 _RAN = pytest.StashKey[bool]()
 _MARK = "expects_miss"
+_PASSED = pytest.StashKey[bool]()
+#: Files that were recorded into, with the number of answers.
+_RECORDED = pytest.StashKey[list[tuple[Path, int]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +50,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("mockserver_api", "the function app of the `site` fixture", "string", "api")
     parser.addini("mockserver_personas", "a personas file; default: the bundled one", "string", "")
     parser.addini("mockserver_backend", "the endpoint the API is configured for: openai or azure", "string", "openai")
+    parser.addini("mockserver_allow", "texts with the form of a secret that recordings may keep", "linelist")
+    group = parser.getgroup("dress-rehearsal")
+    group.addoption(
+        "--record",
+        nargs="?",
+        const="once",
+        default="none",
+        choices=("none", "once", "missing", "refresh"),
+        help="record from the real endpoint: tests without a cassette (once), what is missing, or everything again (refresh)",
+    )
+    group.addoption("--record-upstream", metavar="URL", help="the real endpoint; default: the variable UPSTREAM")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,6 +71,31 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", f"{_MARK}: the test expects a request that no stub answers")
     config.stash[_RESULTS] = {USED: [], MISSED: []}
+    config.stash[_RECORDED] = []
+    if config.getoption("--record") != "none":
+        _check_can_record(config)
+
+
+def _check_can_record(config: pytest.Config) -> None:
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        raise pytest.UsageError("--record: CI never records: a person makes a recording and reviews it. (CI is set.)")
+    if not (config.getoption("--record-upstream") or os.environ.get("UPSTREAM")):
+        raise pytest.UsageError(
+            "--record needs --record-upstream URL, or the variable UPSTREAM, as https://api.openai.com/v1"
+        )
+    if hasattr(config, "workerinput") or getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError("--record works with one process: add -n 0")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was recorded, and what comes next."""
+    if recorded := config.stash[_RECORDED]:
+        terminalreporter.section("recorded")
+        for path, count in recorded:
+            terminalreporter.write_line(f"{count:>4}  {os.path.relpath(path)}")
+        terminalreporter.write_line(
+            "Look at them and commit them: dress-rehearsal cassette show PATH; cassette check PATH"
+        )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -89,12 +129,35 @@ def mock_model(request: pytest.FixtureRequest) -> Iterator[ModelEndpoint]:
 
     folders = tuple(request.config.getini("mockserver_cassettes")) or (BUNDLED_CASSETTES,)
     ignores = tuple(request.config.getini("mockserver_ignore"))
-    with ModelEndpoint(ModelOptions(folders, ignores=ignores)) as model:
+    options = ModelOptions(folders, ignores=ignores)
+    with ModelEndpoint(_recording(request.config, options)) as model:
         request.config.stash[_MODEL] = model
         yield model
         del request.config.stash[_MODEL]
-        request.config.stash[_RESULTS][USED].extend(sorted(model.simulation.scopes.ever_used))
+        used = map(model.simulation.index.whole_name, model.simulation.scopes.ever_used)
+        request.config.stash[_RESULTS][USED].extend(sorted(used))
         request.config.stash[_RAN] = True
+    if model.recorder is not None:
+        request.config.stash[_RECORDED] += sorted(model.recorder.written.items())
+
+
+def _recording(config: pytest.Config, options: ModelOptions) -> ModelOptions:
+    """The options with the real endpoint in them, if that is asked for."""
+    from dataclasses import replace
+
+    from mockserver.simulation.settings import OnMiss
+
+    if config.getoption("--record") == "none":
+        return options
+    configured = config.getini("mockserver_cassettes")
+    return replace(
+        options,
+        on_miss=OnMiss.RECORD,
+        upstream=config.getoption("--record-upstream") or os.environ["UPSTREAM"],
+        recordings=configured[0] if configured else config.rootpath / ".pytest_cache",
+        any_key=True,
+        allowed=tuple(config.getini("mockserver_allow")),
+    )
 
 
 @pytest.fixture
@@ -107,9 +170,7 @@ def mock_server(mock_model: ModelEndpoint, request: pytest.FixtureRequest) -> It
     if (mark := request.node.get_closest_marker("scenario")) is not None:
         simulation.scopes.choose(_scenario_of(mark))
     with ExitStack() as stack:
-        if request.node.get_closest_marker("cassette") is not None:
-            own = _own_index(simulation.index, _cassette_of(request.node))
-            stack.enter_context(simulation.answering_from(own))
+        stack.enter_context(_answering(mock_model, request.node))
         yield MockServer(mock_model, simulation.scopes.everybody)
     simulation.reset()
     mock_model.clock.resume()
@@ -124,18 +185,25 @@ def _scenario_of(mark: pytest.Mark) -> str:
     return names[0]
 
 
-def _own_index(shared: CassetteIndex, path: Path) -> CassetteIndex:
-    """The index of a test's own cassette; empty before that is recorded."""
-    from mockserver.simulation.cassette_index import CassetteIndex, load_index
+def _answering(model: ModelEndpoint, item: pytest.Item) -> AbstractContextManager[None]:
+    """What answers a test meanwhile: its own cassette, or those of all. Without a folder of its own, a project has none of all to
+    record into."""
+    from mockserver.harness.own_cassette import RecordMode, answering_from_own
+    from mockserver.simulation.settings import OnMiss
 
-    own = load_index((path,), shared.ignored) if path.exists() else CassetteIndex(shared.ignores)
-    own.scenarios = shared.scenarios
-    return own
+    mode = RecordMode(item.config.getoption("--record"))
+    if item.get_closest_marker("cassette") is not None:
+        passed = lambda: item.stash.get(_PASSED, False)  # noqa: E731
+        return answering_from_own(model, _cassette_of(item), mode, root=item.config.rootpath, passed=passed)
+    records = mode is not RecordMode.NONE and bool(item.config.getini("mockserver_cassettes"))
+    simulation = model.simulation
+    return simulation.answering_from(simulation.index, on_miss=OnMiss.RECORD if records else OnMiss.ERROR)
 
 
 def _cassette_of(item: pytest.Item) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", item.name).strip("-")
-    return item.path.parent / "recordings" / item.path.stem / f"{name}.yaml"
+    from mockserver.harness.own_cassette import own_cassette
+
+    return own_cassette(item.path, item.nodeid.partition("::")[2])
 
 
 @pytest.fixture
@@ -253,6 +321,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         raise
     if failures := _failures(item):
         pytest.fail("\n\n".join(filter(None, (*failures, _write_timeline(item)))), pytrace=False)
+    item.stash[_PASSED] = True
     return result
 
 
@@ -290,7 +359,8 @@ def _store_misses(model: ModelEndpoint, item: pytest.Item) -> None:
     results = item.config.stash[_RESULTS][MISSED]
     cassette = str(_cassette_of(item)) if item.get_closest_marker("cassette") is not None else ""
     for miss in _misses(model.simulation.journal, item):
-        stored = miss_as_json(miss, cassette=cassette)
+        nearest = f"{Path(miss.file).resolve()}#{(miss.nearest or '').rpartition('#')[2]}" if miss.file else ""
+        stored = miss_as_json(miss, nearest=nearest, cassette=cassette)
         results += [] if stored in results else [stored]
 
 

@@ -24,8 +24,8 @@ class AcceptError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedMiss:
-    """A request of the last run that no stub answered, the name of the nearest recording, and how the two differ. `cassette`
-    is the file where its recording belongs; empty for any."""
+    """A request of the last run that no stub answered, the path and number of the nearest recording, and how the two differ.
+    `cassette` is the file where its recording belongs; empty for any."""
 
     request: Request
     nearest: str
@@ -33,14 +33,14 @@ class RecordedMiss:
     cassette: str = ""
 
 
-def miss_as_json(miss: Miss, *, cassette: str = "") -> dict[str, Any]:
+def miss_as_json(miss: Miss, *, nearest: str, cassette: str = "") -> dict[str, Any]:
     """A miss as pytest's cache keeps it from one run to the next: without secrets."""
     request = shown_request(miss.call.request)
     return {
         "method": request.method,
         "target": request.target,
         "body": Redaction().data(request.body).decode("utf-8", "replace"),
-        "nearest": miss.nearest or "",
+        "nearest": nearest,
         "differences": [[difference.field, difference.expected, difference.got] for difference in miss.differences],
         "cassette": cassette,
     }

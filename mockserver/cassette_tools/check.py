@@ -45,8 +45,8 @@ def check(
 ) -> Iterator[CassetteFinding]:
     """Errors and warnings about the cassettes and scenarios in the paths, file by file.
 
-    `ignores` are the fields to ignore in a comparison, as for `load_index`. `used` are the names of the stubs that have
-    answered; None does not check use. Cassettes older than `max_age_days`, counted from `today`, are named; None names none.
+    `ignores` are the fields to ignore in a comparison, as for `load_index`. `used` are the stubs that have answered,
+    each as the whole path of its file, # and its number; None does not check use. Cassettes older than `max_age_days`, counted from `today`, are named; None names none.
 
     Raises:
         FileNotFoundError: a path does not exist.
@@ -58,14 +58,16 @@ def check(
         try:
             if cassette.is_scenario(text):
                 names = [stub.name for stub in load_stubs(path, text.decode(), name)]
-                yield from _unused(names, used)
+                yield from _unused(path, names, used)
                 continue
             loaded = cassette.parse(path, text)
         except (CassetteError, StubError, UnicodeDecodeError) as error:
             yield CassetteFinding(name, "form", str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, "))
             continue
-        yield from _interaction_findings(loaded, name, index)
-        yield from _unused([f"{name}#{number}" for number in range(1, len(loaded.interactions) + 1)], used)
+        # The cassette of a single test answers that test alone.
+        own = CassetteIndex(index.ignores) if path.resolve().parent.parent.name == "recordings" else index
+        yield from _interaction_findings(loaded, name, own)
+        yield from _unused(path, [f"{name}#{number}" for number in range(1, len(loaded.interactions) + 1)], used)
         if max_age_days is not None:
             yield from _age(loaded, name, max_age_days, today or date.today())
 
@@ -85,9 +87,9 @@ def _interaction_findings(loaded: Cassette, name: str, index: CassetteIndex) -> 
             yield CassetteFinding(where, "conflict", str(error))
 
 
-def _unused(names: Sequence[str], used: Collection[str] | None) -> Iterator[CassetteFinding]:
-    for name in names:
-        if used is not None and name not in used:
+def _unused(path: Path, names: Sequence[str], used: Collection[str] | None) -> Iterator[CassetteFinding]:
+    for number, name in enumerate(names, 1):
+        if used is not None and f"{path.resolve()}#{number}" not in used:
             yield CassetteFinding(name, "unused", "answered no request in the last run")
 
 

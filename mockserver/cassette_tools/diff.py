@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mockserver.cassette_tools.structure import StructureChange, changes
 from mockserver.cassette_tools.transcript import Transcript, transcript
+from mockserver.cassettes import cassette
 from mockserver.errors import count_of
 from mockserver.exchange import Interaction
 from mockserver.matching.call import Call
+from mockserver.redaction.exchanges import redacted
+from mockserver.redaction.redaction import Redaction
 
 #: What a reviewer should see even if it is one word in a long answer.
 _TO_REVIEW = {
@@ -88,9 +94,61 @@ def as_text(diffs: Sequence[InteractionDiff]) -> str:
     return "\n".join(lines)
 
 
-def as_markdown(diffs: Sequence[InteractionDiff]) -> str:
-    """The changes as a comment on a pull request."""
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What a reviewer should know of a changed file besides its conversations."""
+
+    name: str
+    size_bytes: int
+    source: str
+    date: str
+    secrets: Mapping[str, int]
+    allowed: tuple[str, ...]
+
+    def row(self, before_bytes: int | None, today: datetime.date) -> str:
+        """A row of the table: size, source, age, secrets."""
+        size = f"{_size(self.size_bytes)}{'' if before_bytes is None else f', was {_size(before_bytes)}'}"
+        try:
+            age = count_of((today - datetime.date.fromisoformat(self.date)).days, "day")
+        except ValueError:
+            age = "unknown"
+        found = [f"**{count} {kind}**" for kind, count in self.secrets.items()]
+        found += [f"allowed: `{text}`" for text in self.allowed]
+        return f"| {self.name} | {self.source} | {age} | {size} | {', '.join(found) or 'none'} |"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes} B" if size_bytes < 1000 else f"{size_bytes / 1000:.0f} kB"
+
+
+def file_facts(name: str, path: Path) -> FileFacts:
+    """The facts of a cassette's file.
+
+    Raises:
+        CassetteError, OSError: it cannot be read.
+    """
+    loaded = cassette.load(path)
+    redaction = Redaction(loaded.allowed, with_known=False)
+    secrets = sum((redacted(each, redaction).secrets for each in loaded.interactions), Counter[str]())
+    return FileFacts(name, path.stat().st_size, str(loaded.source), loaded.date, secrets, loaded.allowed)
+
+
+def as_markdown(
+    diffs: Sequence[InteractionDiff],
+    before: Mapping[str, FileFacts] | None = None,
+    after: Mapping[str, FileFacts] | None = None,
+    *,
+    today: datetime.date | None = None,
+) -> str:
+    """The changes as a comment on a pull request, with a table of the files that changed."""
     lines = [f"# {count_of(len(diffs), 'recording')} changed", ""]
+    changed = dict.fromkeys(diff.name.rpartition("#")[0] for diff in diffs)
+    if facts := [each for name in changed if (each := (after or {}).get(name))]:
+        lines += ["| file | source | age | size | secrets |", "|---|---|---|---|---|"]
+        for each in facts:
+            old = (before or {}).get(each.name)
+            lines.append(each.row(old.size_bytes if old else None, today or datetime.date.today()))
+        lines.append("")
     for diff in diffs:
         lines += [f"## {_headline(diff)}", ""]
         if notes := list(diff.notes()):

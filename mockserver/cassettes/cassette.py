@@ -79,6 +79,13 @@ def parse(path: Path, text: bytes, *, fit_waits: bool = False) -> Cassette:
     Raises:
         CassetteError: as `load`.
     """
+    if b"\n<<<<<<< " in b"\n" + text:
+        raise CassetteError(
+            path,
+            None,
+            "git left a merge conflict in it. Take one side (git checkout --ours or --theirs PATH), or merge both: "
+            "dress-rehearsal cassette merge --help",
+        )
     document = documents.parse_yaml(text, str(path), _error_of(path))
     if document is None:
         raise CassetteError(path, None, "the file is empty")

@@ -63,6 +63,10 @@ class Recorder:
         self._files: dict[Path, OpenCassette] = {}
         self._finding, self._writing = asyncio.Lock(), defaultdict[Path, asyncio.Lock](asyncio.Lock)
         self._unwritten: set[asyncio.Task[Recording]] = set()
+        #: Where everything is written to; None for the file of each conversation.
+        self.into: Path | None = None
+        #: How many answers were written, by file.
+        self.written: Counter[Path] = Counter()
 
     @property
     def unwritten(self) -> int:
@@ -88,7 +92,7 @@ class Recorder:
         Raises:
             CassetteError, OSError: it could not be written; the file is unchanged.
         """
-        task = asyncio.create_task(self._write(Interaction(readable(request), answer), into))
+        task = asyncio.create_task(self._write(Interaction(readable(request), answer), into or self.into))
         self._unwritten.add(task)
         task.add_done_callback(self._unwritten.discard)
         return await asyncio.shield(task)
@@ -105,6 +109,7 @@ class Recorder:
         async with self._writing[path]:  # another file is written meanwhile
             file = self._files.setdefault(path, OpenCassette(path))
             number = await asyncio.to_thread(file.append, clean.interaction, upstream=upstream, allowed=allowed)
+        self.written[path] += 1
         name = path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.name
         return Recording(f"{name}#{number}", clean.interaction, clean.secrets)
 

@@ -11,6 +11,8 @@ import click
 from mockserver.cassette_tools import check, diff, edit, importers, redact
 from mockserver.cassette_tools.accept import AcceptError, accept, recorded_misses
 from mockserver.cassette_tools.last_run import MISSED, USED, last_run
+from mockserver.cassette_tools.merge import merge
+from mockserver.cassette_tools.prune import prunings
 from mockserver.cassette_tools.transcript import transcript
 from mockserver.cassettes import cassette
 from mockserver.cli.errors import user_errors
@@ -56,6 +58,52 @@ def cassette_redact(paths: tuple[Path, ...], allow: tuple[str, ...]) -> None:
                 click.echo(f"{name}: taken out: {kind}, {count_of(count, 'time')}")
             if clean != loaded:
                 cassette.write(path, cassette.dump(clean))
+
+
+@cassette_group.command("prune", short_help="Remove what the last run did not use.")
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+@click.option("--yes", is_flag=True, help="Remove without asking first.")
+def cassette_prune(paths: tuple[Path, ...], yes: bool) -> None:
+    """Remove from cassettes what answered no request in pytest's last run in this folder. Run all tests before."""
+    with user_errors():
+        found = list(prunings(paths, last_run(USED)))
+        for pruning in found:
+            whole = "" if pruning.after else ", and with that the file"
+            click.echo(f"{pruning.name}: {pruning.removed} of {len(pruning.before.interactions)} removed{whole}")
+        if not found:
+            click.echo("Everything answered a request.")
+            return
+        if not yes:
+            click.confirm("Remove them?", abort=True, err=True)
+        for pruning in found:
+            pruning.carry_out()
+        click.echo(f"{sum(pruning.removed for pruning in found)} removed")
+
+
+@cassette_group.command("merge", short_help="Merge two versions, as git's merge driver.")
+@click.argument("base", type=PATH)
+@click.argument("ours", type=PATH)
+@click.argument("theirs", type=PATH)
+def cassette_merge(base: Path, ours: Path, theirs: Path) -> None:
+    """Merge THEIRS into the file OURS; both came from BASE, which may be empty. Exit status 1 where both changed one answer.
+
+    For git: git config merge.cassette.driver "dress-rehearsal cassette merge %O %A %B", and in .gitattributes
+    `recordings/**/*.yaml merge=cassette`.
+    """
+    with user_errors():
+        ancestor = cassette.load(base) if base.exists() and base.stat().st_size else None
+        mine, yours = cassette.load(ours), cassette.load(theirs)
+        if mine.source is not yours.source:
+            raise AcceptError(
+                f"one side is {mine.source}, the other {yours.source}: choose one, with git checkout --ours or --theirs"
+            )
+        merged, conflicts = merge(ancestor, mine, yours)
+        cassette.write(ours, cassette.dump(merged))
+        for number in conflicts:
+            title = transcript(merged.interactions[number - 1]).title
+            click.echo(f"#{number}: both sides changed it, ours stands: {title}; or record it again", err=True)
+        if conflicts:
+            raise SystemExit(1)
 
 
 @cassette_group.command("import", short_help="Import recordings of other tools.")
@@ -157,7 +205,7 @@ def cassette_diff(before: Path, after: Path, markdown: bool) -> None:
     if not diffs:
         click.echo("Nothing changed.")
         return
-    click.echo(diff.as_markdown(diffs) if markdown else diff.as_text(diffs))
+    click.echo(diff.as_markdown(diffs, _facts(before), _facts(after)) if markdown else diff.as_text(diffs))
     raise SystemExit(1)
 
 
@@ -178,27 +226,35 @@ def cassette_edit(path: Path, number: int, answer: Path) -> None:
 def cassette_accept(paths: tuple[Path, ...]) -> None:
     """Keep old answers for prompts that pytest's last run missed: marked as carried, never for another user message."""
     with user_errors():
-        files, accepted, refused = dict(cassette.files(paths)), 0, 0
+        files = {str(path.resolve()): (name, path) for name, path in cassette.files(paths)}
+        accepted, refused = 0, 0
         for miss in recorded_misses(last_run(MISSED)):
-            name, _, number = miss.nearest.rpartition("#")
-            if name not in files or cassette.is_scenario(files[name].read_bytes()):
+            file, _, number = miss.nearest.rpartition("#")
+            name, path = files.get(file, ("", Path()))
+            if not name or cassette.is_scenario(path.read_bytes()):
                 continue
-            loaded = cassette.load(files[name])
+            loaded = cassette.load(path)
             fingerprint = Call(miss.request).canonical.fingerprint
             if any(Call(old.request).canonical.fingerprint == fingerprint for old in loaded.interactions):
                 continue  # already carried over together with another one
             try:
-                cassette.write(files[name], cassette.dump(accept(loaded, int(number), miss)))
+                cassette.write(path, cassette.dump(accept(loaded, int(number), miss)))
             except AcceptError as error:
                 click.echo(f"not carried over: {error}", err=True)
                 refused += 1
                 continue
             accepted += 1
             fields = ", ".join(difference.field for difference in miss.differences)
-            click.echo(f"{miss.nearest}: answers the new {fields}; carried over")
+            click.echo(f"{name}#{number}: answers the new {fields}; carried over")
         click.echo(f"{accepted} carried over, {refused} not")
         if refused or not accepted:
             raise SystemExit(1)
+
+
+def _facts(path: Path) -> dict[str, diff.FileFacts]:
+    """The facts of each cassette below a path, by the cassette's name."""
+    files = [(name, file) for name, file in cassette.files((path,)) if not cassette.is_scenario(file.read_bytes())]
+    return {name: diff.file_facts(name, file) for name, file in files}
 
 
 def _interactions(path: Path) -> dict[str, tuple[Interaction, ...]]:

@@ -10,7 +10,7 @@ from mockserver.cli.errors import user_errors
 from mockserver.cli.options import ModelChoice, model_options
 from mockserver.cli.param_types import PORT
 from mockserver.cli.signals import stop_signal
-from mockserver.cli.startup import print_violations, report_miss, token_in_file, warn_of_other_machines
+from mockserver.cli.startup import print_recorded, print_violations, report_miss, token_in_file, warn_of_other_machines
 from mockserver.functions.process import READY
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.journal.entry import Entry
@@ -51,3 +51,4 @@ def model(choice: ModelChoice, *, port: int, api_key: str | None, deployments: t
         click.echo(f"{READY}{endpoint.url}")
         tokens.load_early()
         stopped.wait()
+    print_recorded(endpoint)

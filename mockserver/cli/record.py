@@ -38,6 +38,8 @@ from mockserver.wire.upstream import UpstreamError
 
 #: How long a command may take to end when it is asked to.
 _STOP_S = 5
+#: What a shell reports for a command that Ctrl-C ended.
+_INTERRUPTED = 130
 
 
 @click.command(short_help="Record from a real endpoint.")
@@ -100,14 +102,14 @@ def record(folder: Path, command: Sequence[str], **options: Any) -> None:
         files = {} if options["missing"] else {path: cassette.load(path) for _, path in model_cassettes([folder])}
         recorder = Recorder(endpoint, folder, keep_errors=options["keep_errors"], allowed=options["allow"])
         misses = recorded_misses(last_run(MISSED)) if options["missing"] else ()
-        into = {miss.request: Path(miss.cassette) for miss in misses if miss.cassette}
-        requests = [miss.request for miss in misses]
+        wanted = [(miss.request, Path(miss.cassette) if miss.cassette else None) for miss in misses]
+        requests = [request for request, _ in wanted]
         requests += [interaction.request for loaded in files.values() for interaction in loaded.interactions]
         if not requests:
             click.echo("Nothing to record.")
             return
         confirm(requests, upstream, yes=options["yes"])
-        if not asyncio.run(_record_again(recorder, files) if files else _record_missing(recorder, requests, into)):
+        if not asyncio.run(_record_again(recorder, files) if files else _record_missing(recorder, wanted)):
             raise SystemExit(1)
 
 
@@ -155,7 +157,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
         while True:
             try:
                 status = process.wait(0.1)
-                return status if status >= 0 else 128 - status
+                return 128 - status if status < 0 else status or _INTERRUPTED * stopped.is_set()
             except subprocess.TimeoutExpired:
                 if stopped.is_set():
                     process.terminate()
@@ -180,21 +182,21 @@ def _outcome(entry: Entry) -> str:
     return "failed" if entry.answer is None or entry.answer.status >= 400 else "answered from cassettes"
 
 
-async def _record_missing(recorder: Recorder, requests: Sequence[Request], into: Mapping[Request, Path]) -> bool:
-    """Record every request, in the file that `into` has for it; whether all were kept."""
+async def _record_missing(recorder: Recorder, wanted: Sequence[tuple[Request, Path | None]]) -> bool:
+    """Record every request, in the file beside it or in that of its conversation; whether all were kept."""
     count = 0
-    for request in requests:
+    for request, into in wanted:
         try:
             answer = await recorder.endpoint.answer(request, SystemClock())
             if refusal := recorder.refusal(answer):
                 click.echo(f"not kept: {request.method} {request.raw_path}: {refusal}", err=True)
                 continue
-            click.echo(str(await recorder.keep(request, answer, into=into.get(request))))
+            click.echo(str(await recorder.keep(request, answer, into=into)))
             count += 1
         except UpstreamError as error:
             click.echo(f"not recorded: {error}", err=True)
     await recorder.close()
-    return count == len(requests)
+    return count == len(wanted)
 
 
 async def _record_again(recorder: Recorder, files: dict[Path, Cassette]) -> bool:

@@ -48,6 +48,17 @@ def print_violations(model: ModelEndpoint) -> None:
         click.echo(f"contract   recorded answers break {rule} {count_of(count, 'time')}, first {where}")
 
 
+def print_recorded(model: ModelEndpoint) -> None:
+    """Say what was recorded, file by file; nothing where nothing was to be."""
+    recorder = model.recorder
+    if recorder is None:
+        return
+    for path, count in sorted(recorder.written.items()):
+        click.echo(f"recorded   {count:>4}  {path}")
+    total = count_of(sum(recorder.written.values()), "answer")
+    click.echo(f"{total} recorded. Look: dress-rehearsal cassette show {recorder.folder}")
+
+
 def report_miss(entry: Entry) -> None:
     """Print the request if no stub answered it, and the nearest recording."""
     if text := console.miss_text(entry):

@@ -16,7 +16,7 @@ from mockserver.cli.options import ModelChoice, delivery_option, model_options, 
 from mockserver.cli.param_types import PATH, PORT, AppType
 from mockserver.cli.signals import stop_signal
 from mockserver.cli.site import config_notes
-from mockserver.cli.startup import print_violations, report_miss, token_in_file, warn_of_other_machines
+from mockserver.cli.startup import print_recorded, print_violations, report_miss, token_in_file, warn_of_other_machines
 from mockserver.contract.operations import Backend
 from mockserver.fronts.gate import Delivery
 from mockserver.functions.process import StartError
@@ -135,6 +135,7 @@ def up(
             while not stopped.wait(0.3):
                 if functions.failed:
                     raise StartError("The Functions host stopped; its own output says why.")
+        print_recorded(endpoint)
 
 
 def _print_started(app: WholeApp, functions: FunctionApp, options: ApiOptions, address: str, token_file: Path) -> None:

@@ -28,7 +28,7 @@ from mockserver.wire.token_gate import TokenGate
 def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") -> tuple[Simulation, Recorder | None]:
     """The simulation for the options, and the recorder if they say record.
 
-    While recording, `token` is the only key accepted, so that no web page can use the real one.
+    While recording, `token` is the only key accepted, so that nobody else on this machine can use the real one.
 
     Raises:
         OptionsError: recording without an upstream or a folder.
@@ -41,14 +41,19 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
     if options.on_miss is OnMiss.RECORD:
         if options.upstream is None or not options.cassettes:
             raise OptionsError("--on-miss record needs --upstream URL to record from and --cassettes DIR to write to")
-        api_key = api_key or token
+        api_key = api_key or (None if options.any_key else token)
         endpoint = RealEndpoint(
             options.upstream,
             options.credentials or credentials_of(os.environ),
             others=options.other_upstreams,
             pass_token=options.pass_token,
         )
-        recorder = Recorder(endpoint, options.cassettes[0], keep_errors=options.keep_errors, allowed=options.allowed)
+        recorder = Recorder(
+            endpoint,
+            options.recordings or options.cassettes[0],
+            keep_errors=options.keep_errors,
+            allowed=options.allowed,
+        )
     elif options.upstream is not None or options.other_upstreams:
         raise OptionsError("--upstream is used only while recording: add --on-miss record")
     remember(filter(None, (token, api_key)))
@@ -85,7 +90,7 @@ class ModelEndpoint:
         self.token = options.token or secrets.token_urlsafe(24)
         self.clock = SystemClock(options.speed)
         self.simulation, recorder = model_simulation(options, self.clock, token=self.token)
-        self._recorder = recorder
+        self.recorder = recorder
         #: The key that clients send.
         self.api_key = options.api_key or (self.token if recorder else "mock")
         sockets = bind_to(options.address, options.port, "the model endpoint", options.port_option)
@@ -103,7 +108,7 @@ class ModelEndpoint:
     @property
     def unwritten(self) -> int:
         """How many recorded answers are not on disk yet; the end of `with` waits for them."""
-        return self._recorder.unwritten if self._recorder else 0
+        return self.recorder.unwritten if self.recorder else 0
 
     def __enter__(self) -> Self:
         self._servers.start()

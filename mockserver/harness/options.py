@@ -25,7 +25,8 @@ class OptionsError(UserError):
 class ModelOptions:
     """How the model endpoint answers.
 
-    Recording asks `upstream` and writes to the first folder of `cassettes`. `latency` is the profile of generated answers:
+    Recording asks `upstream` and writes to `recordings`, else to the first folder of `cassettes`; clients need the run's token,
+    or with `any_key` any key, where nobody else knows the port. `latency` is the profile of generated answers:
     `fitted` for one like the recordings, empty for the default. `limits` are `NAME=6rpm,1000tpm`. `scenario` is laid over the
     cassettes. `credentials` are for the upstream, None means those of the environment. `other_upstreams` are recorded
     too, by name; with `pass_token` the app's own token goes to Azure. `allowed` are texts with the form of a secret that are none. An `address` other than loopback lets
@@ -48,6 +49,8 @@ class ModelOptions:
     keep_errors: bool = False
     other_upstreams: Mapping[str, str] = field(default_factory=dict)
     pass_token: bool = False
+    recordings: Path | None = None
+    any_key: bool = False
     allowed: tuple[str, ...] = ()
     address: str = LOOPBACK
     token: str = field(default="", repr=False)

@@ -8,9 +8,21 @@ from typing import Any
 
 from mockserver.errors import UserError
 
+_MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?"
+_WEEKDAY = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+"
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s?[ap]\.?m\b)?(?:\s?(?:Z\b|UTC|GMT|CES?T|[+-]\d{2}:?\d{2}))?"
+_DATES = (
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}",  # 2026-11-28
+    r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}",  # 28.11.2026, 11/28/2026
+    rf"{_DAY}\.?\s+(?:of\s+)?{_MONTH},?\s+\d{{4}}",  # 28 November 2026
+    rf"{_MONTH}\s+{_DAY},?\s+(?:{_TIME}\s+)?\d{{4}}",  # Nov 28, 2026; Nov 28 10:30:00 2026
+)
+#: As programs and people write a day, with its weekday and the time where they stand there too; a time alone; seconds since 1970.
+_DATE = rf"(?i:(?:{_WEEKDAY})?(?<![\d.])(?:{'|'.join(_DATES)})(?:(?:[T ]|,\s|\sat\s)+{_TIME})?|\b{_TIME}|\b1[5-9]\d{{8}}(?:\d{{3}})?\b)"
 #: Contents that differ from run to run, by the name they can be ignored under.
 VOLATILE = {
-    "date": r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?",
+    "date": _DATE,
     "uuid": r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",
     "call-id": r"call_\w+",
 }

@@ -18,7 +18,7 @@ class Miss:
     """A request that no stub answers.
 
     `nearest` is the closest stub's name, None if nothing is loaded for its operation; `ignored` is what the project
-    says does not count. `reason` is set where a stub fits and cannot be used.
+    says does not count, and `file` the path of the nearest one's file. `reason` is set where a stub fits and cannot be used.
     """
 
     call: Call
@@ -27,6 +27,7 @@ class Miss:
     ignored: tuple[str, ...] = ()
     reason: str = ""
     stored_fingerprint: str = ""
+    file: str = ""
 
     @property
     def fingerprint(self) -> str:

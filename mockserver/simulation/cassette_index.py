@@ -39,15 +39,17 @@ class ConflictError(UserError):
 class CassetteIndex:
     """Recorded stubs by fingerprint, and scenarios; `ignores` do not count in any comparison.
 
-    `violations` are those of recorded and imported answers, which play all the same; `files` counts what was loaded.
+    `paths` are the files by the name that stubs have before their number. `violations` are those of recorded and imported answers, which play all the same; `files` counts what was loaded.
     """
 
     ignores: tuple[Ignore, ...] = ()
     scenarios: Scenarios = field(default_factory=Scenarios)
     violations: tuple[tuple[str, Violation], ...] = ()
     files: int = 0
+    paths: dict[str, Path] = field(default_factory=dict)
     _recorded: dict[str, tuple[Stub, ...]] = field(default_factory=dict)
     _requests: dict[str, CanonicalRequest] = field(default_factory=dict)
+    _exact: dict[str, str] = field(default_factory=dict)  # without anything ignored
     _operations: set[tuple[Backend, str]] = field(default_factory=set)
 
     def add(self, name: str, interaction: Interaction) -> None:
@@ -66,7 +68,12 @@ class CassetteIndex:
         if before and not same_file:
             if [recording.answer for recording in before] == [answer]:
                 return
-            raise ConflictError((before[0].name, name), request)
+            if self.ignores and Call(call.request).canonical.fingerprint != self._exact.get(request.fingerprint):
+                before = ()  # two requests that only what is ignored tells apart, as of two days: the later file answers
+            else:
+                raise ConflictError((before[0].name, name), request)
+        if self.ignores:
+            self._exact[request.fingerprint] = Call(call.request).canonical.fingerprint
         self._recorded[request.fingerprint] = (*before, stub)
         self._requests[request.fingerprint] = request
         self._operations.add((request.backend, request.operation))
@@ -78,6 +85,11 @@ class CassetteIndex:
     def has_operation(self, request: CanonicalRequest) -> bool:
         """Whether a request of the same operation was recorded, or one with the same method and path where that is none."""
         return (request.backend, request.operation) in self._operations
+
+    def whole_name(self, name: str) -> str:
+        """A stub's name with the whole path of its file; the same name where it came from none."""
+        file, _, number = name.rpartition("#")
+        return f"{self.paths[file].resolve()}#{number}" if file in self.paths else name
 
     def requests(self) -> Iterator[tuple[str, CanonicalRequest]]:
         """Every recorded request with the name of the first interaction that answers it."""
@@ -103,19 +115,20 @@ class CassetteIndex:
         return sum(map(len, self._recorded.values())) + len(self.scenarios.always)
 
 
-def load_index(directories: Sequence[Path], ignores: Sequence[str] = ()) -> CassetteIndex:
+def load_index(directories: Sequence[Path], ignores: Sequence[str] = (), *, below: Path | None = None) -> CassetteIndex:
     """The cassettes and scenarios in the directories. A YAML list is a scenario, a mapping is a cassette.
 
-    `ignores` do not count when requests are compared: `FIELD` or `FIELD=PATTERN`, as `parse_ignore` reads them.
+    Files are named by their path below their directory, or `below` another. `ignores` do not count when requests are compared: `FIELD` or `FIELD=PATTERN`, as `parse_ignore` reads them.
 
     Raises:
         CassetteError, StubError, ConflictError, IgnoreError: what is wrong, and in which file.
         FileNotFoundError: a directory is not there.
     """
     index = CassetteIndex(tuple(map(parse_ignore, ignores)))
-    names: dict[str, Path] = {}
     for short, path in cassette.files(directories):
-        name = short if names.setdefault(short, path) == path else str(path)
+        short = path.relative_to(below).as_posix() if below is not None and path.is_relative_to(below) else short  # noqa: PLW2901
+        name = short if index.paths.setdefault(short, path) == path else str(path)
+        index.paths[name] = path
         text = path.read_bytes()
         if cassette.is_scenario(text):
             index.scenarios.add(name, path, text)

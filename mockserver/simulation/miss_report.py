@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from mockserver import tokens
 from mockserver.matching.miss import Miss
@@ -68,7 +69,7 @@ def _ways_out(miss: Miss, alike: int) -> list[tuple[str, str]]:
         ("dress-rehearsal record --missing …", f"asks the real model (about {count:,} tokens to read)"),
     ]
     if miss.acceptable:
-        file = (miss.nearest or "").rpartition("#")[0]
+        file = os.path.relpath(miss.file) if miss.file else (miss.nearest or "").rpartition("#")[0]
         command = f"dress-rehearsal cassette accept {file}"
         ways.insert(0, (command, "keeps the old answer for the new prompt, marked as carried over"))
     return ways

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from mockserver.answers.latency import Latency
 from mockserver.clock import Clock, SystemClock
@@ -83,13 +84,14 @@ class Simulation:
         return None
 
     @contextmanager
-    def answering_from(self, index: CassetteIndex) -> Iterator[None]:
+    def answering_from(self, index: CassetteIndex, *, on_miss: OnMiss) -> Iterator[None]:
         """Answer from other recordings meanwhile; scenarios stay."""
-        before, self.index = self.index, index
+        before = self.index, self.settings
+        self.index, self.settings = index, replace(self.settings, on_miss=on_miss)
         try:
             yield
         finally:
-            self.index = before
+            self.index, self.settings = before
 
     def reset(self) -> None:
         """Forget what was said, how often stubs answered, what counts towards limits, every scope, and the journal."""

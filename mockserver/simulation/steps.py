@@ -239,7 +239,8 @@ def report_miss(turn: Turn) -> Outcome:
     call, stubs = turn.call, turn.scopes.stubs(turn.scope)
     prompts = ((stub.name, stub.criteria.prompt) for stub in stubs if stub.criteria.prompt is not None)
     name, differences = nearest(call.canonical, turn.index.requests(), prompts)
-    miss = Miss(call, name, differences, turn.index.ignored)
+    file = turn.index.paths.get((name or "").rpartition("#")[0])
+    miss = Miss(call, name, differences, turn.index.ignored, file=str(file or ""))
     known = known_models(turn.index, turn.settings, call.address.backend)
     if call.model and known and call.model not in known and not stubs:
         return Outcome(_answer(refusals.unknown_model(call.address, call.model)), miss, final=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from pytest_httpserver import HTTPServer
 
 from mockserver.cassettes import cassette
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
@@ -302,6 +303,25 @@ def test_a_signal_ends_a_recording_and_the_command_it_runs_and_what_was_recorded
     assert recording.exit_status() == status
     assert recording.lines[-1] == "The command sent no requests."
     assert recording.group_is_empty()
+
+
+def test_a_recording_server_says_what_it_wrote_when_it_ends(
+    run: Callable[..., Running], httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({"choices": []})
+    options = ("--on-miss", "record", "--upstream", httpserver.url_for("/v1"), "--cassettes", str(tmp_path))
+    server = run("model", "--port", "0", *options, OPENAI_API_KEY="sk-some-key")
+    key = Path(server.read_until(r"cat (\S+)\)")[1]).read_text()
+    url = server.read_until(r"^ready (\S+)")[1]
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}
+    headers = {"authorization": f"Bearer {key}"}
+    assert httpx2.post(f"{url}/v1/chat/completions", json=body, headers=headers).status_code == 200
+    server.process.send_signal(signal.SIGTERM)
+    assert server.exit_status() == 0
+    assert server.lines[-2:] == [
+        f"recorded      1  {tmp_path}/hello.yaml",
+        f"1 answer recorded. Look: dress-rehearsal cassette show {tmp_path}",
+    ]
 
 
 DEV_SERVER = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from mockserver.exchange import Answer, End, Event, Interaction
 from mockserver.matching.call import Call
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from mockserver.sse import event_json
-from tests.unit.examples import chat
+from tests.unit.examples import answered, chat
 
 RESPONSES = "/v1/responses"
 
@@ -185,3 +186,17 @@ def test_every_bundled_cassette_can_be_shown() -> None:
     status, text = run("show", str(BUNDLED_CASSETTES))
     assert status == 0
     assert text.count("answer:") >= 8
+
+
+def test_a_review_says_size_source_age_and_secrets_of_each_file(tmp_path: Path) -> None:
+    key = "sk-proj-" + "a1" * 20
+    for side, prompt in (("old", "x"), ("new", f"Key:\n{key} info@corp-x.com")):
+        interaction = Interaction(chat(prompt), answered("x"))
+        made = replace(cassette.new_recording([interaction], upstream=""), date="2026-01-01", allowed=("info@*",))
+        cassette.write(tmp_path / side / "a.yaml", cassette.dump(made))
+    status, text = run("diff", "--markdown", str(tmp_path / "old"), str(tmp_path / "new"))
+    assert (status, key in text.partition("````")[0]) == (1, False)
+    (row,) = [line for line in text.splitlines() if line.startswith("| a.yaml")]
+    assert re.fullmatch(
+        r"\| a\.yaml \| recorded \| \d+ days \| \d+ B, was \d+ B \| \*\*1 OpenAI key\*\*, allowed: `info@\*` \|", row
+    )

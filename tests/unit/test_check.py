@@ -87,7 +87,7 @@ def test_a_stub_that_answered_no_request_is_unused(folder: Path) -> None:
     put(folder, "a.yaml", GOOD)
     put(folder, "b.yaml", GOOD, prompt="y")
     (folder / "s.yaml").write_text("- {say: x}\n- {say: y}")
-    assert findings(folder, used={"a.yaml#1", "s.yaml#2"}) == [
+    assert findings(folder, used={f"{folder / 'a.yaml'}#1", f"{folder / 's.yaml'}#2"}) == [
         "b.yaml#1: unused: answered no request in the last run",
         "s.yaml#1: unused: answered no request in the last run",
     ]
@@ -130,7 +130,7 @@ def test_unused_needs_a_run_of_the_tests(folder: Path, monkeypatch: pytest.Monke
     assert "run the tests first" in run(str(folder), "--unused")[1]
     used = tmp_path / ".pytest_cache" / "v" / "mockserver"
     used.mkdir(parents=True)
-    (used / "used").write_text('["hello.yaml#1"]')
+    (used / "used").write_text(json.dumps([f"{folder / 'hello.yaml'}#1"]))
     shutil.copy(BUNDLED_CASSETTES / "hello.yaml", folder)
     assert run(str(folder), "--unused") == (0, "0 errors, 0 warnings\n")
 

@@ -152,7 +152,7 @@ def test_every_control_route_has_its_row() -> None:
 def test_every_ini_option_has_its_row() -> None:
     source = Path(pytest_addoption.__code__.co_filename).read_text(encoding="utf-8")
     declared = re.findall(r'addini\(\s*"(\w+)"', source)
-    assert len(declared) == 6
+    assert len(declared) == 7
     assert sorted(name for row in table(page("testing"), "option") for name in names(row[0])) == sorted(declared)
 
 
@@ -210,6 +210,7 @@ def test_every_command_of_a_document_exists(path: Path) -> None:
 def test_every_option_of_a_document_exists(path: Path) -> None:
     known = {*options(*commands().values(), *infra.commands.values()), "--help", "--version"}
     known |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "tests" / "e2e" / "conftest.py").read_text(encoding="utf-8")))
+    known |= set(re.findall(r'"(--[a-z-]+)"', Path(pytest_addoption.__code__.co_filename).read_text(encoding="utf-8")))
     known.add("--upgrade")  # of uv, for `make lock`
     others = rf"(?:^ *(?:\$ )?|`)(?:export \w+=\"\$\()?(?:{'|'.join(OTHER_PROGRAMS)}) [^`\n]*"
     text = re.sub(others, "", TEXTS[path], flags=re.MULTILINE)

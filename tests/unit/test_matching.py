@@ -6,18 +6,21 @@ import json
 import random
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mockserver.exchange import Request
+from mockserver.cassettes import cassette
+from mockserver.exchange import Interaction, Request
 from mockserver.matching.call import Call
 from mockserver.matching.differences import Difference, differences, nearest
 from mockserver.matching.ignore import IgnoreError, parse_ignore
 from mockserver.matching.miss import Miss, why_not_acceptable
 from mockserver.matching.prompt import last_prompt
+from mockserver.simulation.cassette_index import ConflictError, load_index
 from mockserver.simulation.miss_report import same_reason
-from tests.unit.examples import chat
+from tests.unit.examples import answered, chat
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello!"}]
 AZURE = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
@@ -164,6 +167,48 @@ def test_ignored_fields_and_contents_make_no_difference(ignore: str, one: str, o
     ignores = [parse_ignore(ignore)]
     assert Call(chat(one), ignores).canonical.fingerprint == Call(chat(other), ignores).canonical.fingerprint
     assert Call(chat(one, seed=1), ignores).canonical.fingerprint != Call(chat(other), ignores).canonical.fingerprint
+
+
+DAYS = (
+    ("2026-11-22", "2027-01-01"),
+    ("2026-11-22T10:00:00.123Z", "2027-01-01T09:30:00Z"),
+    ("22 November 2026", "1 January 2027"),
+    ("November 22nd, 2026 at 10:30 am", "January 1st, 2027 at 9:05 pm"),
+    ("Sunday, Nov 22, 2026", "Friday, Jan 1, 2027"),
+    ("22.11.2026", "01.01.2027"),
+    ("11/22/2026, 10:30", "1/1/2027, 8:15"),
+    ("Sun Nov 22 10:00:00 2026", "Fri Jan  1 09:00:00 2027"),
+    ("Sun, 22 Nov 2026 10:00:00 GMT", "Fri, 01 Jan 2027 09:00:00 GMT"),
+    ("10:30 PM", "09:05 AM"),
+    ("1795340000", "1798761600"),
+)
+
+
+@pytest.mark.parametrize(("one", "other"), DAYS, ids=[one for one, _ in DAYS])
+def test_a_date_is_proposed_and_ignored_in_whichever_form(one: str, other: str) -> None:
+    one, other = DATED.format(one), DATED.format(other)
+    difference = Difference("messages[0].content", json.dumps(one), json.dumps(other))
+    assert Miss(Call(chat(other)), "a.yaml#1", (difference,)).helpful_ignores == ("messages[*].content=date",)
+    ignores = [parse_ignore("messages[*].content=date")]
+    assert Call(chat(one), ignores).canonical.fingerprint == Call(chat(other), ignores).canonical.fingerprint
+
+
+@pytest.mark.parametrize("text", ["version 3.14.15", "10.0.0.1", "call 12345678", "a may day", "1.5 of 20261122"])
+def test_what_is_no_date_is_compared(text: str) -> None:
+    ignores = [parse_ignore("messages[*].content=date")]
+    assert Call(chat(text), ignores).canonical.body["messages"][0]["content"] == text
+
+
+def test_recordings_of_two_days_load_together_and_the_later_file_answers(tmp_path: Path) -> None:
+    for name, day in (("a", "2026-11-22"), ("b", "2026-11-23")):
+        interaction = Interaction(chat(DATED.format(day)), answered(f'{{"file": "{name}"}}'))
+        cassette.write(tmp_path / f"{name}.yaml", cassette.dump(cassette.new_recording([interaction], upstream="")))
+    index = load_index((tmp_path,), ["messages[*].content=date"])
+    (stub,) = index.recorded(Call(chat(DATED.format("2030-01-01")), index.ignores).canonical)
+    assert stub.name == "b.yaml#1"
+    cassette.write(tmp_path / "c.yaml", (tmp_path / "b.yaml").read_text().replace('"b"', '"c"'))
+    with pytest.raises(ConflictError, match=r"b\.yaml#1 and c\.yaml#1 hold the same request"):
+        load_index((tmp_path,), ["messages[*].content=date"])
 
 
 @pytest.mark.parametrize("text", ["", "=date", "messages[].content=date", "messages[*].content=(", "a b=x"])
