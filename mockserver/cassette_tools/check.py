@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from mockserver.answers.conformance import violations
+from mockserver.cassette_tools.second_opinion import second_opinion
 from mockserver.cassettes import cassette
 from mockserver.cassettes.cassette import Cassette, CassetteError, Source
 from mockserver.errors import count_of
@@ -77,6 +78,9 @@ def _interaction_findings(loaded: Cassette, name: str, index: CassetteIndex) -> 
         where = f"{name}#{number}"
         for kind, count in redacted(interaction, Redaction(loaded.allowed, with_known=False)).secrets.items():
             yield CassetteFinding(where, "secret", f"{kind}, {count_of(count, 'time')}")
+        for kind, count in second_opinion(interaction).items():
+            text = f"{kind}, {count_of(count, 'time')}, says detect-secrets"
+            yield CassetteFinding(where, "secret", text, problem=False)
         for header in personal_headers((*interaction.request.headers, *interaction.answer.headers)):
             yield CassetteFinding(where, "secret", f"header {header}")
         for violation in violations(Call(interaction.request), interaction.answer):

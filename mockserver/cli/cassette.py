@@ -164,9 +164,10 @@ def cassette_check(
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
     else:
         for finding in findings:
-            click.echo(f"{finding}{'' if finding.problem else '   (warning: recorded like this)'}")
+            recorded = not finding.problem and finding.kind == "contract"
+            click.echo(f"{finding}{'   (warning: recorded like this)' if recorded else ''}")
         click.echo(f"{count_of(errors, 'error')}, {count_of(len(findings) - errors, 'warning')}")
-        if any(finding.kind == "secret" for finding in findings):
+        if any(finding.kind == "secret" and finding.problem for finding in findings):
             click.echo(f"Take secrets out: dress-rehearsal cassette redact {' '.join(map(str, paths))}")
     if errors:
         raise SystemExit(1)

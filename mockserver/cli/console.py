@@ -8,6 +8,7 @@ from mockserver.errors import count_of
 from mockserver.exchange import first
 from mockserver.journal.entry import Entry
 from mockserver.redaction.exchanges import shown_request
+from mockserver.redaction.redaction import clean
 from mockserver.simulation.miss_report import miss_report
 from mockserver.swa.routing import Action
 
@@ -55,4 +56,4 @@ def _model_part(entry: Entry) -> tuple[str, ...]:
 
 
 def _line(*parts: str) -> str:
-    return "  ".join(part for part in parts if part)
+    return str(clean("  ".join(part for part in parts if part)))

@@ -153,3 +153,13 @@ def test_redact_takes_out_what_check_finds_and_keeps_what_is_allowed(folder: Pat
     assert cassette.load(folder / "a.yaml").allowed == ("info@*",)
     assert findings(folder) == []
     assert CliRunner().invoke(main, ["cassette", "redact", str(folder)]).output == ""
+
+
+def test_other_peoples_rules_have_a_second_opinion(folder: Path) -> None:
+    put(
+        folder,
+        "a.yaml",
+        GOOD.replace("TEXT", f"Token:\\n{'AKCp8' + 'hyqnwMt1jHXHBcmvqcTjPdVLvPvQc2mDQDZQ3N4PJzYnKnQb'}"),
+    )
+    assert findings(folder) == ["a.yaml#1: secret: Artifactory Credentials, 1 time, says detect-secrets"]
+    assert run(str(folder))[0] == 0
