@@ -12,6 +12,7 @@ import click
 from mockserver.cassettes.real_endpoint import Credentials, is_azure, require_url
 from mockserver.harness.environment import credentials_of
 from mockserver.harness.options import OptionsError
+from mockserver.redaction.exchanges import shown_url
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -30,6 +31,8 @@ def credentials_for(upstream: str) -> Credentials:
         return credentials
     names = "AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN" if azure else "OPENAI_API_KEY"
     if not sys.stdin.isatty():
-        raise OptionsError(f"{upstream} needs a key, but {names} is not set; keys are never passed on the command line")
+        raise OptionsError(
+            f"{shown_url(upstream)} needs a key, but {names} is not set; keys are never passed on the command line"
+        )
     key = click.prompt(f"Key for {host} ({names} is not set)", hide_input=True)
     return replace(credentials, **{"azure_key" if azure else "openai_key": key})

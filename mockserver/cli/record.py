@@ -33,6 +33,7 @@ from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ModelOptions
 from mockserver.journal.entry import Entry
 from mockserver.matching.call import Call
+from mockserver.redaction.exchanges import shown_url
 from mockserver.simulation.settings import OnMiss
 from mockserver.wire.upstream import UpstreamError
 
@@ -116,7 +117,7 @@ def record(folder: Path, command: Sequence[str], **options: Any) -> None:
 def confirm(requests: Sequence[Request], upstream: str, *, yes: bool) -> None:
     """Print how much will be sent, and ask the user whether to send it; with `yes`, only print."""
     size = f"{count_of(len(requests), 'request')}, about {_tokens(requests)} tokens to read"
-    click.echo(f"{size}, to {upstream}", err=True)
+    click.echo(f"{size}, to {shown_url(upstream)}", err=True)
     if not yes:
         click.confirm("Send to the model?", abort=True, err=True)
 
