@@ -177,11 +177,11 @@ def test_an_upstream_that_cannot_be_reached_is_an_error_for_the_client(
 
 def test_the_password_in_an_upstreams_address_is_in_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
-    options = ModelOptions((tmp_path,), OnMiss.RECORD, "http://ada:hunter2-hunter2@127.0.0.1:9/v1")
+    options = ModelOptions((tmp_path,), OnMiss.RECORD, "http://ada:pass4w0rd-here@127.0.0.1:9/v1")
     with ModelEndpoint(options) as model:
         answer = post(model)
-        assert (answer.status_code, "127.0.0.1:9" in answer.text, "hunter2" in answer.text) == (502, True, False)
-        assert "hunter2" not in httpx2.get(f"{model.url}/__admin/timeline").text
+        assert (answer.status_code, "127.0.0.1:9" in answer.text, "pass4w0rd" in answer.text) == (502, True, False)
+        assert "pass4w0rd" not in httpx2.get(f"{model.url}/__admin/timeline").text
 
 
 def test_a_client_that_leaves_early_leaves_no_half_recording(

@@ -58,7 +58,20 @@ def test_every_kind_has_an_example_that_it_finds_and_a_source() -> None:
     assert [kind.name for kind in KINDS if not kind.source] == []
 
 
-NEIGHBOURS = ("Use {}, please", "Key:\n{}\nThanks", "\t{}\t", "密钥为{}谢谢", "({})", '"{}"', "ü{}ü", "x={}", "{}")
+NEIGHBOURS = (
+    "Use {}, please",
+    "Key:\n{}\nThanks",
+    "\t{}\t",
+    "密钥为{}谢谢",
+    "({})",
+    '"{}"',
+    "ü{}ü",
+    "x={}",
+    "\\n{}\\n",
+    "\\u003c{}",
+    "%0A{}",
+    "{}",
+)
 
 
 @pytest.mark.parametrize("kind", CANARIES)
