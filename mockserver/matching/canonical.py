@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from mockserver.contract.operations import Address, Backend
 from mockserver.exchange import Request
 from mockserver.matching.ignore import Ignore, without_ignored
-from mockserver.redaction.exchanges import CREDENTIALS
+from mockserver.redaction.exchanges import CREDENTIALS, clean_body
 from mockserver.redaction.redaction import Redaction
 
 #: Keys of a request body that change nothing in what the model sees.
@@ -70,7 +70,7 @@ def canonical_request(
     else:
         defaults = address.operation.defaults if address.operation else {}
         canonical = without_ignored(_BY_FORM.value(canonical_json(_significant(body, defaults))), tuple(ignores))
-    backend, model = address.backend, model_name(address, body)
+    backend, model = address.backend, _BY_FORM.text(model_name(address, body))
     operation = address.operation.name if address.operation else _BY_FORM.text(f"{request.method} {request.raw_path}")
     canonical |= _BY_FORM.value(_from_address(address, request.query))
     parts = {"backend": backend.value, "operation": operation, "model": model, "body": canonical}
@@ -84,7 +84,7 @@ def _plain_body(request: Request) -> dict[str, Any]:
     content_type = request.header("content-type") or ""
     boundary = re.search(r'boundary="?([^";]+)', content_type) if content_type.startswith("multipart/") else None
     if boundary is None:
-        return {"text": _text_or_hash(request.body)} if request.body else {}
+        return {"text": _text_or_hash(clean_body(request, _BY_FORM))} if request.body else {}
     parts = request.body.split(b"--" + boundary[1].encode("latin-1"))[1:-1]
     return {"parts": [_text_or_hash(part.strip(b"\r\n")) for part in parts]}
 

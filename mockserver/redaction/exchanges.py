@@ -25,7 +25,9 @@ _PERSONAL_HEADERS = re.compile(
     r"|(?:[\w-]+-)?(?:api-?key|subscription-key|functions-key|ratelimit-key|auth-token|access-token|secret)"
 )
 #: Parameters of an address that open something. They change nothing in what the model sees.
-CREDENTIALS = re.compile(r"(?i)(?:[\w-]*(?:api-?_?key|subscription-key|access_token|client_secret)|code|sig|token|key)")
+CREDENTIALS = re.compile(
+    r"(?i)(?:[\w-]*(?:api-?_?key|subscription-key|access-?_?token|client_?secret|password|passwd|pwd)|code|sig|token|key)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +43,25 @@ def redacted(interaction: Interaction, redaction: Redaction) -> RedactedInteract
     with its time."""
     counts: Counter[str] = Counter()
     request, answer = interaction.request, interaction.answer
-    form = (first(request.headers, "content-type") or "").startswith("application/x-www-form-urlencoded")
     clean_request = replace(
         request,
         raw_path=_path(request.raw_path, redaction, counts),
         query=_query(request.query, redaction, counts),
         headers=_headers(request.headers, _REQUEST_HEADERS.__contains__, redaction, counts),
-        body=_query(request.body.decode("latin-1"), redaction, counts).encode("latin-1")
-        if form
-        else redaction.data(request.body, counts),
+        body=clean_body(request, redaction, counts),
     )
     headers = _headers(answer.headers, lambda name: bool(_ANSWER_HEADERS.fullmatch(name)), redaction, counts)
     return RedactedInteraction(
         Interaction(clean_request, replace(_answer(answer, redaction, counts), headers=headers)), counts
     )
+
+
+def clean_body(request: Request, redaction: Redaction, counts: Counter[str] | None = None) -> bytes:
+    """The body without secrets; of a form, value by value."""
+    counts = Counter() if counts is None else counts
+    if (first(request.headers, "content-type") or "").lower().startswith("application/x-www-form-urlencoded"):
+        return _query(request.body.decode("latin-1"), redaction, counts).encode("latin-1")
+    return redaction.data(request.body, counts)
 
 
 def personal_headers(headers: Headers) -> tuple[str, ...]:

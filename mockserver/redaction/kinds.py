@@ -14,10 +14,16 @@ from ahocorasick_rs import AhoCorasick, Implementation
 from mockserver.redaction.replacements import IBAN_LENGTHS, REPLACEMENTS, redacted
 
 #: The end of an escape sequence, of a text that is quoted once more or in an address: a letter of it is none of the key's.
+#: Not in the middle of such a sequence.
+_NEW = (
+    r"(?!(?<=\\)(?:[nrtbf]|u[0-9a-fA-F]{4}))(?<!\\u)(?<!\\u[0-9a-fA-F])(?<!\\u[0-9a-fA-F]{2})(?<!\\u[0-9a-fA-F]{3})"
+    r"(?<!%)(?<!%[0-9A-Fa-f])"
+)
 _ESCAPED = r"|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4})|(?<=\\x[0-9a-fA-F]{2})|(?<=%[0-9A-Fa-f]{2})"
 #: What the patterns share: what stands before a key, and before one that could be a part of base64.
 _PARTS = {
-    "START": rf"(?:(?<![\w-]){_ESCAPED})",
+    "START": rf"(?:(?<![A-Za-z0-9-]){_ESCAPED})",
+    "NEW": _NEW,
     "TOKEN": rf"(?:(?<![\w+/-]){_ESCAPED})",
     "GUID": r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",
     "IBAN": "(?:{})".format(

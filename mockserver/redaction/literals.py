@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 #: A string; in JSON that was cut off, the last one may lack its end.
@@ -24,12 +24,11 @@ class Literal(NamedTuple):
     name: str = ""
     is_plain: bool = False
 
-    def place(self, start: int, end: int) -> tuple[int, int]:
-        """Where in the text around it a part of what it says stands."""
+    def offsets(self) -> Sequence[int]:
+        """Where in the text around it each character stands that it says, and where it ends."""
         if self.raw == self.text:
-            return self.start + start, self.start + end
-        offsets = list(self._offsets())
-        return self.start + offsets[start], self.start + offsets[end]
+            return range(self.start, self.end + 1)
+        return [self.start + at for at in self._offsets()]
 
     def encoded(self, text: str) -> str:
         """A text as a part of this string, with escapes like its own."""

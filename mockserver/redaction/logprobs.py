@@ -22,6 +22,7 @@ class Spelled:
     start: int
     end: int
     value: Any
+    is_ascii: bool
 
 
 def places(payload: str, event: int) -> Iterator[tuple[tuple[object, ...], Spelled]]:
@@ -34,7 +35,7 @@ def places(payload: str, event: int) -> Iterator[tuple[tuple[object, ...], Spell
             value, end = json.JSONDecoder().raw_decode(payload, match.end())
         except (ValueError, RecursionError):
             continue
-        yield (indexes, number), Spelled(event, match.end(), end, value)
+        yield (indexes, number), Spelled(event, match.end(), end, value, "\\u" in payload)
 
 
 def edits(places: Sequence[Spelled], redaction: Redaction) -> Iterator[tuple[int, Secret]]:
@@ -53,7 +54,7 @@ def edits(places: Sequence[Spelled], redaction: Redaction) -> Iterator[tuple[int
             at += len(token.text)
         for place in places:
             if place.event in changed:
-                text = json.dumps(place.value, ensure_ascii=False, separators=(",", ":"))
+                text = json.dumps(place.value, ensure_ascii=place.is_ascii, separators=(",", ":"))
                 yield place.event, Secret(place.start, place.end, text, spelled[0].kind)
 
 

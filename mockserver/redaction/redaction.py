@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fnmatch
+import functools
 import gzip
 import re
 import zlib
@@ -22,46 +23,40 @@ from mockserver.redaction.scan import Form, form_of, has_long_word, is_data
 _SHORTEST = 6
 #: No key is longer.
 _LONGEST_KEY = 600
-_DEEPEST = 8
+_DEEPEST = 16
+#: How JSON begins, and code hardly ever.
+_OBJECT = re.compile(r'[\s\ufeff\[]*\{\s*"[^"\\]*"\s*:')
+_AFTER_PREFIX = re.compile(r"(?:[A-Za-z0-9]{1,12}[-_/]){1,3}(?=[A-Za-z0-9+/_-]{16})")
 _BASE64 = re.compile(r"(?:(?<![\w+/-])(?!(?<=\\)[nrtbf])|(?<=\\[nrtbf]))[A-Za-z0-9+/_-]{16,}={0,2}", re.ASCII)
-#: Keys of JSON whose values are secrets, in lower case and without _ and -.
-_SECRET_NAMES = frozenset(
-    [
-        "accesskey",
-        "accesstoken",
-        "accountkey",
-        "adminkey",
-        "apikey",
-        "apitoken",
-        "authorization",
-        "authtoken",
-        "bearertoken",
-        "clientsecret",
-        "functionkey",
-        "functionskey",
-        "idtoken",
-        "key1",
-        "key2",
-        "masterkey",
-        "ocpapimsubscriptionkey",
-        "passphrase",
-        "passwd",
-        "password",
-        "privatekey",
-        "proxyauthorization",
-        "pwd",
-        "querykey",
-        "refreshtoken",
-        "sastoken",
-        "secret",
-        "secretaccesskey",
-        "secretkey",
-        "sessiontoken",
-        "sharedaccesskey",
-        "subscriptionkey",
-        "xapikey",
-        "xfunctionskey",
-    ]
+#: The ends of JSON's keys whose values are secrets, in lower case and without _ and -.
+_SECRET_NAMES = (
+    "accesskey",
+    "accesstoken",
+    "accountkey",
+    "adminkey",
+    "apikey",
+    "apitoken",
+    "authorization",
+    "authtoken",
+    "bearertoken",
+    "functionkey",
+    "functionskey",
+    "idtoken",
+    "key1",
+    "key2",
+    "masterkey",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "pwd",
+    "querykey",
+    "refreshtoken",
+    "sastoken",
+    "secret",
+    "secretkey",
+    "sessiontoken",
+    "subscriptionkey",
 )
 _NAMED_SECRET = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s<{$]\S{7,}")
 
@@ -96,7 +91,8 @@ class Redaction:
         found = [*self._known(text)] if self.with_known and known() else []
         form = form_of(text)
         if form is not Form.TEXT:
-            found += self._inside_json(text, depth, with_names=form is Form.JSON)
+            named = form is Form.JSON or _OBJECT.match(text) is not None
+            found += self._inside_json(text, depth, with_names=named)
         if form is not Form.JSON and not self._is_opaque(text):
             found += self._by_form(text, name)
             found += self._inside_base64(text, depth)
@@ -147,6 +143,11 @@ class Redaction:
         for kind, start, end, replacement in matches(text):
             if not self._allows(text[start:end]):
                 yield Secret(start, end, replacement, kind.name)
+        if name and len(text) < _LONGEST_KEY and _is_telling(name):  # some are known by the words before them
+            before = len(name) + 1
+            for kind, start, end, replacement in matches(f"{name}={text}"):
+                if start >= before and not self._allows(text[start - before :]):
+                    yield Secret(start - before, end - before, replacement, kind.name)
         if name and _is_named_secret(name, text) and not self._allows(text):
             yield Secret(0, len(text), REDACTED, "value of a secret's name")
 
@@ -161,23 +162,28 @@ class Redaction:
         for literal in literals(text):
             if len(literal.text) < _SHORTEST:
                 continue
-            for secret in self.secrets(literal.text, literal.name if with_names else "", depth=depth + 1):
-                start, end = literal.place(secret.start, secret.end)
-                yield Secret(start, end, literal.encoded(secret.replacement), secret.kind)
+            found = self.secrets(literal.text, literal.name if with_names else "", depth=depth + 1)
+            offsets = literal.offsets() if found else ()
+            for secret in found:
+                replacement = literal.encoded(secret.replacement)
+                yield Secret(offsets[secret.start], offsets[secret.end], replacement, secret.kind)
 
     def _inside_base64(self, text: str, depth: int) -> Iterator[Secret]:
         if not has_long_word(text):
             return
         for match in _BASE64.finditer(text):
-            inner = _decoded(match[0])
+            start, inner = match.start(), _decoded(match[0])
+            if inner is None and (cut := _AFTER_PREFIX.match(match[0])):  # base64-eyJ…, or /v1/eyJ…
+                start, inner = match.start() + cut.end(), _decoded(match[0][cut.end() :])
             if inner is None:
                 continue
             if found := self.secrets(inner, depth=depth + 1):
                 cleaned = base64.b64encode(replaced(inner, found).encode()).decode()
-                if "-" in match[0] or "_" in match[0]:
+                encoded = text[start : match.end()]
+                if "-" in encoded or "_" in encoded:
                     cleaned = cleaned.replace("+", "-").replace("/", "_")
-                cleaned = cleaned if match[0].endswith("=") or len(match[0]) % 4 == 0 else cleaned.rstrip("=")
-                yield Secret(match.start(), match.end(), cleaned, found[0].kind)
+                cleaned = cleaned if encoded.endswith("=") or len(encoded) % 4 == 0 else cleaned.rstrip("=")
+                yield Secret(start, match.end(), cleaned, found[0].kind)
 
 
 def replaced(text: str, secrets: Sequence[Secret]) -> str:
@@ -204,11 +210,17 @@ def apart(found: list[Secret]) -> list[Secret]:
     return apart
 
 
+@functools.cache
+def _is_telling(name: str) -> bool:
+    """Whether a JSON key may say what its value is."""
+    return len(name) < 100 and re.search(r"(?i)key|secret|token|pass|pwd|connection|sig", name) is not None
+
+
 def _is_named_secret(name: str, text: str) -> bool:
     """Whether a JSON key says that its value is a secret, and the value looks like one."""
     plain = name.replace("-", "").replace("_", "").replace(" ", "").lower()
     return (
-        plain in _SECRET_NAMES
+        plain.endswith(_SECRET_NAMES)
         and bool(_NAMED_SECRET.fullmatch(text))
         and REPLACEMENTS["unless placeholder"](text) != text
     )

@@ -21,14 +21,17 @@ _EXAMPLE_NAMES = (
     r"example|contoso\w*|fabrikam\w*|northwind\w*|adventure-?works\w*|wingtip\w*|tailspin\w*|litware\w*|proseware\w*"
 )
 _EXAMPLE_DOMAIN = re.compile(
-    rf"(?:[\w-]+\.)*(?:(?:{_EXAMPLE_NAMES}|(?:your|my)[\w-]*|domain|company|hostname)\.(?:com|org|net|example)|example|test|invalid|localhost)",
+    rf"(?:[\w-]+\.)*(?:(?:{_EXAMPLE_NAMES}|privatelink|(?:your|my)?-?(?:domain|company|org|site|email|app|host(?:name)?))\.(?:com|org|net|example)|example|test|invalid|localhost)",
     re.IGNORECASE,
 )
 _EXAMPLE_RESOURCE = re.compile(
-    rf"(?i)(?:resource|tenant|name|registry|openaipublic|{_EXAMPLE_NAMES}|(?:your|my|example|sample|test|demo|foo)[\w-]*)"
+    rf"(?i)(?:resource|tenant|name|registry|openaipublic|{_EXAMPLE_NAMES}|privatelink|(?:your|my|example|sample|test|demo|foo)[\w-]*)"
 )
 #: Not a domain: logo@2x.png, notes@2024.md, and what code calls a file's or a matrix's.
-_NO_DOMAIN = re.compile(r"\d+x?\.(?!com\b|net\b|cn\b)\w+|\w\.(?!com\b)\w+|[\w-]+\.(?:zip|mov|py|sh)", re.IGNORECASE)
+_NO_DOMAIN = re.compile(
+    r"\d+x?\.(?!com\b|net\b|cn\b)\w+|\w\.(?!com\b|org\b|net\b|co\b|io\b)\w+|[\w-]+\.(?:zip|mov|py|sh|data)",
+    re.IGNORECASE,
+)
 #: Whose names of algorithms look like addresses: aes256-gcm@openssh.com.
 _ALGORITHMS = frozenset({"openssh.com", "libssh.org", "ssh.com"})
 #: Before an @ in Kotlin's labels, and in an address that git clones from.
@@ -58,9 +61,9 @@ IBAN_LENGTHS = {
     country: int(length)
     for country, length in re.findall(
         r"([A-Z]{2})(\d\d)",
-        "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BR29BY28CH21CR22CY28CZ24DE22DK18DO28EE20EG29ES24FI18FO18FR27GB22GE22GI23GL18"
-        "GR27GT28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21MC27MD24ME22MK19MR27MT31MU30NL18NO15PK24"
-        "PL28PS29PT25QA29RO24RS22SA24SC31SE24SI19SK24SM27ST25SV28TL23TN24TR26UA29VA22VG24XK20",
+        "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18"
+        "GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28NL18NO15OM23PK24"
+        "PL28PS29PT25QA29RO24RS22SA24SC31SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30",
     )
 }
 
@@ -77,6 +80,11 @@ def _if_mixed(secret: str) -> str:
 
 def _unless_placeholder(secret: str) -> str:
     return secret if _PLACEHOLDER.fullmatch(secret) else REDACTED
+
+
+def _if_password(secret: str) -> str:
+    """What a variable is set to in code is a name: it has letters and dots alone."""
+    return secret if re.fullmatch(r"[A-Za-z_.()\[\]]+", secret) else _unless_placeholder(secret)
 
 
 def _if_credentials(secret: str) -> str:
@@ -98,7 +106,7 @@ def _if_principal(secret: str) -> str:
 
 
 def _resource(secret: str) -> str:
-    return secret if _EXAMPLE_RESOURCE.fullmatch(secret) else "resource"
+    return secret if _EXAMPLE_RESOURCE.fullmatch(secret.partition(".")[0]) else "resource"
 
 
 def _tenant(secret: str) -> str:
@@ -135,7 +143,11 @@ def _digest(secret: str) -> str:
 
 @functools.cache
 def _is_top_level_domain(name: str) -> bool:
-    return name in _INTRANET or _public_suffixes().publicsuffix(name) is not None
+    try:
+        ascii_name = name.encode("idna").decode()
+    except UnicodeError:
+        return False
+    return name in _INTRANET or _public_suffixes().publicsuffix(ascii_name) is not None
 
 
 @functools.cache
@@ -150,6 +162,8 @@ REPLACEMENTS: dict[str, Callable[[str], str]] = {
     "if mixed": _if_mixed,
     "unless placeholder": _unless_placeholder,
     "if credentials": _if_credentials,
+    "if password": _if_password,
+    "person in an address": lambda secret: _person(secret.replace("%40", "@")).replace("@", "%40"),
     "if principal": _if_principal,
     "zeros": lambda _secret: _ZERO_GUID,
     "group": lambda _secret: "group",

@@ -29,7 +29,7 @@ class Form(Enum):
 
 def form_of(text: str) -> Form:
     """Whether a text is JSON; a number or a word is none."""
-    first = text[:1] if text[:1] in ("{", "[", '"') else text[:1000].lstrip()[:1]
+    first = text[:1] if text[:1] in ("{", "[", '"') else text[:1000].lstrip("\ufeff \t\r\n")[:1]
     if first not in ("{", "[", '"'):
         return Form.TEXT
     try:

@@ -42,6 +42,12 @@ _HOLDS_TEXT = (str, dict, list)
 Channel = tuple[object, ...]
 
 
+class _Label(str):
+    """Which item, part or choice an event says it is about."""
+
+    __slots__ = ()
+
+
 class _Piece(NamedTuple):
     """A string of an event: which event and which of its strings, what it says, and the JSON key it is the value of."""
 
@@ -75,17 +81,17 @@ class _Strings:
             self._places[event] = list(literals(payload))
             return [(None, literal.text, literal.name) for literal in self._places[event]]
         parsed = _parsed(payload)
-        if parsed is not None:
-            strings = list(_strings(parsed))
-            if 2 * len(strings) == payload.count('"') - payload.count('\\"') and "\\\\" not in payload:
-                return strings
-            found = list(literals(payload))
-            if len(strings) == len(found):
-                return strings
-            # A key twice in one object, of which Python keeps one.
-            return [(None, literal.text, literal.name) for literal in found]
-        self._places[event] = list(_plain(payload, framed))
-        return [(("text",), literal.text, "") for literal in self._places[event]]
+        if parsed is None and form_of(payload) is not Form.JSON:
+            self._places[event] = list(_plain(payload, framed))
+            return [(("text",), literal.text, "") for literal in self._places[event]]
+        strings = list(_strings(parsed))
+        if 2 * len(strings) == payload.count('"') - payload.count('\\"') and "\\\\" not in payload:
+            return strings
+        found = list(literals(payload))
+        if len(strings) == len(found):
+            return strings
+        # A key twice in one object, of which Python keeps one; or nested too deeply. What has one name is one text.
+        return [((literal.name,) if literal.name else None, literal.text, literal.name) for literal in found]
 
     def _once(self, text: str, name: str) -> list[Secret]:
         """The secrets of a text that stands in many events."""
@@ -97,7 +103,7 @@ class _Strings:
         """Find all secrets, and yield the kind of each."""
         for found in self.changes.values():
             yield from (secret.kind for secret in found)
-        for pieces in self._channels.values():
+        for pieces in self._merged():
             texts = [piece.text for piece in pieces]
             if len(pieces) == 1 or len(set(texts)) == 1:  # what is the same in every event is no text that grows
                 for piece in pieces:
@@ -110,6 +116,18 @@ class _Strings:
             for piece, changes in _by_piece(pieces, together):
                 self.changes[piece.event, piece.number] += changes
 
+    def _merged(self) -> Iterator[list[_Piece]]:
+        """The pieces of each channel. Where every event has a label of its own, as ids that are new each time, the labels say
+        nothing, and what has the same place in the events is one text."""
+        by_place: dict[Channel, list[Channel]] = defaultdict(list)
+        for channel in self._channels:
+            by_place[tuple(part for part in channel if not isinstance(part, _Label))].append(channel)
+        for channels in by_place.values():
+            if len(channels) > 2 and all(len(self._channels[channel]) == 1 for channel in channels):
+                yield sorted(piece for channel in channels for piece in self._channels[channel])
+            else:
+                yield from (self._channels[channel] for channel in channels)
+
     def edits(self) -> Iterator[tuple[int, Secret]]:
         """What changes in which event, at its place there."""
         places = self._places
@@ -119,9 +137,10 @@ class _Strings:
             if event not in places:
                 places[event] = list(literals(self._payloads[event]))
             literal = places[event][number]
+            offsets = literal.offsets()
             for secret in changes:
-                start, end = literal.place(secret.start, secret.end)
-                yield event, Secret(start, end, literal.encoded(secret.replacement), secret.kind)
+                replacement = literal.encoded(secret.replacement)
+                yield event, Secret(offsets[secret.start], offsets[secret.end], replacement, secret.kind)
 
 
 def redacted_events(
@@ -157,6 +176,8 @@ def redacted_events(
 
 def _payload(text: str) -> str:
     """An event's data, each character at its place: tabs stand for everything else."""
+    if text.startswith("\ufeff"):  # a byte order mark before the first event
+        return "\t" + _payload(text[1:])
     if not text.startswith("data:") and "\ndata:" not in text and "\rdata:" not in text:
         return ""
     if _is_one_line(text):
@@ -206,7 +227,8 @@ def _strings(value: Any, path: Channel = (), name: str = "") -> Iterator[tuple[C
         yield (None if name in _NO_PIECES or "logprobs" in path else path), value, name
     elif isinstance(value, dict):
         if not path:
-            path = tuple(str(value[key]) for key in _LABELS if isinstance(value.get(key), str | int))
+            labels = ((key, value[key]) for key in _LABELS if isinstance(value.get(key), str | int))
+            path = tuple(str(label) if key == "type" else _Label(label) for key, label in labels)
         for key, item in value.items():
             yield None, key, ""
             if isinstance(item, _HOLDS_TEXT):
@@ -215,6 +237,7 @@ def _strings(value: Any, path: Channel = (), name: str = "") -> Iterator[tuple[C
         for position, item in enumerate(value):
             if isinstance(item, _HOLDS_TEXT):
                 index = item.get("index", position) if isinstance(item, dict) else position
+                index = int(index) if isinstance(index, float) and index.is_integer() else index
                 yield from _strings(item, (*path, str(index)), name)
 
 

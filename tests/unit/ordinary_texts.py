@@ -28,6 +28,12 @@ e.password=null;let i=await t.read();const b64 = btoa("hello world, hello"); // 
     "logs": """2026-11-28T22:30:00.123+01:00 INFO [worker-7] GET /api/chat/completions 200 1.9 s id=3fa85f64-5717-4562-b3fc-2c963f66afa6
 10.0.0.17 - - [28/Nov/2026:22:30:00 +0100] "POST /login HTTP/1.1" 302 - "-" "Mozilla/5.0 (X11; Linux x86_64)"
 trace 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 etag "d41d8cd98f00b204e9800998ecf8427e" cache key: d41d8cd98f00b204e9800998ecf8427e""",
+    "diff of a log": "+2026-11-28 22:30:00 INFO started\n+20240115103000,x\n+1234567890,foo\n x[+1234567890]",
+    "R": "plot(pbmc@meta.data$cluster)\nW@weights.data",
+    "keys that are none": "public key: d41d8cd98f00b204e9800998ecf8427e, partition key = d41d8cd98f00b204e9800998ecf8427e",
+    "code with passwords": "let u=b.user; password=req.body.password;\nconnect(password=password, key_password=self.key_password, auth=auth[1])",
+    "code with addresses": 'printf("https://%s.blob.core.windows.net"); `https://$account.blob.core.windows.net`; privatelink.blob.core.windows.net',
+    "shop": "?next=1&promo_code=SUMMER-SALE-2026-EXTRA xoxb-your-token-goes-here a.type=b;a.key=document.getElementById2",
     "files": "report@final.docx hero@2x.avif logo@3x.png notes@2024.md clip@1080p.mov backup@monday.zip run@prod.sh",
     "Azure's documentation": """https://contoso.openai.azure.com/ and https://your-resource-name.openai.azure.com; ada@contoso.com of fabrikam.onmicrosoft.com
 /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/group; az keyvault create --name myvault""",

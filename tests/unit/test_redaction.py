@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,6 +109,102 @@ def test_a_text_that_only_looks_like_a_secret_stays(text: str) -> None:
     assert taken_out(chat(), streamed(*text)).interaction.answer == streamed(*text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"AZURE_OPENAI_KEY": "3f9c2a7be1d045863f9c2a7be1d04586"}',
+        '{"openai_api_key": "Hunter2hunter2x"}',
+        '{"password":"Hunter2-hunter2"}\n{"a":1}',
+        '{"password": "Hunter2-hunter2", "x": "cut o',
+        '\ufeff{"password": "Hunter2-hunter2"}',
+        "_ada@corp-x.com_",
+        "ada@corp-x.com(Ada)",
+        "иван@corp-x.com",
+        "用户@corp-x.cn",
+        "ada@почта.рф",
+        "ada@x.org",
+        "ada%40corp-x.com",
+        "Server=db;User Id=a;Password=Hunter2-hunter2",
+        "Password=Hunter2-hunter2;Server=db;",
+        f"x&sig=7nRM-_{CANARIES['OpenAI key'][8:45]}",
+        f"https://proxy/k/{CANARIES['Azure AI key']}/v1",
+        f"_{CANARIES['JSON Web Token']}_",
+        "base64-" + base64.b64encode(b'{"mail":"ada@corp-x.com"}').decode(),
+        "a.b.acme-payroll.openai.azure.com",
+        "".join(f"-{line}\n" for line in CANARIES["private key"].splitlines()),
+        "".join(f"> {line}\n" for line in CANARIES["private key"].splitlines()),
+        "+49 (0)151 / 234 567 89",
+        "LY83002048000020100120361",
+    ],
+)
+def test_odd_places_and_forms_hide_nothing(text: str) -> None:
+    once = Redaction().text(text)
+    assert once != text
+    assert not re.search(r"unter2|3f9c2a|acme|@corp|40corp|иван|用户|почта|x\.org|7nRM|aB3dE5|ZGFAY29y|151|LY83", once)
+    assert Redaction().text(once) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":"x\\nacme-pay.openai.azure.com"}\n{"b":1}',
+        '{print("x\\nacme-pay.openai.azure.com")}',
+        "https%3A%2F%2Facme-payroll.openai.azure.com",
+        "%3Cada@corp-x.com%3E",
+    ],
+)
+def test_an_escape_before_a_secret_stays_whole(text: str) -> None:
+    once = Redaction().text(text)
+    assert once in (
+        re.sub(r"acme-pay(roll)?|ada@corp-x.com", replacement, text)
+        for replacement in ("resource", Redaction().text("ada@corp-x.com"))
+    )
+    asked = chat(text)
+    assert (
+        Call(asked).canonical.fingerprint
+        == Call(taken_out(asked, Answer(200)).interaction.request).canonical.fingerprint
+    )
+
+
+def test_a_form_is_answered_by_its_recording() -> None:
+    form = (("content-type", "application/X-www-form-urlencoded"),)
+    asked = Request("POST", "/v1/files", "", form, b"client_secret=abcd&email=ada%40corp-x.com")
+    recorded = taken_out(asked, Answer(200)).interaction.request
+    assert b"abcd" not in recorded.body
+    assert Call(asked).canonical.fingerprint == Call(recorded).canonical.fingerprint
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"choices":[{"index":0,"delta":{"content":"","content":%s}}]}',
+        '{"type":"response.output_text.delta","item_id":"m%d","output_index":0,"delta":%s}',
+        '{"z":' + "[" * 210 + "]" * 210 + ',"choices":[{"index":0,"delta":{"content":%s}}]}',
+        '{"choices":[{"index":%d.0,"delta":{"content":%s}}]}',
+    ],
+    ids=["a key twice", "an id that is new each time", "deep", "a fraction as index"],
+)
+def test_odd_events_are_put_together_too(event: str) -> None:
+    pieces = [AWS[at : at + 7] for at in range(0, len(AWS), 7)]
+    texts = [
+        event % ((number if "item_id" in event else 0, json.dumps(piece)) if "%d" in event else json.dumps(piece))
+        for number, piece in enumerate(pieces)
+    ]
+    answer = Answer(200, SSE, tuple(Event(0, f"data: {text}\n\n".encode()) for text in texts))
+    body = taken_out(chat(), answer).interaction.answer.body.decode()
+    assert [piece for piece in pieces if piece in body] == []
+
+
+def test_half_a_surrogate_beside_a_secret_in_log_probabilities() -> None:
+    tokens = [{"token": text, "bytes": []} for text in ("\ud83d", AWS)]
+    body = json.dumps({"choices": [{"index": 0, "logprobs": {"content": tokens}}]}).encode()
+    (event,) = taken_out(chat(), Answer(200, (), (Event(0, body),))).interaction.answer.events
+    assert [each["token"] for each in json.loads(event.data)["choices"][0]["logprobs"]["content"]] == [
+        "\ud83d",
+        "REDACTED",
+    ]
+
+
 @pytest.mark.parametrize("name", ORDINARY)
 def test_nothing_is_taken_out_of_an_ordinary_text(name: str) -> None:
     text = ORDINARY[name]
@@ -198,6 +295,12 @@ def test_log_probabilities_do_not_spell_the_secret(cut: int) -> None:
         assert [each["token"] for each in tokens] == ["My ", "REDACTED", "", "!"]
         assert [bytes(each["bytes"]).decode() for each in tokens] == ["My ", "REDACTED", "", "!"]
         assert [len(each["top_logprobs"]) for each in tokens] == [1, 0, 0, 1]
+
+
+@pytest.mark.timeout(30)
+def test_many_secrets_in_one_escaped_text_take_linear_time() -> None:
+    text = "\n".join(f"a{number}@corp-x.com, some text" for number in range(5_000))
+    assert taken_out(chat(text), Answer(200)).secrets == {"e-mail address": 5_000}
 
 
 def test_what_has_no_secret_is_byte_for_byte_the_same() -> None:
