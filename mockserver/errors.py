@@ -13,6 +13,7 @@ UserError                    shown alone on the command line, without a tracebac
 ├── IgnoreError              something to ignore that cannot be read   matching
 ├── AcceptError              an answer that cannot be kept             cassette_tools
 ├── NoRunError               pytest has left nothing here              cassette_tools
+├── PartialRunError          the last run was not of all tests         cassette_tools
 ├── ConfigError, SwaCliConfigError, PersonaError, StatesError          swa
 ├── LoadError, StartError                                              functions
 ├── SignInError              a sign-in that cannot be read             flask_apps

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mockserver.cassette_tools.last_run import MISSED, USED
+from mockserver.cassette_tools.last_run import MISSED, PARTIAL, USED
 
 if TYPE_CHECKING:  # the product is imported when a test uses a fixture, not with every pytest run
     from httpx2 import Client
@@ -38,7 +38,7 @@ _RESULTS = pytest.StashKey[dict[str, list[Any]]]()
 _RAN = pytest.StashKey[bool]()
 _MARK = "expects_miss"
 _PASSED = pytest.StashKey[bool]()
-#: Files that were recorded into, with the number of answers.
+#: Files that were recorded into, with the number of answers; 0 where the test failed and they were not kept.
 _RECORDED = pytest.StashKey[list[tuple[Path, int]]]()
 
 
@@ -70,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "cassette: answer this test from its own cassette, recordings/MODULE/TEST.yaml beside it"
     )
     config.addinivalue_line("markers", f"{_MARK}: the test expects a request that no stub answers")
-    config.stash[_RESULTS] = {USED: [], MISSED: []}
+    config.stash[_RESULTS] = {USED: [], MISSED: [], PARTIAL: []}
     config.stash[_RECORDED] = []
     if config.getoption("--record") != "none":
         _check_can_record(config)
@@ -92,7 +92,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if recorded := config.stash[_RECORDED]:
         terminalreporter.section("recorded")
         for path, count in recorded:
-            terminalreporter.write_line(f"{count:>4}  {os.path.relpath(path)}")
+            terminalreporter.write_line(f"{count or 'not kept, the test failed:':>4}  {os.path.relpath(path)}")
         terminalreporter.write_line(
             "Look at them and commit them: dress-rehearsal cassette show PATH; cassette check PATH"
         )
@@ -104,11 +104,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     A worker of pytest-xdist passes them to the main process.
     """
     results = session.config.stash[_RESULTS]
+    chosen = session.config.args_source is pytest.Config.ArgsSource.ARGS
+    if session.testsfailed or chosen:
+        why = f"{session.testsfailed} of its tests failed" if session.testsfailed else "it ran chosen tests alone"
+        results[PARTIAL].append(why)
     if (output := getattr(session.config, "workeroutput", None)) is not None:
         output |= results
     elif session.config.stash.get(_RAN, False) and (cache := getattr(session.config, "cache", None)) is not None:
         for key, value in results.items():
             cache.set(key, value)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Note that not all tests ran."""
+    items[0].config.stash[_RESULTS][PARTIAL].append(f"{len(items)} tests were deselected")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -138,26 +147,22 @@ def mock_model(request: pytest.FixtureRequest) -> Iterator[ModelEndpoint]:
         request.config.stash[_RESULTS][USED].extend(sorted(used))
         request.config.stash[_RAN] = True
     if model.recorder is not None:
-        request.config.stash[_RECORDED] += sorted(model.recorder.written.items())
+        written = sorted(model.recorder.written.items())
+        request.config.stash[_RECORDED] += [(path, len(numbers)) for path, numbers in written]
+        request.config.stash[_RESULTS][USED].extend(
+            f"{path.resolve()}#{number}" for path, numbers in written for number in numbers
+        )
 
 
 def _recording(config: pytest.Config, options: ModelOptions) -> ModelOptions:
     """The options with the real endpoint in them, if that is asked for."""
-    from dataclasses import replace
-
-    from mockserver.simulation.settings import OnMiss
+    from mockserver.harness.own_cassette import recording_options
 
     if config.getoption("--record") == "none":
         return options
-    configured = config.getini("mockserver_cassettes")
-    return replace(
-        options,
-        on_miss=OnMiss.RECORD,
-        upstream=config.getoption("--record-upstream") or os.environ["UPSTREAM"],
-        recordings=configured[0] if configured else config.rootpath / ".pytest_cache",
-        any_key=True,
-        allowed=tuple(config.getini("mockserver_allow")),
-    )
+    folders, allowed = config.getini("mockserver_cassettes"), tuple(config.getini("mockserver_allow"))
+    upstream = config.getoption("--record-upstream") or os.environ["UPSTREAM"]
+    return recording_options(options, upstream, (*folders, config.rootpath / ".pytest_cache")[0], allowed)
 
 
 @pytest.fixture
@@ -194,7 +199,14 @@ def _answering(model: ModelEndpoint, item: pytest.Item) -> AbstractContextManage
     mode = RecordMode(item.config.getoption("--record"))
     if item.get_closest_marker("cassette") is not None:
         passed = lambda: item.stash.get(_PASSED, False)  # noqa: E731
-        return answering_from_own(model, _cassette_of(item), mode, root=item.config.rootpath, passed=passed)
+        return answering_from_own(
+            model,
+            _cassette_of(item),
+            mode,
+            root=item.config.rootpath,
+            passed=passed,
+            not_kept=lambda path: item.config.stash[_RECORDED].append((path, 0)),
+        )
     records = mode is not RecordMode.NONE and bool(item.config.getini("mockserver_cassettes"))
     simulation = model.simulation
     return simulation.answering_from(simulation.index, on_miss=OnMiss.RECORD if records else OnMiss.ERROR)

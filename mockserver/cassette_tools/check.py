@@ -76,6 +76,9 @@ def check(
 def _interaction_findings(loaded: Cassette, name: str, index: CassetteIndex) -> Iterator[CassetteFinding]:
     for number, interaction in enumerate(loaded.interactions, 1):
         where = f"{name}#{number}"
+        call = Call(interaction.request)
+        if call.operation is not None and call.operation.request is not None and call.body is None:
+            yield CassetteFinding(where, "form", "the request's body is no JSON object, as this operation needs")
         for kind, count in redacted(interaction, Redaction(loaded.allowed, with_known=False)).secrets.items():
             yield CassetteFinding(where, "secret", f"{kind}, {count_of(count, 'time')}")
         for kind, count in second_opinion(interaction).items():

@@ -12,10 +12,34 @@ from mockserver.errors import UserError
 USED = "mockserver/used"
 #: Requests that no stub answered, as `miss_as_json` writes them.
 MISSED = "mockserver/missed"
+#: Why it was no run of all tests, to their end; empty if it was.
+PARTIAL = "mockserver/partial"
 
 
 class NoRunError(UserError):
     """There was no run in this folder, or it wrote nothing of that kind."""
+
+
+class PartialRunError(UserError):
+    """The last run was not of all tests, so it does not tell what none of them uses."""
+
+
+def require_whole_run() -> None:
+    """Check that the last run was of all tests, to their end.
+
+    Raises:
+        PartialRunError: it was not.
+    """
+    if why := partial_run():
+        raise PartialRunError(f"The last run was not of all tests ({why}): run all of them first, in this folder.")
+
+
+def partial_run() -> str:
+    """Why the last run was not of all tests, to their end; empty if it was."""
+    try:
+        return str(next(iter(last_run(PARTIAL)), ""))
+    except NoRunError:
+        return ""
 
 
 def last_run(key: str) -> list[Any]:

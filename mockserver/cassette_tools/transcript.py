@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockserver.contract.answer_rules import assembled
-from mockserver.exchange import Interaction
+from mockserver.exchange import Interaction, first
 from mockserver.matching.call import Call
 from mockserver.sse import event_json
 
@@ -44,7 +44,8 @@ def transcript(interaction: Interaction) -> Transcript:
     if answer.end != "eof":
         finish = str(answer.end)
     milliseconds = answer.head_after_ms + sum(event.after_ms for event in answer.events)
-    kind = "streamed" if answer.streams else "JSON"
+    plain = (first(answer.headers, "content-type") or "").partition(";")[0]
+    kind = "streamed" if answer.streams else "JSON" if finish != "not JSON" else plain or "no body"
     title = f"{name}, {model}, {answer.status}, {kind}" if model else f"{name}, {answer.status}, {kind}"
     return Transcript(title, tuple(_turns(body)), text, finish, tokens, milliseconds / 1000)
 
@@ -93,7 +94,10 @@ def _answer(interaction: Interaction) -> tuple[str, str, int | None]:
     """The answer's text, how it ended, and its total of tokens."""
     whole = whole_answer(interaction)
     if not isinstance(whole, dict):
-        return interaction.answer.body.decode("utf-8", "replace"), "not JSON", None
+        try:
+            return interaction.answer.body.decode(), "not JSON", None
+        except UnicodeDecodeError:
+            return f"({len(interaction.answer.body):,} bytes)", "not JSON", None
     usage = whole.get("usage") or {}
     if error := whole.get("error"):
         return str(error.get("message") if isinstance(error, dict) else error), "refused", None

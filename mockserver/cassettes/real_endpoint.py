@@ -13,7 +13,7 @@ from mockserver.errors import UserError
 from mockserver.exchange import Answer, Headers, Request, first, server_url
 from mockserver.redaction.known import remember
 from mockserver.wire.tape import Tape
-from mockserver.wire.upstream import LiveAnswer, Upstream
+from mockserver.wire.upstream import LiveAnswer, Upstream, UpstreamError
 
 #: Headers that the client sends to this server; the real endpoint never gets them.
 _NOT_PASSED_ON = ("authorization", "api-key", "cookie", "x-mockserver-", "accept-encoding")
@@ -126,6 +126,9 @@ class RealEndpoint:
         Raises:
             UpstreamError: as `Upstream.ask`.
         """
+        name = request.raw_path.strip("/").partition("/")[0]
+        if "_" in name and below(name) not in self._others:
+            raise UpstreamError(f"it came from another server: --upstream {name.upper()}=URL")
         asked_s = clock.now()
         async with self.ask(request) as live:
             tape = Tape(since_s=asked_s, clock=clock, decode=True)

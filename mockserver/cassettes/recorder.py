@@ -65,20 +65,24 @@ class Recorder:
         self._unwritten: set[asyncio.Task[Recording]] = set()
         #: Where everything is written to; None for the file of each conversation.
         self.into: Path | None = None
-        #: How many answers were written, by file.
-        self.written: Counter[Path] = Counter()
+        #: The numbers of the interactions that were written, by file.
+        self.written: dict[Path, list[int]] = {}
 
     @property
     def unwritten(self) -> int:
         """How many answers are being written."""
         return len(self._unwritten)
 
-    def refusal(self, answer: Answer, trouble: str = "") -> str:
+    def refusal(self, request: Request, answer: Answer, trouble: str = "") -> str:
         """Why an answer is not kept; empty if it is kept. `trouble` says why the answer broke off."""
         if first(answer.headers, BY_MOCK):
             return "a mock answered, not a model"
         if (encoding := first(answer.headers, "content-encoding") or "identity") != "identity":
             return f"it is compressed with {encoding}, in which no secret can be found"
+        if answer.status == 404 and not self.keep_errors and _is_wrong_path(request, answer):
+            return (
+                "a 404 for what every endpoint has: is the path in --upstream right, as …/v1? (--keep-errors keeps it)"
+            )
         passing = answer.status in (401, 403, 429) or answer.status >= 500 or answer.end is not End.EOF
         if self.keep_errors or not passing:
             return ""
@@ -109,7 +113,7 @@ class Recorder:
         async with self._writing[path]:  # another file is written meanwhile
             file = self._files.setdefault(path, OpenCassette(path))
             number = await asyncio.to_thread(file.append, clean.interaction, upstream=upstream, allowed=allowed)
-        self.written[path] += 1
+        self.written.setdefault(path, []).append(number)
         name = path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.name
         return Recording(f"{name}#{number}", clean.interaction, clean.secrets)
 
@@ -122,6 +126,13 @@ class Recorder:
         await asyncio.gather(*self._unwritten, return_exceptions=True)
         await self.endpoint.close()
         os.close(self._folder_lock)
+
+
+def _is_wrong_path(request: Request, answer: Answer) -> bool:
+    """Whether a 404 is about the path: the services name a model or deployment that they do not know by a code."""
+    operation = Call(request).operation
+    known = any(code in answer.body for code in (b"model_not_found", b"DeploymentNotFound", b"OperationNotSupported"))
+    return operation is not None and operation.costs_tokens and not known
 
 
 def _lock_folder(folder: Path) -> int:

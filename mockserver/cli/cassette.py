@@ -10,7 +10,7 @@ import click
 
 from mockserver.cassette_tools import check, diff, edit, importers, redact
 from mockserver.cassette_tools.accept import AcceptError, accept, recorded_misses
-from mockserver.cassette_tools.last_run import MISSED, USED, last_run
+from mockserver.cassette_tools.last_run import MISSED, USED, last_run, partial_run, require_whole_run
 from mockserver.cassette_tools.merge import merge
 from mockserver.cassette_tools.prune import prunings
 from mockserver.cassette_tools.transcript import transcript
@@ -64,9 +64,10 @@ def cassette_redact(paths: tuple[Path, ...], allow: tuple[str, ...]) -> None:
 @click.argument("paths", nargs=-1, required=True, type=PATH)
 @click.option("--yes", is_flag=True, help="Remove without asking first.")
 def cassette_prune(paths: tuple[Path, ...], yes: bool) -> None:
-    """Remove from cassettes what answered no request in pytest's last run in this folder. Run all tests before."""
+    """Remove from cassettes what answered no request in pytest's last run in this folder, which must be of all tests."""
     with user_errors():
         found = list(prunings(paths, last_run(USED)))
+        require_whole_run()
         for pruning in found:
             whole = "" if pruning.after else ", and with that the file"
             click.echo(f"{pruning.name}: {pruning.removed} of {len(pruning.before.interactions)} removed{whole}")
@@ -158,6 +159,8 @@ def cassette_check(
     """Check the form, and look for secrets, conflicts and violations of the contract; exit status 1 if there are errors."""
     with user_errors():
         used = last_run(USED) if unused else None
+        if unused and (why := partial_run()):
+            click.echo(f"The last run was not of all tests: {why}.", err=True)
         findings = list(check.check(paths, ignores=ignore, used=used, max_age_days=max_age))
     errors = sum(finding.problem for finding in findings)
     if as_json:

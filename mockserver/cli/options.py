@@ -151,6 +151,8 @@ def split_upstreams(given: Sequence[str]) -> tuple[str, dict[str, str]]:
         OptionsError: not exactly one without a name.
     """
     named = {match[1]: match[2] for each in given if (match := re.fullmatch(r"([A-Za-z_]\w*)=(.+)", each))}
+    if taken := {"OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"} & named.keys():
+        raise OptionsError(f"--upstream {taken.pop()}=…: that variable has the model's address; give it without a name")
     plain = [each for each in given if not re.match(r"[A-Za-z_]\w*=", each)]
     if len(plain) != 1:
         raise OptionsError(

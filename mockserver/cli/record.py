@@ -39,8 +39,6 @@ from mockserver.wire.upstream import UpstreamError
 
 #: How long a command may take to end when it is asked to.
 _STOP_S = 5
-#: What a shell reports for a command that Ctrl-C ended.
-_INTERRUPTED = 130
 
 
 @click.command(short_help="Record from a real endpoint.")
@@ -158,7 +156,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
         while True:
             try:
                 status = process.wait(0.1)
-                return 128 - status if status < 0 else status or _INTERRUPTED * stopped.is_set()
+                return 128 + stopped.number if stopped.is_set() else status if status >= 0 else 128 - status
             except subprocess.TimeoutExpired:
                 if stopped.is_set():
                     process.terminate()
@@ -189,7 +187,7 @@ async def _record_missing(recorder: Recorder, wanted: Sequence[tuple[Request, Pa
     for request, into in wanted:
         try:
             answer = await recorder.endpoint.answer(request, SystemClock())
-            if refusal := recorder.refusal(answer):
+            if refusal := recorder.refusal(request, answer):
                 click.echo(f"not kept: {request.method} {request.raw_path}: {refusal}", err=True)
                 continue
             click.echo(str(await recorder.keep(request, answer, into=into)))
@@ -210,7 +208,7 @@ async def _record_again(recorder: Recorder, files: dict[Path, Cassette]) -> bool
                 answer = await recorder.endpoint.answer(old.request, SystemClock())
                 if answer.status >= 400 and answer.status != old.answer.status:
                     raise UpstreamError(f"the upstream answered {answer.status}")
-                if refusal := recorder.refusal(answer):
+                if refusal := recorder.refusal(old.request, answer):
                     raise UpstreamError(refusal)
                 recordings.append(recorder.redacted(Interaction(readable(old.request), answer)).interaction)
         except UpstreamError as error:

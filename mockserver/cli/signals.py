@@ -9,21 +9,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class StopSignal(threading.Event):
+    """An event that is set by a signal; `number` says by which."""
+
+    number = 0
+
+
 @contextmanager
-def stop_signal() -> Iterator[threading.Event]:
+def stop_signal() -> Iterator[StopSignal]:
     """An event that Ctrl-C or SIGTERM sets.
 
     A thread sets it, not a signal handler: a handler interrupts the main thread, which may hold the event's lock while it waits
     for the event. And on Windows a handler runs only after that wait.
     """
-    stopped = threading.Event()
+    stopped = StopSignal()
     reader, writer = socket.socketpair()
     writer.setblocking(False)  # set_wakeup_fd requires it
 
     def listen() -> None:
         with reader:
             while numbers := reader.recv(64):
-                if not {signal.SIGINT, signal.SIGTERM}.isdisjoint(numbers):  # an app may use other signals
+                for number in {signal.SIGINT, signal.SIGTERM}.intersection(numbers):  # an app may use other signals
+                    stopped.number = stopped.number or number
                     stopped.set()
 
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)

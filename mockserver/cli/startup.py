@@ -53,9 +53,9 @@ def print_recorded(model: ModelEndpoint) -> None:
     recorder = model.recorder
     if recorder is None:
         return
-    for path, count in sorted(recorder.written.items()):
-        click.echo(f"recorded   {count:>4}  {path}")
-    total = count_of(sum(recorder.written.values()), "answer")
+    for path, numbers in sorted(recorder.written.items()):
+        click.echo(f"recorded   {len(numbers):>4}  {path}")
+    total = count_of(sum(map(len, recorder.written.values())), "answer")
     click.echo(f"{total} recorded. Look: dress-rehearsal cassette show {recorder.folder}")
 
 

@@ -126,17 +126,18 @@ class ModelFront(Front):
         # Where the answer broke off, the client sees that as it would from the upstream itself.
         answer = replace(tape.answer(), end=End.RESET if trouble else End.EOF)
         answer, end = await self._record(recorder, entry.request, answer, trouble)
+        entry = self._close(entry, end, sent_ms_of(answer), answer)  # a client that has the last bytes finds it closed
         if end is End.EOF and not connection.started:
             await connection.start(*head)
         if end is End.EOF and held:
             await connection.write(held)
         await connection.end(end)
-        return self._close(entry, end, sent_ms_of(answer), answer)
+        return entry
 
     async def _record(self, recorder: Recorder, request: Request, answer: Answer, trouble: str) -> tuple[Answer, End]:
         """Record an answer: it is on disk then. The answer with its name, or why it was not recorded; and how it is to end:
         where it could not be written, the client must not take it for recorded."""
-        if refusal := recorder.refusal(answer, trouble):
+        if refusal := recorder.refusal(request, answer, trouble):
             return replace(answer, decided_by=f"not kept: {refusal}"), answer.end
         try:
             recording = await recorder.keep(request, answer)

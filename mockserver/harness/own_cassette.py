@@ -6,12 +6,14 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote
 
 from mockserver.cassettes.cassette import TEMPORARY
 from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ModelOptions
 from mockserver.simulation.cassette_index import CassetteIndex, load_index
 from mockserver.simulation.settings import OnMiss
 
@@ -37,13 +39,25 @@ def own_cassette(module: Path, test: str) -> Path:
     return module.parent / "recordings" / module.stem / f"{name}.yaml"
 
 
+def recording_options(options: ModelOptions, upstream: str, folder: Path, allowed: tuple[str, ...]) -> ModelOptions:
+    """The options of an endpoint that records while tests run; nobody else knows its port."""
+    return replace(options, on_miss=OnMiss.RECORD, upstream=upstream, recordings=folder, any_key=True, allowed=allowed)
+
+
 @contextmanager
 def answering_from_own(
-    model: ModelEndpoint, path: Path, mode: RecordMode, *, root: Path, passed: Callable[[], bool]
+    model: ModelEndpoint,
+    path: Path,
+    mode: RecordMode,
+    *,
+    root: Path,
+    passed: Callable[[], bool],
+    not_kept: Callable[[Path], None],
 ) -> Iterator[None]:
     """Answer from a test's own cassette, and record into it as the mode says.
 
-    What is refreshed replaces the old cassette if the test passed in the end. Files are named by their path below `root`.
+    What is recorded as a whole is kept if the test passed in the end. `not_kept` is told of those that were not.
+    Files are named by their path below `root`.
     """
     shared, recorder = model.simulation.index, model.recorder
     own = load_index((path,), shared.ignored, below=root) if path.exists() else CassetteIndex(shared.ignores)
@@ -52,7 +66,7 @@ def answering_from_own(
     own.scenarios = shared.scenarios
     shared.paths.update(own.paths)
     recording = recorder is not None and mode is not RecordMode.NONE and not (mode is RecordMode.ONCE and path.exists())
-    into = path.with_name(f".{path.name}{TEMPORARY}") if mode is RecordMode.REFRESH else path
+    into = path if mode is RecordMode.MISSING else path.with_name(f".{path.name}{TEMPORARY}")
     with model.simulation.answering_from(own, on_miss=OnMiss.RECORD if recording else OnMiss.ERROR):
         if not recording or recorder is None:
             yield
@@ -63,4 +77,10 @@ def answering_from_own(
         finally:
             recorder.into = None
             if into != path and into.exists():
-                into.replace(path) if passed() else into.unlink()
+                numbers = recorder.written.pop(into, [])
+                if passed():
+                    into.replace(path)
+                    recorder.written[path] = numbers
+                else:
+                    into.unlink()
+                    not_kept(path)

@@ -48,7 +48,7 @@ class Miss:
     @property
     def acceptable(self) -> bool:
         """Whether the nearest stub's answer may be kept for the new request."""
-        return bool(self.nearest and self.differences) and not any(
+        return bool(self.nearest and self.differences and self.call.operation) and not any(
             why_not_acceptable(difference, self.call.body) for difference in self.differences
         )
 

@@ -67,6 +67,7 @@ def _ways_out(miss: Miss, alike: int) -> list[tuple[str, str]]:
         (f"mock_server.say(…, to={prompt})", "answers it in a test"),
         (f"- {{when: {{prompt: {prompt}}}, say: …}}", "answers it from a YAML file in --cassettes"),
         ("dress-rehearsal record --missing …", f"asks the real model (about {count:,} tokens to read)"),
+        ("pytest --record=missing …", "asks it while the tests run, all turns at once"),
     ]
     if miss.acceptable:
         file = os.path.relpath(miss.file) if miss.file else (miss.nearest or "").rpartition("#")[0]

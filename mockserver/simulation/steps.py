@@ -93,8 +93,11 @@ def check_key(turn: Turn) -> Outcome | None:
     """Azure takes `api-key` or a bearer token, OpenAI a bearer token; any that is not empty unless a key was set. What no
     operation of theirs is may have any key, or none."""
     request, expected = turn.call.request, turn.settings.api_key
+    recording = turn.settings.on_miss is OnMiss.RECORD
     if turn.call.operation is None and (
-        request.raw_path.startswith(turn.settings.other_upstreams) or turn.index.recorded(turn.call.canonical)
+        request.raw_path.startswith(turn.settings.other_upstreams)
+        or turn.index.recorded(turn.call.canonical)
+        or not (recording or turn.call.address.is_known)
     ):
         return None
     bearer = (request.header("authorization") or "").removeprefix("Bearer").strip()

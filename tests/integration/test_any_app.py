@@ -93,10 +93,17 @@ def test_a_mixed_app_is_recorded_and_replayed(upstream: HTTPServer, tmp_path: Pa
     asked = len(upstream.log)
     with ModelEndpoint(ModelOptions((tmp_path,))) as model:
         assert list(use_everything(model)) == recorded
+        search = f"{model.url}/azure_search_endpoint/indexes/docs/docs/search?api-version=2024-07-01"
+        other = httpx2.post(search, json={"search": "dark"}, headers={"api-key": SEARCH_KEY})
         changed = httpx2.post(
             f"{model.url}/v1/moderations", json={"input": "Bye!"}, headers={"authorization": "Bearer x"}
         )
     assert len(upstream.log) == asked
+    assert 'search   wanted "light"   got "dark"' in other.json()["error"]["message"]
+    assert "cassette accept" not in other.json()["error"]["message"]
+    shown = CliRunner().invoke(main, ["cassette", "show", str(tmp_path)]).output
+    assert f"({len(SOUND):,} bytes)" in shown
+    assert "\x04" not in shown
     assert changed.status_code == 404
     assert 'input   wanted "Hello!"   got "Bye!"' in changed.json()["error"]["message"]
 

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "dress-rehearsal cassette check my-cassettes --unused --max-age 180": "tests/integration/test_accept_and_drift.py::test_accept_carries_old_answers_over_to_a_new_system_prompt_and_marks_them",
     "dress-rehearsal cassette check recordings --unused": "tests/integration/test_pytest_record.py::test_tests_of_several_turns_are_recorded_in_one_run",
     "dress-rehearsal cassette prune recordings": "tests/integration/test_pytest_record.py::test_once_leaves_a_cassette_as_it_is_and_missing_adds_to_it",
+    "pytest --record=missing --record-upstream $UPSTREAM": "tests/integration/test_pytest_record.py::test_once_leaves_a_cassette_as_it_is_and_missing_adds_to_it",
     "pytest --record --record-upstream $UPSTREAM": "tests/integration/test_pytest_record.py::test_tests_of_several_turns_are_recorded_in_one_run",
     "dress-rehearsal cassette accept my-cassettes": "tests/integration/test_accept_and_drift.py::test_accept_carries_old_answers_over_to_a_new_system_prompt_and_marks_them",
     "dress-rehearsal record --missing --upstream $UPSTREAM --cassettes my-cassettes": "tests/integration/test_accept_and_drift.py::test_missing_recordings_are_made_after_a_question_with_their_size",

@@ -100,6 +100,8 @@ def test_once_leaves_a_cassette_as_it_is_and_missing_adds_to_it(suite: pytest.Py
     assert len(upstream.log) == 6
     path = suite.path / "recordings" / "test_it" / "TestA.test_talks.yaml"
     assert len(cassette.load(path).interactions) == 3
+    fresh = command(suite, "cassette", "check", "recordings", "--unused")
+    assert fresh.outlines[0] == "test_it/TestA.test_talks.yaml#2: unused: answered no request in the last run"
     suite.runpytest_inprocess().assert_outcomes(passed=4)
     unused = command(suite, "cassette", "check", "recordings", "--unused")
     assert unused.outlines[0] == "test_it/TestA.test_talks.yaml#2: unused: answered no request in the last run"
@@ -186,3 +188,35 @@ def test_accept_of_a_folder_carries_over_what_tests_missed(suite: pytest.Pyteste
     accepted = command(suite, "cassette", "accept", "recordings")
     assert accepted.outlines[-1] == "1 carried over, 0 not"
     suite.runpytest_inprocess("-k", "TestB").assert_outcomes(passed=1)
+
+
+def test_what_was_just_recorded_counts_as_used(suite: pytest.Pytester) -> None:
+    recorded = suite.runpytest_inprocess("--record=refresh")
+    recorded.assert_outcomes(passed=4)
+    recorded.stdout.fnmatch_lines(["   2  recordings/test_it/TestA.test_talks.yaml"])
+    pruned = command(suite, "cassette", "prune", "recordings", "--yes")
+    assert pruned.outlines == ["Everything answered a request."]
+
+
+def test_nothing_is_pruned_after_a_run_of_some_tests(suite: pytest.Pytester) -> None:
+    suite.runpytest_inprocess("--record").assert_outcomes(passed=4)
+    suite.runpytest_inprocess("-k", "TestB").assert_outcomes(passed=1)
+    pruned = command(suite, "cassette", "prune", "recordings", "--yes")
+    assert pruned.ret == 1
+    pruned.stderr.fnmatch_lines(["Error: The last run was not of all tests (3 tests were deselected)*"])
+    assert len(names(suite)) == 4
+
+
+def test_a_test_that_fails_half_way_leaves_no_cassette_and_is_recorded_when_it_passes(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        test_it=SUITE.replace(
+            '        assert ask(mock_server, "Hello!", first',
+            '        assert 0\n        assert ask(mock_server, "Hello!", first',
+        )
+    )
+    failed = suite.runpytest_inprocess("--record", "-k", "TestA")
+    failed.stdout.fnmatch_lines(["not kept, the test failed:  recordings/test_it/TestA.test_talks.yaml"])
+    assert names(suite) == []
+    suite.makepyfile(test_it=SUITE)
+    suite.runpytest_inprocess("--record", "-k", "TestA").assert_outcomes(passed=1)
+    assert names(suite) == ["TestA.test_talks.yaml"]

@@ -125,7 +125,8 @@ def test_the_turns_of_a_conversation_go_into_one_file(
 
 
 @pytest.mark.parametrize(
-    ("status", "kept"), [(400, True), (404, True), (401, False), (403, False), (429, False), (500, False), (503, False)]
+    ("status", "kept"),
+    [(400, True), (404, False), (401, False), (403, False), (429, False), (500, False), (503, False)],
 )
 def test_refusals_reach_the_client_and_errors_that_may_pass_are_not_kept(
     status: int, kept: bool, recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
@@ -145,6 +146,19 @@ def test_refusals_reach_the_client_and_errors_that_may_pass_are_not_kept(
     )
     wait_until_kept(recording)
     assert bool(list(tmp_path.iterdir())) is kept
+
+
+def test_the_404_for_an_unknown_model_is_kept_and_that_of_a_wrong_path_is_explained(
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    unknown = {"error": {"message": "The model `m` does not exist", "code": "model_not_found"}}
+    httpserver.expect_ordered_request("/v1/chat/completions").respond_with_json(unknown, status=404)
+    httpserver.expect_ordered_request("/v1/chat/completions").respond_with_data("Not Found", status=404)
+    assert [post(recording).status_code for _ in range(2)] == [404, 404]
+    wait_until_kept(recording)
+    first, second = recording.simulation.journal
+    assert first.decided_by.startswith("recorded as ")
+    assert second.decided_by.startswith("not kept: a 404 for what every endpoint has: is the path in --upstream right")
 
 
 def test_an_upstream_that_breaks_off_breaks_off_for_the_client_and_nothing_is_kept(

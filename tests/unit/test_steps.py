@@ -200,6 +200,7 @@ def test_a_miss_names_every_way_out() -> None:
         '  mock_server.say(…, to="Hi")   answers it in a test',
         '  - {when: {prompt: "Hi"}, say: …}   answers it from a YAML file in --cassettes',
         "  dress-rehearsal record --missing …   asks the real model (about 22 tokens to read)",
+        "  pytest --record=missing …   asks it while the tests run, all turns at once",
     ]
 
 
