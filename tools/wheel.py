@@ -132,11 +132,12 @@ def check(wheel: Path) -> None:
         print(f"bare environment: {size / 1e6:.0f} MB")
         full = install(
             folder / "full",
-            f"dress-rehearsal[generate] @ {wheel.as_uri()}",
+            f"dress-rehearsal[check,generate] @ {wheel.as_uri()}",
             "pytest",
             "openai",
             "pytest-timeout",
             "vcrpy",
+            "hypothesis",
         )
         _run_tests(full / "python", folder)
 
