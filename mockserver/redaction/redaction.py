@@ -146,7 +146,7 @@ class Redaction:
         if name and len(text) < _LONGEST_KEY and _is_telling(name):  # some are known by the words before them
             before = len(name) + 1
             for kind, start, end, replacement in matches(f"{name}={text}"):
-                if start >= before and not self._allows(text[start - before :]):
+                if start >= before and not self._allows(text[start - before : end - before]):
                     yield Secret(start - before, end - before, replacement, kind.name)
         if name and _is_named_secret(name, text) and not self._allows(text):
             yield Secret(0, len(text), REDACTED, "value of a secret's name")

@@ -39,7 +39,7 @@ _NO_PERSON = frozenset({"this", "super", "return", "break", "continue", "git"})
 #: Networks of one company, which no registry lists.
 _INTRANET = frozenset({"corp", "home", "internal", "intranet", "lan", "local"})
 #: Numbers for use in fiction, in two spellings. Source: NANPA, 555-0100 to 555-0199.
-_FICTIONAL_PHONE = re.compile(r"\+?1?[ -]?\(?\d{3}\)?[ -]?555[ -]?01\d\d")
+_FICTIONAL_PHONE = re.compile(r"\+?1?[ -]?\(?\d{3}\)?[ -]?555[ -]?01\d\d(?!\d)")
 #: Keys that documentation shows, and that open nothing. Sources: AWS's documentation; Azurite; the emulator of Cosmos DB.
 DOCUMENTED = frozenset(
     {
@@ -125,7 +125,7 @@ def _person(secret: str) -> str:
 
 def _phone(secret: str) -> str:
     """A fictional number: always the same for the same number."""
-    if _FICTIONAL_PHONE.fullmatch(secret):
+    if _FICTIONAL_PHONE.match(secret):
         return secret
     return f"+1-202-555-01{int(_digest(re.sub(r'[^0-9]', '', secret))[:6], 16) % 100:02}"
 

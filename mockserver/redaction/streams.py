@@ -16,7 +16,7 @@ from mockserver.redaction.scan import Form, form_of
 
 #: Keys whose value is the same in every event, or random in each.
 _NO_PIECES = frozenset(
-    {
+    [
         "created",
         "finish_reason",
         "id",
@@ -27,8 +27,9 @@ _NO_PIECES = frozenset(
         "response_id",
         "role",
         "service_tier",
-    }
-    | {"system_fingerprint", "type"}
+        "system_fingerprint",
+        "type",
+    ]
 )
 #: What says which item or part an event of a response is about.
 _LABELS = ("type", "item_id", "output_index", "content_index", "summary_index", "index")
@@ -40,6 +41,8 @@ _NOT_LINE_END = re.compile(r"[^\r\n]")
 _HOLDS_TEXT = (str, dict, list)
 
 Channel = tuple[object, ...]
+#: The start of a channel whose pieces are only perhaps one text: each may also stand for itself.
+_PERHAPS = object()
 
 
 class _Label(str):
@@ -79,11 +82,11 @@ class _Strings:
     def _read(self, event: int, payload: str, framed: bool) -> Iterable[tuple[Channel | None, str, str]]:
         if not framed and form_of(payload) is Form.JSON:  # nothing to put together, so nothing to build
             self._places[event] = list(literals(payload))
-            return [(None, literal.text, literal.name) for literal in self._places[event]]
+            return [(None, each.text, each.name) for each in self._places[event]]
         parsed = _parsed(payload)
         if parsed is None and form_of(payload) is not Form.JSON:
             self._places[event] = list(_plain(payload, framed))
-            return [(("text",), literal.text, "") for literal in self._places[event]]
+            return [((_PERHAPS,), literal.text, "") for literal in self._places[event]]
         strings = list(_strings(parsed))
         if 2 * len(strings) == payload.count('"') - payload.count('\\"') and "\\\\" not in payload:
             return strings
@@ -91,7 +94,7 @@ class _Strings:
         if len(strings) == len(found):
             return strings
         # A key twice in one object, of which Python keeps one; or nested too deeply. What has one name is one text.
-        return [((literal.name,) if literal.name else None, literal.text, literal.name) for literal in found]
+        return [((_PERHAPS, each.name) if each.name else None, each.text, each.name) for each in found]
 
     def _once(self, text: str, name: str) -> list[Secret]:
         """The secrets of a text that stands in many events."""
@@ -103,30 +106,31 @@ class _Strings:
         """Find all secrets, and yield the kind of each."""
         for found in self.changes.values():
             yield from (secret.kind for secret in found)
-        for pieces in self._merged():
-            texts = [piece.text for piece in pieces]
-            if len(pieces) == 1 or len(set(texts)) == 1:  # what is the same in every event is no text that grows
-                for piece in pieces:
-                    found = self._once(piece.text, piece.name)
-                    self.changes[piece.event, piece.number] += found
-                    yield from (secret.kind for secret in found)
-                continue
-            together = self._redaction.secrets("".join(texts), pieces[0].name)
+        for pieces, is_one_text in self._texts():
+            together: list[Secret] = []
+            if len({piece.text for piece in pieces}) > 1:  # what is the same in every event is no text that grows
+                together = self._redaction.secrets("".join(piece.text for piece in pieces), pieces[0].name)
             yield from (secret.kind for secret in together)
             for piece, changes in _by_piece(pieces, together):
-                self.changes[piece.event, piece.number] += changes
+                alone = [] if is_one_text else self._once(piece.text, piece.name)
+                more = [each for each in alone if not any(_overlap(each, change) for change in changes)]
+                self.changes[piece.event, piece.number] += (*changes, *more)
+                yield from (secret.kind for secret in more)
 
-    def _merged(self) -> Iterator[list[_Piece]]:
-        """The pieces of each channel. Where every event has a label of its own, as ids that are new each time, the labels say
-        nothing, and what has the same place in the events is one text."""
+    def _texts(self) -> Iterator[tuple[list[_Piece], bool]]:
+        """The pieces of each channel, and whether they surely are one text that grows. Where every event has a label of its own,
+        as ids that are new each time, what has the same place in the events is perhaps one text."""
         by_place: dict[Channel, list[Channel]] = defaultdict(list)
         for channel in self._channels:
             by_place[tuple(part for part in channel if not isinstance(part, _Label))].append(channel)
         for channels in by_place.values():
             if len(channels) > 2 and all(len(self._channels[channel]) == 1 for channel in channels):
-                yield sorted(piece for channel in channels for piece in self._channels[channel])
-            else:
-                yield from (self._channels[channel] for channel in channels)
+                yield sorted(piece for channel in channels for piece in self._channels[channel]), False
+                continue
+            for channel in channels:
+                pieces = self._channels[channel]
+                grows = len({piece.text for piece in pieces}) > 1
+                yield pieces, grows and channel[0] is not _PERHAPS
 
     def edits(self) -> Iterator[tuple[int, Secret]]:
         """What changes in which event, at its place there."""
@@ -241,10 +245,12 @@ def _strings(value: Any, path: Channel = (), name: str = "") -> Iterator[tuple[C
                 yield from _strings(item, (*path, str(index)), name)
 
 
+def _overlap(one: Secret, other: Secret) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
 def _by_piece(pieces: Sequence[_Piece], together: Sequence[Secret]) -> Iterator[tuple[_Piece, list[Secret]]]:
     """The parts of the secrets that stand in each piece; a replacement is in the first part of its secret."""
-    if not together:
-        return
     start = 0
     for piece in pieces:
         end = start + len(piece.text)
@@ -258,6 +264,5 @@ def _by_piece(pieces: Sequence[_Piece], together: Sequence[Secret]) -> Iterator[
             for secret in together
             if secret.start < end and secret.end > start
         ]
-        if parts:
-            yield piece, parts
+        yield piece, parts
         start = end

@@ -471,3 +471,29 @@ def test_ids_vectors_and_encrypted_content_stay() -> None:
 @pytest.mark.timeout(30)  # a quadratic search would take hours
 def test_a_large_body_without_secrets_takes_linear_time(text: str) -> None:
     assert Redaction().text(text) == text
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [
+            {"type": "response.output_text.done", "item_id": f"m{number}", "text": text}
+            for number, text in enumerate(["It is", AWS, "so"])
+        ],
+        ["It is", AWS, "so"],
+        ['{"text": "It is", "text": "X"}', json.dumps({"text": AWS})[:-1] + ', "text": "so"}'],
+    ],
+    ids=["items that end", "plain lines", "a key twice"],
+)
+def test_a_secret_that_stands_alone_is_found_though_what_is_beside_it_would_hide_it(events: list[Any]) -> None:
+    texts = [event if isinstance(event, str) else json.dumps(event) for event in events]
+    texts = [text.replace("It is", "ITIS") for text in texts]  # no AWS key has a letter before it
+    answer = Answer(200, SSE, tuple(Event(0, f"data: {text}\n\n".encode()) for text in texts))
+    result = taken_out(chat(), answer)
+    assert AWS.encode() not in result.interaction.answer.body
+    assert result.secrets == {"AWS access key": 1}
+
+
+def test_what_is_allowed_is_compared_with_the_secret_alone() -> None:
+    key = "3f9c2a7be1d045863f9c2a7be1d04586"
+    assert Redaction((key,)).text(f"{key} ", "AZURE_OPENAI_KEY") == f"{key} "
