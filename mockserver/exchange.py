@@ -115,6 +115,12 @@ def server_url(text: str) -> SplitResult | None:
         return None
 
 
+def shown_url(url: str) -> str:
+    """A server's address without the name and password in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def parse_json(data: bytes) -> Any:
     """The JSON value in the data; None for anything else, and where it is nested deeper than `MAX_DEPTH`."""
     try:

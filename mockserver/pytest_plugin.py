@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +199,7 @@ def _answering(model: ModelEndpoint, item: pytest.Item) -> AbstractContextManage
 
     mode = RecordMode(item.config.getoption("--record"))
     if item.get_closest_marker("cassette") is not None:
-        passed = lambda: item.stash.get(_PASSED, False)  # noqa: E731
+        passed = partial(item.stash.get, _PASSED, False)
         return answering_from_own(
             model,
             _cassette_of(item),

@@ -16,7 +16,7 @@ from mockserver.cassettes.open_cassette import OpenCassette
 from mockserver.cassettes.real_endpoint import RealEndpoint, RecordingError
 from mockserver.exchange import BY_MOCK, Answer, End, Interaction, Request, first
 from mockserver.matching.call import Call
-from mockserver.redaction.exchanges import RedactedInteraction, redacted
+from mockserver.redaction.exchanges import redacted
 from mockserver.redaction.redaction import Redaction
 
 
@@ -52,7 +52,7 @@ class Recorder:
             raise RecordingError(
                 "CI never records: a person makes a recording and reviews it. (The variable CI is set.)"
             )
-        self.endpoint, self.folder, self.keep_errors, self._allowed = endpoint, folder, keep_errors, allowed
+        self.endpoint, self.folder, self.keep_errors, self.allowed = endpoint, folder, keep_errors, allowed
         if folder.exists() and not folder.is_dir():
             raise RecordingError(f"{folder} must be a folder for cassettes, but is a file")
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,9 +102,9 @@ class Recorder:
         return await asyncio.shield(task)
 
     async def _write(self, interaction: Interaction, into: Path | None) -> Recording:
-        redaction = Redaction(self._allowed)
+        redaction = Redaction(self.allowed)
         clean = await asyncio.to_thread(redacted, interaction, redaction)
-        allowed = tuple(text for text in self._allowed if text in redaction.used)
+        allowed = tuple(text for text in self.allowed if text in redaction.used)
         upstream = self.endpoint.kind(interaction.answer)
         async with self._finding:
             path = (
@@ -116,10 +116,6 @@ class Recorder:
         self.written.setdefault(path, []).append(number)
         name = path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.name
         return Recording(f"{name}#{number}", clean.interaction, clean.secrets)
-
-    def redacted(self, interaction: Interaction) -> RedactedInteraction:
-        """The interaction without secrets."""
-        return redacted(interaction, Redaction(self._allowed))
 
     async def close(self) -> None:
         """Wait until everything is written, close the connections and unlock the folder."""

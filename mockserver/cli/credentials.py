@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import click
 
 from mockserver.cassettes.real_endpoint import Credentials, is_azure, require_url
+from mockserver.exchange import shown_url
 from mockserver.harness.environment import credentials_of
 from mockserver.harness.options import OptionsError
-from mockserver.redaction.exchanges import shown_url
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -27,13 +27,14 @@ from mockserver.cli.param_types import PATH
 from mockserver.cli.signals import stop_signal
 from mockserver.clock import SystemClock
 from mockserver.errors import count_of
-from mockserver.exchange import Interaction, Request
+from mockserver.exchange import Interaction, Request, shown_url
 from mockserver.harness.environment import without_proxy
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ModelOptions
 from mockserver.journal.entry import Entry
 from mockserver.matching.call import Call
-from mockserver.redaction.exchanges import shown_url
+from mockserver.redaction.exchanges import redacted
+from mockserver.redaction.redaction import Redaction
 from mockserver.simulation.settings import OnMiss
 from mockserver.wire.upstream import UpstreamError
 
@@ -81,6 +82,8 @@ def record(folder: Path, command: Sequence[str], **options: Any) -> None:
     """
     if options["missing"] + options["refresh"] + bool(command) != 1:
         raise click.UsageError("Say what to record: -- COMMAND, --missing or --refresh.")
+    if not command and (options["pass_token"] or options["ignores"]):
+        raise click.UsageError("--pass-token and --ignore are about the requests of a COMMAND.")
     with user_errors():
         upstream, others = split_upstreams(options["upstreams"])
         credentials = Credentials() if options["pass_token"] else credentials_for(upstream)
@@ -203,6 +206,7 @@ async def _record_again(recorder: Recorder, files: dict[Path, Cassette]) -> bool
     complete = True
     for path, loaded in files.items():
         recordings: list[Interaction] = []
+        redaction = Redaction((*loaded.allowed, *recorder.allowed))
         try:
             for old in loaded.interactions:
                 answer = await recorder.endpoint.answer(old.request, SystemClock())
@@ -210,13 +214,14 @@ async def _record_again(recorder: Recorder, files: dict[Path, Cassette]) -> bool
                     raise UpstreamError(f"the upstream answered {answer.status}")
                 if refusal := recorder.refusal(old.request, answer):
                     raise UpstreamError(refusal)
-                recordings.append(recorder.redacted(Interaction(readable(old.request), answer)).interaction)
+                recordings.append(redacted(Interaction(readable(old.request), answer), redaction).interaction)
         except UpstreamError as error:
             click.echo(f"{path.name}: unchanged: {error}", err=True)
             complete = False
             continue
         upstream = recorder.endpoint.kind(recordings[-1].answer)
-        cassette.write(path, cassette.dump(cassette.new_recording(recordings, upstream=upstream)))
+        allowed = tuple(text for text in redaction.allowed if text in redaction.used)
+        cassette.write(path, cassette.dump(cassette.new_recording(recordings, upstream=upstream, allowed=allowed)))
         click.echo(f"{path.name}: {len(recordings)} recorded again")
     await recorder.close()
     return complete

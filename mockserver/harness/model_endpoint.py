@@ -54,8 +54,16 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
             keep_errors=options.keep_errors,
             allowed=options.allowed,
         )
-    elif options.upstream is not None or options.other_upstreams:
-        raise OptionsError("--upstream is used only while recording: add --on-miss record")
+    elif given := [
+        name
+        for name, value in (
+            ("--upstream", options.upstream or options.other_upstreams),
+            ("--pass-token", options.pass_token),
+            ("--allow", options.allowed),
+        )
+        if value
+    ]:
+        raise OptionsError(f"{given[0]} is used only while recording: add --on-miss record")
     remember(filter(None, (token, api_key)))
     index = load_index(options.cassettes, options.ignores)
     simulation = Simulation(

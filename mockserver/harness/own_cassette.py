@@ -71,6 +71,8 @@ def answering_from_own(
         if not recording or recorder is None:
             yield
             return
+        if into != path:
+            into.unlink(missing_ok=True)  # of a run that was killed
         recorder.into = into
         try:
             yield

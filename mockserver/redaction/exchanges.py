@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote, unquote, unquote_plus, urlsplit
+from urllib.parse import quote, unquote, unquote_plus
 
 from mockserver.exchange import Answer, Event, Headers, Interaction, Request, first
-from mockserver.redaction.redaction import Redaction, Secret, replaced
+from mockserver.redaction.redaction import Redaction, replaced
 from mockserver.redaction.replacements import REDACTED
 from mockserver.redaction.streams import redacted_events
 
@@ -69,13 +69,13 @@ def personal_headers(headers: Headers) -> tuple[str, ...]:
     return tuple(name for name, value in headers if _is_personal(name) and value != REDACTED)
 
 
-@functools.cache
+@functools.lru_cache(1000)  # clients choose the names
 def _is_personal(name: str) -> bool:
     return _PERSONAL_HEADERS.fullmatch(name) is not None
 
 
 def without_credentials(request: Request) -> Request:
-    """The request without the person and the key that it came with. Nothing else is looked at: that is for whoever shows it."""
+    """The request without the credentials in its headers and query. Its texts are cleaned later, where they are shown."""
     headers = tuple((name, REDACTED if _is_personal(name) else value) for name, value in request.headers)
     query = request.query
     return replace(request, headers=headers, query=_query(query, None, Counter()) if "=" in query else query)
@@ -101,12 +101,6 @@ def shown_headers(headers: Headers) -> Headers:
 def shown_answer(answer: Answer) -> Answer:
     """The answer as it may be shown."""
     return replace(_answer(answer, Redaction(), Counter()), headers=shown_headers(answer.headers))
-
-
-def shown_url(url: str) -> str:
-    """A server's address without the name and password in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _answer(answer: Answer, redaction: Redaction, counts: Counter[str]) -> Answer:
@@ -145,15 +139,15 @@ def _path(raw_path: str, redaction: Redaction, counts: Counter[str]) -> str:
 def _query(query: str, redaction: Redaction | None, counts: Counter[str]) -> str:
     """The query or form without credentials, and with each value decoded where it has a secret; without a redaction, only the
     former."""
-    pairs = []
-    for pair in query.split("&"):
-        name, equals, value = pair.partition("=")
-        found: Sequence[Secret] = ()
-        if value not in ("", REDACTED) and CREDENTIALS.fullmatch(unquote_plus(name)):
-            counts["key in an address"] += 1
-            pair = f"{name}={REDACTED}"  # noqa: PLW2901
-        elif redaction is not None and (found := redaction.secrets(said := unquote_plus(value), unquote_plus(name))):
-            counts.update(secret.kind for secret in found)
-            pair = f"{name}{equals}{quote(replaced(said, found), safe='')}"  # noqa: PLW2901
-        pairs.append(pair)
-    return "&".join(pairs)
+    return "&".join(_pair(pair, redaction, counts) for pair in query.split("&"))
+
+
+def _pair(pair: str, redaction: Redaction | None, counts: Counter[str]) -> str:
+    name, equals, value = pair.partition("=")
+    said_name, said = unquote_plus(name), unquote_plus(value)
+    if value not in ("", REDACTED) and CREDENTIALS.fullmatch(said_name):
+        counts["key in an address"] += 1
+        return f"{name}={REDACTED}"
+    found = redaction.secrets(said, said_name) if redaction is not None else []
+    counts.update(secret.kind for secret in found)
+    return f"{name}{equals}{quote(replaced(said, found), safe='')}" if found else pair

@@ -84,7 +84,7 @@ def _whole(pattern: str) -> str:
 
 
 def _example(text: str) -> str:
-    """The example with letters in place of their number; a whole one in the table would alarm whoever scans repositories."""
+    """The example with invented characters for each number in braces. Secret scanners would report whole ones in the table."""
     text = re.sub(r"\{hex(\d+)\}", lambda match: _INVENTED_HEX[: int(match[1])], text)
     return re.sub(r"\{(\d+)\}", lambda match: _INVENTED[: int(match[1])], text)
 

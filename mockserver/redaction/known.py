@@ -1,6 +1,6 @@
 """The secrets that this process knows: taken out of everything it writes or shows, whatever their form.
 
-They are the process's, like its environment: whoever gets hold of one says so here, and no way out can forget to ask.
+They belong to the process, as its environment does, so they are kept here and are not passed from function to function.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from collections.abc import Iterable
 #: A shorter text is a placeholder, and would be found everywhere.
 SHORTEST = 8
 
-_lock = threading.Lock()
-_known: tuple[str, ...] = ()
+_LOCK = threading.Lock()
+_KNOWN: list[str] = []
 
 
 def remember(secrets: Iterable[str]) -> None:
     """Take these out from now on."""
-    global _known  # noqa: PLW0603  see above
-    with _lock:
+    with _LOCK:
         new = {secret for secret in secrets if len(secret) >= SHORTEST}
-        _known = tuple(sorted({*_known, *new}, key=lambda secret: (-len(secret), secret)))
+        _KNOWN[:] = sorted({*_KNOWN, *new}, key=lambda secret: (-len(secret), secret))
 
 
 def known() -> tuple[str, ...]:
     """All of them, the longest first."""
-    return _known
+    return tuple(_KNOWN)

@@ -54,7 +54,8 @@ def literals(text: str) -> Iterator[Literal]:
         raw = text[start + 1 : end - 1]
         said: str | None = raw
         if "\\" in raw:
-            end = start + len(_LITERAL.match(text, start)[0])  # type: ignore[index]  # it begins with a quote
+            match = _LITERAL.match(text, start)
+            end = match.end() if match else len(text)
             raw = text[start + 1 : end - 1] if end - start > 1 and text[end - 1] == '"' else text[start + 1 : end]
             said = _said(raw)
         at, start = start, text.find('"', end)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mockserver.redaction.redaction import Redaction, Secret
+from mockserver.redaction.redaction import Redaction, Secret, by_piece, replaced
 
 _KEY = re.compile(r'"logprobs"\s*:\s*(?=[\[{])')
 _INDEX = re.compile(r'"(?:index|output_index|content_index)"\s*:\s*(\d+)')
@@ -45,17 +45,15 @@ def edits(places: Sequence[Spelled], redaction: Redaction) -> Iterator[tuple[int
         spelled = redaction.secrets("".join(token.text for _, token in tokens))
         if not spelled:
             continue
-        at, changed = 0, set()
-        for place, token in tokens:
-            begins = next((each for each in spelled if at <= each.start < at + len(token.text)), None)
-            if any(each.start < at + len(token.text) and each.end > at for each in spelled):
-                token.replace(begins.replacement if begins else "")
-                changed.add(place.event)
-            at += len(token.text)
+        kinds: dict[int, str] = {}
+        for (place, token), parts in zip(tokens, by_piece([token.text for _, token in tokens], spelled), strict=True):
+            if parts:
+                token.replace(replaced(token.text, parts))
+                kinds[place.event] = parts[0].kind
         for place in places:
-            if place.event in changed:
+            if place.event in kinds:
                 text = json.dumps(place.value, ensure_ascii=place.is_ascii, separators=(",", ":"))
-                yield place.event, Secret(place.start, place.end, text, spelled[0].kind)
+                yield place.event, Secret(place.start, place.end, text, kinds[place.event])
 
 
 @dataclass(slots=True)

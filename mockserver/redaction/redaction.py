@@ -6,6 +6,7 @@ import base64
 import fnmatch
 import functools
 import gzip
+import itertools
 import re
 import zlib
 from collections import Counter
@@ -197,6 +198,24 @@ def replaced(text: str, secrets: Sequence[Secret]) -> str:
     return "".join([*parts, text[at:]])
 
 
+def by_piece(texts: Sequence[str], together: Sequence[Secret]) -> Iterator[list[Secret]]:
+    """For each of the texts the parts in it of the secrets that all texts together have, in order. A replacement is in the first
+    part of its secret."""
+    start = done = 0
+    for text in texts:
+        end, parts = start + len(text), []
+        while done < len(together) and together[done].end <= start:
+            done += 1
+        for secret in itertools.islice(together, done, None):
+            if secret.start >= end:
+                break
+            replacement = secret.replacement if secret.start >= start else ""
+            place = max(secret.start, start) - start, min(secret.end, end) - start
+            parts.append(Secret(*place, replacement, secret.kind))
+        yield parts
+        start = end
+
+
 def apart(found: list[Secret]) -> list[Secret]:
     """The secrets in order; those that overlap become one, with the replacement of the first."""
     if len(found) < 2:
@@ -210,7 +229,7 @@ def apart(found: list[Secret]) -> list[Secret]:
     return apart
 
 
-@functools.cache
+@functools.lru_cache(1000)  # clients choose the names
 def _is_telling(name: str) -> bool:
     """Whether a JSON key may say what its value is."""
     return len(name) < 100 and re.search(r"(?i)key|secret|token|pass|pwd|connection|sig", name) is not None

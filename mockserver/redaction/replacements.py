@@ -141,7 +141,7 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.lower().encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@functools.cache
+@functools.lru_cache(1000)
 def _is_top_level_domain(name: str) -> bool:
     try:
         ascii_name = name.encode("idna").decode()

@@ -28,7 +28,7 @@ class Form(Enum):
 
 
 def form_of(text: str) -> Form:
-    """Whether a text is JSON; a number or a word is none."""
+    """The form of a text. Only objects, lists and strings count as JSON, not numbers or words."""
     first = text[:1] if text[:1] in ("{", "[", '"') else text[:1000].lstrip("\ufeff \t\r\n")[:1]
     if first not in ("{", "[", '"'):
         return Form.TEXT

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mockserver.exchange import MAX_DEPTH, is_too_deep
 from mockserver.redaction import logprobs
 from mockserver.redaction.literals import Literal, literals
-from mockserver.redaction.redaction import Redaction, Secret, apart, replaced
+from mockserver.redaction.redaction import Redaction, Secret, apart, by_piece, replaced
 from mockserver.redaction.scan import Form, form_of
 
 #: Keys whose value is the same in every event, or random in each.
@@ -111,7 +111,7 @@ class _Strings:
             if len({piece.text for piece in pieces}) > 1:  # what is the same in every event is no text that grows
                 together = self._redaction.secrets("".join(piece.text for piece in pieces), pieces[0].name)
             yield from (secret.kind for secret in together)
-            for piece, changes in _by_piece(pieces, together):
+            for piece, changes in zip(pieces, by_piece([piece.text for piece in pieces], together), strict=True):
                 alone = [] if is_one_text else self._once(piece.text, piece.name)
                 more = [each for each in alone if not any(_overlap(each, change) for change in changes)]
                 self.changes[piece.event, piece.number] += (*changes, *more)
@@ -247,22 +247,3 @@ def _strings(value: Any, path: Channel = (), name: str = "") -> Iterator[tuple[C
 
 def _overlap(one: Secret, other: Secret) -> bool:
     return one.start < other.end and other.start < one.end
-
-
-def _by_piece(pieces: Sequence[_Piece], together: Sequence[Secret]) -> Iterator[tuple[_Piece, list[Secret]]]:
-    """The parts of the secrets that stand in each piece; a replacement is in the first part of its secret."""
-    start = 0
-    for piece in pieces:
-        end = start + len(piece.text)
-        parts = [
-            Secret(
-                max(secret.start, start) - start,
-                min(secret.end, end) - start,
-                secret.replacement if secret.start >= start else "",
-                secret.kind,
-            )
-            for secret in together
-            if secret.start < end and secret.end > start
-        ]
-        yield piece, parts
-        start = end

@@ -125,8 +125,9 @@ def load_index(directories: Sequence[Path], ignores: Sequence[str] = (), *, belo
         FileNotFoundError: a directory is not there.
     """
     index = CassetteIndex(tuple(map(parse_ignore, ignores)))
-    for short, path in cassette.files(directories):
-        short = path.relative_to(below).as_posix() if below is not None and path.is_relative_to(below) else short  # noqa: PLW2901
+    for relative, path in cassette.files(directories):
+        is_below = below is not None and path.is_relative_to(below)
+        short = path.relative_to(below).as_posix() if below is not None and is_below else relative
         name = short if index.paths.setdefault(short, path) == path else str(path)
         index.paths[name] = path
         text = path.read_bytes()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from mockserver.exchange import Headers, Request
+from mockserver.exchange import Headers, Request, shown_url
 
 #: Headers of one connection, never passed on; so is `expect`, because "100 continue" was already sent. Source: RFC 9110, 7.6.1.
 HOP_BY_HOP = frozenset(
@@ -69,8 +69,7 @@ class Upstream:
             finally:
                 await answer.aclose()
         except httpx2.HTTPError as error:
-            shown = urlsplit(self.base_url)._replace(netloc=urlsplit(self.base_url).netloc.rpartition("@")[2]).geturl()
-            raise UpstreamError(f"{shown}: {str(error) or type(error).__name__}") from error
+            raise UpstreamError(f"{shown_url(self.base_url)}: {str(error) or type(error).__name__}") from error
 
     async def close(self) -> None:
         """Close the idle connections."""
