@@ -160,6 +160,23 @@ def test_refresh_records_everything_again(folder: Path, httpserver: HTTPServer) 
         assert (failed.exit_code, path.read_bytes()) == (1, before)
 
 
+def test_refresh_keeps_what_the_cassette_allows_and_notes_it(folder: Path, httpserver: HTTPServer) -> None:
+    path = folder / "where-is-oslo.yaml"
+    path.write_text(
+        recording("Mail info@corp-x.com").replace("  source: recorded", "  source: recorded\n  allowed: [info@*]")
+    )
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({**ANSWER, "model": "ada@corp-x.com"})
+    arguments = ("record", "--upstream", httpserver.url_for("/v1"), "--cassettes", folder, "--refresh", "--yes")
+    assert run(*arguments).exit_code == 0
+    assert cassette.load(path).allowed == ("info@*",)
+    assert ("info@corp-x.com" in path.read_text(), "ada@" in path.read_text()) == (True, False)
+    refused = run(*arguments, "--pass-token")
+    assert (refused.exit_code, "--pass-token and --ignore are about the requests of a COMMAND" in refused.output) == (
+        2,
+        True,
+    )
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "exit_code", "line"),
     [

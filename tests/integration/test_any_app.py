@@ -59,6 +59,11 @@ def upstream(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPSer
     return httpserver
 
 
+def recording(upstream: HTTPServer, folder: Path) -> ModelOptions:
+    others = {"AZURE_SEARCH_ENDPOINT": upstream.url_for("")}
+    return ModelOptions((folder,), OnMiss.RECORD, upstream.url_for("/v1"), other_upstreams=others)
+
+
 def use_everything(model: ModelEndpoint) -> Iterator[Any]:
     """What an app asks for in one run, through the official client, with the answers it got."""
     client = openai.OpenAI(base_url=f"{model.url}/v1", api_key=model.api_key, max_retries=0)
@@ -77,13 +82,7 @@ def use_everything(model: ModelEndpoint) -> Iterator[Any]:
 
 
 def test_a_mixed_app_is_recorded_and_replayed(upstream: HTTPServer, tmp_path: Path) -> None:
-    options = ModelOptions(
-        (tmp_path,),
-        OnMiss.RECORD,
-        upstream.url_for("/v1"),
-        other_upstreams={"AZURE_SEARCH_ENDPOINT": upstream.url_for("")},
-    )
-    with ModelEndpoint(options) as model:
+    with ModelEndpoint(recording(upstream, tmp_path)) as model:
         recorded = list(use_everything(model))
         assert [entry.decided_by[:11] for entry in model.simulation.journal] == ["recorded as"] * 9
     assert recorded[:2] == [SOUND, f"{len(SOUND)} bytes"]
@@ -109,13 +108,7 @@ def test_a_mixed_app_is_recorded_and_replayed(upstream: HTTPServer, tmp_path: Pa
 
 
 def test_files_are_named_after_what_was_asked(upstream: HTTPServer, tmp_path: Path) -> None:
-    options = ModelOptions(
-        (tmp_path,),
-        OnMiss.RECORD,
-        upstream.url_for("/v1"),
-        other_upstreams={"AZURE_SEARCH_ENDPOINT": upstream.url_for("")},
-    )
-    with ModelEndpoint(options) as model:
+    with ModelEndpoint(recording(upstream, tmp_path)) as model:
         list(use_everything(model))
     assert sorted(path.stem for path in tmp_path.iterdir()) == [
         "audio-speech-hello",
@@ -166,6 +159,11 @@ def test_the_apps_own_entra_token_goes_to_azure_if_that_is_said(
     assert token not in next(tmp_path.iterdir()).read_text()
 
 
-def test_options_for_upstreams_are_refused_where_nothing_is_recorded(tmp_path: Path) -> None:
-    with pytest.raises(OptionsError, match="only while recording"):
-        ModelEndpoint(ModelOptions((tmp_path,), other_upstreams={"A": "http://127.0.0.1:9"}))
+@pytest.mark.parametrize(
+    "options",
+    [{"other_upstreams": {"A": "http://127.0.0.1:9"}}, {"pass_token": True}, {"allowed": ("a@b.com",)}],
+    ids=["upstream", "token", "allow"],
+)
+def test_options_of_recording_are_refused_where_nothing_is_recorded(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(OptionsError, match="is used only while recording: add --on-miss record"):
+        ModelEndpoint(ModelOptions((tmp_path,), **options))

@@ -220,3 +220,12 @@ def test_a_test_that_fails_half_way_leaves_no_cassette_and_is_recorded_when_it_p
     suite.makepyfile(test_it=SUITE)
     suite.runpytest_inprocess("--record", "-k", "TestA").assert_outcomes(passed=1)
     assert names(suite) == ["TestA.test_talks.yaml"]
+
+
+def test_what_a_killed_run_left_of_a_test_is_not_added_to(suite: pytest.Pytester) -> None:
+    suite.runpytest_inprocess("--record", "-k", "TestB").assert_outcomes(passed=1)
+    path = suite.path / "recordings" / "test_it" / "TestB.test_talks.yaml"
+    path.rename(path.with_name(f".{path.name}{cassette.TEMPORARY}"))
+    suite.runpytest_inprocess("--record", "-k", "TestB").assert_outcomes(passed=1)
+    assert len(cassette.load(path).interactions) == 1
+    assert names(suite) == [path.name]

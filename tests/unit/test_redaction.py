@@ -497,3 +497,15 @@ def test_a_secret_that_stands_alone_is_found_though_what_is_beside_it_would_hide
 def test_what_is_allowed_is_compared_with_the_secret_alone() -> None:
     key = "3f9c2a7be1d045863f9c2a7be1d04586"
     assert Redaction((key,)).text(f"{key} ", "AZURE_OPENAI_KEY") == f"{key} "
+
+
+def test_many_pieces_with_many_secrets_take_linear_time() -> None:
+    pieces = [f"a{number}@corp-x.com " for number in range(5_000)]
+    assert taken_out(chat(), streamed(*pieces)).secrets == {"e-mail address": 5_000}
+
+
+def test_what_stands_beside_a_secret_in_one_token_stays() -> None:
+    tokens = [{"token": f"({AWS}) ", "bytes": [], "top_logprobs": []}]
+    body = json.dumps({"choices": [{"index": 0, "logprobs": {"content": tokens}}]}).encode()
+    (event,) = taken_out(chat(), Answer(200, (), (Event(0, body),))).interaction.answer.events
+    assert json.loads(event.data)["choices"][0]["logprobs"]["content"][0]["token"] == "(REDACTED) "
