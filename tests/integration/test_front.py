@@ -31,7 +31,7 @@ def simulation() -> Simulation:
 def connect(url: str) -> socket.socket:
     """A raw connection that has sent a request for a completion."""
     host, port = urlsplit(url).netloc.split(":")
-    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection = socket.create_connection((host, int(port)), timeout=30)
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer k\r\ncontent-length: {len(BODY)}\r\n\r\n"
     connection.sendall(head.encode() + BODY)
     return connection
@@ -85,7 +85,7 @@ def test_an_incomplete_request_uses_no_stub(simulation: Simulation, serve_front:
     simulation.scopes.say(parse_stub({"say": "one"}, "said#1"))
     url = serve_front(simulation)
     host, port = urlsplit(url).netloc.split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as half:
+    with socket.create_connection((host, int(port)), timeout=30) as half:
         half.sendall(
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\ncontent-length: 999\r\n\r\n{"
         )
@@ -167,7 +167,7 @@ def test_invalid_http_does_not_stop_the_server(simulation: Simulation, serve_fro
         b"GET /%zz HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"GET  HTTP/9\r\n\r\n",
     ):
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
             connection.sendall(garbage)
             assert re.match(rb"HTTP/1.1 (400|401|404)", connection.recv(65536))
     assert httpx2.get(f"{url}/__admin/health").status_code == 200

@@ -291,7 +291,7 @@ def test_web_socket_reaches_the_dev_server_but_not_a_guarded_path(dev_site: str)
     host, port = dev_site.removeprefix("http://").split(":")
 
     def answer_to_upgrade(path: str, origin: str = "") -> bytes:
-        with socket.create_connection((host, int(port)), timeout=5) as client:
+        with socket.create_connection((host, int(port)), timeout=30) as client:
             head = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n{origin}\r\n"
             client.sendall(head.encode())
             answer = client.recv(1000)
