@@ -134,7 +134,8 @@ def closure(document: dict[str, Any], roots: tuple[str, ...]) -> dict[str, Any]:
 def convert(node: Any, name: str, old: bool, named: bool = False) -> Any:
     """A schema of OpenAPI 3.0 (`old`) or 3.1 as JSON Schema 2020-12; `name` is the definition it belongs to.
 
-    `nullable` is applied in 3.1 documents too: they use it, and recorded traffic agrees with it (measured).
+    `nullable` is applied in 3.1 documents too: they use it, and recorded traffic agrees with it (measured). `oneOf` becomes
+    `anyOf`: the documents use it for unions whose members overlap, and the services accept what fits two of them (recorded).
     """
     if isinstance(node, list):
         return [convert(item, name, old) for item in node]
@@ -147,6 +148,8 @@ def convert(node: Any, name: str, old: bool, named: bool = False) -> Any:
         for key, value in node.items()
         if key not in _PROSE | _NOT_SCHEMA and not key.startswith("x-")
     }
+    if "oneOf" in out:
+        out["anyOf"] = out.pop("oneOf")
     if isinstance(out.get("$ref"), str):
         out["$ref"] = "#/$defs/" + out["$ref"].rpartition("/")[2]
         if old:

@@ -29,7 +29,8 @@ class Operation:
     Azure's dated one where Azure differs; None if there is no such body. `event_union` replaces `event` where events
     have a `type`. `{model}` or `{id}` in the path is the name of one object. `more_keys` are request keys that the
     schema lacks; `defaults` are the values of absent keys. `in_deployment` says that Azure's dated address has the
-    deployment in its path; `since` is the first dated api-version with the operation, None without any.
+    deployment in its path; `since` is the first dated api-version with the operation, None without any. `open_to_azure` says
+    that Azure's dated addresses accept unknown keys.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Operation:
     more_keys: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     in_deployment: bool = False
+    open_to_azure: bool = False
     since: str | None = "2022-12-01"
 
     @property
@@ -88,6 +90,7 @@ OPERATIONS = (
         answer="CreateEmbeddingResponse",
         defaults={"encoding_format": "float"},
         in_deployment=True,
+        open_to_azure=True,  # `additionalProperties: true` in Azure's specification, 2024-10-21; recorded 2023-09-20
     ),
     Operation("listModels", "GET", "models", answer="ListModelsResponse"),
     Operation("retrieveModel", "GET", "models/{model}", answer="Model"),

@@ -21,13 +21,16 @@ def amendments() -> dict[str, list[dict[str, Any]]]:
     return yaml.safe_load(text)  # type: ignore[no-any-return]  # raw YAML
 
 
-def amended(specification: str, definitions: Definitions) -> Definitions:
-    """The definitions, changed in place by every amendment of the specification.
+def amended(specification: str, definitions: Definitions, *, requests: bool) -> Definitions:
+    """The definitions, changed in place by the amendments of the specification, those for requests alone only where
+    `requests`.
 
     Raises:
         LookupError: an amendment names a place that does not exist (any more).
     """
     for amendment in amendments()[specification]:
+        if amendment.get("of") == "requests" and not requests:
+            continue
         if amendment["change"] == "keys":
             definitions[amendment["in"]].setdefault("properties", {}).update({key: {} for key in amendment["keys"]})
             continue
@@ -81,6 +84,6 @@ def _parts(definitions: Definitions, node: Schema) -> Iterator[Schema]:
     yield node
     if "$ref" in node:
         yield from _parts(definitions, definitions[node["$ref"].rpartition("/")[2]])
-    for key in ("allOf", "anyOf", "oneOf"):
+    for key in ("allOf", "anyOf"):
         for part in node.get(key, ()):
             yield from _parts(definitions, part)

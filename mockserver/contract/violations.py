@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from mockserver.contract.data_folder import data_folder
-from mockserver.contract.operations import Address, Backend, Operation
+from mockserver.contract.operations import Address, AddressForm, Backend, Operation
 from mockserver.contract.overlay import amended
 from mockserver.contract.request_rules import RULES
 
@@ -39,9 +39,14 @@ def request_violations(address: Address, body: Mapping[str, Any]) -> tuple[Viola
     operation = address.operation
     if operation is None or operation.request is None:
         return ()
-    if address.deployment is not None:  # the path names the model
-        body = {"model": address.deployment, **body}
-    violations = [*_unknown_keys(operation, body), *_schema_violations("openai", operation.request, body)]
+    if address.deployment is not None:  # the path names the model, whatever the body says
+        body = {**body, "model": address.deployment}
+    if operation.open_to_azure and address.form is AddressForm.AZURE_DATED:
+        body = {key: value for key, value in body.items() if key in known_keys(operation.request)}
+    violations = [
+        *_unknown_keys(operation, body),
+        *_schema_violations("openai", operation.request, body, requests=True),
+    ]
     violations += [
         Violation(rule.field, rule.name, rule.message, rule.code)
         for rule in RULES
@@ -73,22 +78,23 @@ def event_violations(address: Address, event: Any) -> tuple[Violation, ...]:
 
 
 @functools.cache
-def definitions(specification: str) -> dict[str, Any]:
-    """The amended definitions of a specification: `openai` or `azure`."""
+def definitions(specification: str, *, requests: bool = False) -> dict[str, Any]:
+    """The amended definitions of a specification, `openai` or `azure`, as answers or as requests have to fit them."""
     text = (data_folder() / "schemas" / f"{specification}.json").read_text(encoding="utf-8")
-    return amended(specification, json.loads(text)["$defs"])
+    return amended(specification, json.loads(text)["$defs"], requests=requests)
 
 
 @functools.cache
-def _validator(specification: str, schema: str) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator({"$ref": f"#/$defs/{schema}", "$defs": definitions(specification)})
+def _validator(specification: str, schema: str, requests: bool) -> jsonschema_rs.Draft202012Validator:
+    definitions_ = definitions(specification, requests=requests)
+    return jsonschema_rs.Draft202012Validator({"$ref": f"#/$defs/{schema}", "$defs": definitions_})
 
 
 @functools.cache
 def _event_types(union: str) -> dict[str, str]:
     """The names of the schemas in a union of events, by the event's `type`."""
     members = definitions("openai")[union]
-    names = [member["$ref"].rpartition("/")[2] for member in members.get("anyOf", members.get("oneOf", ()))]
+    names = [member["$ref"].rpartition("/")[2] for member in members["anyOf"]]
     return {definitions("openai")[name]["properties"]["type"]["enum"][0]: name for name in names}
 
 
@@ -100,7 +106,7 @@ def known_keys(schema: str) -> frozenset[str]:
     while nodes:
         node = nodes.pop()
         keys |= set(node.get("properties", ()))
-        nodes += [*node.get("allOf", ()), *node.get("anyOf", ()), *node.get("oneOf", ())]
+        nodes += [*node.get("allOf", ()), *node.get("anyOf", ())]
         if "$ref" in node:
             nodes.append(definitions("openai")[node["$ref"].rpartition("/")[2]])
     return frozenset(keys)
@@ -126,8 +132,8 @@ def _unknown_keys(operation: Operation, body: Mapping[str, Any]) -> Iterable[Vio
                 yield Violation("", "unknown-key", f"Unrecognized request argument supplied: {key}")
 
 
-def _schema_violations(specification: str, schema: str, body: Any) -> Iterable[Violation]:
-    for error in _validator(specification, schema).iter_errors(body):
+def _schema_violations(specification: str, schema: str, body: Any, *, requests: bool = False) -> Iterable[Violation]:
+    for error in _validator(specification, schema, requests).iter_errors(body):
         yield _violation(error)
 
 

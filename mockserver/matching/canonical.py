@@ -101,7 +101,7 @@ def _text_or_hash(data: bytes) -> str:
 def model_name(address: Address, body: Mapping[str, Any] | None) -> str:
     """The deployment or model in the address, else the model in the body; empty if neither names one."""
     in_path = address.resource if address.operation and "{model}" in address.operation.path else None
-    return address.deployment or in_path or str((body or {}).get("model", ""))
+    return address.deployment or in_path or str((body or {}).get("model") or "")
 
 
 def canonical_json(value: Any) -> Any:

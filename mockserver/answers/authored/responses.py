@@ -128,7 +128,7 @@ class _Response:
             "temperature": request.get("temperature", 1.0),
             "text": request.get("text") or {"format": {"type": "text"}, "verbosity": "medium"},
             "tool_choice": request.get("tool_choice", "auto"),
-            "tools": request.get("tools", []),
+            "tools": [_echoed(tool) for tool in request.get("tools", ())],
             "top_logprobs": self.top_logprobs,
             "top_p": request.get("top_p", 1.0),
             "truncation": request.get("truncation", "disabled"),
@@ -166,6 +166,11 @@ class _Response:
 
     def part(self, text: str, pieces: Iterable[str]) -> dict[str, Any]:
         return {"type": "output_text", "annotations": [], "logprobs": self.logprobs(pieces), "text": text}
+
+
+def _echoed(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool as the response repeats it, with what the client left to the service. Source: API reference, 2026-11."""
+    return {"parameters": None, "strict": True, **tool} if tool.get("type") == "function" else tool
 
 
 def _function_call(call: ToolCall, item_id: str, call_id: str, status: str, arguments: str) -> dict[str, Any]:
