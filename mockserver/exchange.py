@@ -12,6 +12,8 @@ Headers = tuple[tuple[str, str], ...]
 
 #: The header of answers that the mock itself made: generated ones and its own errors. A recorder leaves these out.
 BY_MOCK = "x-mockserver-answer"
+#: The header of a refusal: the rule of the contract that refused, which `--lenient` turns off.
+BY_RULE = "x-mockserver-rule"
 
 #: The deepest JSON that is read. The models allow schemas ten levels deep; validators and Python end at a few hundred.
 MAX_DEPTH = 200

@@ -72,16 +72,14 @@ def refusals(text: str) -> Iterator[tuple[str, str]]:
 
 def unexpected(outcomes: list[dict[str, Any]], allowed: dict[str, str]) -> Iterator[str]:
     """Every test that neither passed nor was refused by its allowed rule, and every allowed refusal that did not happen."""
-    from mockserver.contract.request_rules import RULES
-
-    messages = {rule.name: (rule.message,) for rule in RULES} | NOT_ACCEPTED
     refused = set()
     for outcome in outcomes:
         if outcome["outcome"] == "passed":
             continue
         name = test_name(outcome["test"])
         refused.add(name)
-        if not any(message in outcome["message"] for message in messages.get(allowed.get(name, ""), ())):
+        rule = allowed.get(name, "")
+        if rule != outcome.get("rule") and not any(part in outcome["message"] for part in NOT_ACCEPTED.get(rule, ())):
             yield f"{outcome['test']}: {outcome['outcome']}, {outcome['message']}"
     yield from (f"{name}: in {REFUSED.name}, but it passes" for name in allowed if name not in refused)
 
@@ -150,7 +148,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.when == "call" or (call.excinfo is not None and call.when == "setup"):
         error = call.excinfo.value if call.excinfo else None
         message = "" if error is None else str(error).partition("\n")[0]
-        line = {"test": item.nodeid, "outcome": _outcome(error, message), "message": message}
+        rule = getattr(getattr(error, "response", None), "headers", {}).get("x-mockserver-rule")
+        line = {"test": item.nodeid, "outcome": _outcome(error, message), "message": message, "rule": rule}
         with Path(os.environ[_OUTCOMES]).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
     return report
@@ -159,7 +158,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def _outcome(error: BaseException | None, message: str) -> str:
     if error is None:
         return "passed"
-    if type(error).__name__ == "BadRequestError":
+    if type(error).__name__ in ("BadRequestError", "NotFoundError", "PermissionDeniedError"):
         return "refused"
     not_accepted = type(error).__name__ == "APIResponseValidationError" or message == _LOOSE
     return "not accepted" if not_accepted else "failed"

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from mockserver.contract.answer_rules import assembled, impossible
-from mockserver.contract.violations import Violation, answer_violations, event_violations
+from mockserver.contract.violation import Violation
+from mockserver.contract.violations import answer_violations, event_violations
 from mockserver.exchange import Answer, End
 from mockserver.matching.call import Call
 from mockserver.sse import event_json

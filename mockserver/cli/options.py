@@ -68,6 +68,12 @@ _MODEL_OPTIONS = (
     click.option("--pass-token", is_flag=True, help="Recording: send clients' own Entra tokens on to Azure."),
     click.option("--allow", multiple=True, metavar="TEXT", help="Recording: keep this, and note it; * is any part."),
     click.option(
+        "--lenient",
+        multiple=True,
+        metavar="RULE",
+        help="Accept what this rule refuses: its name is in the refusal's header x-mockserver-rule. May be repeated.",
+    ),
+    click.option(
         "--latency",
         default="",
         metavar="PROFILE",
@@ -103,6 +109,7 @@ class ModelChoice:
     upstreams: tuple[str, ...]
     pass_token: bool
     allow: tuple[str, ...]
+    lenient: tuple[str, ...]
     latency: str
     speed: float
     ignores: tuple[str, ...]
@@ -136,6 +143,7 @@ class ModelChoice:
             other_upstreams=others,
             pass_token=self.pass_token,
             allowed=self.allow,
+            lenient=self.lenient,
             address=self.address,
             token=_token() if self.address != LOOPBACK else "",
         )

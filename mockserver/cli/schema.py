@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from mockserver.cassettes.cassette_file import CassetteFile
-from mockserver.simulation.stub import StubEntry
+from mockserver.simulation.stub_entry import StubEntry
 from mockserver.swa.personas import PersonasFile
 from mockserver.swa.states import StatesFile
 

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 
 from mockserver.contract.operations import Operation
-from mockserver.contract.violations import Violation
+from mockserver.contract.violation import Violation
 
 
 def impossible(operation: Operation, request: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[Violation, ...]:
@@ -27,11 +27,13 @@ def assembled(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         usage = chunk.get("usage") or usage
         for part in chunk.get("choices", ()):
             choice = choices.setdefault(
-                part.get("index", 0), {"message": {"content": "", "tool_calls": []}, "finish_reason": None}
+                part.get("index", 0),
+                {"message": {"content": "", "refusal": "", "tool_calls": []}, "finish_reason": None},
             )
             choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
             delta = part.get("delta") or {}
             choice["message"]["content"] += delta.get("content") or ""
+            choice["message"]["refusal"] += delta.get("refusal") or ""
             calls = choice["message"]["tool_calls"]
             for call in delta.get("tool_calls") or ():
                 if call["index"] >= len(calls):
@@ -60,7 +62,8 @@ def _completion(request: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterat
         if choice.get("finish_reason") == "stop" and not calls:
             if _requires_call(request.get("tool_choice")):
                 yield Violation(f"{field}.tool_calls", "no-call", "must hold a call, because tool_choice requires one")
-            yield from _schema(request.get("response_format"), message.get("content"), f"{field}.content")
+            if not message.get("refusal"):  # a refusal is no JSON
+                yield from _schema(request.get("response_format"), message.get("content"), f"{field}.content")
 
 
 def _requires_call(choice: Any) -> bool:

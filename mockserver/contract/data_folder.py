@@ -9,5 +9,5 @@ _CHECKOUT = Path(__file__).resolve().parents[2] / "contracts"
 
 
 def data_folder() -> Path:
-    """The folder of `schemas/` and `overlay.yaml`."""
+    """The folder of `schemas/`, `overlay.yaml` and `models.toml`."""
     return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT

@@ -49,6 +49,11 @@ class Operation:
     since: str | None = "2022-12-01"
 
     @property
+    def needs_model(self) -> bool:
+        """Whether a request has to name its model, in its body or in its path."""
+        return self.costs_tokens
+
+    @property
     def costs_tokens(self) -> bool:
         """Whether a model reads or writes tokens for it."""
         return self.name in ("createChatCompletion", "createResponse", "createEmbedding")

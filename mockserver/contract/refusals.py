@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from mockserver.contract.models import Model
 from mockserver.contract.operations import Address, AddressForm, Backend
-from mockserver.contract.violations import Violation
+from mockserver.contract.violation import Violation
 
 _JSON = (("content-type", "application/json"),)
 _UTF8 = (("content-type", "application/json; charset=utf-8"),)
@@ -14,12 +15,13 @@ _UTF8 = (("content-type", "application/json; charset=utf-8"),)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the client gets; `because` is the reason in a few words."""
+    """What the client gets; `because` is the reason in a few words, `rule` the name of a rule that can be turned off."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     because: str
+    rule: str = ""
 
 
 def missing_key(address: Address) -> Refusal:
@@ -55,28 +57,6 @@ def unknown_path(address: Address, method: str, path: str) -> Refusal:
     return Refusal(404, _UTF8, _pretty(f"Invalid URL ({method} {path})"), "unknown path")
 
 
-def bad_api_version(address: Address) -> Refusal | None:
-    """The refusal of a dated address whose api-version is missing, invalid or too old; None if it is fine.
-
-    Source: the 400 of Responses pasted 2026-09-18, its `code` not shown; for the others Azure's recorded 404 for a
-    wrong path or version.
-    """
-    if address.form is not AddressForm.AZURE_DATED or address.operation is None:
-        return None
-    version = address.api_version or ""
-    dated = version.removesuffix("-preview")
-    if len(dated) == 10 and dated[4] == dated[7] == "-" and dated.replace("-", "").isdigit():
-        if dated >= (address.operation.since or ""):
-            return None
-        if address.operation.name == "createResponse":
-            text = f"Azure OpenAI Responses API is enabled only for api-version {address.operation.since}-preview and later"
-            return Refusal(
-                400, _JSON, _compact({"error": {"code": "BadRequest", "message": text}}), "api-version too old"
-            )
-    refusal = unknown_path(address, "", "")
-    return Refusal(refusal.status, refusal.headers, refusal.body, f"api-version {version or 'missing'}")
-
-
 def unknown_model(address: Address, model: str) -> Refusal:
     """The refusal of an unknown model or deployment. Source: recorded for each: OpenAI's 404 and, for Responses, 400;
     Azure's dated 404 without content-type, and the 400 of its `/openai/v1`."""
@@ -102,31 +82,65 @@ def unknown_model(address: Address, model: str) -> Refusal:
     return Refusal(404, _UTF8, body, "unknown model")
 
 
-def wrong_operation(address: Address, model: str) -> Refusal | None:
-    """The refusal of an operation that the model cannot do; None if it can. Source: Azure's code OperationNotSupported recorded
-    2023-12 and 2024-02, its wording and OpenAI's from reports."""
-    operation = address.operation
-    if (
-        operation is None
-        or "embedding" not in model
-        or operation.name not in ("createChatCompletion", "createResponse")
-    ):
+def missing_model(address: Address) -> Refusal:
+    """The 400 for a request that names no model. Source: Azure's recorded 2026-03-11, without content-type; OpenAI's probed
+    2026-09 (local-OAuth-CLI-API-adapter)."""
+    if address.backend is Backend.AZURE:
+        return Refusal(
+            400, (), json.dumps({"error": {"message": "Missed model deployment"}}, indent=2).encode(), "no model"
+        )
+    if address.operation is not None and address.operation.name == "createChatCompletion":
+        return Refusal(400, _JSON, _pretty("you must provide a model parameter"), "no model")
+    body = _pretty("Missing required parameter: 'model'.", "model", "missing_required_parameter")
+    return Refusal(400, _JSON, body, "no model")
+
+
+#: Azure's words for its operations, where it refuses a model.
+_AZURE_OPERATIONS = {
+    "createChatCompletion": "chatCompletion",
+    "createResponse": "responses",
+    "createEmbedding": "embeddings",
+    "createCompletion": "completion",
+}
+
+
+def wrong_operation(address: Address, model: Model, name: str) -> Refusal | None:
+    """The refusal of an operation that the model cannot do; None if it can. `name` is the model's as asked for.
+
+    Source: Azure's code OperationNotSupported recorded 2023-12 and 2024-02; OpenAI's words by operation from probes of 120
+    models by Mirascope, 2025-12.
+    """
+    operation = address.operation.name if address.operation is not None else ""
+    if model.foundry or not _cannot(operation, model):
         return None
     if address.backend is Backend.AZURE:
-        name = "chatCompletion" if operation.name == "createChatCompletion" else "responses"
         text = (
-            f"The {name} operation does not work with the specified model, {model}. Please choose different model and try "
-            "again. You can learn more about which models can be used with each operation here: "
+            f"The {_AZURE_OPERATIONS[operation]} operation does not work with the specified model, {name}. Please choose different "
+            "model and try again. You can learn more about which models can be used with each operation here: "
             "https://go.microsoft.com/fwlink/?linkid=2197993."
         )
-        return Refusal(
-            400,
-            _JSON,
-            _compact({"error": {"code": "OperationNotSupported", "message": text}}),
-            "operation not supported",
-        )
+        body = _compact({"error": {"code": "OperationNotSupported", "message": text}})
+        return Refusal(400, _JSON, body, "operation not supported")
+    if operation == "createEmbedding":
+        body = _pretty("You are not allowed to generate embeddings from this model")
+        return Refusal(403, _JSON, body, "operation not supported")
+    if operation == "createResponse":
+        body = _pretty(f"The requested model, '{name}' was not found.", "model", "model_not_found")
+        return Refusal(400, _JSON, body, "operation not supported")
+    if model.name.startswith(("text-embedding-3", "dall-e")):
+        return Refusal(403, _JSON, _pretty("You are not allowed to sample from this model"), "operation not supported")
     text = "This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use v1/completions?"
+    if model.chat_refusal == "responses":
+        text = "This model is only supported in v1/responses and not in v1/chat/completions."
     return Refusal(404, _UTF8, _pretty(text, "model"), "operation not supported")
+
+
+def _cannot(operation: str, model: Model) -> bool:
+    if operation == "createEmbedding":
+        return model.kind != "embedding"
+    if operation == "createCompletion":
+        return model.kind != "completion"
+    return {"createChatCompletion": "chat", "createResponse": "responses"}.get(operation) in model.cannot
 
 
 def firewall() -> Refusal:
@@ -176,7 +190,8 @@ def invalid(violation: Violation) -> Refusal:
     """The 400 for a request that breaks the contract, worded as its first violation. Source of the layout: 400s of both
     backends recorded 2025 (indent 2, no newline)."""
     body = _pretty(violation.message, violation.field or None, violation.code)
-    return Refusal(400, _JSON, body, f"invalid request, {violation.rule} {violation.field}".rstrip())
+    because = f"invalid request, {violation.rule} {violation.field}".rstrip()
+    return Refusal(violation.status, _JSON, body, because, violation.rule)
 
 
 def _pretty(message: str, param: str | None = None, code: str | None = None) -> bytes:

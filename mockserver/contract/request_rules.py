@@ -2,159 +2,253 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import jsonschema_rs
+from mockserver.contract.item_rules import ITEM_RULES
+from mockserver.contract.model_rules import MODEL_RULES
+from mockserver.contract.rule import CHAT, RESPONSES, Asked, Refused, RequestRule, mappings
+from mockserver.contract.strict_schemas import SCHEMA_RULES
 
-Body = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRule:
-    """A rule for requests: one that breaks it is refused with `message` and `code`; `field` is the 400's `param`.
-
-    `broken` must accept any body, because it also sees requests that break the schema.
-    """
-
-    name: str
-    operations: tuple[str, ...]
-    field: str
-    broken: Callable[[Body], bool]
-    message: str
-    code: str | None
-    source: str
+_CONVERSING = (RESPONSES, "countInputTokens")
+_BOTH = (CHAT, RESPONSES)
+_PROBED = "probes of api.openai.com, 2026-08-30 to 2026-09-04 (local-OAuth-CLI-API-adapter)"
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
+_LONGEST_NAME = 64
+_MOST_TOOLS = 128
 
 
-_CHAT = ("createChatCompletion",)
-_CONVERSING = ("createResponse", "countInputTokens")
+def when(
+    broken: Callable[[Mapping[str, Any]], bool], field: str, message: str, code: str | None = None
+) -> Callable[[Asked], Refused | None]:
+    """A check that refuses every body for which `broken` is true, in the same words."""
+    return lambda asked: Refused(field, message, code) if broken(asked.body) else None
 
 
-def _list(body: Body, key: str) -> list[Any]:
-    value = body.get(key)
-    return value if isinstance(value, list) else []
+def _call_ids(message: Mapping[str, Any]) -> list[Any]:
+    return [call.get("id") for _, call in mappings(message, "tool_calls")]
 
 
-def _tool_without_call(body: Body) -> bool:
-    """Whether a tool message answers no earlier tool call of an assistant message."""
+def _tool_without_call(asked: Asked) -> Refused | None:
+    """A tool message that answers no earlier tool call of an assistant message."""
     call_ids: set[Any] = set()
-    for message in _list(body, "messages"):
-        if isinstance(message, dict):
-            call_ids |= {call.get("id") for call in _list(message, "tool_calls") if isinstance(call, dict)}
-            if message.get("role") == "tool" and message.get("tool_call_id") not in call_ids:
-                return True
-    return False
+    for index, message in asked.messages:
+        call_ids |= set(_call_ids(message))
+        if message.get("role") == "tool" and message.get("tool_call_id") not in call_ids:
+            words = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
+            return Refused(f"messages.[{index}].role", words)
+    return None
 
 
-def _call_without_tool(body: Body) -> bool:
-    """Whether the messages after an assistant's tool call do not answer it."""
-    unanswered: set[Any] = set()
-    for message in _list(body, "messages"):
-        if not isinstance(message, dict):
-            continue
+def _call_without_tool(asked: Asked) -> Refused | None:
+    """An assistant's tool call that the messages after it do not answer."""
+    unanswered: list[Any] = []
+    for index, message in [*asked.messages, (len(asked.items("messages")), {"role": ""})]:
         if message.get("role") == "tool":
-            unanswered.discard(message.get("tool_call_id"))
+            unanswered = [call_id for call_id in unanswered if call_id != message.get("tool_call_id")]
         elif unanswered:
-            return True
-        unanswered |= {call.get("id") for call in _list(message, "tool_calls") if isinstance(call, dict)}
-    return bool(unanswered)
+            words = (
+                "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
+                f"The following tool_call_ids did not have response messages: {', '.join(map(str, unanswered))}"
+            )
+            return Refused(f"messages.[{index}].role", words)
+        unanswered += _call_ids(message)
+    return None
 
 
-def _invalid_schema(body: Body) -> bool:
-    """Whether the JSON schema for the answer is not a valid schema."""
-    text = body.get("text")
-    for text_format in (body.get("response_format"), text.get("format") if isinstance(text, dict) else None):
-        if isinstance(text_format, dict) and text_format.get("type") == "json_schema":
-            description = text_format.get("json_schema")
-            holder = description if isinstance(description, dict) else text_format
-            try:
-                jsonschema_rs.validator_for(holder.get("schema") or {})
-            except (ValueError, jsonschema_rs.ReferencingError):
-                return True
-    return False
+def _names(asked: Asked) -> Iterator[tuple[str, Any]]:
+    """Every name of a function or of a speaker, with its field."""
+    for index, tool in mappings(asked.body, "tools"):
+        function = tool.get("function")
+        if asked.operation == CHAT and isinstance(function, Mapping):
+            yield f"tools[{index}].function.name", function.get("name")
+    for index, message in asked.messages:
+        if asked.operation == CHAT and message.get("role") in ("user", "assistant", "system"):
+            yield f"messages[{index}].name", message.get("name")
+        for number, call in mappings(message, "tool_calls"):
+            if isinstance(called := call.get("function"), Mapping):
+                yield f"messages[{index}].tool_calls[{number}].function.name", called.get("name")
 
 
-RULES = (
-    RequestRule(
-        "no-schema",
-        (*_CHAT, "createResponse"),
-        "response_format",
-        _invalid_schema,
-        "Invalid schema for response_format.",
-        None,
-        "beginning of the wording from reports; the rest of it depends on the schema",
-    ),
+def _name(asked: Asked) -> Refused | None:
+    for field, name in _names(asked):
+        if not isinstance(name, str):
+            continue
+        if len(name) > _LONGEST_NAME:
+            words = f"Expected a string with maximum length {_LONGEST_NAME}, but got a string with length {len(name)} instead."
+            return Refused(field, f"Invalid '{field}': string too long. {words}", "string_above_max_length")
+        if name and not _NAME.fullmatch(name):
+            words = f"Invalid '{field}': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
+            return Refused(field, words, "invalid_value")
+    return None
+
+
+def _too_many_tools(asked: Asked) -> Refused | None:
+    if (count := len(asked.items("tools"))) <= _MOST_TOOLS:
+        return None
+    words = f"Expected an array with maximum length {_MOST_TOOLS}, but got an array with length {count} instead."
+    return Refused("tools", f"Invalid 'tools': array too long. {words}", "array_above_max_length")
+
+
+def _empty_tools(asked: Asked) -> Refused | None:
+    if asked.body.get("tools") != [] or asked.azure:  # Azure's specification drops the minimum, 2024-12-01-preview
+        return None
+    words = "Expected an array with minimum length 1, but got an empty array instead."
+    return Refused("tools", f"Invalid 'tools': empty array. {words}", "empty_array")
+
+
+def _absent_tool(asked: Asked) -> Refused | None:
+    """A `tool_choice` that names a function which is not offered."""
+    choice = asked.mapping("tool_choice")
+    chat, offered = asked.operation == CHAT, [tool for _, tool in mappings(asked.body, "tools")]
+    if choice.get("type") != "function" or not offered:
+        return None
+    holder = choice.get("function") if chat else choice
+    name = holder.get("name") if isinstance(holder, Mapping) else None
+    names = [(tool.get("function") or {}).get("name") if chat else tool.get("name") for tool in offered]
+    if not isinstance(name, str) or name in names:
+        return None
+    if chat:
+        words = (
+            f"Invalid value for 'function_call': no function named '{name}' was specified in the 'functions' parameter."
+        )
+        return Refused("function_call", words)
+    return Refused("tool_choice", f"Tool choice '{name}' not found in 'tools' parameter.")
+
+
+def _without_json(asked: Asked) -> Refused | None:
+    """JSON mode without the word in a message; in Responses the instructions do not count."""
+    chat = asked.operation == CHAT
+    holder = asked.mapping("response_format") if chat else asked.mapping("text").get("format")
+    if not isinstance(holder, Mapping) or holder.get("type") != "json_object":
+        return None
+    if asked.body.get("previous_response_id") or asked.body.get("conversation") or asked.body.get("prompt"):
+        return None
+    if "json" in json.dumps(asked.body.get("messages" if chat else "input")).lower():
+        return None
+    if chat:
+        words = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+        return Refused("messages", words)
+    return Refused(
+        "input",
+        "Response input messages must contain the word 'json' in some form to use 'text.format' of type 'json_object'.",
+    )
+
+
+def _empty_input(asked: Asked) -> Refused | None:
+    if asked.body.get("input") not in ("", []) or any(
+        asked.body.get(key) for key in ("previous_response_id", "prompt", "conversation")
+    ):
+        return None
+    words = "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation' must be provided."
+    return Refused("", words, "missing_required_parameter")
+
+
+def _without_content(asked: Asked) -> Refused | None:
+    """A message that says nothing at all; the service looks at this last."""
+    for index, message in asked.messages:
+        if message.get("content") is None and not any(
+            message.get(key) for key in ("tool_calls", "function_call", "refusal", "audio")
+        ):
+            return Refused(f"messages.[{index}].content", "Invalid value for 'content': expected a string, got null.")
+    return None
+
+
+REQUEST_RULES = (
+    *SCHEMA_RULES,
+    RequestRule("empty-input", (RESPONSES,), _empty_input, "P", _PROBED),
     RequestRule(
         "mutually-exclusive",
         _CONVERSING,
-        "",
-        lambda body: body.get("conversation") is not None and body.get("previous_response_id") is not None,
-        "Mutually exclusive parameters. Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
-        "mutually_exclusive_parameters",
-        "API reference: cannot be used in conjunction with conversation; wording as in four servers that copy the service",
+        when(
+            lambda body: body.get("conversation") is not None and body.get("previous_response_id") is not None,
+            "",
+            "Mutually exclusive parameters: ''. Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
+            "mutually_exclusive_parameters",
+        ),
+        "P",
+        _PROBED,
     ),
     RequestRule(
         "stream-options",
-        (*_CHAT, "createResponse"),
-        "stream_options",
-        lambda body: body.get("stream_options") is not None and body.get("stream") is not True,
-        "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
-        None,
+        _BOTH,
+        when(
+            lambda body: body.get("stream_options") is not None and body.get("stream") is not True,
+            "stream_options",
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+        ),
+        "I",
         "API reference: only set this when you set stream: true; wording from reports",
     ),
     RequestRule(
         "two-token-limits",
-        _CHAT,
-        "max_tokens",
-        lambda body: body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None,
-        "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
-        "invalid_parameter_combination",
+        (CHAT,),
+        when(
+            lambda body: body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None,
+            "max_tokens",
+            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
+            "invalid_parameter_combination",
+        ),
+        "I",
         "wording from reports",
     ),
     RequestRule(
         "top-logprobs",
-        _CHAT,
-        "top_logprobs",
-        lambda body: body.get("top_logprobs") is not None and body.get("logprobs") is not True,
-        "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
-        None,
-        "API reference: logprobs must be set to true if this parameter is used",
+        (CHAT,),
+        when(
+            lambda body: body.get("top_logprobs") is not None and body.get("logprobs") is not True,
+            "top_logprobs",
+            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+        ),
+        "P",
+        _PROBED,
     ),
     RequestRule(
         "tool-choice",
-        _CHAT,
-        "tool_choice",
-        lambda body: body.get("tool_choice") not in (None, "none", "auto") and not body.get("tools"),
-        "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
-        None,
-        "wording from reports",
+        (CHAT,),
+        when(
+            lambda body: body.get("tool_choice") is not None and body.get("tools") is None,
+            "tool_choice",
+            "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
+        ),
+        "S",
+        "a client that removes it, and says why",
     ),
     RequestRule(
         "parallel-tool-calls",
-        _CHAT,
-        "parallel_tool_calls",
-        lambda body: body.get("parallel_tool_calls") is not None and not body.get("tools"),
-        "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are specified.",
-        None,
-        "wording from reports",
+        (CHAT,),
+        when(
+            lambda body: body.get("parallel_tool_calls") is not None and not body.get("tools"),
+            "parallel_tool_calls",
+            "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are specified.",
+        ),
+        "S",
+        "wording from reports; accepted by gpt-5.6-terra, 2026-09",
     ),
+    RequestRule("too-many-tools", (CHAT,), _too_many_tools, "I", "Tools4AI#16, claude-code-router#686 (2025-08)"),
+    RequestRule("empty-tools", (CHAT,), _empty_tools, "I", "pasted in two clients' sources"),
     RequestRule(
-        "tool-without-call",
-        _CHAT,
-        "messages",
-        _tool_without_call,
-        "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
-        None,
-        "wording (with its spelling) from reports",
+        "name", (CHAT,), _name, "I", "llama_index#16093, mcp-use#90, llmcompiler#1; agno#5835 (Azure, 2025-12-23)"
     ),
+    RequestRule("absent-tool", _BOTH, _absent_tool, "P", f"chat: {_PROBED}; Responses: two clients' sources"),
+    RequestRule(
+        "without-json",
+        _BOTH,
+        _without_json,
+        "I",
+        "xray.koplugin#33 (2026-05-09, whole), mem0#3008; Responses: pydantic-ai",
+    ),
+    RequestRule("tool-without-call", (CHAT,), _tool_without_call, "I", "sdcb/chats#132 (2026-04-23, whole)"),
     RequestRule(
         "call-without-tool",
-        _CHAT,
-        "messages",
+        (CHAT,),
         _call_without_tool,
-        "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
-        None,
-        "wording from reports",
+        "I",
+        "sdcb/chats#132 (2026-04-23, whole); the index is not certain",
     ),
+    *ITEM_RULES,
+    *MODEL_RULES,
+    RequestRule("without-content", (CHAT,), _without_content, "P", _PROBED),
 )

@@ -5,53 +5,46 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
 
+from mockserver.contract.api_versions import OLD_SERVERS, unknown_to_version
 from mockserver.contract.data_folder import data_folder
 from mockserver.contract.operations import Address, AddressForm, Backend, Operation
 from mockserver.contract.overlay import amended
-from mockserver.contract.request_rules import RULES
+from mockserver.contract.request_rules import REQUEST_RULES
+from mockserver.contract.rule import Asked, listed
+from mockserver.contract.violation import Violation
 
 Path = tuple[str | int, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken rule: the field, the rule's name, and the message and code of the backend's own 400.
-
-    `code` is None if the backend sends no code.
-    """
-
-    field: str
-    rule: str
-    message: str
-    code: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.rule}, {self.field}: {self.message}" if self.field else f"{self.rule}: {self.message}"
+#: What a schema finds; names that a rule between fields does not have.
+SCHEMA_RULE_NAMES = ("unknown-key", "required", "type", "value", "bounds", "api-version-parameter")
+#: A null stands for an absent key, but for these. Source: probes of Responses, 2026-09 (local-OAuth-CLI-API-adapter).
+_NULL_COUNTS = frozenset({"model", "input", "messages"})
 
 
-def request_violations(address: Address, body: Mapping[str, Any]) -> tuple[Violation, ...]:
+def request_violations(asked: Asked) -> tuple[Violation, ...]:
     """Everything that the service would refuse in a request, in the service's order; empty if it is fine."""
-    operation = address.operation
+    address, operation = asked.address, asked.address.operation
     if operation is None or operation.request is None:
         return ()
+    body = dict(asked.body)
     if address.deployment is not None:  # the path names the model, whatever the body says
-        body = {**body, "model": address.deployment}
+        body["model"] = address.deployment
     if operation.open_to_azure and address.form is AddressForm.AZURE_DATED:
         body = {key: value for key, value in body.items() if key in known_keys(operation.request)}
+    body = {key: value for key, value in body.items() if value is not None or key in _NULL_COUNTS}
+    asked = replace(asked, body=body)
     violations = [
-        *_unknown_keys(operation, body),
+        *_unknown_keys(operation, asked),
         *_schema_violations("openai", operation.request, body, requests=True),
     ]
-    violations += [
-        Violation(rule.field, rule.name, rule.message, rule.code)
-        for rule in RULES
-        if operation.name in rule.operations and rule.broken(body)
-    ]
+    for rule in REQUEST_RULES:
+        if operation.name in rule.operations and (refused := rule.check(asked)) is not None:
+            violations.append(Violation(refused.field, rule.name, refused.message, refused.code, refused.status))
     return tuple(dict.fromkeys(violations))
 
 
@@ -121,15 +114,35 @@ def _answer_schema(address: Address, *, stream: bool = False) -> tuple[str, str 
     return "openai", operation.event if stream else operation.answer
 
 
-def _unknown_keys(operation: Operation, body: Mapping[str, Any]) -> Iterable[Violation]:
+_MOVED = {"messages": "input", "response_format": "text.format", "reasoning_effort": "reasoning.effort"}
+
+
+def _unknown_keys(operation: Operation, asked: Asked) -> Iterable[Violation]:
     """The published schemas allow unknown keys; the services do not."""
     known = known_keys(operation.request or "") | operation.more_keys
-    for key in body:
-        if key not in known:
-            if operation.path.startswith("responses"):
-                yield Violation(key, "unknown-key", f"Unknown parameter: '{key}'.", "unknown_parameter")
-            else:
-                yield Violation("", "unknown-key", f"Unrecognized request argument supplied: {key}")
+    unknown = [(key, "unknown-key") for key in asked.body if key not in known]
+    for key, rule in (*unknown, *((key, "api-version-parameter") for key in unknown_to_version(asked))):
+        if operation.name == "createResponse" and key in _MOVED:
+            words = (
+                f"Unsupported parameter: '{key}'. In the Responses API, this parameter has moved to '{_MOVED[key]}'. Try again with "
+                "the new parameter. See the API documentation for more information: "
+                "https://platform.openai.com/docs/api-reference/responses/create."
+            )
+            yield Violation("", rule, words, "unsupported_parameter")
+        elif asked.azure and asked.model.name in OLD_SERVERS:
+            # Source: openai-python#1469, semantic-kernel#10113 (2025-01-07).
+            yield Violation("", rule, f"Unrecognized request argument supplied: {key}")
+        else:
+            words = f"Unknown parameter: '{key}'.{_nearest_keys(key, known - asked.body.keys())}"
+            yield Violation(key, rule, words, "unknown_parameter")
+
+
+def _nearest_keys(key: str, known: Iterable[str]) -> str:
+    """The service's own hint: known keys that differ in at most two letters. Source: probes of OpenAI, 2026-09."""
+    from rapidfuzz.distance import Levenshtein  # 60 ms of imports, for a refusal alone
+
+    near = [name for name in sorted(known) if Levenshtein.distance(name, key, score_cutoff=2) <= 2]
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def _schema_violations(specification: str, schema: str, body: Any, *, requests: bool = False) -> Iterable[Violation]:
@@ -160,13 +173,13 @@ def _violation(error: jsonschema_rs.ValidationError) -> Violation:
         return Violation(field, "required", f"Missing required parameter: '{field}'.", "missing_required_parameter")
     field = _field(path)
     if kind == "Type":
-        expected = _listed([_TYPES[name] for name in _without_null(options or facts["types"])], "or")
+        expected = _expected(path) or _or([_TYPES[name] for name in _without_null(options or facts["types"])])
         message = f"Invalid type for '{field}': expected {expected}, but got {_described(got)} instead."
         return Violation(field, "type", message, "invalid_type")
     if kind in ("Enum", "Constant"):
         allowed = options or facts.get("options") or [facts.get("expected_value")]
-        values = [f"'{value}'" for value in dict.fromkeys(allowed) if value is not None]
-        message = f"Invalid value: '{got}'. Supported values are: {_listed(values, 'and')}."
+        values = [value for value in dict.fromkeys(allowed) if value is not None]
+        message = f"Invalid value: '{got}'. Supported values are: {listed(values)}."
         return Violation(field, "value", message, "invalid_value")
     if kind in _BOUNDS:
         return _out_of_bounds(field, kind, facts, got)
@@ -258,7 +271,7 @@ def _described(value: Any) -> str:
         case int():
             return "an integer"
         case float():
-            return "a decimal"
+            return "a decimal number"
         case str():
             return "a string"
         case list():
@@ -272,7 +285,23 @@ def _without_null(types: Iterable[str]) -> list[str]:
     return [name for name in unique if name != "null"] or unique
 
 
-def _listed(items: list[str], word: str) -> str:
-    if len(items) == 2:
-        return f"{items[0]} {word} {items[1]}"
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])}, {word} {items[-1]}"
+def _expected(path: Path) -> str | None:
+    """What the service says it expects, where that is more than a type. Source: probes of OpenAI, 2026-09."""
+    last = next((step for step in reversed(path) if isinstance(step, str)), "")
+    if path[-1:] == (last,):
+        return _EXPECTED.get(last if len(path) == 1 or last == "content" else "")
+    return None
+
+
+_EXPECTED = {
+    "messages": "an array of objects",
+    "tools": "an array of objects",
+    "functions": "an array of function definitions",
+    "metadata": "a metadata object",
+    "content": "one of a string or array of objects",
+    "input": "one of a string or array of input items",
+}
+
+
+def _or(items: list[str]) -> str:
+    return " or ".join(items) if len(items) <= 2 else f"{', '.join(items[:-1])}, or {items[-1]}"

@@ -23,7 +23,7 @@ from mockserver.simulation.scopes import SCOPE_HEADER, Scope, ScopeError, Scopes
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.stub import StubError
 
-_NUMBERS = {"status", "events_sent", "attempt", "number", "after"}
+_NUMBERS = {"status", "events_sent", "attempt", "number", "after", "turn"}
 _LONGEST_WAIT_S = 60
 TOKEN_HEADER = "x-mockserver-token"  # noqa: S105  a header's name
 

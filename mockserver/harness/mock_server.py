@@ -14,7 +14,7 @@ from mockserver.journal.journal import Journal
 from mockserver.simulation.fault import FaultKind
 from mockserver.simulation.limits import parse_limits
 from mockserver.simulation.scopes import SCOPE_HEADER, Scope
-from mockserver.simulation.stub import FilterName
+from mockserver.simulation.stub_entry import NO_BODY, FilterName, FinishName
 
 #: Tool calls by function name, each with its arguments.
 ToolCalls = Mapping[str, Mapping[str, Any]]
@@ -24,6 +24,12 @@ class When(TypedDict, total=False):
     """Which requests are answered; all of what is given must be so."""
 
     prompt: str
+    contains: str
+    pattern: str
+    turn: int
+    tool_result: str
+    system: str
+    operation: str
     model: str
     path: str
 
@@ -33,6 +39,24 @@ class PaceKeys(TypedDict, total=False):
 
     first_ms: float
     each_ms: float
+
+
+class UsageKeys(TypedDict, total=False):
+    """Counts of tokens that are not to be counted; `output` includes `reasoning`."""
+
+    input: int
+    cached: int
+    output: int
+    reasoning: int
+
+
+class CitationKeys(TypedDict, total=False):
+    """A source: a page with its `url`, or a file with its `file_id`; `quote` is the part of the answer that cites it."""
+
+    url: str
+    file_id: str
+    title: str
+    quote: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +121,19 @@ class MockServer:
         to: str | None = None,
         when: When | None = None,
         call: ToolCalls | Sequence[ToolCalls] | None = None,
+        refusal: str | None = None,
+        reasoning: str | None = None,
+        citations: Sequence[CitationKeys] | None = None,
+        context: Mapping[str, Any] | None = None,
+        finish: FinishName | None = None,
+        usage: UsageKeys | None = None,
         pace: PaceKeys | None = None,
         filter: FilterName | None = None,  # noqa: A002  the key of a scenario
+        status: int | None = None,
+        error: str | Mapping[str, Any] | None = None,
+        body: Any = NO_BODY,
+        events: Sequence[str | Mapping[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
         fault: FaultKind | None = None,
         after: int | None = None,
         wait_ms: int | None = None,
@@ -112,7 +147,11 @@ class MockServer:
         Raises:
             StubError: a wrong value, or nothing to do.
         """
-        keys: dict[str, Any] = {"call": call, "pace": pace, "filter": filter, "fault": fault, "times": times}
-        keys |= {"after": after, "wait_ms": wait_ms, "retry_after": retry_after}
+        keys: dict[str, Any] = {"call": call, "refusal": refusal, "reasoning": reasoning, "citations": citations}
+        keys |= {"context": context, "finish": finish, "usage": usage, "pace": pace, "filter": filter}
+        keys |= {"status": status, "error": error, "events": events, "headers": headers, "fault": fault}
+        keys |= {"after": after, "wait_ms": wait_ms, "retry_after": retry_after, "times": times}
         entry = {"say": text, "when": when or {"prompt": to}, **{k: v for k, v in keys.items() if v is not None}}
+        if body is not NO_BODY:
+            entry["body"] = body
         self.model.simulation.scopes.say_entries(entry, name="said in the test", scope=self.owner)

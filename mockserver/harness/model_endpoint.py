@@ -11,6 +11,8 @@ from mockserver.answers.latency import Latency, fitted, parse_latency
 from mockserver.cassettes.real_endpoint import RealEndpoint, below
 from mockserver.cassettes.recorder import Recorder
 from mockserver.clock import Clock, SystemClock
+from mockserver.contract.request_check import RULE_NAMES
+from mockserver.errors import did_you_mean
 from mockserver.flask_apps import control
 from mockserver.fronts.model_front import ModelFront
 from mockserver.harness.environment import TOKEN_VARIABLE, credentials_of
@@ -77,8 +79,19 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
         clock=clock,
         other_upstreams=tuple(map(below, options.other_upstreams)),
         pass_token=options.pass_token,
+        lenient=_lenient(options.lenient),
     )
     return simulation, recorder
+
+
+def _lenient(names: tuple[str, ...]) -> frozenset[str]:
+    for name in names:
+        if name not in RULE_NAMES:
+            hint = did_you_mean(name, RULE_NAMES)
+            raise OptionsError(
+                f"unknown rule {name!r} in --lenient{hint}; known rules: {', '.join(sorted(RULE_NAMES))}"
+            )
+    return frozenset(names)
 
 
 def _latency(text: str, index: CassetteIndex) -> Latency:

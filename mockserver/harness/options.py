@@ -29,8 +29,9 @@ class ModelOptions:
     or with `any_key` any key, where nobody else knows the port. `latency` is the profile of generated answers:
     `fitted` for one like the recordings, empty for the default. `limits` are `NAME=6rpm,1000tpm`. `scenario` is laid over the
     cassettes. `credentials` are for the upstream, None means those of the environment. `other_upstreams` are recorded
-    too, by name; with `pass_token` the app's own token goes to Azure. `allowed` are texts with the form of a secret that are none. An `address` other than loopback lets
-    other machines in, with `token`; an empty `token` means a new one for each run.
+    too, by name; with `pass_token` the app's own token goes to Azure. `allowed` are texts with the form of a secret that are none.
+    `lenient` names rules of the contract that refuse nothing. An `address` other than loopback lets other machines in, with
+    `token`; an empty `token` means a new one for each run.
     """
 
     cassettes: tuple[Path, ...] = ()
@@ -52,6 +53,7 @@ class ModelOptions:
     recordings: Path | None = None
     any_key: bool = False
     allowed: tuple[str, ...] = ()
+    lenient: tuple[str, ...] = ()
     address: str = LOOPBACK
     token: str = field(default="", repr=False)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 from mockserver.errors import did_you_mean
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
+from mockserver.matching.criteria import NAMES as OF_REQUEST
 from mockserver.matching.criteria import Criteria
 
 PlaceName = Literal["site", "host", "model"]
@@ -18,11 +19,17 @@ Number = int | range | Collection[int]
 class JournalCriteria(TypedDict, total=False):
     """Which exchanges are meant; all of what is given must fit.
 
-    `prompt`, `model` and `path` are as in a stub's `when`. For `decided_by` and `rule` a part of the text is enough.
+    Those from `prompt` to `path` are as in a stub's `when`. For `decided_by` and `rule` a part of the text is enough.
     `request_id` is shared by gate, host and model. `after` is an entry or its number. A value may be a set or a range.
     """
 
     prompt: str
+    contains: str
+    pattern: str
+    turn: int
+    tool_result: str
+    system: str
+    operation: str
     model: str
     path: str
     place: PlaceName | Place | Collection[PlaceName]
@@ -44,10 +51,9 @@ class JournalError(TypeError):
 
 
 NAMES = tuple(JournalCriteria.__annotations__)
-_OF_REQUEST = ("prompt", "model", "path")
 _EXACT = ("place", "persona", "status", "end", "events_sent", "scope", "attempt", "number")
 _CONTAINED = ("decided_by", "rule")
-_NUMBERS = frozenset({"status", "events_sent", "attempt", "number"})
+_NUMBERS = frozenset({"status", "events_sent", "attempt", "number", "turn"})
 _OPTIONAL = frozenset({"status", "persona", "scope"})
 _CLOSED = {"place": tuple(map(str, Place)), "end": ("open", "eof", "reset", "stall", "client left")}
 
@@ -93,7 +99,7 @@ def fits(criteria: JournalCriteria, entry: Entry) -> bool:
             return False
     if "after" in given and entry.number <= getattr(given["after"], "number", given["after"]):
         return False
-    of_request = Criteria(**{name: given[name] for name in _OF_REQUEST if name in given})
+    of_request = Criteria(**{name: given[name] for name in OF_REQUEST if name in given})
     return of_request.fits(Call(entry.request)) if of_request.specific else True
 
 

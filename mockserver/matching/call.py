@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 from mockserver.contract.operations import Address, Operation, address_of
 from mockserver.exchange import Request, parse_json
 from mockserver.matching.canonical import CanonicalRequest, canonical_request, model_name
+from mockserver.matching.conversation import Conversation
 from mockserver.matching.ignore import Ignore
-from mockserver.matching.prompt import last_prompt
 
 #: The headers by which the exchanges of one visit are joined.
 VISIT_HEADERS = ("x-request-id", "traceparent")
@@ -19,8 +19,11 @@ VISIT_HEADERS = ("x-request-id", "traceparent")
 class Call:
     """A request on its way through matching, criteria, limits, contract and journal.
 
-    The simulation parses a request's body and looks up its address here alone. `ignores` do not count in `canonical`.
+    The simulation parses a request's body and looks up its address here alone. `ignores` do not count in `canonical`. `earlier`
+    are the items of the responses that this request continues, where the mock has them.
     """
+
+    earlier: Sequence[Any] = ()
 
     def __init__(self, request: Request, ignores: Iterable[Ignore] = ()) -> None:
         self.request = request
@@ -53,9 +56,15 @@ class Call:
         return model_name(self.address, self.body)
 
     @cached_property
+    def conversation(self) -> Conversation:
+        """What its messages say."""
+        return Conversation(self.body or {}, self.earlier)
+
+    @property
     def prompt(self) -> str | None:
-        """The text of the last user message, or None."""
-        return last_prompt(self.body)
+        """The text of the last user message, its parts on lines of their own; None without such a message."""
+        texts = self.conversation.last_prompt
+        return "\n".join(texts) if texts else None
 
     @cached_property
     def visit_ids(self) -> frozenset[str]:

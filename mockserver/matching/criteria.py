@@ -2,35 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 
 from mockserver.matching.call import Call
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Which requests are meant; None fits all.
+    """Which requests are meant: all of what is given must be so; None fits all.
 
-    `prompt` is the last user message, exactly; `model` the model or deployment; `path` the address without its query.
+    `prompt` is the last user message, exactly, or one of its text parts; `contains` is in it, and `pattern`, a regular
+    expression, is found in it. `turn` counts the user's messages, from 1. The request ends with a tool's result that
+    contains `tool_result`; its system text contains `system`. `operation` is a name as `createResponse`, `model` the model or
+    deployment, `path` the address without its query.
     """
 
     prompt: str | None = None
+    contains: str | None = None
+    pattern: str | None = None
+    turn: int | None = None
+    tool_result: str | None = None
+    system: str | None = None
+    operation: str | None = None
     model: str | None = None
     path: str | None = None
 
     @property
     def specific(self) -> bool:
         """Whether anything is required of a request."""
-        return (self.prompt, self.model, self.path) != (None, None, None)
+        return self != ANY
 
     def fits(self, call: Call) -> bool:
         """Whether a request is meant; its body is read only where that is needed."""
         if self.path is not None and call.request.raw_path != self.path:
             return False
-        if self.prompt is not None and call.prompt != self.prompt:
+        if self.operation is not None and (call.operation is None or call.operation.name != self.operation):
             return False
-        return self.model is None or self.model in (call.address.deployment, (call.body or {}).get("model"))
+        if self.model is not None and self.model not in (call.address.deployment, (call.body or {}).get("model")):
+            return False
+        return self._fits_prompt(call) and self._fits_conversation(call)
+
+    def _fits_prompt(self, call: Call) -> bool:
+        if self.prompt is self.contains is self.pattern is None:
+            return True
+        text = call.prompt
+        if text is None:
+            return False
+        if self.prompt is not None and self.prompt not in (text, *(call.conversation.last_prompt or ())):
+            return False
+        if self.contains is not None and self.contains not in text:
+            return False
+        return self.pattern is None or re.search(self.pattern, text) is not None
+
+    def _fits_conversation(self, call: Call) -> bool:
+        if self.turn is not None and len(call.conversation.prompts) != self.turn:
+            return False
+        if self.tool_result is not None and not any(self.tool_result in each for each in call.conversation.results):
+            return False
+        return self.system is None or self.system in call.conversation.system
 
 
 #: Every request.
 ANY = Criteria()
+#: What a request can be asked for by.
+NAMES = tuple(field.name for field in fields(Criteria))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockserver.matching.canonical import CanonicalRequest
-from mockserver.matching.prompt import last_prompt
+from mockserver.matching.conversation import Conversation
 
 _ABSENT = object()
 
@@ -37,7 +37,8 @@ def nearest(
     `recorded` are interactions, `prompts` stubs with the last user message each waits for. The closest is not what
     differs in the fewest fields, but what differs least: a typing error in a long question hardly counts.
     """
-    prompt = last_prompt(got.body)
+    texts = Conversation(got.body).last_prompt
+    prompt = "\n".join(texts) if texts else None
     candidates: list[tuple[str, tuple[Difference, ...]]] = [
         (name, (Difference("last user message", _shown(expected), _shown(prompt)),)) for name, expected in prompts
     ]

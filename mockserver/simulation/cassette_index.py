@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from mockserver.answers import conformance
 from mockserver.cassettes import cassette
 from mockserver.contract.operations import Backend
-from mockserver.contract.violations import Violation
+from mockserver.contract.violation import Violation
 from mockserver.errors import UserError
 from mockserver.exchange import Answer, Interaction
 from mockserver.matching.call import Call
@@ -21,6 +22,9 @@ from mockserver.simulation.stub import Stub
 
 #: The bundled cassettes.
 BUNDLED_CASSETTES = Path(__file__).parents[1] / "data" / "cassettes"
+
+#: The model that an answer names.
+_MODEL = re.compile(rb'"model": ?"([\w.-]+)"')
 
 
 class ConflictError(UserError):
@@ -51,6 +55,7 @@ class CassetteIndex:
     _requests: dict[str, CanonicalRequest] = field(default_factory=dict)
     _exact: dict[str, str] = field(default_factory=dict)  # without anything ignored
     _operations: set[tuple[Backend, str]] = field(default_factory=set)
+    _models: dict[str, str] = field(default_factory=dict)  # behind the names that requests have
 
     def add(self, name: str, interaction: Interaction) -> None:
         """Add an answer to a request, after those that its cassette has for it already.
@@ -77,6 +82,9 @@ class CassetteIndex:
         self._recorded[request.fingerprint] = (*before, stub)
         self._requests[request.fingerprint] = request
         self._operations.add((request.backend, request.operation))
+        if request.model not in self._models:
+            found = next((match for event in answer.events if (match := _MODEL.search(event.data))), None)
+            self._models |= {request.model: found[1].decode()} if found else {}
 
     def recorded(self, request: CanonicalRequest) -> tuple[Stub, ...]:
         """The stubs for a request in recorded order; empty if there is none."""
@@ -110,6 +118,10 @@ class CassetteIndex:
         """The models or deployments in the recordings of a backend, the most frequent first."""
         counts = Counter(request.model for request in self._requests.values() if request.backend == backend)
         return tuple(name for name, _ in counts.most_common())
+
+    def model_behind(self, name: str) -> str | None:
+        """The model that a recorded answer for this model or deployment names; None if there is none."""
+        return self._models.get(name)
 
     def __len__(self) -> int:
         return sum(map(len, self._recorded.values())) + len(self.scenarios.always)

@@ -22,7 +22,7 @@ class ModelSettings:
     """`api_key` None accepts any key that is not empty; `deployments` are the models behind their names.
 
     While recording: requests below the `other_upstreams`, as `/azure_search_endpoint/`, come with keys of their own, and with
-    `pass_token` those to Azure may come with a token of theirs.
+    `pass_token` those to Azure may come with a token of theirs. `lenient` names rules of the contract that refuse nothing.
     """
 
     on_miss: OnMiss = OnMiss.ERROR
@@ -31,7 +31,4 @@ class ModelSettings:
     latency: Latency = field(default_factory=Latency)
     other_upstreams: tuple[str, ...] = ()
     pass_token: bool = False
-
-    def model_of(self, name: str) -> str:
-        """The model behind a deployment's name where that is known, else the name."""
-        return self.deployments.get(name, name)
+    lenient: frozenset[str] = frozenset()

@@ -37,6 +37,7 @@ class Simulation:
         clock: Clock | None = None,
         other_upstreams: tuple[str, ...] = (),
         pass_token: bool = False,
+        lenient: frozenset[str] = frozenset(),
     ) -> None:
         """Answer from an index of cassettes, an empty one where it is None.
 
@@ -45,7 +46,7 @@ class Simulation:
         """
         self.index = CassetteIndex() if index is None else index
         self.settings = ModelSettings(
-            on_miss, api_key, dict(deployments or {}), latency or Latency(), other_upstreams, pass_token
+            on_miss, api_key, dict(deployments or {}), latency or Latency(), other_upstreams, pass_token, lenient
         )
         self.clock = clock or SystemClock()
         self.journal = Journal()

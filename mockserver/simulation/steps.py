@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
+import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from mockserver import tokens
+from mockserver.answers.authored.authored_answer import AuthoredAnswer
 from mockserver.answers.authored.expand import AUTHORABLE, expand
 from mockserver.answers.conformance import violations
 from mockserver.answers.generated.generate import generate
 from mockserver.contract import refusals
+from mockserver.contract.models import ASSUMED, known_model
 from mockserver.contract.operations import Backend
 from mockserver.contract.refusals import Refusal
+from mockserver.contract.request_check import refusal_of
+from mockserver.contract.rule import Asked
 from mockserver.contract.throttling import Exceeded, rate_limited
-from mockserver.contract.violations import request_violations
-from mockserver.exchange import BY_MOCK, Answer, Event, json_answer
+from mockserver.exchange import BY_MOCK, BY_RULE, Answer, Event, json_answer
 from mockserver.matching.call import Call
 from mockserver.matching.differences import nearest
 from mockserver.matching.miss import Miss
@@ -28,6 +33,8 @@ from mockserver.simulation.miss_report import miss_report, same_reason
 from mockserver.simulation.scopes import Scope, Scopes
 from mockserver.simulation.settings import ModelSettings, OnMiss
 from mockserver.simulation.stub import Stub
+
+log = logging.getLogger("mockserver")
 
 #: Sent while recording to a client that does not know this run's token.
 _TOKEN_REQUIRED = Refusal(
@@ -59,8 +66,9 @@ class Turn:
 
     @property
     def model(self) -> str:
-        """The model that answers: the one behind the deployment's name."""
-        return self.settings.model_of(self.call.model)
+        """The model that answers: the one behind the deployment's name, as declared or as recorded; else the name."""
+        name = self.call.model
+        return self.settings.deployments.get(name) or self.index.model_behind(name) or name
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,7 @@ def check_operation(turn: Turn) -> Outcome | None:
         turn.call.operation is not None
         or turn.settings.on_miss is OnMiss.RECORD
         or turn.index.has_operation(turn.call.canonical)
+        or any(isinstance(stub.answer, Answer) and stub.criteria.specific for stub in _fitting(turn))
     ):
         return None
     request = turn.call.request
@@ -130,14 +139,28 @@ def check_request(turn: Turn) -> Outcome | None:
     call = turn.call
     if turn.settings.on_miss is OnMiss.RECORD or turn.index.recorded(call.canonical):
         return None
-    if refusal := refusals.bad_api_version(call.address):
-        return _refused(refusal)
-    if call.operation is not None and call.operation.request is not None and call.body is None:
-        return _refused(refusals.no_json())
-    if refusal := refusals.wrong_operation(call.address, turn.model):
-        return _refused(refusal)
-    broken = request_violations(call.address, call.body or {})
-    return _refused(refusals.invalid(broken[0])) if broken else None
+    asked = Asked(
+        call.address,
+        call.body or {},
+        turn.model,
+        len(call.request.body),
+        lambda: tokens.count_request(call.body or {}, turn.model),
+    )
+    if asked.model_name and known_model(asked.model_name) is None:
+        _say_unknown(asked.model_name)
+    refusal = refusal_of(asked, is_json=call.body is not None, lenient=turn.settings.lenient)
+    return _refused(refusal) if refusal else None
+
+
+@functools.lru_cache(maxsize=1000)
+def _say_unknown(name: str) -> None:
+    """Say once that a model's rules are not known."""
+    log.warning(
+        "model %s is not known, so its requests are checked as those of %s; --deployment %s=MODEL says which it is",
+        name,
+        ASSUMED,
+        name,
+    )
 
 
 def apply_limits(turn: Turn) -> Outcome | None:
@@ -162,12 +185,13 @@ def apply_limits(turn: Turn) -> Outcome | None:
 def answer_from_stubs(turn: Turn) -> Outcome | None:
     """What a test or a scenario says. Its faults without an answer are kept for the answer of a later step."""
     with turn.scopes.lock:
-        turn.scopes.refresh_scenarios()
-        stubs = [stub for stub in turn.scopes.stubs(turn.scope) if not (stub.fault is not None and stub.fault.at_site)]
-        stubs = [stub for stub in stubs if turn.scope.has_left(stub) and stub.criteria.fits(turn.call)]
+        stubs = _fitting(turn)
         authorable = turn.call.canonical.operation in AUTHORABLE
         answering = [
-            stub for stub in stubs if stub.answer is not None and (authorable or isinstance(stub.answer, Answer))
+            stub
+            for stub in stubs
+            if isinstance(stub.answer, Answer)
+            or (stub.answer is not None and authorable and not _has_called(turn, stub))
         ]
         # What waits for this very prompt goes before what answers anything.
         stub = next((stub for stub in answering if stub.criteria.specific), next(iter(answering), None))
@@ -183,6 +207,27 @@ def answer_from_stubs(turn: Turn) -> Outcome | None:
     seed = f"{stub.name} {turn.call.canonical.fingerprint}"
     answer = expand(stub.answer, turn.call, seed=seed, model=turn.model, at_s=turn.at_s)
     return Outcome(replace(answer, decided_by=stub.name), written=True)
+
+
+def _fitting(turn: Turn) -> list[Stub]:
+    """The stubs that mean this request and may still answer."""
+    with turn.scopes.lock:
+        turn.scopes.refresh_scenarios()
+        stubs = turn.scopes.stubs(turn.scope)
+        return [
+            stub
+            for stub in stubs
+            if not (stub.fault is not None and stub.fault.at_site)
+            and turn.scope.has_left(stub)
+            and stub.criteria.fits(turn.call)
+        ]
+
+
+def _has_called(turn: Turn, stub: Stub) -> bool:
+    """Whether the conversation has all calls of a stub since the user's last message: they are not made twice, so that loops
+    end."""
+    calls = stub.answer.calls if isinstance(stub.answer, AuthoredAnswer) else ()
+    return bool(calls) and all((call.name, call.arguments) in turn.call.conversation.calls for call in calls)
 
 
 def answer_from_recordings(turn: Turn) -> Outcome | None:
@@ -319,4 +364,5 @@ def _refused(refusal: Refusal) -> Outcome:
 
 
 def _answer(refusal: Refusal) -> Answer:
-    return Answer(refusal.status, refusal.headers, (Event(0, refusal.body),), decided_by=refusal.because)
+    rule = ((BY_RULE, refusal.rule),) if refusal.rule else ()
+    return Answer(refusal.status, (*refusal.headers, *rule), (Event(0, refusal.body),), decided_by=refusal.because)

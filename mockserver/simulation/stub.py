@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from msgspec import Meta
-
-from mockserver.answers.authored.authored_answer import AuthoredAnswer, Filter, Pace, ToolCall
-from mockserver.documents import Strict, convert, parse_yaml
-from mockserver.errors import UserError
-from mockserver.exchange import Answer
-from mockserver.matching.criteria import ANY, Criteria
-from mockserver.simulation.fault import Fault, FaultError, FaultKind
-
-FilterName = Literal[
-    "default",
-    "none",
-    "stopped",
-    "asynchronous",
-    "asynchronous_stopped",
-    "asynchronous_blocklist",
-    "prompt",
-    "prompt_without_details",
-]
-#: Tool calls by function name; a list calls the same function twice.
-ToolCalls = dict[str, dict[str, Any]]
-Count = Annotated[int, Meta(ge=0)]
-Milliseconds = Annotated[float, Meta(ge=0)]
+from mockserver.answers.authored.authored_answer import (
+    AuthoredAnswer,
+    Citation,
+    Filter,
+    Finish,
+    Pace,
+    ToolCall,
+    Usage,
+)
+from mockserver.contract.operations import OPERATIONS
+from mockserver.documents import convert, parse_yaml
+from mockserver.errors import UserError, did_you_mean
+from mockserver.exchange import Answer, Event
+from mockserver.matching.criteria import ANY, NAMES, Criteria
+from mockserver.simulation.fault import Fault, FaultError
+from mockserver.simulation.stub_entry import NO_BODY, StubEntry
 
 
 class StubError(UserError):
@@ -51,45 +46,6 @@ class Stub:
     times: int | None = None
 
 
-# --- as people write them --------------------------------------------------------------------------------------------
-
-
-class WhenEntry(Strict, frozen=True):
-    """Which requests are answered: all of what is given must be so."""
-
-    prompt: Annotated[str | None, Meta(description="The last user message, exactly.")] = None
-    model: Annotated[str | None, Meta(description="The model or deployment.")] = None
-    path: Annotated[str | None, Meta(description="The address without its query.")] = None
-
-
-class PaceEntry(Strict, frozen=True):
-    """How fast an authored answer comes."""
-
-    first_ms: Annotated[Milliseconds, Meta(description="Milliseconds before the head of the answer.")] = 0
-    each_ms: Annotated[Milliseconds, Meta(description="Milliseconds before each later event with text.")] = 0
-
-
-class StubEntry(Strict, frozen=True):
-    """One entry of a scenario."""
-
-    when: WhenEntry = WhenEntry()
-    say: Annotated[str | None, Meta(description="The text of the answer.")] = None
-    call: Annotated[
-        ToolCalls | list[ToolCalls] | None, Meta(description="Tool calls: {get_weather: {city: Oslo}}; or a list.")
-    ] = None
-    pace: PaceEntry = PaceEntry()
-    filter: Annotated[FilterName, Meta(description="What Azure's content filter does to the answer.")] = "default"
-    fault: Annotated[FaultKind | None, Meta(description="What goes wrong.")] = None
-    after: Annotated[Count | None, Meta(description="How many events still arrive.")] = None
-    wait_ms: Annotated[Count | None, Meta(description="How long the fault makes the client wait.")] = None
-    retry_after: Annotated[
-        str | float | None, Meta(description="3s, 250ms, '3s as a date' or never; a number is seconds.")
-    ] = None
-    times: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="How often it answers; without it, always.")
-    ] = None
-
-
 def load_stubs(path: Path, text: str | bytes, name: str = "") -> tuple[Stub, ...]:
     """The stubs of a scenario file, in order; each is named after `name`, else the file, and its place, from 1.
 
@@ -107,28 +63,120 @@ def parse_stub(entry: object, name: str) -> Stub:
         StubError: an unknown key, a wrong value, or nothing to do.
     """
     fields = convert(entry, StubEntry, name, StubError)
-    calls = tuple(_tool_calls(fields, name))
-    answer = None
-    if fields.say is not None or calls:
-        pace = Pace(fields.pace.first_ms, fields.pace.each_ms)
-        answer = AuthoredAnswer(fields.say, calls, pace, Filter(fields.filter))
-    fault = _fault(fields, name)
+    answer, fault = _answer(fields, name), _fault(fields, name)
     if answer is not None and fault is not None and fault.at_site:
         raise StubError(f"{name}: {fault.kind} happens before the model is asked; give it an entry of its own")
     if answer is None and fault is None:
-        raise StubError(f"{name}: nothing to do; add `say`, `call` or `fault`")
-    criteria = Criteria(fields.when.prompt, fields.when.model, fields.when.path)
-    return Stub(name, criteria, answer, fault, fields.times)
+        raise StubError(f"{name}: nothing to do; add `say`, `call`, `error`, `body`, `events` or `fault`")
+    return Stub(name, _criteria(fields, name), answer, fault, fields.times)
+
+
+def _criteria(fields: StubEntry, name: str) -> Criteria:
+    when = fields.when
+    names = [operation.name for operation in OPERATIONS]
+    if when.operation is not None and when.operation not in names:
+        hint = did_you_mean(when.operation, names)
+        raise StubError(f"{name}: unknown when.operation {when.operation!r}{hint}; known values: {', '.join(names)}")
+    try:
+        re.compile(when.pattern or "")
+    except re.error as error:
+        raise StubError(f"{name}: when.pattern is not a regular expression: {error}") from error
+    return Criteria(**{criterion: getattr(when, criterion) for criterion in NAMES})
+
+
+# --- what is answered ------------------------------------------------------------------------------------------------
+
+#: What an answer in the service's own form may say, and what a raw one or an error may.
+_SAID = ("say", "call", "refusal", "reasoning", "citations", "context", "finish", "usage", "filter")
+_KINDS = ("error", "body", "events")
+
+
+def _answer(fields: StubEntry, name: str) -> Answer | AuthoredAnswer | None:
+    said = [key for key in _SAID if getattr(fields, key) != _DEFAULTS[key]]
+    kinds = [key for key in _KINDS if getattr(fields, key) is not _DEFAULTS[key]]
+    if len(kinds) > 1 or (kinds and said):
+        one, other = [*said[:1], *kinds][:2]
+        raise StubError(f"{name}: {one} and {other} are two answers; give each an entry of its own")
+    if not kinds and said and fields.status is not None:
+        raise StubError(f"{name}: status needs an error, a body or events; what is said is always sent with 200")
+    headers = tuple((key.lower(), value) for key, value in fields.headers.items())
+    if fields.body is not NO_BODY:
+        text = fields.body if isinstance(fields.body, str) else _json(fields.body, f"{name}: body")
+        kind = "text/plain; charset=utf-8" if isinstance(fields.body, str) else "application/json"
+        return _raw(fields, fields.status or 200, kind, headers, [text])
+    if fields.events is not None:
+        return _raw(
+            fields, fields.status or 200, "text/event-stream", headers, [_event(each, name) for each in fields.events]
+        )
+    if fields.error is not None or fields.status is not None:
+        status = fields.status or 400
+        text = _json({"error": _error(fields.error, status)}, f"{name}: error")
+        return _raw(fields, status, "application/json", headers, [text])
+    if fields.say is None and fields.call is None and fields.refusal is None:
+        if said or headers:
+            raise StubError(f"{name}: {[*said, 'headers'][0]} needs an answer: add `say`, `call` or `refusal`")
+        return None
+    return AuthoredAnswer(
+        fields.say,
+        tuple(_tool_calls(fields, name)),
+        Pace(fields.pace.first_ms, fields.pace.each_ms),
+        Filter(fields.filter),
+        finish=Finish(fields.finish) if fields.finish else None,
+        refusal=fields.refusal,
+        reasoning=fields.reasoning,
+        usage=Usage(fields.usage.input, fields.usage.cached, fields.usage.output, fields.usage.reasoning),
+        citations=tuple(Citation(each.url, each.title, each.file_id, each.quote) for each in fields.citations),
+        context=fields.context,
+        headers=headers,
+    )
+
+
+_DEFAULTS = {key: getattr(StubEntry(), key) for key in (*_SAID, *_KINDS)}
+
+
+def _raw(
+    fields: StubEntry, status: int, content_type: str, headers: tuple[tuple[str, str], ...], texts: list[str]
+) -> Answer:
+    own = () if any(key == "content-type" for key, _ in headers) else (("content-type", content_type),)
+    waits = [0, *[fields.pace.each_ms] * (len(texts) - 1)]
+    events = tuple(Event(wait, text.encode()) for wait, text in zip(waits, texts, strict=False))
+    return Answer(status, (*own, *headers), events, head_after_ms=fields.pace.first_ms)
+
+
+def _event(event: str | dict[str, Any], name: str) -> str:
+    """An event: a text as it is, or as the data of one; JSON as the data of one, named by its `type`."""
+    if isinstance(event, str):
+        return event if event.endswith("\n\n") else f"data: {event}\n\n"
+    kind = f"event: {event['type']}\n" if isinstance(event.get("type"), str) else ""
+    return f"{kind}data: {_json(event, f'{name}: events')}\n\n"
+
+
+def _error(error: str | dict[str, Any] | None, status: int) -> dict[str, Any]:
+    """The fields of an error, those of the services at least."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    given = {"message": error} if isinstance(error, str) else error or {"message": _phrase(status)}
+    return {"message": "", "type": kind, "param": None, "code": None, **given}
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return f"Status {status}"
+
+
+def _json(value: Any, where: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise StubError(f"{where}: {error}; put a date in quotes") from error
 
 
 def _tool_calls(fields: StubEntry, name: str) -> list[ToolCall]:
     given = fields.call if isinstance(fields.call, list) else [fields.call or {}]
     calls = [ToolCall(tool, arguments) for mapping in given for tool, arguments in mapping.items()]
     for call in calls:
-        try:
-            json.dumps(call.arguments)
-        except (TypeError, ValueError) as error:
-            raise StubError(f"{name}: call.{call.name}: {error}; put a date in quotes") from error
+        _json(call.arguments, f"{name}: call.{call.name}")
     return calls
 
 

@@ -6,7 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request, expect
 
 from mockserver.harness.mock_server import MockServer, PaceKeys
-from mockserver.matching.prompt import last_prompt
+from mockserver.matching.conversation import Conversation
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES, load_index
 from tests.chat_api_contract import problems
 from tests.e2e.chat_page import ChatPage
@@ -63,7 +63,7 @@ def test_the_suggestions_are_answered_by_recordings(chat_page: ChatPage, mock_se
     buttons = chat_page.page.get_by_role("button", name="Ask: ")
     asked = [name.inner_text() for name in buttons.all()]
     recorded = {
-        last_prompt({"messages": question.body["messages"]})
+        "\n".join(Conversation(question.body).last_prompt or ())
         for _, question in load_index([BUNDLED_CASSETTES]).requests()
     }
     assert len(asked) >= 3

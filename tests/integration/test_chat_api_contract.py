@@ -13,7 +13,7 @@ import pytest
 from mockserver.harness.mock_server import MockServer
 from mockserver.harness.whole_app import WholeApp
 from mockserver.simulation.fault import FaultKind
-from mockserver.simulation.stub import FilterName
+from mockserver.simulation.stub_entry import FilterName
 from tests.chat_api_contract import document, problems
 
 API = Path(__file__).parents[2] / "api" / "chat_api"

@@ -152,7 +152,11 @@ def test_a_body_beyond_the_limit_is_refused(simulation: Simulation, serve_front:
 
 def test_a_large_body_within_the_limit_is_answered(simulation: Simulation, serve_front: Serve) -> None:
     simulation.scopes.say(parse_stub({"say": "big"}, "said#1"))
-    body = {"model": "m", "messages": [{"role": "user", "content": "x" * 20_000_000}]}
+    image = {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/png;base64,{'A' * 20_000_000}"},
+    }  # no text: no window
+    body = {"model": "m", "messages": [{"role": "user", "content": [image]}]}
     answer = httpx2.post(
         f"{serve_front(simulation)}/v1/chat/completions", json=body, headers={"authorization": "Bearer k"}, timeout=60
     )

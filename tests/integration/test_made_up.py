@@ -124,6 +124,6 @@ def test_stored_chats_are_openais_alone(client: Any) -> None:
 
 
 def test_arguments_arrive_as_json_in_responses(client: Any) -> None:
-    tool = {"type": "function", "name": "get_weather", "strict": True, "parameters": GetWeather.model_json_schema()}
+    tool = {"type": "function", "name": "get_weather", "strict": False, "parameters": GetWeather.model_json_schema()}
     answer = client.responses.create(model="gpt-4o", input="get_weather in Oslo", tools=[tool])
     assert list(json.loads(answer.output[0].arguments)) == ["city", "unit"]

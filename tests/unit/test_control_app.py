@@ -44,7 +44,7 @@ def test_a_wrong_stub_is_refused_whole(client: FlaskClient, simulation: Simulati
     answer = client.post("/__admin/stubs", json=[{"say": "Hi"}, {"sai": "Hi"}], headers=TOKEN)
     assert answer.status_code == 400
     assert answer.json == {
-        "error": "said#2: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, pace, filter, fault, after, wait_ms, retry_after, times"
+        "error": "said#2: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, refusal, reasoning, citations, context, finish, usage, pace, filter, status, error, body, events, headers, fault, after, wait_ms, retry_after, times"
     }
     assert client.post("/__admin/stubs", data="x", headers=TOKEN).status_code == 400
     assert simulation.scopes.everybody.stubs == ()

@@ -16,6 +16,7 @@ from infra.__main__ import main as infra
 from mockserver.answers.authored.authored_answer import Filter
 from mockserver.cli import main
 from mockserver.contract.operations import OPERATIONS
+from mockserver.contract.request_check import RULE_NAMES
 from mockserver.flask_apps import control
 from mockserver.journal import criteria
 from mockserver.pytest_plugin import pytest_addoption
@@ -23,7 +24,7 @@ from mockserver.simulation.model_faults import MODEL_FAULTS
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.site_faults import SITE_FAULTS
 from mockserver.simulation.steps import STEPS
-from mockserver.simulation.stub import StubEntry
+from mockserver.simulation.stub_entry import StubEntry
 from mockserver.swa.personas import PersonaEntry
 
 ROOT = Path(__file__).parents[2]
@@ -129,6 +130,10 @@ def test_every_operation_and_every_filter_has_its_row() -> None:
     assert sorted(operations) == sorted(operation.name for operation in OPERATIONS)
     filters = [name for row in table(page("answers"), "`filter:`") for name in names(row[0])]
     assert sorted(filters) == sorted(Filter)
+
+
+def test_every_rule_has_its_row() -> None:
+    assert sorted(name for row in table(page("answers"), "rules") for name in names(row[0])) == sorted(RULE_NAMES)
 
 
 def test_every_step_has_its_row_in_its_order() -> None:

@@ -372,7 +372,7 @@ def test_a_missing_key_in_an_answer_is_a_violation(name: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"stop": ""}, {"stop": ["", "x"]}, {"stop": []}, {"n": None}, {"tools": [], "tool_choice": "auto"},
+        {"stop": ""}, {"stop": ["", "x"]}, {"stop": []}, {"n": None},
         {"messages": [{"role": "system", "content": "only"}]},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]},
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
@@ -408,12 +408,12 @@ def test_an_invalid_number_in_the_query_is_ignored(query: str) -> None:
 @pytest.mark.parametrize("schema", [{"type": "objekt"}, {"$ref": "#/$defs/nope"}, {"pattern": "("}])
 def test_an_invalid_schema_is_refused(schema: dict[str, Any]) -> None:
     json_schema = {"name": "x", "schema": schema, "strict": True}
-    for request in (
-        chat(response_format={"type": "json_schema", "json_schema": json_schema}),
-        responses(input="x", text={"format": {"type": "json_schema", **json_schema}}),
+    for request, field in (
+        (chat(response_format={"type": "json_schema", "json_schema": json_schema}), "response_format"),
+        (responses(input="x", text={"format": {"type": "json_schema", **json_schema}}), "text.format.schema"),
     ):
         entry = Simulation(on_miss=OnMiss.GENERATE, clock=FakeClock()).answer(request)
-        assert entry.decided_by == "invalid request, no-schema response_format"
+        assert entry.decided_by == f"invalid request, answer-schema {field}"
 
 
 def test_a_cancelled_response_is_json__stream_in_its_query() -> None:

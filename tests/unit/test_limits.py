@@ -99,12 +99,16 @@ def test_what_is_no_limit_is_refused(text: str) -> None:
 
 
 def embeddings(text: str) -> Request:
-    body = json.dumps({"model": "gpt-4o", "input": text}).encode()
+    body = json.dumps({"model": "text-embedding-3-small", "input": text}).encode()
     return Request("POST", "/v1/embeddings", "", (("authorization", "Bearer k"),), body)
 
 
 def limited() -> Simulation:
-    return Simulation(on_miss=OnMiss.GENERATE, limits=parse_limits(("gpt-4o=6rpm,1000tpm",)), clock=FakeClock())
+    return Simulation(
+        on_miss=OnMiss.GENERATE,
+        limits=parse_limits(("gpt-4o=6rpm,1000tpm", "text-embedding-3-small=6rpm,1000tpm")),
+        clock=FakeClock(),
+    )
 
 
 def test_the_longest_answer_counts_in_advance_and_a_minute_later_there_is_room() -> None:

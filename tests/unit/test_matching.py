@@ -14,10 +14,10 @@ import pytest
 from mockserver.cassettes import cassette
 from mockserver.exchange import Interaction, Request
 from mockserver.matching.call import Call
+from mockserver.matching.conversation import Conversation
 from mockserver.matching.differences import Difference, differences, nearest
 from mockserver.matching.ignore import IgnoreError, parse_ignore
 from mockserver.matching.miss import Miss, why_not_acceptable
-from mockserver.matching.prompt import last_prompt
 from mockserver.simulation.cassette_index import ConflictError, load_index
 from mockserver.simulation.miss_report import same_reason
 from tests.unit.examples import answered, chat
@@ -138,9 +138,9 @@ def test_the_last_prompt_is_the_last_user_message() -> None:
         {"role": "user", "content": "And?"},
         {"role": "tool", "content": "x"},
     ]
-    assert last_prompt({"messages": later}) == "And?"
-    assert last_prompt({"messages": "broken"}) is None
-    assert last_prompt(None) is None
+    assert Conversation({"messages": later}).last_prompt == ["And?"]
+    assert Conversation({"messages": "broken"}).last_prompt is None
+    assert Conversation({}).last_prompt is None
 
 
 # --- ignored fields and contents ---

@@ -17,7 +17,8 @@ import pytest
 from mockserver.cassette_tools import importers
 from mockserver.cassettes import cassette
 from mockserver.contract.operations import address_of
-from mockserver.contract.violations import Violation, answer_violations, event_violations
+from mockserver.contract.violation import Violation
+from mockserver.contract.violations import answer_violations, event_violations
 from mockserver.exchange import Answer, Interaction, Request
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from mockserver.simulation.settings import OnMiss

@@ -169,9 +169,11 @@ def get(path: str) -> Request:
             "We could not parse the JSON body of your request.",
         ),
         (chat(path=AZURE.replace("gpt-4o", "embed")), 400, '"code":"OperationNotSupported"'),
-        (chat(model="text-embedding-3-small"), 404, "This is not a chat model"),
+        (chat(model="text-embedding-ada-002"), 404, "This is not a chat model"),
+        (chat(model="text-embedding-3-small"), 403, "You are not allowed to sample from this model"),
+        (chat(model="gpt-5-codex"), 404, "This model is only supported in v1/responses"),
         (chat(temperature=9), 400, '"code": "decimal_above_max_value"'),
-        (chat(foo=1), 400, '"message": "Unrecognized request argument supplied: foo"'),
+        (chat(foo=1), 400, "Unknown parameter: 'foo'."),
         (chat(stream_options={"include_usage": True}), 400, "only allowed when 'stream' is enabled"),
     ],
 )

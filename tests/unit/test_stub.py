@@ -52,11 +52,11 @@ KINDS = ", ".join(sorted((*MODEL_FAULTS, *SITE_FAULTS)))
     [
         (
             "- {sai: x}",
-            "demo.yaml#1: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, pace, filter, fault, after, wait_ms, retry_after, times",
+            "demo.yaml#1: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, refusal, reasoning, citations, context, finish, usage, pace, filter, status, error, body, events, headers, fault, after, wait_ms, retry_after, times",
         ),
         (
             "- {say: x, when: {promt: y}}",
-            "demo.yaml#1: unknown key 'promt' in when (did you mean 'prompt'?); known keys: prompt, model, path",
+            "demo.yaml#1: unknown key 'promt' in when (did you mean 'prompt'?); known keys: prompt, contains, pattern, turn, tool_result, system, operation, model, path",
         ),
         ("- {say: 5}", "demo.yaml#1: say must be a string, got 5"),
         (
@@ -87,7 +87,10 @@ KINDS = ", ".join(sorted((*MODEL_FAULTS, *SITE_FAULTS)))
             "- {call: {f: {day: 2026-11-22}}}",
             "demo.yaml#1: call.f: Object of type date is not JSON serializable; put a date in quotes",
         ),
-        ("- {when: {prompt: x}}", "demo.yaml#1: nothing to do; add `say`, `call` or `fault`"),
+        (
+            "- {when: {prompt: x}}",
+            "demo.yaml#1: nothing to do; add `say`, `call`, `error`, `body`, `events` or `fault`",
+        ),
         (
             "- {say: x, fault: cold_start}",
             "demo.yaml#1: cold_start happens before the model is asked; give it an entry of its own",

@@ -11,6 +11,7 @@ from typing import Any
 
 from mockserver import tokens
 from mockserver.answers.authored.ids import Ids
+from mockserver.exchange import Headers
 
 
 class Filter(StrEnum):
@@ -52,12 +53,49 @@ class ToolCall:
         return json.dumps(self.arguments, ensure_ascii=False)
 
 
+class Finish(StrEnum):
+    """Why an answer ends, in the words of chat completions."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+    TOOL_CALLS = "tool_calls"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Counts of tokens; None is counted. `output` includes `reasoning`."""
+
+    input: int | None = None
+    cached: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A source of the answer: a page, or a file where `file_id` is given; `quote` is the part of the text that cites it, None
+    for the end of the text."""
+
+    url: str | None = None
+    title: str = ""
+    file_id: str | None = None
+    quote: str | None = None
+
+    def place(self, text: str) -> tuple[int, int]:
+        """Where in the text it is cited: start and end."""
+        start = text.find(self.quote) if self.quote else -1
+        return (len(text), len(text)) if start < 0 else (start, start + len(self.quote or ""))
+
+
 @dataclass(frozen=True, slots=True)
 class AuthoredAnswer:
     """What an answer says, independent of its form: JSON or a stream, from OpenAI or from Azure.
 
-    A text, tool calls, or both; `text` is None if only tools are called. `parts` are the pieces in which a stream
-    sends the text, empty for words; `cut` says that the text ends at the token limit.
+    A text, a refusal, tool calls, or several of these; `text` is None if there is none. `parts` are the pieces in which a
+    stream sends the text, empty for words. `finish` None follows from the rest. `reasoning` is the summary of the model's
+    reasoning; the service sends it to those who ask. `context` is what Azure's On Your Data adds to the message. `headers` take
+    the place of the service's own.
     """
 
     text: str | None
@@ -65,17 +103,29 @@ class AuthoredAnswer:
     pace: Pace = Pace()
     filter: Filter = Filter.DEFAULT
     parts: tuple[str, ...] = ()
-    cut: bool = False
+    finish: Finish | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    usage: Usage = Usage()
+    citations: tuple[Citation, ...] = ()
+    context: Mapping[str, Any] | None = None
+    headers: Headers = ()
 
     @property
     def pieces(self) -> tuple[str, ...]:
         """The pieces in which a stream sends the text. Joined, they are the text."""
         return self.parts or tuple(tokens.words(self.text or ""))
 
-    def count_tokens(self, model: str) -> int:
-        """The number of output tokens: of the text, and of each call's name and JSON arguments (an estimate)."""
-        texts = [self.text or "", *(call.name + call.arguments_json for call in self.calls)]
-        return sum(tokens.count(text, model) for text in texts)
+    def reasoning_tokens(self, model: str) -> int:
+        """The number of tokens of the model's reasoning; what is said of it counts as all of it."""
+        return tokens.count(self.reasoning or "", model) if self.usage.reasoning is None else self.usage.reasoning
+
+    def output_tokens(self, model: str) -> int:
+        """The number of output tokens: of the reasoning, the text, and each call's name and JSON arguments (an estimate)."""
+        if self.usage.output is not None:
+            return self.usage.output
+        texts = [self.text or "", self.refusal or "", *(call.name + call.arguments_json for call in self.calls)]
+        return self.reasoning_tokens(model) + sum(tokens.count(text, model) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mockserver import tokens
 from mockserver.answers.authored import content_filter
-from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Filter, fragments
+from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Filter, Finish, fragments
 from mockserver.answers.authored.logprobs import logprobs
 from mockserver.exchange import Answer, Event
 from mockserver.sse import split_events
@@ -49,7 +49,7 @@ class _Completion:
             "system_fingerprint": f"fp_{self.ids.hex(10)}",
         }
         if not self.azure:
-            self.shared["service_tier"] = "default"
+            self.shared["service_tier"] = service_tier(self.body)
         self.count = self.body.get("n") or 1  # every choice has the same text
         self.call_ids = [f"call_{self.ids.letters(24)}" for _ in authored.calls]
         options = self.body.get("stream_options") or {}
@@ -62,7 +62,7 @@ class _Completion:
         message: dict[str, Any] = {"role": "assistant", "content": self.authored.text}
         if self.authored.calls:
             message["tool_calls"] = [self.call(index) for index in range(len(self.authored.calls))]
-        message |= {"refusal": None, "annotations": []}
+        message |= {"refusal": self.authored.refusal, "annotations": self.annotations()} | self.own_data()
         if self.filter is Filter.STOPPED:
             message = {"refusal": None, "role": "assistant"}  # no `content` at all, as recorded 2025-01-21
         choice = {
@@ -79,6 +79,19 @@ class _Completion:
         completion["choices"] = [{"index": index, **choice} for index in range(self.count)]
         return self.json(completion) + (b"\n" if self.azure else b"")
 
+    def annotations(self) -> list[dict[str, Any]]:
+        """The pages that the answer cites; there is no other kind in a chat completion."""
+        text, annotations = self.authored.text or "", []
+        for citation in self.authored.citations:
+            start, end = citation.place(text)
+            page = {"end_index": end, "start_index": start, "title": citation.title, "url": citation.url or ""}
+            annotations.append({"type": "url_citation", "url_citation": page})
+        return annotations
+
+    def own_data(self) -> dict[str, Any]:
+        """What On Your Data adds, which only Azure has."""
+        return {"context": self.authored.context} if self.azure and self.authored.context is not None else {}
+
     def call(self, index: int) -> dict[str, Any]:
         call = self.authored.calls[index]
         function = {"name": call.name, "arguments": call.arguments_json}
@@ -91,12 +104,17 @@ class _Completion:
         if self.filter is not Filter.NONE:
             nothing = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
             yield False, self.event({**nothing, "prompt_filter_results": content_filter.PROMPT_RESULTS})
-        opening = {"role": "assistant", "content": None if self.authored.text is None else "", "refusal": None}
-        yield False, self.chunk(opening)
+        refusal = self.authored.refusal
+        opening = {"role": "assistant", "content": None if self.authored.text is None else ""}
+        yield False, self.chunk(opening | {"refusal": None if refusal is None else ""} | self.own_data())
         pieces = self.authored.pieces
         stops = self.filter in (Filter.STOPPED, Filter.ASYNCHRONOUS_STOPPED)
         for piece in pieces[: len(pieces) // 2] if stops else pieces:
             yield True, self.chunk({"content": piece})
+        for piece in tokens.words(refusal or ""):
+            yield True, self.chunk({"refusal": piece})
+        if self.authored.citations and not stops:
+            yield False, self.chunk({"annotations": self.annotations()})
         if stops:
             last = self.verdicts() if self.filter.asynchronous else [self.chunk({}, "content_filter")]
             yield from ((False, event) for event in (*last, b"data: [DONE]\n\n"))
@@ -142,11 +160,13 @@ class _Completion:
     @property
     def finish_reason(self) -> str:
         if self.filter is Filter.STOPPED:
-            return "content_filter"
+            return Finish.CONTENT_FILTER
+        if self.authored.finish is not None:
+            return self.authored.finish
         if self.authored.calls:  # "stop" where `tool_choice` names the function; recorded from Azure, 2024-12-05
             choice = self.body.get("tool_choice")
-            return "stop" if isinstance(choice, dict) and "function" in choice else "tool_calls"
-        return "length" if self.authored.cut else "stop"
+            return Finish.STOP if isinstance(choice, dict) and "function" in choice else Finish.TOOL_CALLS
+        return Finish.STOP
 
     def logprobs(self, pieces: Iterable[str]) -> dict[str, Any] | None:
         if not self.body.get("logprobs"):
@@ -155,22 +175,32 @@ class _Completion:
         return {"content": content, "refusal": None} if content else None
 
     def usage(self) -> dict[str, Any]:
-        prompt = tokens.count_messages(self.body.get("messages", ()), self.context.model)
-        completion = self.count * self.authored.count_tokens(self.context.model)
-        details = dict.fromkeys(
-            ("accepted_prediction_tokens", "audio_tokens", "reasoning_tokens", "rejected_prediction_tokens"), 0
-        )
+        model, given = self.context.model, self.authored.usage
+        prompt = tokens.count_messages(self.body.get("messages", ()), model) if given.input is None else given.input
+        completion = self.count * self.authored.output_tokens(model)
+        details = {
+            "accepted_prediction_tokens": 0,
+            "audio_tokens": 0,
+            "reasoning_tokens": self.count * self.authored.reasoning_tokens(model),
+            "rejected_prediction_tokens": 0,
+        }
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
+            "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": given.cached or 0},
             "completion_tokens_details": details,
         }
 
     def json(self, payload: dict[str, Any]) -> bytes:
         ordered = _sorted(payload) if self.azure else payload
         return json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def service_tier(body: Mapping[str, Any]) -> str:
+    """The tier that served a request: the one it asks for by name, else the default. Source: API reference, 2026-11."""
+    asked = body.get("service_tier")
+    return asked if asked in ("flex", "priority", "scale") else "default"
 
 
 def _sorted(value: Any) -> Any:

@@ -19,6 +19,7 @@ PROTECTED = {f"protected_material_{kind}": NOT_DETECTED for kind in ("code", "te
 PROMPT_RESULTS = [
     {"prompt_index": 0, "content_filter_results": dict(sorted({**CATEGORIES, "jailbreak": NOT_DETECTED}.items()))}
 ]
+_BLOCKED = {"details": [{"filtered": True, "id": "blocklist"}], "filtered": True}
 _VIOLENT = {**CATEGORIES, "violence": {"filtered": True, "severity": "medium"}}
 
 
@@ -26,8 +27,7 @@ def verdicts(filter_: Filter, offset: int, end: int) -> list[dict[str, Any]]:
     """The verdicts of the asynchronous filter on the text so far, as chunks without a `delta`."""
     if filter_ is Filter.ASYNCHRONOUS_STOPPED:
         return [_annotation(_VIOLENT, offset, end, "content_filter")]
-    blocked = filter_ is Filter.ASYNCHRONOUS_BLOCKLIST
-    lists = {"details": [{"filtered": True, "id": "blocklist"}], "filtered": True} if blocked else {"filtered": False}
+    lists = _BLOCKED if filter_ is Filter.ASYNCHRONOUS_BLOCKLIST else {"filtered": False}
     return [_annotation({"custom_blocklists": lists, **CATEGORIES}, offset, end), _annotation(PROTECTED, offset, end)]
 
 
@@ -40,6 +40,29 @@ def _annotation(results: dict[str, Any], offset: int, end: int, finish_reason: s
         "index": 0,
     }
     return {"choices": [choice], "created": 0, "id": "", "model": "", "object": ""}
+
+
+def response_verdicts(filter_: Filter, text: str) -> list[dict[str, Any]]:
+    """What a response of Azure says of its filter where that works asynchronously. Source: the shape as recorded 2026-02 and
+    2026-08 beside answers that were not filtered; what a filtered one has is expected, not seen."""
+    results: dict[str, Any] = {**CATEGORIES, **PROTECTED}
+    if filter_ is Filter.ASYNCHRONOUS_STOPPED:
+        results = _VIOLENT
+    elif filter_ is Filter.ASYNCHRONOUS_BLOCKLIST:
+        results = {"custom_blocklists": _BLOCKED, **CATEGORIES}
+    prompt = PROMPT_RESULTS[0]["content_filter_results"]
+    blocked = filter_ in (Filter.ASYNCHRONOUS_STOPPED, Filter.ASYNCHRONOUS_BLOCKLIST)
+    return [_verdict("prompt", prompt, 0, blocked=False), _verdict("completion", results, len(text), blocked=blocked)]
+
+
+def _verdict(source: str, results: Any, end: int, *, blocked: bool) -> dict[str, Any]:
+    return {
+        "blocked": blocked,
+        "source_type": source,
+        "content_filter_raw": [],
+        "content_filter_results": results,
+        "content_filter_offsets": {"start_offset": 0, "end_offset": end, "check_offset": 0},
+    }
 
 
 def filtered_prompt(authored: AuthoredAnswer, address: Address) -> Answer:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Filter
 from mockserver.answers.authored.chat_completions import chat_completion
 from mockserver.answers.authored.content_filter import filtered_prompt
 from mockserver.answers.authored.ids import Ids
 from mockserver.answers.authored.responses import response
 from mockserver.contract.operations import Backend
-from mockserver.exchange import Answer
+from mockserver.exchange import Answer, Headers
 from mockserver.matching.call import Call
 
 #: Operations whose answer is a text or tool calls, so that it can be authored.
@@ -24,4 +26,11 @@ def expand(authored: AuthoredAnswer, call: Call, *, seed: str, model: str, at_s:
     if azure and authored.filter in (Filter.PROMPT, Filter.PROMPT_WITHOUT_DETAILS):
         return filtered_prompt(authored, call.address)
     context = AnswerContext(call.body or {}, azure, model, at_s, Ids(seed))
-    return AUTHORABLE[call.operation.name if call.operation else "createChatCompletion"](authored, context)
+    answer = AUTHORABLE[call.operation.name if call.operation else "createChatCompletion"](authored, context)
+    return replace(answer, headers=with_headers(answer.headers, authored.headers))
+
+
+def with_headers(headers: Headers, more: Headers) -> Headers:
+    """The headers, with those of the same names replaced."""
+    names = {name for name, _ in more}
+    return (*(header for header in headers if header[0] not in names), *more)

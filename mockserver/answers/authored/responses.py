@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from mockserver import tokens
-from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, ToolCall, fragments
-from mockserver.answers.authored.logprobs import logprobs
+from mockserver.answers.authored import content_filter
+from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Filter, Finish
+from mockserver.answers.authored.chat_completions import service_tier
+from mockserver.answers.authored.response_items import CallItem, ItemEvent, MessageItem, OutputItem, ReasoningItem
+from mockserver.contract.models import model_named
 from mockserver.exchange import Answer, Event
 
-#: Types of events that carry the model's own text; the pace applies to these.
-_PACED = ("response.output_text.delta", "response.function_call_arguments.delta")
+#: Types of events that carry the model's own text; the pace applies to these, and they are padded.
+_PACED = (
+    "response.output_text.delta",
+    "response.refusal.delta",
+    "response.function_call_arguments.delta",
+    "response.reasoning_summary_text.delta",
+)
+#: Why a response is incomplete, by why its text ends.
+_INCOMPLETE = {Finish.LENGTH: "max_output_tokens", Finish.CONTENT_FILTER: "content_filter"}
 
 
 def response(authored: AuthoredAnswer, context: AnswerContext) -> Answer:
@@ -28,7 +38,7 @@ def response(authored: AuthoredAnswer, context: AnswerContext) -> Answer:
     headers = context.ids.headers(content_type, azure=context.azure, chat=False)
     if streams:
         events = tuple(
-            Event(authored.pace.each_ms if kind in _PACED else 0, _event(number, kind, fields))
+            Event(authored.pace.each_ms if kind in _PACED else 0, draft.event(number, kind, fields))
             for number, (kind, fields) in enumerate(draft.stream())
         )
         return Answer(200, headers, events, head_after_ms=first_ms)
@@ -37,73 +47,63 @@ def response(authored: AuthoredAnswer, context: AnswerContext) -> Answer:
     return Answer(200, headers, (Event(0, body),), head_after_ms=first_ms)
 
 
-def _event(number: int, kind: str, fields: dict[str, Any]) -> bytes:
-    text = json.dumps({"type": kind, "sequence_number": number, **fields}, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {kind}\ndata: {text}\n\n".encode()
-
-
 class _Response:
-    """One response: its ids, its output items and its events."""
+    """One response: its ids, its output items and its events.
+
+    A filter that stops the answer ends it as recorded from Azure, 2025-11-06: incomplete, and without usage.
+    """
 
     def __init__(self, authored: AuthoredAnswer, context: AnswerContext) -> None:
         self.authored, self.context, self.ids = authored, context, context.ids
         self.id = f"resp_{self.ids.hex(50)}"
-        self.message_id = f"msg_{self.ids.hex(50)}"
-        self.calls = [(call, f"fc_{self.ids.hex(50)}", f"call_{self.ids.letters(24)}") for call in authored.calls]
-        self.top_logprobs = context.body.get("top_logprobs") or 0
-        self.wants_logprobs = "message.output_text.logprobs" in (context.body.get("include") or ())
+        self.filter = authored.filter if context.azure else Filter.NONE
+        self.stopped = self.filter in (Filter.STOPPED, Filter.ASYNCHRONOUS_STOPPED)
+        self.reason = _INCOMPLETE.get(Finish.CONTENT_FILTER if self.stopped else authored.finish or Finish.STOP)
         self.obfuscates = (context.body.get("stream_options") or {}).get("include_obfuscation") is not False
-        self.end = "incomplete" if authored.cut else "completed"
+        self.output = list(self.items())
 
-    def items(self) -> list[dict[str, Any]]:
-        """The finished output items."""
-        text = self.authored.text
-        message = [] if text is None else [self.message(self.end, [self.part(text, self.authored.pieces)])]
-        return message + [
-            _function_call(call, item_id, call_id, "completed", call.arguments_json)
-            for call, item_id, call_id in self.calls
-        ]
+    def items(self) -> Iterator[OutputItem]:
+        """The output items in order. A model that reasons all its tokens away says nothing."""
+        authored, context = self.authored, self.context
+        if authored.reasoning_tokens(context.model):
+            yield ReasoningItem(authored, context)
+        if authored.text is not None or authored.refusal is not None:
+            pieces = authored.pieces[: len(authored.pieces) // 2] if self.stopped else authored.pieces
+            yield MessageItem(authored, context, pieces=pieces, complete=self.reason is None)
+        yield from (CallItem(call, self.ids) for call in authored.calls if not self.stopped)
 
-    def stream(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def stream(self) -> Iterator[ItemEvent]:
         """The events in order, each as its type and its fields."""
-        begins = (
-            ["response.created", "response.queued"] if self.context.body.get("background") else ["response.created"]
-        )
-        for kind in (*begins, "response.in_progress"):
-            status = "queued" if kind != "response.in_progress" and len(begins) > 1 else "in_progress"
-            yield kind, {"response": self.state(status)}
-        for index, item in enumerate(self.items()):
-            yield from self.text(item, index) if item["type"] == "message" else self.arguments(item, index)
-            yield "response.output_item.done", {"output_index": index, "item": item}
-        yield f"response.{self.end}", {"response": self.finished()}
+        begins = ["created", "queued"] if self.context.body.get("background") else ["created"]
+        for kind in (*begins, "in_progress"):
+            status = "queued" if kind != "in_progress" and len(begins) > 1 else "in_progress"
+            yield f"response.{kind}", {"response": self.state(status)}
+        for index, item in enumerate(self.output):
+            yield from item.events(index)
+            yield "response.output_item.done", {"output_index": index, "item": item.whole()}
+        finished = self.finished()
+        yield f"response.{finished['status']}", {"response": finished}
 
-    def text(self, item: dict[str, Any], index: int) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield "response.output_item.added", {"output_index": index, "item": self.message("in_progress", [])}
-        place = {"item_id": item["id"], "output_index": index, "content_index": 0}
-        yield "response.content_part.added", {**place, "part": self.part("", ())}
-        for piece in self.authored.pieces:
-            delta = {"delta": piece, "logprobs": self.logprobs([piece]), **self.padding()}
-            yield "response.output_text.delta", {**place, **delta}
-        part = item["content"][0]
-        yield "response.output_text.done", {**place, "text": part["text"], "logprobs": part["logprobs"]}
-        yield "response.content_part.done", {**place, "part": part}
-
-    def arguments(self, item: dict[str, Any], index: int) -> Iterator[tuple[str, dict[str, Any]]]:
-        empty = {**item, "status": "in_progress", "arguments": ""}
-        yield "response.output_item.added", {"output_index": index, "item": empty}
-        place = {"item_id": item["id"], "output_index": index}
-        for piece in fragments(item["arguments"]):
-            yield "response.function_call_arguments.delta", {**place, "delta": piece, **self.padding()}
-        yield "response.function_call_arguments.done", {**place, "arguments": item["arguments"]}
+    def event(self, number: int, kind: str, fields: dict[str, Any]) -> bytes:
+        padding = {"obfuscation": self.ids.padding()} if self.obfuscates and kind in _PACED else {}
+        payload = {"type": kind, "sequence_number": number, **fields, **padding}
+        text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+        return f"event: {kind}\ndata: {text}\n\n".encode()
 
     def finished(self) -> dict[str, Any]:
         """The response object at its end."""
-        reason = {"reason": "max_output_tokens"} if self.authored.cut else None
-        return self.state(self.end) | {"incomplete_details": reason, "output": self.items(), "usage": self.usage()}
+        end = self.state("completed" if self.reason is None else "incomplete")
+        end |= {"output": [item.whole() for item in self.output], "usage": self.usage()}
+        if self.reason is not None:
+            end["incomplete_details"] = {"reason": self.reason}
+        if self.filter.asynchronous:
+            end["content_filters"] = content_filter.response_verdicts(self.filter, self.authored.text or "")
+        return end
 
     def state(self, status: str) -> dict[str, Any]:
         """The response object before there is any output."""
         request = {key: value for key, value in self.context.body.items() if value is not None}
+        running = status in ("queued", "in_progress") or self.stopped
         return {
             "id": self.id,
             "object": "response",
@@ -121,64 +121,44 @@ class _Response:
             "parallel_tool_calls": request.get("parallel_tool_calls", True),
             "previous_response_id": request.get("previous_response_id"),
             "prompt_cache_key": request.get("prompt_cache_key"),
-            "reasoning": {"effort": None, "summary": None},
+            "reasoning": self.reasoning(request.get("reasoning") or {}),
             "safety_identifier": request.get("safety_identifier"),
-            "service_tier": "auto" if status in ("queued", "in_progress") else "default",
+            "service_tier": "auto" if running else service_tier(request),
             "store": request.get("store", True),
             "temperature": request.get("temperature", 1.0),
-            "text": request.get("text") or {"format": {"type": "text"}, "verbosity": "medium"},
+            "text": {"format": {"type": "text"}, "verbosity": "medium"} | (request.get("text") or {}),
             "tool_choice": request.get("tool_choice", "auto"),
             "tools": [_echoed(tool) for tool in request.get("tools", ())],
-            "top_logprobs": self.top_logprobs,
-            "top_p": request.get("top_p", 1.0),
+            "top_logprobs": request.get("top_logprobs") or 0,
+            "top_p": request.get("top_p", model_named(self.context.model).top_p),
             "truncation": request.get("truncation", "disabled"),
             "usage": None,
             "user": request.get("user"),
             "metadata": request.get("metadata") or {},
         }
 
+    def reasoning(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """How the model reasons: as asked, else as it does by default."""
+        effort = asked.get("effort") or model_named(self.context.model).default_effort
+        summary = asked.get("summary")
+        return {"effort": effort, "summary": "detailed" if summary == "auto" else summary}
+
     def usage(self) -> dict[str, Any]:
-        model = self.context.model
-        input_tokens = tokens.count_request(self.context.body, model)
-        output_tokens = self.authored.count_tokens(model)
+        model, given = self.context.model, self.authored.usage
+        input_tokens = tokens.count_request(self.context.body, model) if given.input is None else given.input
+        output_tokens, reasoning = self.authored.output_tokens(model), self.authored.reasoning_tokens(model)
+        if self.stopped:
+            input_tokens = output_tokens = reasoning = 0
+        cached = {"cached_tokens": given.cached or 0, **({} if self.context.azure else {"cache_write_tokens": 0})}
         return {
             "input_tokens": input_tokens,
-            "input_tokens_details": {"cached_tokens": 0, **({} if self.context.azure else {"cache_write_tokens": 0})},
+            "input_tokens_details": cached,
             "output_tokens": output_tokens,
-            "output_tokens_details": {"reasoning_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": reasoning},
             "total_tokens": input_tokens + output_tokens,
         }
-
-    def logprobs(self, pieces: Iterable[str]) -> list[dict[str, Any]]:
-        return logprobs(pieces, self.top_logprobs) if self.wants_logprobs else []
-
-    def padding(self) -> dict[str, str]:
-        return {"obfuscation": self.ids.padding()} if self.obfuscates else {}
-
-    def message(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "id": self.message_id,
-            "type": "message",
-            "status": status,
-            "content": content,
-            "role": "assistant",
-        }
-
-    def part(self, text: str, pieces: Iterable[str]) -> dict[str, Any]:
-        return {"type": "output_text", "annotations": [], "logprobs": self.logprobs(pieces), "text": text}
 
 
 def _echoed(tool: dict[str, Any]) -> dict[str, Any]:
     """A tool as the response repeats it, with what the client left to the service. Source: API reference, 2026-11."""
     return {"parameters": None, "strict": True, **tool} if tool.get("type") == "function" else tool
-
-
-def _function_call(call: ToolCall, item_id: str, call_id: str, status: str, arguments: str) -> dict[str, Any]:
-    return {
-        "id": item_id,
-        "type": "function_call",
-        "status": status,
-        "arguments": arguments,
-        "call_id": call_id,
-        "name": call.name,
-    }

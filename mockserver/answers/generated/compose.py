@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mockserver import tokens
-from mockserver.answers.authored.authored_answer import AuthoredAnswer
+from mockserver.answers.authored.authored_answer import AuthoredAnswer, Finish, Usage
 from mockserver.answers.generated.constraints import constraints_of
 from mockserver.answers.generated.prose import prose
 from mockserver.answers.generated.schema_instance import instance
 from mockserver.answers.generated.tool_choice import tool_calls
+from mockserver.contract.models import Model, model_named
+
+#: The most steps of 64 tokens by effort.
+_STEPS = {"minimal": 0, "low": 2, "medium": 5, "high": 12}
+_THOUGHT = (
+    "**Reading the question**\n\nThis summary is generated, as the answer is: no model has thought about anything."
+)
 
 
 def compose(body: Mapping[str, Any], model: str, *, seed: str) -> AuthoredAnswer:
-    """An answer to a request for a chat completion or a response; the same for the same seed."""
+    """An answer to a request for a chat completion or a response; the same for the same seed.
+
+    A model that reasons spends tokens before it says anything, and says nothing where the limit ends its reasoning.
+    """
     constraints = constraints_of(body)
+    reasoning = reasoning_tokens(model_named(model), constraints.effort, seed)
+    thought = AuthoredAnswer(None, reasoning=_THOUGHT if reasoning else None, usage=Usage(reasoning=reasoning))
+    if constraints.max_tokens is not None and constraints.max_tokens <= reasoning:
+        spent = Usage(output=constraints.max_tokens, reasoning=constraints.max_tokens)
+        return replace(thought, text="" if "messages" in body else None, finish=Finish.LENGTH, usage=spent)
     if calls := tool_calls(constraints, seed):
-        return AuthoredAnswer(None, calls)
+        return replace(thought, calls=calls)
     if constraints.schema is not None:
         text = json.dumps(instance(constraints.schema, seed), ensure_ascii=False)
     else:
@@ -26,6 +43,19 @@ def compose(body: Mapping[str, Any], model: str, *, seed: str) -> AuthoredAnswer
     for stop in filter(None, constraints.stop):
         text = text.partition(stop)[0]
     pieces = tokens.split(text, model)
-    cut = constraints.max_tokens is not None and len(pieces) > constraints.max_tokens
-    pieces = pieces[: constraints.max_tokens] if cut else pieces
-    return AuthoredAnswer("".join(pieces), parts=tuple(filter(None, pieces)), cut=cut)
+    left = None if constraints.max_tokens is None else constraints.max_tokens - reasoning
+    cut = left is not None and len(pieces) > left
+    pieces = pieces[:left] if cut else pieces
+    finish = Finish.LENGTH if cut else None
+    return replace(thought, text="".join(pieces), parts=tuple(filter(None, pieces)), finish=finish)
+
+
+def reasoning_tokens(model: Model, effort: str | None, seed: str) -> int:
+    """How many tokens a model spends on its reasoning: for an easy question few, in steps of 64.
+
+    Source: 400 recorded answers to prompts below 200 tokens, 2025-09 to 2026-08.
+    """
+    if not model.reasons_with(effort):
+        return 0
+    most = _STEPS.get(effort or model.default_effort or "medium", 12)
+    return 64 * random.Random(f"reasoning {seed}").randint(1, most) if most else 0  # noqa: S311  the same for the same seed

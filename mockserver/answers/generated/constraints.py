@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mockserver.matching.prompt import last_prompt
+from mockserver.matching.conversation import Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Constraints:
 
     The answer must call one of `required_tools`; None leaves the choice to the model. `schema` describes the JSON that
     the text must be; None for prose. `max_tokens` is None without a limit. `after_tool_result` says that the last
-    message is a tool's result.
+    message is a tool's result. `effort` is that of reasoning, None for the model's own.
     """
 
     prompt: str
@@ -34,6 +34,7 @@ class Constraints:
     max_tokens: int | None
     stop: tuple[str, ...]
     after_tool_result: bool
+    effort: str | None
 
 
 def constraints_of(body: Mapping[str, Any]) -> Constraints:
@@ -50,7 +51,7 @@ def _of_chat_completion(body: Mapping[str, Any]) -> Constraints:
     choice = body.get("tool_choice")
     name = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
     return Constraints(
-        last_prompt(body) or "",
+        _prompt(body),
         () if choice == "none" else tools,
         _required_tools(tools, choice, name),
         body.get("parallel_tool_calls") is not False,
@@ -58,6 +59,7 @@ def _of_chat_completion(body: Mapping[str, Any]) -> Constraints:
         body.get("max_completion_tokens") or body.get("max_tokens"),
         (stop,) if isinstance(stop, str) else tuple(stop),
         messages[-1].get("role") in ("tool", "function"),
+        body.get("reasoning_effort"),
     )
 
 
@@ -68,7 +70,7 @@ def _of_response(body: Mapping[str, Any]) -> Constraints:
     items = body.get("input") or ()
     last = items[-1] if isinstance(items, list) and items else {}
     return Constraints(
-        last_prompt(body) or "",
+        _prompt(body),
         () if choice == "none" else tools,
         _required_tools(tools, choice, choice.get("name") if isinstance(choice, dict) else None),
         body.get("parallel_tool_calls") is not False,
@@ -76,7 +78,12 @@ def _of_response(body: Mapping[str, Any]) -> Constraints:
         body.get("max_output_tokens"),
         (),
         last.get("type") == "function_call_output",
+        (body.get("reasoning") or {}).get("effort"),
     )
+
+
+def _prompt(body: Mapping[str, Any]) -> str:
+    return "\n".join(Conversation(body).last_prompt or ())
 
 
 def _tool(function: Mapping[str, Any]) -> Tool:
