@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz conformance lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz conformance clients lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -52,6 +52,9 @@ fuzz: setup        ## look for secrets that are written and for texts that break
 
 conformance: setup ## run the official SDK's own tests against the mock
 	@$(RUN:-m=) tools/conformance.py
+
+clients: setup     ## run independent client libraries against the mock: the AI SDK, LangChain.js, openai-node
+	@$(RUN:-m=) tools/clients.py
 
 lint: setup        ## check style and types of Python and of the page
 	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && $(BIN)/basedpyright --level error && npm --prefix webapp run --silent check
