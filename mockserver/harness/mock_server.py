@@ -11,6 +11,7 @@ from mockserver.clock import SystemClock
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.journal.entry import Place
 from mockserver.journal.journal import Journal
+from mockserver.matching.criteria import When
 from mockserver.simulation.fault import FaultKind
 from mockserver.simulation.limits import parse_limits
 from mockserver.simulation.scopes import SCOPE_HEADER, Scope
@@ -18,20 +19,6 @@ from mockserver.simulation.stub_entry import NO_BODY, FilterName, FinishName
 
 #: Tool calls by function name, each with its arguments.
 ToolCalls = Mapping[str, Mapping[str, Any]]
-
-
-class When(TypedDict, total=False):
-    """Which requests are answered; all of what is given must be so."""
-
-    prompt: str
-    contains: str
-    pattern: str
-    turn: int
-    tool_result: str
-    system: str
-    operation: str
-    model: str
-    path: str
 
 
 class PaceKeys(TypedDict, total=False):

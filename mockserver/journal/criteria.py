@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from mockserver.errors import did_you_mean
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
 from mockserver.matching.criteria import NAMES as OF_REQUEST
-from mockserver.matching.criteria import Criteria
+from mockserver.matching.criteria import Criteria, When, problem
 
 PlaceName = Literal["site", "host", "model"]
 EndName = Literal["open", "eof", "reset", "stall", "client left"]
 Number = int | range | Collection[int]
 
 
-class JournalCriteria(TypedDict, total=False):
+class JournalCriteria(When, total=False):
     """Which exchanges are meant; all of what is given must fit.
 
     Those from `prompt` to `path` are as in a stub's `when`. For `decided_by` and `rule` a part of the text is enough.
-    `request_id` is shared by gate, host and model. `after` is an entry or its number. A value may be a set or a range.
+    `request_id` is shared by gate, host and model. `after` is an entry or its number. Of the others, a value may be a set or a range.
     """
 
-    prompt: str
-    contains: str
-    pattern: str
-    turn: int
-    tool_result: str
-    system: str
-    operation: str
-    model: str
-    path: str
     place: PlaceName | Place | Collection[PlaceName]
     persona: str | Collection[str] | None
     status: Number | None
@@ -53,7 +44,7 @@ class JournalError(TypeError):
 NAMES = tuple(JournalCriteria.__annotations__)
 _EXACT = ("place", "persona", "status", "end", "events_sent", "scope", "attempt", "number")
 _CONTAINED = ("decided_by", "rule")
-_NUMBERS = frozenset({"status", "events_sent", "attempt", "number", "turn"})
+_NUMBERS = frozenset({"status", "events_sent", "attempt", "number"})
 _OPTIONAL = frozenset({"status", "persona", "scope"})
 _CLOSED = {"place": tuple(map(str, Place)), "end": ("open", "eof", "reset", "stall", "client left")}
 
@@ -68,6 +59,10 @@ def check(criteria: JournalCriteria) -> None:
         if name not in NAMES:
             hint = did_you_mean(name, NAMES)
             raise JournalError(f"unknown criterion {name!r}{hint}; known criteria: {', '.join(NAMES)}")
+        if name in OF_REQUEST:
+            if wrong := problem(name, value):
+                raise JournalError(f"{name} {wrong}")
+            continue
         several = isinstance(value, set | frozenset | list | tuple)
         if name == "after" or isinstance(value, range) or (name == "request_id" and several):
             continue

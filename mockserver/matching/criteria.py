@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from typing import TypedDict
 
+from mockserver.contract.operations import OPERATIONS
+from mockserver.errors import did_you_mean
 from mockserver.matching.call import Call
+
+
+class When(TypedDict, total=False):
+    """Which requests are meant, as `Criteria` explains; all of what is given must be so."""
+
+    prompt: str
+    contains: str
+    pattern: str
+    turn: int
+    tool_result: str
+    system: str
+    operation: str
+    model: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +84,21 @@ class Criteria:
 ANY = Criteria()
 #: What a request can be asked for by.
 NAMES = tuple(field.name for field in fields(Criteria))
+_OPERATIONS = tuple(operation.name for operation in OPERATIONS)
+
+
+def problem(name: str, value: object) -> str | None:
+    """What is wrong with a value that no request can have, after the criterion's name; None if a request can have it."""
+    if name == "turn":
+        valid = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        return None if valid else f"must be an integer >= 1, got {value!r}"
+    if not isinstance(value, str):
+        return f"must be a string, got {value!r}"
+    if name == "operation" and value not in _OPERATIONS:
+        return f"must be an operation, got {value!r}{did_you_mean(value, _OPERATIONS)}; operations: {', '.join(_OPERATIONS)}"
+    if name == "pattern":
+        try:
+            re.compile(value)
+        except re.error as error:
+            return f"is not a regular expression: {error}"
+    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,11 +18,10 @@ from mockserver.answers.authored.authored_answer import (
     ToolCall,
     Usage,
 )
-from mockserver.contract.operations import OPERATIONS
 from mockserver.documents import convert, parse_yaml
-from mockserver.errors import UserError, did_you_mean
+from mockserver.errors import UserError
 from mockserver.exchange import Answer, Event
-from mockserver.matching.criteria import ANY, NAMES, Criteria
+from mockserver.matching.criteria import ANY, NAMES, Criteria, problem
 from mockserver.simulation.fault import Fault, FaultError
 from mockserver.simulation.stub_entry import NO_BODY, StubEntry
 
@@ -73,15 +71,11 @@ def parse_stub(entry: object, name: str) -> Stub:
 
 def _criteria(fields: StubEntry, name: str) -> Criteria:
     when = fields.when
-    names = [operation.name for operation in OPERATIONS]
-    if when.operation is not None and when.operation not in names:
-        hint = did_you_mean(when.operation, names)
-        raise StubError(f"{name}: unknown when.operation {when.operation!r}{hint}; known values: {', '.join(names)}")
-    try:
-        re.compile(when.pattern or "")
-    except re.error as error:
-        raise StubError(f"{name}: when.pattern is not a regular expression: {error}") from error
-    return Criteria(**{criterion: getattr(when, criterion) for criterion in NAMES})
+    given = {key: value for key in NAMES if (value := getattr(when, key)) is not None}
+    for key, value in given.items():
+        if wrong := problem(key, value):
+            raise StubError(f"{name}: when.{key} {wrong}")
+    return Criteria(**given)
 
 
 # --- what is answered ------------------------------------------------------------------------------------------------

@@ -18,11 +18,18 @@ def correct(mock_server: MockServer, journal: Journal, site: WholeApp, functions
     mock_server.say(call=[{"f": {"x": 1}}, {"f": {"x": 2}}])
     mock_server.say(fault="rate_limited", retry_after="3s as a date")
     mock_server.say(fault="rate_limited", retry_after=0.5, wait_ms=10)
+    mock_server.say(
+        "Sunny.", when={"contains": "Oslo", "turn": 2, "tool_result": "5"}, usage={"output": 9, "reasoning": 4}
+    )
+    mock_server.say(error={"message": "Later."}, status=503, headers={"retry-after": "2"})
+    mock_server.say(refusal="No.", citations=[{"url": "https://example.com", "quote": "[1]"}], finish="content_filter")
+    mock_server.say(body=None, when={"path": "/v1/somewhere"})
     mock_server.limit("gpt-4o", "6rpm")
     with mock_server.scope("rate-limited") as scope:
         scope.headers["x-mockserver-scope"].upper()
         scope.journal.verify(0)
     journal.verify(3, prompt="Hello", status=range(500, 600), within_s=2)
+    journal.verify(0, contains="Oslo", operation="createResponse", turn=2)
     journal.expect(1, end="client left", events_sent={1, 2}, persona=None)
     journal.only(place="model", decided_by="hello.yaml")[-1].end.upper()
     for entry in journal.wait_for(2, attempt=2, after=journal[0]):
@@ -42,6 +49,9 @@ def mistakes(mock_server: MockServer, journal: Journal, scenario: Callable[[str 
     mock_server.say("Hi", when={"promt": "x"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     mock_server.say("Hi", pace={"first": 400})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     mock_server.say("Hi", call={"f": 1})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    mock_server.say("Hi", when={"turn": "2"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    mock_server.say("Hi", finish="stopped")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    mock_server.say("Hi", usage={"total": 9})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     mock_server.limit("gpt-4o", 6)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     journal.verify(1, promt="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     journal.verify("1", prompt="x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -98,6 +98,11 @@ def test_an_unknown_criterion_is_an_error_with_the_nearest() -> None:
         ({"place": "modell"}, "place must be one of site, host, model, got 'modell'"),
         ({"status": "200"}, "status must be an int, got '200'"),
         ({"persona": 5}, "persona must be a string, got 5"),
+        ({"prompt": {"Hi", "Ho"}}, "prompt must be a string, got "),
+        ({"turn": range(1, 3)}, "turn must be an integer >= 1, got range"),
+        ({"turn": 0}, "turn must be an integer >= 1, got 0"),
+        ({"operation": "createRespons"}, "did you mean 'createResponse'"),
+        ({"pattern": "("}, "pattern is not a regular expression: missing "),
     ],
 )
 def test_a_value_that_no_exchange_can_have_is_an_error(criteria: dict[str, Any], complaint: str) -> None:

@@ -221,6 +221,11 @@ def test_a_filter_stops_a_response_on_azure_alone(filter_: str) -> None:
     assert json.loads(ask(simulation, "/v1/responses").body)["status"] == "completed"
 
 
+def test_a_filtered_prompt_has_the_headers_that_are_said() -> None:
+    answer = ask(said({"say": "x", "filter": "prompt", "headers": {"x-ms-region": "Mars"}}), AZURE)
+    assert (answer.status, dict(answer.headers)["x-ms-region"]) == (400, "Mars")
+
+
 def test_an_asynchronous_filter_says_so_in_a_response() -> None:
     answer = ask(said({"say": "x", "filter": "asynchronous_blocklist"}), "/openai/v1/responses")
     verdicts = json.loads(answer.body)["content_filters"]
@@ -261,7 +266,7 @@ def test_raw_answers_go_anywhere() -> None:
         ({"reasoning": "x"}, "said#1: reasoning needs an answer: add `say`, `call` or `refusal`"),
         ({"headers": {"a": "b"}, "fault": "stall"}, "said#1: headers needs an answer: add `say`, `call` or `refusal`"),
         ({"say": "x", "when": {"pattern": "("}}, "said#1: when.pattern is not a regular expression: missing ), unterminated subpattern at position 0"),
-        ({"say": "x", "when": {"operation": "createRespons"}}, "said#1: unknown when.operation 'createRespons' (did you mean 'createResponse'?)"),
+        ({"say": "x", "when": {"operation": "createRespons"}}, "said#1: when.operation must be an operation, got 'createRespons' (did you mean 'createResponse'?)"),
         ({"say": "x", "when": {"turn": 0}}, "said#1: when.turn must be an integer >= 1, got 0"),
         ({"say": "x", "finish": "stopp"}, "said#1: unknown finish 'stopp' (did you mean 'stop'?)"),
         ({"status": 99}, "said#1: status must be an integer >= 200, got 99"),
