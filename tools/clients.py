@@ -43,10 +43,12 @@ def main() -> None:
 
 def install() -> None:
     """The libraries, in a folder of their own."""
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        sys.exit("make clients needs Node 22 or newer with npm on PATH: install it from https://nodejs.org")
     CACHE.mkdir(parents=True, exist_ok=True)
     for file in CLIENTS.iterdir():
         shutil.copy(file, CACHE)
-    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=CACHE, check=True)  # noqa: S607  from PATH
+    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=CACHE, check=True)  # noqa: S607  whichever is on PATH
 
 
 def run() -> list[Step]:

@@ -20,7 +20,8 @@ _CHAT_ONLY = (
     "seed",
     "prediction",
 )
-_UNVERIFIABLE = ("o1", "o3-mini", "o4-mini")
+#: Models that refuse log probabilities with a 403. Source: deepeval#2184 (o4-mini), Mirascope's probes.
+_WITHOUT_LOGPROBS = ("o1", "o3-mini", "o4-mini")
 
 
 def _max_tokens(asked: Asked) -> Refused | None:
@@ -51,7 +52,7 @@ def _parameter(asked: Asked, name: str, value: Any) -> Refused:
         if name == "top_logprobs":
             return Refused(name, "logprobs are not supported with reasoning models.", "unsupported_parameter")
         return Refused(name, f"Unsupported parameter: '{name}' is not supported with this model.")
-    if name == "logprobs" and asked.model.name in _UNVERIFIABLE:
+    if name == "logprobs" and asked.model.name in _WITHOUT_LOGPROBS:
         return Refused("", "You are not allowed to request logprobs from this model", status=403)
     if name == "n" or (name == "temperature" and asked.model.form == "value"):
         default = asked.model.only_default.get(name, 1)
@@ -76,11 +77,17 @@ def _effort(asked: Asked) -> Refused | None:
         return Refused("", "Unrecognized request argument supplied: reasoning_effort")
     if effort in model.efforts or not model.efforts:
         return None
-    if responses:
-        message = f"Unsupported value: '{effort}' is not supported with the '{asked.model_name}' model. Supported values are: {listed(model.efforts)}."
-        return Refused("reasoning.effort", message, "unsupported_value")
-    message = f"Unsupported value: 'reasoning_effort' does not support '{effort}' with this model. Supported values are: {listed(model.efforts)}."
-    return Refused("reasoning_effort", message, "unsupported_value")
+    return _value(asked, "reasoning", "effort", effort, model.efforts)
+
+
+def _value(asked: Asked, holder: str, key: str, value: str, known: tuple[str, ...]) -> Refused:
+    """The refusal of a value that the model does not have, in the words of Responses or of chat completions."""
+    if asked.operation == RESPONSES:
+        words = f"Unsupported value: '{value}' is not supported with the '{asked.model_name}' model."
+        return Refused(f"{holder}.{key}", f"{words} Supported values are: {listed(known)}.", "unsupported_value")
+    field = f"{holder}_{key}" if holder == "reasoning" else key
+    words = f"Unsupported value: '{field}' does not support '{value}' with this model."
+    return Refused(field, f"{words} Supported values are: {listed(known)}.", "unsupported_value")
 
 
 def _verbosity(asked: Asked) -> Refused | None:
@@ -88,11 +95,7 @@ def _verbosity(asked: Asked) -> Refused | None:
     verbosity = asked.mapping("text").get("verbosity") if responses else asked.body.get("verbosity")
     if not isinstance(verbosity, str) or verbosity == "medium" or "verbosity" not in asked.model.cannot:
         return None
-    if responses:
-        message = f"Unsupported value: '{verbosity}' is not supported with the '{asked.model_name}' model. Supported values are: 'medium'."
-        return Refused("text.verbosity", message, "unsupported_value")
-    message = f"Unsupported value: 'verbosity' does not support '{verbosity}' with this model. Supported values are: 'medium'."
-    return Refused("verbosity", message, "unsupported_value")
+    return _value(asked, "text", "verbosity", verbosity, ("medium",))
 
 
 def _role(asked: Asked) -> Refused | None:

@@ -61,8 +61,11 @@ def model_named(name: str) -> Model:
 
 @functools.lru_cache(maxsize=1000)
 def known_model(name: str) -> Model | None:
-    """The model with a name, or the one whose name, the longest known, is in a deployment's name; None if there is none."""
-    models = _models()
+    """The model with a name, else the one whose name is part of a deployment's name; None for an unknown name.
+
+    Letters may be of either case, and a date may follow.
+    """
+    models, name = _models(), name.lower()
     whole = _DATED.sub("", name)
     if whole in models:
         return models[whole]
@@ -78,7 +81,8 @@ def families() -> list[dict[str, Any]]:
 
 @functools.cache
 def _models() -> dict[str, Model]:
-    return {name: _model(name, row) for row in families() for name in row["names"]}
+    """Every model by its name in lower case."""
+    return {name.lower(): _model(name, row) for row in families() for name in row["names"]}
 
 
 def _model(name: str, row: dict[str, Any]) -> Model:
@@ -89,5 +93,6 @@ def _model(name: str, row: dict[str, Any]) -> Model:
 
 @functools.cache
 def _pattern() -> re.Pattern[str]:
-    longest_first = sorted(_models(), key=len, reverse=True)
+    """Finds the longest known name in a deployment's. One without a digit, as `whisper`, may be any word there."""
+    longest_first = sorted((name for name in _models() if re.search(r"\d", name)), key=len, reverse=True)
     return re.compile(rf"(?<![a-z0-9.])(?:{'|'.join(map(re.escape, longest_first))})(?![a-z0-9.])")

@@ -85,7 +85,7 @@ Check = Callable[[Asked], Refused | None]
 class RequestRule:
     """A rule for requests of some operations.
 
-    `grade` says how well its words are known: R a recording or pasted answer of the service, P somebody's probe of it, I a
+    `grade` says how well its words are known: R a recording or pasted answer of the service, P a probe that another project published, I a
     public report, S a client's source, D documentation.
     """
 

@@ -56,6 +56,8 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
             keep_errors=options.keep_errors,
             allowed=options.allowed,
         )
+        if options.lenient:
+            raise OptionsError("--lenient has no effect while recording: the upstream refuses, not this endpoint")
     elif given := [
         name
         for name, value in (

@@ -167,3 +167,11 @@ def test_the_apps_own_entra_token_goes_to_azure_if_that_is_said(
 def test_options_of_recording_are_refused_where_nothing_is_recorded(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(OptionsError, match="is used only while recording: add --on-miss record"):
         ModelEndpoint(ModelOptions((tmp_path,), **options))
+
+
+def test_a_rule_cannot_be_turned_off_for_an_upstream(tmp_path: Path) -> None:
+    options = ModelOptions((tmp_path,), OnMiss.RECORD, "http://127.0.0.1:9", lenient=("model-context",))
+    with pytest.raises(OptionsError, match="--lenient has no effect while recording"):
+        ModelEndpoint(options)
+    with pytest.raises(OptionsError, match=r"unknown rule 'model-contex' in --lenient \(did you mean 'model-context'"):
+        ModelEndpoint(ModelOptions((tmp_path,), lenient=("model-contex",)))

@@ -153,7 +153,8 @@ def test_a_model_is_known_by_its_name_with_a_date_and_inside_a_deployments_name(
     assert [model_named(name).name for name in names] == [
         "gpt-5-mini", "gpt-5-mini", "gpt-5-mini", "gpt-4o", "gpt-4o", "gpt-4.1-mini", "o3", "gpt-5.1",
     ]  # fmt: skip
-    assert known_model("gpt-5.9-unheard-of") is None
+    assert [model_named(name).name for name in ("GPT-4o-prod", "deepseek-r1")] == ["gpt-4o", "DeepSeek-R1"]
+    assert [known_model(name) for name in ("gpt-5.9-unheard-of", "my-chat-latest", "tts-and-chat")] == [None] * 3
     assert model_named("gpt-5.9-unheard-of").name == ASSUMED
 
 

@@ -24,7 +24,8 @@ def expand(authored: AuthoredAnswer, call: Call, *, seed: str, model: str, at_s:
     """
     azure = call.address.backend is Backend.AZURE
     if azure and authored.filter in (Filter.PROMPT, Filter.PROMPT_WITHOUT_DETAILS):
-        return filtered_prompt(authored, call.address)
+        answer = filtered_prompt(authored, call.address)
+        return replace(answer, headers=with_headers(answer.headers, authored.headers))
     context = AnswerContext(call.body or {}, azure, model, at_s, Ids(seed))
     answer = AUTHORABLE[call.operation.name if call.operation else "createChatCompletion"](authored, context)
     return replace(answer, headers=with_headers(answer.headers, authored.headers))
