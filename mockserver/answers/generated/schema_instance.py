@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
@@ -161,7 +162,8 @@ class _Writer:
 
     def text(self, schema: Schema, name: str) -> str:
         if "pattern" in schema:
-            return str(rstr.Rstr(self.chance).xeger(schema["pattern"]))
+            with contextlib.suppress(re.error):  # no regular expression: nothing fits it
+                return str(rstr.Rstr(self.chance).xeger(schema["pattern"]))
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

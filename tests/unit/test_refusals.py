@@ -1,0 +1,201 @@
+"""Every rule between fields: a request that it refuses, word for word, and the nearest one that it does not.
+
+The sources of the words are named at the rules.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mockserver.contract.request_check import RULE_NAMES
+from mockserver.contract.request_rules import REQUEST_RULES
+from tests.unit.test_models import answered, refusal
+
+CHAT, RESPONSES, V1 = "/v1/chat/completions", "/v1/responses", "/openai/v1"
+DATED = "/openai/deployments/gpt-4o/chat/completions?api-version="
+USER = {"role": "user", "content": "x"}
+CALL = {
+    "role": "assistant",
+    "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+}
+RESULT = {"role": "tool", "tool_call_id": "c1", "content": "x"}
+ITEM_CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "x"}
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": []}
+SAID = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": []}
+STRICT = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
+
+
+def tool(name: str = "f", parameters: dict[str, Any] | None = None, *, strict: bool = False) -> dict[str, Any]:
+    schema = {"type": "object", "properties": {}} if parameters is None else parameters
+    return {"type": "function", "function": {"name": name, "parameters": schema, "strict": strict}}
+
+
+def answer_schema(schema: dict[str, Any], *, strict: bool = True) -> dict[str, Any]:
+    return {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": strict}}
+    }
+
+
+def nested(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"a": schema}, "required": ["a"], "additionalProperties": False}
+    return schema
+
+
+_SCHEMA = "Invalid schema for response_format 'x': "
+_REQUIRED = "'required' is required to be supplied and to be an array including every key in properties."
+
+# rule, path, keys of the request, message, param, code
+REFUSED: list[tuple[str, str, dict[str, Any], str, str | None, str | None]] = [
+    ("answer-schema", CHAT, answer_schema({**STRICT, "additionalProperties": True}), f"{_SCHEMA}In context=(), 'additionalProperties' is required to be supplied and to be false.", "response_format", None),
+    ("answer-schema", CHAT, answer_schema({**STRICT, "required": []}), f"{_SCHEMA}In context=(), {_REQUIRED} Missing 'a'.", "response_format", None),
+    ("answer-schema", CHAT, answer_schema({**STRICT, "required": ["a", "b"]}), f"{_SCHEMA}In context=(), {_REQUIRED} Extra required key 'b' supplied.", "response_format", None),
+    ("answer-schema", CHAT, answer_schema({**STRICT, "properties": {"a": {"type": "object", "properties": {}}}}), f"{_SCHEMA}In context=('properties', 'a'), 'additionalProperties' is required to be supplied and to be false.", "response_format", None),
+    ("answer-schema", CHAT, answer_schema({**STRICT, "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"oneOf": []}}]}}}), f"{_SCHEMA}In context=('properties', 'a', 'anyOf', '1', 'items'), 'oneOf' is not permitted.", "response_format", None),
+    ("answer-schema", CHAT, answer_schema({**STRICT, "properties": {"a": {}}}), f"{_SCHEMA}In context=('properties', 'a'), schema must have a 'type' key.", "response_format", None),
+    ("answer-schema", CHAT, answer_schema({"type": "array", "items": {"type": "string"}}), f"{_SCHEMA}schema must be a JSON Schema of 'type: \"object\"', got 'type: \"array\"'.", "response_format", None),
+    ("answer-schema", CHAT, answer_schema({**STRICT, "anyOf": []}), f"{_SCHEMA}In context=(), 'anyOf' is not permitted.", "response_format", None),
+    ("answer-schema", CHAT, answer_schema(nested(12)), f"{_SCHEMA}11 levels of nesting exceeds limit of 10.", "response_format", None),
+    ("answer-schema", RESPONSES, {"text": {"format": {"type": "json_schema", "name": "x", "strict": True, "schema": {**STRICT, "required": []}}}}, f"{_SCHEMA}In context=(), {_REQUIRED} Missing 'a'.", "text.format.schema", "invalid_json_schema"),
+    ("function-schema", CHAT, {"tools": [tool(), tool("g", {**STRICT, "required": []}, strict=True)]}, f"Invalid schema for function 'g': In context=(), {_REQUIRED} Missing 'a'.", "tools[1].function.parameters", "invalid_function_parameters"),
+    ("function-schema", CHAT, {"tools": [tool("f", {"type": "string"})]}, "Invalid schema for function 'f': schema must be a JSON Schema of 'type: \"object\"', got 'type: \"string\"'.", "tools[0].function.parameters", "invalid_function_parameters"),
+    ("function-schema", RESPONSES, {"tools": [{"type": "function", "name": "f", "strict": True, "parameters": {**STRICT, "required": []}}]}, f"Invalid schema for function 'f': In context=(), {_REQUIRED} Missing 'a'.", "tools[0].parameters", "invalid_function_parameters"),
+    ("empty-input", RESPONSES, {"input": []}, "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation' must be provided.", None, "missing_required_parameter"),
+    ("mutually-exclusive", RESPONSES, {"conversation": "conv_1", "previous_response_id": "resp_1"}, "Mutually exclusive parameters: ''. Ensure you are only providing one of: 'previous_response_id' or 'conversation'.", None, "mutually_exclusive_parameters"),
+    ("stream-options", CHAT, {"stream_options": {"include_usage": True}}, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options", None),
+    ("two-token-limits", CHAT, {"max_tokens": 1, "max_completion_tokens": 1}, "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.", "max_tokens", "invalid_parameter_combination"),
+    ("top-logprobs", CHAT, {"top_logprobs": 1}, "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", "top_logprobs", None),
+    ("tool-choice", CHAT, {"tool_choice": "none"}, "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", "tool_choice", None),
+    ("parallel-tool-calls", CHAT, {"parallel_tool_calls": True}, "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are specified.", "parallel_tool_calls", None),
+    ("too-many-tools", CHAT, {"tools": [tool(f"f{number}") for number in range(129)]}, "Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length 129 instead.", "tools", "array_above_max_length"),
+    ("empty-tools", CHAT, {"tools": []}, "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead.", "tools", "empty_array"),
+    ("name", CHAT, {"tools": [tool("a.b")]}, "Invalid 'tools[0].function.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "tools[0].function.name", "invalid_value"),
+    ("name", CHAT, {"tools": [tool("a" * 65)]}, "Invalid 'tools[0].function.name': string too long. Expected a string with maximum length 64, but got a string with length 65 instead.", "tools[0].function.name", "string_above_max_length"),
+    ("name", CHAT, {"messages": [{**USER, "name": "Ann Lee"}]}, "Invalid 'messages[0].name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "messages[0].name", "invalid_value"),
+    ("absent-tool", CHAT, {"tools": [tool()], "tool_choice": {"type": "function", "function": {"name": "g"}}}, "Invalid value for 'function_call': no function named 'g' was specified in the 'functions' parameter.", "function_call", None),
+    ("absent-tool", RESPONSES, {"tools": [{"type": "function", "name": "f"}], "tool_choice": {"type": "function", "name": "g"}}, "Tool choice 'g' not found in 'tools' parameter.", "tool_choice", None),
+    ("without-json", CHAT, {"response_format": {"type": "json_object"}}, "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.", "messages", None),
+    ("without-json", RESPONSES, {"text": {"format": {"type": "json_object"}}, "instructions": "JSON"}, "Response input messages must contain the word 'json' in some form to use 'text.format' of type 'json_object'.", "input", None),
+    ("tool-without-call", CHAT, {"messages": [USER, RESULT]}, "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.", "messages.[1].role", None),
+    ("call-without-tool", CHAT, {"messages": [USER, CALL, USER]}, "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: c1", "messages.[2].role", None),
+    ("output-without-call", RESPONSES, {"input": [USER, OUTPUT]}, "No tool call found for function call output with call_id c1.", "input", None),
+    ("output-without-call", RESPONSES, {"input": [USER, ITEM_CALL, OUTPUT, OUTPUT]}, "No tool call found for function call output with call_id c1.", "input", None),
+    ("call-without-output", RESPONSES, {"input": [USER, ITEM_CALL, USER]}, "No tool output found for function call c1.", "input", None),
+    ("reasoning-alone", RESPONSES, {"input": [USER, THOUGHT, USER]}, "Item 'rs_1' of type 'reasoning' was provided without its required following item.", "input", None),
+    ("without-content", CHAT, {"messages": [USER, {"role": "assistant"}]}, "Invalid value for 'content': expected a string, got null.", "messages.[1].content", None),
+]  # fmt: skip
+
+ACCEPTED: list[tuple[str, dict[str, Any]]] = [
+    (CHAT, answer_schema({**STRICT, "properties": {"a": {"type": "string", "minLength": 1, "pattern": "x", "default": "x"}}})),
+    (CHAT, answer_schema({"type": "object"}, strict=False)),
+    (CHAT, answer_schema({**STRICT, "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}})),
+    (CHAT, answer_schema(nested(11))),
+    (CHAT, {"tools": [tool("f", {})], "tool_choice": "auto"}),
+    (CHAT, {"tools": [tool(f"f{number}") for number in range(128)]}),
+    (CHAT, {"tools": [tool("a" * 64)], "tool_choice": {"type": "function", "function": {"name": "a" * 64}}}),
+    (CHAT, {"response_format": {"type": "json_object"}, "messages": [{"role": "system", "content": "Answer in JSON."}, USER]}),
+    (CHAT, {"messages": [USER, CALL, RESULT, USER]}),
+    (CHAT, {"messages": [{"role": "user", "content": ""}]}),
+    (CHAT, {"messages": [USER, {"role": "assistant", "content": None, "refusal": "No."}, USER]}),
+    (f"{V1}/chat/completions", {"tools": []}),
+    (RESPONSES, {"input": [USER, ITEM_CALL, OUTPUT]}),
+    (RESPONSES, {"input": [OUTPUT], "previous_response_id": "resp_1"}),
+    (RESPONSES, {"input": [], "previous_response_id": "resp_1"}),
+    (RESPONSES, {"input": [{"type": "item_reference", "id": "fc_1"}, OUTPUT]}),
+    (RESPONSES, {"input": [USER, THOUGHT, SAID, USER]}),
+    (RESPONSES, {"input": [USER, THOUGHT, ITEM_CALL, OUTPUT]}),
+    (RESPONSES, {"input": [USER, THOUGHT, USER], "store": False}),
+    (RESPONSES, {"tools": None, "text": None, "reasoning": None, "tool_choice": None, "max_output_tokens": None}),
+    (f"{V1}/responses", {"text": {"format": {"type": "json_object"}}, "input": "json please"}),
+    (f"{V1}/chat/completions?api-version=preview", {}),
+]  # fmt: skip
+
+
+def whole(path: str, keys: dict[str, Any]) -> dict[str, Any]:
+    start = {"input": "x"} if "responses" in path else {"messages": [USER]}
+    return {"model": "gpt-4o", **start, **keys}
+
+
+@pytest.mark.parametrize(("rule", "path", "keys", "message", "param", "code"), REFUSED)
+def test_a_rule_refuses_in_the_words_of_the_service(
+    rule: str, path: str, keys: dict[str, Any], message: str, param: str | None, code: str | None
+) -> None:
+    answer = answered(path, whole(path, keys))
+    assert refusal(answer) == (400, message, param, code)
+    assert dict(answer.headers)["x-mockserver-rule"] == rule
+    lenient = answered(path, whole(path, keys), lenient=frozenset(RULE_NAMES))
+    assert "x-mockserver-rule" not in dict(lenient.headers)
+
+
+@pytest.mark.parametrize(("path", "keys"), ACCEPTED)
+def test_the_nearest_request_is_accepted(path: str, keys: dict[str, Any]) -> None:
+    answer = answered(path, whole(path, keys))
+    assert (answer.status, answer.decided_by) == (200, "made up")
+
+
+def test_every_rule_between_fields_has_its_refusal() -> None:
+    names = {rule.name for rule in REQUEST_RULES if not rule.name.startswith("model-")}
+    assert {rule for rule, *_ in REFUSED} == names
+
+
+@pytest.mark.parametrize(
+    ("version", "keys", "status", "error"),
+    [
+        ("2024-06-01", {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}}, 400, {"code": "BadRequest", "message": "response_format value as json_schema is enabled only for api versions 2024-08-01-preview and later"}),
+        ("2023-05-15", {"stream": True, "stream_options": {"include_usage": True}}, 400, {"message": "Unknown parameter: 'stream_options'.", "type": "invalid_request_error", "param": "stream_options", "code": "unknown_parameter"}),
+        ("2024-02-15-preview", {"stream": True, "stream_options": {"include_usage": True}}, 200, None),
+        ("2024-08-01-preview", {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}}, 200, None),
+    ],
+)  # fmt: skip
+def test_an_api_version_knows_its_parameters(
+    version: str, keys: dict[str, Any], status: int, error: dict[str, Any] | None
+) -> None:
+    answer = answered(DATED + version, {"messages": [USER], **keys})
+    assert answer.status == status
+    assert error is None or json.loads(answer.body)["error"] == error
+
+
+def test_an_old_server_says_it_in_its_own_words() -> None:
+    path = DATED.replace("gpt-4o", "gpt-35-turbo") + "2024-06-01"
+    answer = answered(path, {"messages": [USER], "parallel_tool_calls": True, "tools": [tool()]})
+    words = "Unrecognized request argument supplied: parallel_tool_calls"
+    assert refusal(answer) == (400, words, None, None)
+
+
+def test_a_dated_version_is_no_version_of_v1_and_a_model_has_to_be_named() -> None:
+    dated = answered(f"{V1}/chat/completions?api-version=2024-10-21", whole(CHAT, {}))
+    assert json.loads(dated.body) == {"error": {"code": "BadRequest", "message": "API version not supported"}}
+    assert refusal(answered(CHAT, {"messages": [USER]})) == (400, "you must provide a model parameter", None, None)
+    azure = answered(f"{V1}/responses", {"input": "x"})
+    assert (azure.status, json.loads(azure.body)) == (400, {"error": {"message": "Missed model deployment"}})
+    missing = refusal(answered(RESPONSES, {"input": "x"}))
+    assert missing == (400, "Missing required parameter: 'model'.", "model", "missing_required_parameter")
+
+
+def test_a_parameter_that_moved_is_named_with_its_new_place() -> None:
+    status, message, param, code = refusal(answered(RESPONSES, whole(RESPONSES, {"messages": [USER]})))
+    assert (status, param, code) == (400, None, "unsupported_parameter")
+    assert message.startswith(
+        "Unsupported parameter: 'messages'. In the Responses API, this parameter has moved to 'input'."
+    )
+    near = refusal(answered(RESPONSES, whole(RESPONSES, {"stor": True})))
+    assert near[1] == "Unknown parameter: 'stor'. Did you mean 'store'?"
+
+
+@pytest.mark.parametrize(
+    "broken", [{"pattern": "("}, {"type": "objekt"}, {"anyOf": []}, {"$ref": "#/$defs/nope"}, {"items": 5}]
+)
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+def test_a_schema_that_is_none_breaks_nothing_where_its_rule_is_turned_off(path: str, broken: dict[str, Any]) -> None:
+    schema = {**STRICT, "properties": {"a": broken}}
+    chat = path == CHAT
+    text = {"text": {"format": {"type": "json_schema", "name": "x", "strict": True, "schema": schema}}}
+    function = {"type": "function", "name": "f", "parameters": schema}
+    tools = {"tools": [{"type": "function", "function": function} if chat else function]}
+    for keys in (answer_schema(schema) if chat else text, {**tools, "tool_choice": "required"}):
+        assert answered(path, whole(path, keys), lenient=frozenset(RULE_NAMES)).status in (200, 404)
