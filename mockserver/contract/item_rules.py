@@ -21,26 +21,26 @@ def _continues(asked: Asked) -> bool:
 def _output_without_call(asked: Asked) -> Refused | None:
     if _continues(asked):
         return None
-    open_calls: set[object] = set()
+    open_calls: set[str] = set()
     for _, item in asked.messages:
         kind = item.get("type")
         if kind == "function_call":
-            open_calls.add(item.get("call_id"))
+            open_calls.add(str(item.get("call_id")))
         elif kind == "item_reference":
             return None  # it may be the call
         elif kind == "function_call_output":
-            if item.get("call_id") not in open_calls:
+            if str(item.get("call_id")) not in open_calls:
                 message = f"No tool call found for function call output with call_id {item.get('call_id')}."
                 return Refused("input", message)
-            open_calls.discard(item.get("call_id"))
+            open_calls.discard(str(item.get("call_id")))
     return None
 
 
 def _call_without_output(asked: Asked) -> Refused | None:
-    answered = {item.get("call_id") for _, item in asked.messages if str(item.get("type")).endswith("_output")}
+    answered = {str(item.get("call_id")) for _, item in asked.messages if str(item.get("type")).endswith("_output")}
     for _, item in asked.messages:
         noun = _CALLS.get(str(item.get("type")))
-        if noun is not None and item.get("call_id") not in answered:
+        if noun is not None and str(item.get("call_id")) not in answered:
             return Refused("input", f"No tool output found for {noun} {item.get('call_id')}.")
     return None
 

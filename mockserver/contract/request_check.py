@@ -15,8 +15,10 @@ from mockserver.contract.violations import SCHEMA_RULE_NAMES, request_violations
 
 #: Rules that refuse in bodies of their own.
 _WHOLE = ("api-version", "no-model", "operation")
-#: Every rule by its name, for `--lenient`.
+#: Every rule by its name.
 RULE_NAMES = (*_WHOLE, *SCHEMA_RULE_NAMES, *(rule.name for rule in REQUEST_RULES))
+#: Those that `--lenient` can turn off. What breaks the others has no shape that anything could answer.
+LENIENT_NAMES = tuple(name for name in RULE_NAMES if name not in ("required", "type", "no-schema"))
 
 
 def refusal_of(asked: Asked, *, is_json: bool, lenient: Collection[str] = ()) -> Refusal | None:

@@ -27,16 +27,16 @@ def when(
     return lambda asked: Refused(field, message, code) if broken(asked.body) else None
 
 
-def _call_ids(message: Mapping[str, Any]) -> list[Any]:
-    return [call.get("id") for _, call in mappings(message, "tool_calls")]
+def _call_ids(message: Mapping[str, Any]) -> list[str]:
+    return [str(call.get("id")) for _, call in mappings(message, "tool_calls")]
 
 
 def _tool_without_call(asked: Asked) -> Refused | None:
     """A tool message that answers no earlier tool call of an assistant message."""
-    call_ids: set[Any] = set()
+    call_ids: set[str] = set()
     for index, message in asked.messages:
         call_ids |= set(_call_ids(message))
-        if message.get("role") == "tool" and message.get("tool_call_id") not in call_ids:
+        if message.get("role") == "tool" and str(message.get("tool_call_id")) not in call_ids:
             words = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
             return Refused(f"messages.[{index}].role", words)
     return None
@@ -44,14 +44,14 @@ def _tool_without_call(asked: Asked) -> Refused | None:
 
 def _call_without_tool(asked: Asked) -> Refused | None:
     """An assistant's tool call that the messages after it do not answer."""
-    unanswered: list[Any] = []
+    unanswered: list[str] = []
     for index, message in [*asked.messages, (len(asked.items("messages")), {"role": ""})]:
         if message.get("role") == "tool":
-            unanswered = [call_id for call_id in unanswered if call_id != message.get("tool_call_id")]
+            unanswered = [call_id for call_id in unanswered if call_id != str(message.get("tool_call_id"))]
         elif unanswered:
             words = (
                 "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
-                f"The following tool_call_ids did not have response messages: {', '.join(map(str, unanswered))}"
+                f"The following tool_call_ids did not have response messages: {', '.join(unanswered)}"
             )
             return Refused(f"messages.[{index}].role", words)
         unanswered += _call_ids(message)
@@ -107,7 +107,8 @@ def _absent_tool(asked: Asked) -> Refused | None:
         return None
     holder = choice.get("function") if chat else choice
     name = holder.get("name") if isinstance(holder, Mapping) else None
-    names = [(tool.get("function") or {}).get("name") if chat else tool.get("name") for tool in offered]
+    functions = [tool.get("function") if chat else tool for tool in offered]
+    names = [function.get("name") for function in functions if isinstance(function, Mapping)]
     if not isinstance(name, str) or name in names:
         return None
     if chat:

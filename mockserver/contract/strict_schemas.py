@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
@@ -28,10 +29,6 @@ def problem(schema: Mapping[str, Any], *, strict: bool, is_function: bool) -> st
         return f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{root_type}\"'."
     if strict and (found := next(_wrong(schema, (), at_root=True), None)):
         return found
-    try:
-        jsonschema_rs.validator_for(dict(schema))
-    except (ValueError, jsonschema_rs.ReferencingError):
-        return "it is not a valid JSON Schema."
     return _size(schema) if strict else None
 
 
@@ -62,7 +59,7 @@ def _wrong_object(schema: Mapping[str, Any], where: str) -> Iterator[str]:
         yield f"{where}'additionalProperties' is required to be supplied and to be false."
     properties, required = schema.get("properties", {}), schema.get("required")
     names = properties if isinstance(properties, Mapping) else {}
-    given = required if isinstance(required, list) else []
+    given = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
     rule = f"{where}'required' is required to be supplied and to be an array including every key in properties."
     for name in names:
         if name not in given:
@@ -107,51 +104,83 @@ def _properties(schema: Any) -> int:
 # --- where schemas stand in a request --------------------------------------------------------------------------------
 
 
-def _of_answer(asked: Asked) -> Refused | None:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A schema in a request: its field and code in a refusal, what it is for, and its name."""
+
+    field: str
+    code: str | None
+    what: str
+    name: object
+    schema: Mapping[str, Any]
+    strict: bool
+
+    def refused(self, found: str) -> Refused:
+        return Refused(self.field, f"Invalid schema for {self.what} '{self.name}': {found}", self.code)
+
+
+def _of_answer(asked: Asked) -> Iterator[_Place]:
     chat = asked.operation == CHAT
     holder = asked.mapping("response_format") if chat else asked.mapping("text").get("format")
-    if not isinstance(holder, Mapping) or holder.get("type") != "json_schema":
-        return None
-    described = holder.get("json_schema") if chat else holder
-    if not isinstance(described, Mapping) or not isinstance(described.get("schema"), Mapping):
-        return None
-    if (found := problem(described["schema"], strict=described.get("strict") is True, is_function=False)) is None:
-        return None
-    message = f"Invalid schema for response_format '{described.get('name')}': {found}"
-    return (
-        Refused("response_format", message) if chat else Refused("text.format.schema", message, "invalid_json_schema")
-    )
+    described = holder.get("json_schema") if chat and isinstance(holder, Mapping) else holder
+    if not isinstance(holder, Mapping) or holder.get("type") != "json_schema" or not isinstance(described, Mapping):
+        return
+    if isinstance(schema := described.get("schema"), Mapping):
+        field, code = ("response_format", None) if chat else ("text.format.schema", "invalid_json_schema")
+        yield _Place(field, code, "response_format", described.get("name"), schema, described.get("strict") is True)
 
 
-def _of_function(asked: Asked) -> Refused | None:
+def _of_functions(asked: Asked) -> Iterator[_Place]:
     chat = asked.operation == CHAT
     for index, tool in mappings(asked.body, "tools"):
         function = tool.get("function") if chat else tool
         if tool.get("type") != "function" or not isinstance(function, Mapping):
             continue
-        parameters, strict = function.get("parameters"), function.get("strict") is True
-        if not isinstance(parameters, Mapping) or (not parameters and not strict):
-            continue
-        if found := problem(parameters, strict=strict, is_function=True):
+        schema, strict = function.get("parameters"), function.get("strict") is True
+        if isinstance(schema, Mapping) and (schema or strict):  # {} is a function without arguments
             field = f"tools[{index}].function.parameters" if chat else f"tools[{index}].parameters"
-            message = f"Invalid schema for function '{function.get('name')}': {found}"
-            return Refused(field, message, "invalid_function_parameters")
+            yield _Place(field, "invalid_function_parameters", "function", function.get("name"), schema, strict)
+
+
+def _answer_schema(asked: Asked) -> Refused | None:
+    for place in _of_answer(asked):
+        if found := problem(place.schema, strict=place.strict, is_function=False):
+            return place.refused(found)
     return None
 
 
+def _function_schema(asked: Asked) -> Refused | None:
+    for place in _of_functions(asked):
+        if found := problem(place.schema, strict=place.strict, is_function=True):
+            return place.refused(found)
+    return None
+
+
+def _no_schema(asked: Asked) -> Refused | None:
+    """What is no JSON Schema at all; how the service says that is not known."""
+    for place in (*_of_answer(asked), *_of_functions(asked)):
+        try:
+            jsonschema_rs.validator_for(dict(place.schema))
+        except (ValueError, jsonschema_rs.ReferencingError):
+            return place.refused("it is not a valid JSON Schema.")
+    return None
+
+
+_BOTH = (CHAT, RESPONSES)
 SCHEMA_RULES = (
     RequestRule(
         "answer-schema",
-        (CHAT, RESPONSES),
-        _of_answer,
+        _BOTH,
+        _answer_schema,
         "I",
         "outlines#1254, xsai#202 (Azure, 2025-07-31), prism#858 (2026-01-25), spring-ai#4422, ash_ai#155; limits probed 2026",
     ),
     RequestRule(
         "function-schema",
-        (CHAT, RESPONSES),
-        _of_function,
+        _BOTH,
+        _function_schema,
         "I",
         "langmem#113 (2025-09-02), mysql-mcp#5 (2025-05-13), letta#3137 (2026-01-08), camel#1344",
     ),
+    RequestRule("no-schema", _BOTH, _no_schema, "I", "beginning of the wording from reports; the rest is not known"),
 )

@@ -11,7 +11,7 @@ from mockserver.answers.latency import Latency, fitted, parse_latency
 from mockserver.cassettes.real_endpoint import RealEndpoint, below
 from mockserver.cassettes.recorder import Recorder
 from mockserver.clock import Clock, SystemClock
-from mockserver.contract.request_check import RULE_NAMES
+from mockserver.contract.request_check import LENIENT_NAMES
 from mockserver.errors import did_you_mean
 from mockserver.flask_apps import control
 from mockserver.fronts.model_front import ModelFront
@@ -88,10 +88,10 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
 
 def _lenient(names: tuple[str, ...]) -> frozenset[str]:
     for name in names:
-        if name not in RULE_NAMES:
-            hint = did_you_mean(name, RULE_NAMES)
+        if name not in LENIENT_NAMES:
+            hint = did_you_mean(name, LENIENT_NAMES)
             raise OptionsError(
-                f"unknown rule {name!r} in --lenient{hint}; known rules: {', '.join(sorted(RULE_NAMES))}"
+                f"unknown rule {name!r} in --lenient{hint}; known rules: {', '.join(sorted(LENIENT_NAMES))}"
             )
     return frozenset(names)
 

@@ -162,7 +162,7 @@ class _Writer:
 
     def text(self, schema: Schema, name: str) -> str:
         if "pattern" in schema:
-            with contextlib.suppress(re.error):  # no regular expression: nothing fits it
+            with contextlib.suppress(re.error):  # of another dialect, as \p{L}
                 return str(rstr.Rstr(self.chance).xeger(schema["pattern"]))
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
