@@ -65,7 +65,7 @@ class Asked:
     def messages(self) -> list[tuple[int, Mapping[str, Any]]]:
         """The messages of a chat or the items of an input, each with its index."""
         items = self.items("messages" if self.operation == CHAT else "input")
-        return [(index, item) for index, item in enumerate(items) if isinstance(item, Mapping)]
+        return [(index, item) for index, item in enumerate(items) if isinstance(item, dict)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,10 @@ def _list(holder: Mapping[str, Any], key: str) -> list[Any]:
 
 def mappings(holder: Mapping[str, Any], key: str) -> list[tuple[int, Mapping[str, Any]]]:
     """The mappings in the list of a key, each with its index."""
-    return [(index, item) for index, item in enumerate(_list(holder, key)) if isinstance(item, Mapping)]
+    value = holder.get(key)
+    if not isinstance(value, list):  # as in most messages, and each rule looks at all of them
+        return []
+    return [(index, item) for index, item in enumerate(value) if isinstance(item, dict)]
 
 
 def listed(values: Iterable[object], word: str = "and") -> str:
