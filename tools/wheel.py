@@ -20,6 +20,7 @@ UV = str(Path(sys.executable).with_name("uv"))
 _NOT_IN_WHEEL = (
     "api",
     "architecture",
+    "clients",
     "conformance",
     "contract",
     "docs",
