@@ -43,6 +43,8 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
     if options.on_miss is OnMiss.RECORD:
         if options.upstream is None or not options.cassettes:
             raise OptionsError("--on-miss record needs --upstream URL to record from and --cassettes DIR to write to")
+        if options.lenient:
+            raise OptionsError("--lenient has no effect while recording: the upstream refuses, not this endpoint")
         api_key = api_key or (None if options.any_key else token)
         endpoint = RealEndpoint(
             options.upstream,
@@ -56,8 +58,6 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
             keep_errors=options.keep_errors,
             allowed=options.allowed,
         )
-        if options.lenient:
-            raise OptionsError("--lenient has no effect while recording: the upstream refuses, not this endpoint")
     elif given := [
         name
         for name, value in (
