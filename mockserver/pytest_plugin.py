@@ -234,7 +234,7 @@ def journal(mock_server: MockServer) -> Journal:
 @pytest.fixture(scope="session")
 def mock_functions(request: pytest.FixtureRequest, mock_model: ModelEndpoint) -> Iterator[FunctionApp]:
     """The session's running function app; tests use `functions_host`."""
-    from mockserver.contract.operations import Backend
+    from mockserver.contract.addresses import Backend
     from mockserver.harness.function_app import FunctionApp
     from mockserver.harness.options import ApiOptions
 

@@ -21,7 +21,7 @@ from mockserver import __version__, documents
 from mockserver.cassettes.cassette_file import FORMAT, CassetteFile, InteractionEntry, MetadataEntry, TimingEntry
 from mockserver.cassettes.cassette_file import Source as Source  # noqa: PLC0414  part of a `Cassette`
 from mockserver.cassettes.yaml_text import OneLine, OneLineList, to_yaml
-from mockserver.contract.operations import CANONICAL_ORIGIN, address_of
+from mockserver.contract.addresses import CANONICAL_ORIGIN, address_of
 from mockserver.errors import UserError, count_of
 from mockserver.exchange import Answer, Event, Headers, Interaction, Request, is_event_stream
 from mockserver.sse import split_events

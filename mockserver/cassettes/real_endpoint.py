@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from mockserver.clock import Clock
-from mockserver.contract.operations import AddressForm, Backend, address_of
+from mockserver.contract.addresses import AddressForm, Backend, address_of
 from mockserver.errors import UserError
 from mockserver.exchange import Answer, Headers, Request, first, server_url
 from mockserver.redaction.known import remember

@@ -17,7 +17,7 @@ from mockserver.cassette_tools.transcript import transcript
 from mockserver.cassettes import cassette
 from mockserver.cli.errors import user_errors
 from mockserver.cli.param_types import PATH
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.errors import count_of
 from mockserver.exchange import Interaction
 from mockserver.matching.call import Call

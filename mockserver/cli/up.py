@@ -17,7 +17,7 @@ from mockserver.cli.param_types import PATH, PORT, AppType
 from mockserver.cli.signals import stop_signal
 from mockserver.cli.site import config_notes
 from mockserver.cli.startup import print_recorded, print_violations, report_miss, token_in_file, warn_of_other_machines
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.fronts.gate import Delivery
 from mockserver.functions.process import StartError
 from mockserver.harness.function_app import FunctionApp

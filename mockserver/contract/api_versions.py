@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from mockserver.contract.operations import AddressForm
+from mockserver.contract.addresses import AddressForm
 from mockserver.contract.refusals import Refusal, unknown_path
 from mockserver.contract.rule import CHAT, Asked
 

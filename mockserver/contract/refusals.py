@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from mockserver.contract.addresses import Address, AddressForm, Backend
 from mockserver.contract.models import Model
-from mockserver.contract.operations import Address, AddressForm, Backend
 from mockserver.contract.violation import Violation
 
 _JSON = (("content-type", "application/json"),)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from mockserver.contract.addresses import Address, Backend
 from mockserver.contract.models import Model, model_named
-from mockserver.contract.operations import Address, Backend
 
 CHAT, RESPONSES, EMBEDDINGS = "createChatCompletion", "createResponse", "createEmbedding"
 

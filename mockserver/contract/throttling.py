@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 
-from mockserver.contract.operations import Address, AddressForm, Backend
+from mockserver.contract.addresses import Address, AddressForm, Backend
 from mockserver.contract.refusals import Refusal
 
 # No complete recording of an Azure 429 is known: these are authored from published bodies and headers, each with its source.

@@ -10,9 +10,10 @@ from typing import Any
 
 import jsonschema_rs
 
+from mockserver.contract.addresses import Address, AddressForm, Backend
 from mockserver.contract.api_versions import OLD_SERVERS, unknown_to_version
 from mockserver.contract.data_folder import data_folder
-from mockserver.contract.operations import Address, AddressForm, Backend, Operation
+from mockserver.contract.operations import Operation
 from mockserver.contract.overlay import amended
 from mockserver.contract.request_rules import REQUEST_RULES
 from mockserver.contract.rule import Asked, listed

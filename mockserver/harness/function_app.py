@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Self
 
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.exchange import Answer, Request
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
 from mockserver.harness.environment import without_proxy

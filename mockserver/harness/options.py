@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mockserver.cassettes.real_endpoint import Credentials
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.errors import UserError
 from mockserver.fronts.gate import Delivery
 from mockserver.simulation.settings import OnMiss

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-from mockserver.contract.operations import Address, Operation, address_of
+from mockserver.contract.addresses import Address, address_of
+from mockserver.contract.operations import Operation
 from mockserver.exchange import Request, parse_json
 from mockserver.matching.canonical import CanonicalRequest, canonical_request, model_name
 from mockserver.matching.conversation import Conversation

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from mockserver.contract.operations import Address, Backend
+from mockserver.contract.addresses import Address, Backend
 from mockserver.exchange import Request
 from mockserver.matching.ignore import Ignore, without_ignored
 from mockserver.redaction.exchanges import CREDENTIALS, clean_body

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mockserver.answers import conformance
 from mockserver.cassettes import cassette
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.contract.violation import Violation
 from mockserver.errors import UserError
 from mockserver.exchange import Answer, Interaction

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.contract.throttling import Exceeded
 from mockserver.errors import UserError
 from mockserver.exchange import Headers

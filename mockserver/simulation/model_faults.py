@@ -9,7 +9,7 @@ from email.utils import formatdate
 from typing import Any
 
 from mockserver.contract import refusals, throttling
-from mockserver.contract.operations import Address
+from mockserver.contract.addresses import Address
 from mockserver.contract.refusals import Refusal
 from mockserver.contract.throttling import Exceeded
 from mockserver.exchange import Answer, End, Event, Headers

@@ -15,8 +15,8 @@ from mockserver.answers.authored.expand import AUTHORABLE, expand
 from mockserver.answers.conformance import violations
 from mockserver.answers.generated.generate import generate
 from mockserver.contract import refusals
+from mockserver.contract.addresses import Backend
 from mockserver.contract.models import ASSUMED, known_model
-from mockserver.contract.operations import Backend
 from mockserver.contract.refusals import Refusal
 from mockserver.contract.request_check import refusal_of
 from mockserver.contract.rule import Asked

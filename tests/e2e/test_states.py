@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.mock_server import MockServer
 from mockserver.harness.model_endpoint import ModelEndpoint

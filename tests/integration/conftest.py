@@ -16,7 +16,7 @@ import pytest
 from werkzeug.serving import make_server
 
 import mockserver
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.flask_apps import control, model_app
 from mockserver.fronts.model_front import ModelFront
 from mockserver.harness.function_app import FunctionApp

@@ -14,7 +14,7 @@ from chat_api.errors import ApiError
 from chat_api.settings import Settings
 from pytest_httpserver import HTTPServer
 
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.functions.process import FunctionsProcess
 from mockserver.harness.function_app import api_environment
 from mockserver.harness.mock_server import MockServer

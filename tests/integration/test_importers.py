@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from mockserver.cassettes import cassette
 from mockserver.cli import main
-from mockserver.contract.operations import Address, AddressForm, address_of
+from mockserver.contract.addresses import Address, AddressForm, address_of
 from mockserver.exchange import Answer, Interaction
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ModelOptions

@@ -10,7 +10,7 @@ import pytest
 
 from mockserver.answers.authored.authored_answer import AuthoredAnswer, Filter, Pace, ToolCall
 from mockserver.answers.authored.expand import expand
-from mockserver.contract.operations import address_of
+from mockserver.contract.addresses import address_of
 from mockserver.contract.violations import answer_violations, event_violations
 from mockserver.exchange import Answer, Request
 from mockserver.matching.call import Call

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.contract.operations import address_of
+from mockserver.contract.addresses import address_of
 from mockserver.exchange import Interaction, Request
 from mockserver.matching.call import Call
 from mockserver.simulation.cassette_index import CassetteIndex

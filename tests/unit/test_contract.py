@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from mockserver.cassettes import cassette
+from mockserver.contract.addresses import Address, AddressForm, address_of
 from mockserver.contract.answer_rules import impossible
-from mockserver.contract.operations import OPERATIONS, Address, AddressForm, address_of
+from mockserver.contract.operations import OPERATIONS
 from mockserver.contract.overlay import amendments
 from mockserver.contract.request_check import RULE_NAMES
 from mockserver.contract.rule import Asked

@@ -16,7 +16,8 @@ from mockserver.answers.generated.generate import generate
 from mockserver.answers.generated.prose import MADE_UP
 from mockserver.answers.generated.schema_instance import instance
 from mockserver.answers.latency import Latency
-from mockserver.contract.operations import OPERATIONS, Operation, address_of
+from mockserver.contract.addresses import address_of
+from mockserver.contract.operations import OPERATIONS, Operation
 from mockserver.contract.violations import answer_violations
 from mockserver.exchange import Answer, Request
 from mockserver.matching.call import Call

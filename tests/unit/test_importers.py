@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from mockserver.cassette_tools import importers
 from mockserver.cassettes import cassette
 from mockserver.cli import main
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.exchange import Interaction
 from mockserver.matching.call import Call
 

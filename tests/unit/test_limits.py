@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.exchange import Request
 from mockserver.simulation.limits import (
     REQUESTS_WINDOW_S,

@@ -16,7 +16,7 @@ import pytest
 
 from mockserver.cassette_tools import importers
 from mockserver.cassettes import cassette
-from mockserver.contract.operations import address_of
+from mockserver.contract.addresses import address_of
 from mockserver.contract.violation import Violation
 from mockserver.contract.violations import answer_violations, event_violations
 from mockserver.exchange import Answer, Interaction, Request

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.contract.operations import address_of
+from mockserver.contract.addresses import address_of
 from mockserver.contract.request_check import LENIENT_NAMES, refusal_of
 from mockserver.contract.request_rules import REQUEST_RULES
 from mockserver.contract.rule import Asked

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mockserver.contract.operations import address_of
+from mockserver.contract.addresses import address_of
 from mockserver.contract.violations import answer_violations
 from mockserver.exchange import End, Interaction, Request
 from mockserver.matching.differences import Difference

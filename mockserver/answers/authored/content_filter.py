@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mockserver.answers.authored.authored_answer import AuthoredAnswer, Filter
-from mockserver.contract.operations import Address
+from mockserver.contract.addresses import Address
 from mockserver.exchange import Answer, Event
 
 # Source: default filter as recorded 2025-11 (api-version 2024-10-21); asynchronous filter as recorded 2024-12 to 2025-04

@@ -9,7 +9,7 @@ from mockserver.answers.authored.chat_completions import chat_completion
 from mockserver.answers.authored.content_filter import filtered_prompt
 from mockserver.answers.authored.ids import Ids
 from mockserver.answers.authored.responses import response
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.exchange import Answer, Headers
 from mockserver.matching.call import Call
 

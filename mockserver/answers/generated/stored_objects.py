@@ -14,7 +14,7 @@ from mockserver.answers.authored.chat_completions import chat_completion
 from mockserver.answers.authored.ids import Ids
 from mockserver.answers.authored.responses import response
 from mockserver.answers.generated.compose import compose
-from mockserver.contract.operations import Backend
+from mockserver.contract.addresses import Backend
 from mockserver.exchange import Answer, Event, json_answer
 from mockserver.matching.call import Call
 

@@ -20,7 +20,8 @@ from mockserver.answers.latency import Latency
 from mockserver.cassette_tools.importers import langchain, ruby_vcr, testagent, vcr
 from mockserver.cassette_tools.importers.raw import RawError, RawInteraction
 from mockserver.cassettes.cassette import Cassette, Source
-from mockserver.contract.operations import OPERATIONS, AddressForm, Backend, address_of
+from mockserver.contract.addresses import AddressForm, Backend, address_of
+from mockserver.contract.operations import OPERATIONS
 from mockserver.exchange import Answer, Event, Interaction, Request, first, is_event_stream
 from mockserver.matching.call import Call
 from mockserver.redaction.exchanges import redacted
