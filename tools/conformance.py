@@ -27,7 +27,25 @@ REQUIREMENTS = ROOT / "requirements" / "conformance.txt"
 REFUSED = ROOT / "tests" / "conformance" / "refused.txt"
 VERSION = "3.54.0"
 SHA256 = "2e393e63f8a38be6452806f9ef0b6534fecd6d41ab3b2165180dfce3599249cd"
-SUITE = ("chat", "test_embeddings.py", "test_models.py", "test_responses.py", "responses")
+SUITE = (
+    "audio/test_speech.py",
+    "audio/test_transcriptions.py",
+    "audio/test_translations.py",
+    "chat",
+    "conversations",
+    "responses",
+    "vector_stores",
+    "test_batches.py",
+    "test_completions.py",
+    "test_conversations.py",
+    "test_embeddings.py",
+    "test_files.py",
+    "test_images.py",
+    "test_models.py",
+    "test_moderations.py",
+    "test_responses.py",
+    "test_vector_stores.py",
+)
 _OUTCOMES = "CONFORMANCE_OUTCOMES"
 #: The SDK's messages for an answer that it does not accept.
 _STRICT, _LOOSE = "Data returned by API invalid for expected schema.", "Did not match any variants"

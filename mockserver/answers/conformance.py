@@ -21,6 +21,8 @@ def violations(call: Call, answer: Answer) -> tuple[Violation, ...]:
     address, operation = call.address, call.operation
     if operation is None or answer.status != 200 or answer.end is not End.EOF:
         return ()
+    if not answer.streams and operation.answer is None:  # bytes, or one of several shapes
+        return ()
     if answer.streams:
         events = [payload for event in answer.events if (payload := event_json(event.data)) is not None]
         by_schema = tuple(violation for event in events for violation in event_violations(address, event))

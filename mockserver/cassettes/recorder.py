@@ -152,8 +152,9 @@ def _lock_folder(folder: Path) -> int:
 
 def readable(request: Request) -> Request:
     """The request with its JSON body indented for people; matching ignores white space."""
-    body: Any = Call(request).body
-    if not body:
+    call = Call(request)
+    body: Any = call.body
+    if not body or call.form is not None:
         return request
     try:
         text = json.dumps(body, ensure_ascii=False, indent=2).encode()

@@ -6,9 +6,10 @@ import functools
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from mockserver.contract.operations import OPERATIONS, Operation
+from mockserver.contract.operations import OPERATIONS, UNANSWERED, Operation
 
 
 class Backend(StrEnum):
@@ -28,23 +29,46 @@ class AddressForm(StrEnum):
     OPENAI = "/v1"
     AZURE_V1 = "/openai/v1"
     AZURE_DATED = "/openai/…?api-version="
+    FOUNDRY = "/models"
     OTHER = "/"
+
+    def has(self, operation: Operation, *, in_deployment: bool) -> bool:
+        """Whether addresses of this form have the operation, with or without a deployment in the path."""
+        match self:
+            case AddressForm.OPENAI:
+                return operation.on_openai
+            case AddressForm.AZURE_V1:
+                return operation.on_azure
+            case AddressForm.AZURE_DATED:
+                return operation.since is not None and operation.in_deployment == in_deployment
+            case AddressForm.FOUNDRY:
+                return operation.on_foundry
+        return False
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a request goes. `operation` is None for a path or method that the form does not have; `deployment` and
-    `resource` (a model or an id) are those in the path, `api_version` the one in the query, or None."""
+    """Where a request goes. `operation` is None for a path or method that the form does not have; `deployment`, `project`,
+    `resource` (a model or an id) and `item` (the id of one inside it) are those in the path, `api_version` the one in the
+    query, or None. `first_step` is what the path begins with where there is no operation."""
 
     form: AddressForm
     operation: Operation | None = None
     deployment: str | None = None
     resource: str | None = None
     api_version: str | None = None
+    item: str | None = None
+    project: str | None = None
+    first_step: str = ""
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the service has such an operation, and the mock has not."""
+        return self.operation is None and self.first_step in UNANSWERED
 
     @property
     def is_known(self) -> bool:
-        """Whether this is an address of OpenAI or Azure OpenAI at all."""
+        """Whether this is an address of OpenAI, Azure OpenAI or Foundry at all."""
         return self.form is not AddressForm.OTHER
 
     @property
@@ -53,35 +77,39 @@ class Address:
         return Backend.OPENAI if self.form in (AddressForm.OPENAI, AddressForm.OTHER) else Backend.AZURE
 
 
-#: Source: requests of openai 3.54.0's clients (2026-11-22) and of recordings from 2023 to 2026.
+_PROJECT = r"(?:/api/projects/(?P<project>[^/]+))?"
+#: Source: requests of openai 3.54.0's, azure-ai-inference 1.0's and azure-ai-projects 2's clients (2026-11), and recordings from
+#: 2023 to 2026.
 _PREFIXES = (
     (AddressForm.OPENAI, re.compile(r"/v1/(?P<path>.+)")),
-    (AddressForm.AZURE_V1, re.compile(r"/openai/v1/(?P<path>.+)")),
-    (AddressForm.AZURE_DATED, re.compile(r"/openai/(?:deployments/(?P<deployment>[^/]+)/)?(?P<path>.+)")),
+    (AddressForm.AZURE_V1, re.compile(_PROJECT + r"/openai/v1/(?P<path>.+)")),
+    (AddressForm.AZURE_DATED, re.compile(_PROJECT + r"/openai/(?:deployments/(?P<deployment>[^/]+)/)?(?P<path>.+)")),
+    (AddressForm.FOUNDRY, re.compile(r"/models/(?P<path>.+)")),
 )
+_PLACES = {"{model}": "(?P<resource>[^/]+)", "{id}": "(?P<resource>[^/]+)", "{item}": "(?P<item>[^/]+)"}
 _PATTERNS = {
-    operation.name: re.compile(re.sub(r"\{\w+\}", "(?P<resource>[^/]+)", operation.path)) for operation in OPERATIONS
+    operation.name: re.compile(re.sub(r"\{\w+\}", lambda place: _PLACES[place[0]], operation.path))
+    for operation in OPERATIONS
 }
 
 
 @functools.lru_cache(maxsize=1000)
 def address_of(method: str, raw_path: str, query: str) -> Address:
-    """The address that a method, a raw path and a query string name; any path outside `/openai` is OpenAI's."""
+    """The address that a method, a raw path and a query string name; a path that is nobody's is OpenAI's."""
     version = parse_qs(query).get("api-version", [None])[0]
     for form, prefix in _PREFIXES:
-        if match := prefix.fullmatch(raw_path):
-            deployment = match.groupdict().get("deployment")
-            for operation in OPERATIONS:
-                if form is AddressForm.AZURE_DATED and operation.since is None:
-                    continue
-                inside = operation.in_deployment and form is AddressForm.AZURE_DATED
+        if not (match := prefix.fullmatch(raw_path)):
+            continue
+        names: dict[str, Any] = {
+            key: value and unquote(value) for key, value in match.groupdict().items() if key != "path"
+        }
+        for operation in OPERATIONS:
+            if method == operation.method and form.has(operation, in_deployment=names.get("deployment") is not None):
                 path = _PATTERNS[operation.name].fullmatch(match["path"])
-                if path and method == operation.method and inside == (deployment is not None):
-                    resource = path.groupdict().get("resource")
-                    return Address(
-                        form, operation, deployment and unquote(deployment), resource and unquote(resource), version
-                    )
-            return Address(form, None, deployment and unquote(deployment), None, version)
+                if path is not None:
+                    names |= {key: unquote(value) for key, value in path.groupdict().items()}
+                    return Address(form, operation, api_version=version, **names)
+        return Address(form, api_version=version, first_step=match["path"].partition("/")[0], **names)
     return Address(
         AddressForm.AZURE_DATED if raw_path.startswith("/openai/") else AddressForm.OTHER, api_version=version
     )

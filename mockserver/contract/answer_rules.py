@@ -26,18 +26,21 @@ def assembled(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         usage = chunk.get("usage") or usage
         for part in chunk.get("choices", ()):
+            index = part.get("index", 0)
+            message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
             choice = choices.setdefault(
-                part.get("index", 0),
-                {"message": {"content": "", "refusal": "", "tool_calls": []}, "finish_reason": None},
+                index, {"index": index, "message": message, "logprobs": None, "finish_reason": None}
             )
             choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
-            delta = part.get("delta") or {}
-            choice["message"]["content"] += delta.get("content") or ""
-            choice["message"]["refusal"] += delta.get("refusal") or ""
-            calls = choice["message"]["tool_calls"]
+            message, delta = choice["message"], part.get("delta") or {}
+            for key in ("content", "refusal"):
+                if delta.get(key) is not None:
+                    message[key] = (message[key] or "") + delta[key]
             for call in delta.get("tool_calls") or ():
+                calls = message.setdefault("tool_calls", [])
                 if call["index"] >= len(calls):
-                    calls.append({"function": {"name": call["function"].get("name", ""), "arguments": ""}})
+                    function = {"name": call["function"].get("name", ""), "arguments": ""}
+                    calls.append({"id": call.get("id"), "type": "function", "function": function})
                 calls[call["index"]]["function"]["arguments"] += call["function"].get("arguments") or ""
     return {"choices": [choices[index] for index in sorted(choices)], **({"usage": usage} if usage else {})}
 

@@ -42,6 +42,8 @@ def version_refusal(asked: Asked) -> Refusal | None:
     if address.operation is None:
         return None
     version = address.api_version
+    if address.project is not None and address.form is AddressForm.AZURE_V1 and version is not None:
+        return _bad("api-version query parameter is not allowed when using /v1 path", f"api-version {version}")
     if address.form is AddressForm.AZURE_V1:
         return None if version in _OF_V1 else _bad("API version not supported", f"api-version {version}")
     if address.form is not AddressForm.AZURE_DATED:

@@ -14,14 +14,18 @@ _CALLS = {
 
 
 def _continues(asked: Asked) -> bool:
-    """Whether earlier items are kept by the service, so that the input alone does not show everything."""
+    """Whether earlier items are kept by the service and not known here, so that the input alone does not show everything."""
+    return not asked.earlier and _names_earlier(asked)
+
+
+def _names_earlier(asked: Asked) -> bool:
     return asked.body.get("previous_response_id") is not None or asked.body.get("conversation") is not None
 
 
 def _output_without_call(asked: Asked) -> Refused | None:
     if _continues(asked):
         return None
-    open_calls: set[str] = set()
+    open_calls = {str(item.get("call_id")) for item in asked.earlier if item.get("type") == "function_call"}
     for _, item in asked.messages:
         kind = item.get("type")
         if kind == "function_call":
@@ -37,8 +41,9 @@ def _output_without_call(asked: Asked) -> Refused | None:
 
 
 def _call_without_output(asked: Asked) -> Refused | None:
-    answered = {str(item.get("call_id")) for _, item in asked.messages if str(item.get("type")).endswith("_output")}
-    for _, item in asked.messages:
+    items = (*asked.earlier, *(item for _, item in asked.messages))
+    answered = {str(item.get("call_id")) for item in items if str(item.get("type")).endswith("_output")}
+    for item in items:
         noun = _CALLS.get(str(item.get("type")))
         if noun is not None and str(item.get("call_id")) not in answered:
             return Refused("input", f"No tool output found for {noun} {item.get('call_id')}.")

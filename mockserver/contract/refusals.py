@@ -181,9 +181,52 @@ def context_length_exceeded() -> Refusal:
     return Refusal(400, _JSON, _pretty(text, "messages", "context_length_exceeded"), "context length exceeded")
 
 
+#: The words for an object that is not there, by its kind, each with its `param` and code. Source: response, item and file pasted
+#: (agent-framework#6419, codex#10489, openai-dotnet's tests); the others documented, or like these.
+_NOT_FOUND: dict[str, tuple[str, str | None, str | None]] = {
+    "response": ("Response with id '{}' not found.", None, None),
+    "item": ("Item with id '{}' not found.", "input", None),
+    "conversation": ("Conversation with id '{}' not found.", None, None),
+    "chat.completion": ("Chat completion with id '{}' not found.", None, None),
+    "file": ("No such File object: {}", "id", None),
+    "image": ("No such image: {}", None, None),
+    "vector_store": ("Vector store with id '{}' not found.", None, None),
+    "vector_store.file": ("No file found with id '{}'.", None, None),
+    "vector_store.files_batch": ("No file batch found with id '{}'.", None, None),
+    "batch": ("No batch found with id '{}'.", "id", "batch_not_found"),
+}
+
+
+def not_found(kind: str, name: str) -> Refusal:
+    """The 404 for an object that is not there, or no longer."""
+    words, param, code = _NOT_FOUND[kind]
+    return Refusal(404, _JSON, _pretty(words.format(name), param, code), f"no {kind} {name}")
+
+
+def previous_not_found(name: str) -> Refusal:
+    """The 400 for a response that cannot be continued. Source: agent-framework#6419, pasted whole."""
+    words = f"Previous response with id '{name}' not found."
+    body = _pretty(words, "previous_response_id", "previous_response_not_found")
+    return Refusal(400, _JSON, body, "no previous response", "previous-response")
+
+
+def item_not_kept(name: str) -> Refusal:
+    """The 404 for an item of a response that was not to be stored. Source: openai-agents-python#919, codex#10489."""
+    words = (
+        f"Item with id '{name}' not found. Items are not persisted when `store` is set to false. Try again with `store` set "
+        "to true, or remove this item from your input."
+    )
+    return Refusal(404, _JSON, _pretty(words, "input"), "item not kept", "item-not-found")
+
+
 def no_json() -> Refusal:
     """The 400 for a body that is not a JSON object; wording from reports."""
     return Refusal(400, _JSON, _pretty("We could not parse the JSON body of your request."), "no JSON object")
+
+
+def no_form() -> Refusal:
+    """The 400 for a body that is no form; wording from reports."""
+    return Refusal(400, _JSON, _pretty("Could not parse multipart form"), "no form")
 
 
 def invalid(violation: Violation) -> Refusal:

@@ -14,7 +14,7 @@ from mockserver.contract.rule import Asked
 from mockserver.contract.violations import SCHEMA_RULE_NAMES, request_violations
 
 #: Rules that refuse in bodies of their own.
-_WHOLE = ("api-version", "no-model", "operation")
+_WHOLE = ("api-version", "no-model", "operation", "previous-response", "item-not-found")
 #: Every rule by its name.
 RULE_NAMES = (*_WHOLE, *SCHEMA_RULE_NAMES, *(rule.name for rule in REQUEST_RULES))
 #: Those that `--lenient` can turn off. What breaks the others has no shape that anything could answer.
@@ -29,10 +29,10 @@ def refusal_of(asked: Asked, *, is_json: bool, lenient: Collection[str] = ()) ->
     if "api-version" not in lenient and (refused := version_refusal(asked)):
         return replace(refused, rule="api-version")
     operation = asked.address.operation
-    if operation is None or operation.request is None:
+    if operation is None or asked.schema is None:
         return None
     if not is_json:
-        return refusals.no_json()
+        return refusals.no_json() if operation.request else refusals.no_form()
     named = asked.model_name or asked.body.get("prompt")  # a stored prompt has its own model
     if operation.needs_model and not named and "no-model" not in lenient:
         return replace(refusals.missing_model(asked.address), rule="no-model")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,8 @@ class Asked:
     """A request as rules see it: any JSON object, also one that breaks the schema.
 
     `model_name` is the model behind the deployment's name. `count` gives the number of its tokens, and `size` the number of its
-    bytes, which no number of tokens exceeds.
+    bytes, which no number of tokens exceeds. `earlier` are the items that it continues, where they are known. `is_form` says that
+    the body was sent as a form.
     """
 
     address: Address
@@ -26,6 +27,8 @@ class Asked:
     model_name: str = ""
     size: int = 0
     count: Callable[[], int] = field(default=lambda: 0)
+    earlier: Sequence[Any] = ()
+    is_form: bool = False
 
     @cached_property
     def model(self) -> Model:
@@ -36,6 +39,14 @@ class Asked:
     def operation(self) -> str:
         """The operation's name; empty without one."""
         return self.address.operation.name if self.address.operation else ""
+
+    @property
+    def schema(self) -> str | None:
+        """The name of the schema that the body has to fit; None for no body."""
+        operation = self.address.operation
+        if operation is None or (operation.form is not None and (self.is_form or operation.request is None)):
+            return operation.form if operation else None
+        return operation.request
 
     @property
     def azure(self) -> bool:

@@ -30,18 +30,19 @@ _NULL_COUNTS = frozenset({"model", "input", "messages"})
 def request_violations(asked: Asked) -> tuple[Violation, ...]:
     """Everything that the service would refuse in a request, in the service's order; empty if it is fine."""
     address, operation = asked.address, asked.address.operation
-    if operation is None or operation.request is None:
+    schema = asked.schema
+    if operation is None or schema is None:
         return ()
     body = dict(asked.body)
     if address.deployment is not None:  # the path names the model, whatever the body says
         body["model"] = address.deployment
-    if operation.open_to_azure and address.form is AddressForm.AZURE_DATED:
-        body = {key: value for key, value in body.items() if key in known_keys(operation.request)}
+    if (operation.open_to_azure and address.form is AddressForm.AZURE_DATED) or address.form is AddressForm.FOUNDRY:
+        body = {key: value for key, value in body.items() if key in known_keys(schema)}
     body = {key: value for key, value in body.items() if value is not None or key in _NULL_COUNTS}
     asked = replace(asked, body=body)
     violations = [
         *_unknown_keys(operation, asked),
-        *_schema_violations("openai", operation.request, body, requests=True),
+        *_schema_violations("openai", schema, body, requests=True),
     ]
     for rule in REQUEST_RULES:
         if operation.name in rule.operations and (refused := rule.check(asked)) is not None:
@@ -120,7 +121,7 @@ _MOVED = {"messages": "input", "response_format": "text.format", "reasoning_effo
 
 def _unknown_keys(operation: Operation, asked: Asked) -> Iterable[Violation]:
     """The published schemas allow unknown keys; the services do not."""
-    known = known_keys(operation.request or "") | operation.more_keys
+    known = known_keys(asked.schema or "") | operation.more_keys
     unknown = [(key, "unknown-key") for key in asked.body if key not in known]
     for key, rule in (*unknown, *((key, "api-version-parameter") for key in unknown_to_version(asked))):
         if operation.name == "createResponse" and key in _MOVED:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mockserver.contract.addresses import Address, address_of
 from mockserver.contract.operations import Operation
@@ -12,6 +12,9 @@ from mockserver.exchange import Request, parse_json
 from mockserver.matching.canonical import CanonicalRequest, canonical_request, model_name
 from mockserver.matching.conversation import Conversation
 from mockserver.matching.ignore import Ignore
+
+if TYPE_CHECKING:
+    from mockserver.matching.upload import Upload
 
 #: The headers by which the exchanges of one visit are joined.
 VISIT_HEADERS = ("x-request-id", "traceparent")
@@ -41,15 +44,37 @@ class Call:
         return self.address.operation
 
     @cached_property
+    def form(self) -> Upload | None:
+        """The multipart form in the body, where the operation takes one; None for anything else."""
+        schema = self.operation.form if self.operation is not None else None
+        if schema is None:
+            return None
+        from mockserver.matching.upload import upload_of  # 40 ms of imports, for those who upload
+
+        return upload_of(self.request, schema)
+
+    @cached_property
     def body(self) -> dict[str, Any] | None:
-        """The JSON object in the body; None for anything else."""
+        """The JSON object in the body, or the fields of the form; None for anything else."""
+        if self.form is not None:
+            return self.form.fields
         parsed = parse_json(self.request.body)
         return parsed if isinstance(parsed, dict) else None
+
+    @property
+    def whole_body(self) -> Mapping[str, Any]:
+        """The body with everything that the model sees: the items that it continues come before its own input."""
+        body = self.body or {}
+        if not self.earlier:
+            return body
+        own = body.get("input")
+        own = [{"role": "user", "content": own}] if isinstance(own, str) else own
+        return {**body, "input": [*self.earlier, *(own if isinstance(own, list) else ())]}
 
     @cached_property
     def canonical(self) -> CanonicalRequest:
         """What the model would see."""
-        return canonical_request(self.request, self.address, self.body, self.ignores)
+        return canonical_request(self.request, self.address, None if self.form else self.body, self.ignores)
 
     @cached_property
     def model(self) -> str:

@@ -26,6 +26,8 @@ class Conversation:
     def items(self) -> list[Mapping[str, Any]]:
         """Every message and item; a text alone is a user's message."""
         text = self.body.get("input")
+        if text is None and isinstance(self.body.get("prompt"), str):  # a legacy completion, an image
+            text = self.body["prompt"]
         given = [{"role": "user", "content": text}] if isinstance(text, str) else self.body.get("messages", text)
         return [
             item for item in (*self.earlier, *(given if isinstance(given, list) else ())) if isinstance(item, Mapping)

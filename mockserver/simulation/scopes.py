@@ -16,6 +16,7 @@ from mockserver.matching.call import Call
 from mockserver.simulation.limits import Limit, LimitWindow
 from mockserver.simulation.scenarios import Scenarios
 from mockserver.simulation.stub import Stub, parse_stub
+from mockserver.stored.store import Store
 
 #: Names a request's scope, at the site and at the model; never forwarded to an API.
 SCOPE_HEADER = "x-mockserver-scope"
@@ -32,7 +33,7 @@ class Scope:
     """What a test, or a persona, is answered by besides what everybody is; `name` is empty for everybody's.
 
     `scenario` None means everybody's. `used` counts how often each stub has answered here; `windows` hold what counts
-    towards the limits.
+    towards the limits; `store` keeps what clients made.
     """
 
     name: str = ""
@@ -41,6 +42,7 @@ class Scope:
     limits: dict[str, Limit] = field(default_factory=dict)
     used: Counter[str] = field(default_factory=Counter)
     windows: dict[str, LimitWindow] = field(default_factory=dict)
+    store: Store = field(default_factory=Store)
 
     def has_left(self, stub: Stub) -> bool:
         """Whether a stub may still answer here."""
@@ -81,6 +83,7 @@ class Scopes:
             everybody.scenario, everybody.limits, everybody.stubs = scenario, dict(limits), ()
             everybody.used.clear()
             everybody.windows.clear()
+            everybody.store.clear()
             self._open.clear()
             self._visits.clear()
             self._said = 0

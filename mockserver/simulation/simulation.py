@@ -18,7 +18,8 @@ from mockserver.simulation.fault import Fault
 from mockserver.simulation.limits import Limit
 from mockserver.simulation.scopes import ScopeError, Scopes
 from mockserver.simulation.settings import ModelSettings, OnMiss
-from mockserver.simulation.steps import Turn, decide, mock_error
+from mockserver.simulation.steps import decide
+from mockserver.simulation.turn import Turn, mock_error
 
 
 class Simulation:
@@ -64,7 +65,7 @@ class Simulation:
             reason = str(error)
             refusal = mock_error("mockserver_cannot_attribute", reason)
             return self.journal.records.open(at_s, call, refusal, Miss(call, reason=reason))
-        turn = Turn(call, scope, at_s, self.settings, self.index, self.scopes, self._misses)
+        turn = Turn(call, scope, at_s, self.settings, self.index, self.scopes, decide, self._misses)
         outcome = decide(turn)
         return self.journal.records.open(at_s, call, outcome.answer, outcome.miss, scope=scope.name)
 

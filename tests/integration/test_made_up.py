@@ -103,7 +103,7 @@ def test_stored_responses_are_there_for_any_id(client: Any) -> None:
     assert (kept.id, kept.status) == ("resp_1", "completed")
     assert kept.output_text == client.responses.retrieve("resp_1").output_text
     assert client.responses.cancel("resp_1").status == "cancelled"
-    assert [item.role for item in client.responses.input_items.list("resp_1")] == ["user"]
+    assert list(client.responses.input_items.list("resp_1")) == []
     assert client.responses.delete("resp_1") is None
     events = client.responses.retrieve("resp_1", stream=True, starting_after=1)
     assert next(iter(events)).sequence_number == 2
@@ -115,7 +115,7 @@ def test_stored_chats_are_openais_alone(client: Any) -> None:
             client.chat.completions.retrieve("chatcmpl_1")
         return
     assert client.chat.completions.retrieve("chatcmpl_1").id == "chatcmpl_1"
-    assert len(list(client.chat.completions.list(limit=1))) == 1
+    assert list(client.chat.completions.list(limit=1)) == []  # nobody has made one
     assert client.chat.completions.update("chatcmpl_1", metadata={"a": "b"}).metadata == {"a": "b"}
     assert client.chat.completions.delete("chatcmpl_1").deleted is True
     compacted = client.responses.compact(model="gpt-4o", input=[ask("Hello!")])

@@ -150,7 +150,7 @@ def test_the_body_tells_the_operation_where_there_is_no_address(
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
-        (vcr(exchange(uri="https://api.openai.com/v1/completions")), "POST /v1/completions is not an operation that the mock has"),
+        (vcr(exchange(uri="https://api.openai.com/v1/assistants")), "POST /v1/assistants is not an operation that the mock has"),
         (vcr(exchange(uri="https://example.com/v1/chat/completions")), "cannot tell the backend from https://example.com/v1/chat/completions"),
         (vcr(exchange(uri="https://api.groq.com/openai/v1/chat/completions")), "cannot tell the backend from https://api.groq.com"),
         (vcr(exchange(uri="http://[")), "Invalid IPv6 URL"),
@@ -229,11 +229,11 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_the_command_writes_cassettes_and_names_what_it_did_not_import(tmp_path: Path) -> None:
     (tmp_path / "from" / "deep").mkdir(parents=True)
-    written(tmp_path / "from", vcr(exchange(), exchange(uri="https://api.openai.com/v1/completions")), "grüße.yaml")
+    written(tmp_path / "from", vcr(exchange(), exchange(uri="https://api.openai.com/v1/assistants")), "grüße.yaml")
     written(tmp_path / "from" / "deep", exchange(), "b.json")
     status, text = run(str(tmp_path / "from"), "--to", str(tmp_path / "to"))
     assert status == 1
-    assert "grüße#2: not imported: POST /v1/completions is not an operation" in text
+    assert "grüße#2: not imported: POST /v1/assistants is not an operation" in text
     assert "2 interactions in 2 cassettes; 1 not imported" in text
     assert len(cassette.load(tmp_path / "to" / "grüße.yaml").interactions) == 1
     assert run(str(tmp_path / "from" / "deep"), "--to", str(tmp_path / "again"))[0] == 0

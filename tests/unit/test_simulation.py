@@ -101,9 +101,10 @@ def test_what_names_the_prompt_goes_before_what_answers_anything(simulation: Cal
 
 def test_an_operation_this_version_does_not_answer_is_a_miss(simulation: Callable[..., Simulation]) -> None:
     told = simulation(on_miss=OnMiss.GENERATE)
-    entry = told.answer(Request("POST", "/v1/audio/speech", headers=(("authorization", "Bearer k"),)))
+    entry = told.answer(Request("POST", "/v1/assistants", headers=(("authorization", "Bearer k"),)))
     assert [each.number for each in told.journal.misses()] == [entry.number]
     assert entry.miss is not None
+    assert b'"mockserver_not_answered"' in entry.answer.body  # type: ignore[union-attr]
     assert "No such operation of OpenAI or Azure OpenAI is known; it can be recorded" in miss_report(entry.miss)
 
 

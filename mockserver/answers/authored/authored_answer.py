@@ -89,13 +89,24 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """A part of a file that a search found, with how well it fits, from 0 to 1."""
+
+    file_id: str
+    filename: str
+    score: float
+    text: str
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class AuthoredAnswer:
     """What an answer says, independent of its form: JSON or a stream, from OpenAI or from Azure.
 
     A text, a refusal, tool calls, or several of these; `text` is None if there is none. `parts` are the pieces in which a
     stream sends the text, empty for words. `finish` None follows from the rest. `reasoning` is the summary of the model's
-    reasoning; the service sends it to those who ask. `context` is what Azure's On Your Data adds to the message. `headers` take
-    the place of the service's own.
+    reasoning; the service sends it to those who ask. `context` is what Azure's On Your Data adds to the message. `found` is what
+    a search in files found. `headers` take the place of the service's own.
     """
 
     text: str | None
@@ -109,6 +120,7 @@ class AuthoredAnswer:
     usage: Usage = Usage()
     citations: tuple[Citation, ...] = ()
     context: Mapping[str, Any] | None = None
+    found: tuple[Found, ...] = ()
     headers: Headers = ()
 
     @property

@@ -6,9 +6,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mockserver import tokens
-from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Citation, ToolCall, fragments
+from mockserver.answers.authored.authored_answer import (
+    AnswerContext,
+    AuthoredAnswer,
+    Citation,
+    Found,
+    ToolCall,
+    fragments,
+)
 from mockserver.answers.authored.ids import Ids
 from mockserver.answers.authored.logprobs import logprobs
+from mockserver.matching.conversation import Conversation
 
 #: An event's type and its fields, without its number.
 ItemEvent = tuple[str, dict[str, Any]]
@@ -110,6 +118,37 @@ class MessageItem:
         yield "response.refusal.done", {**place, "refusal": part["refusal"]}
 
 
+class SearchItem:
+    """A search in the files of vector stores, before the text that it was for."""
+
+    def __init__(self, authored: AuthoredAnswer, context: AnswerContext) -> None:
+        self.id = f"fs_{context.ids.hex(50)}"
+        self.queries = ["\n".join(Conversation(context.body).last_prompt or ())]
+        wanted = "file_search_call.results" in (context.body.get("include") or ())
+        self.results = [_result(found) for found in authored.found] if wanted else None
+
+    def whole(self) -> dict[str, Any]:
+        """The item at its end."""
+        return self.item("completed", self.results)
+
+    def item(self, status: str, results: list[dict[str, Any]] | None) -> dict[str, Any]:
+        """The item at some time."""
+        return {
+            "id": self.id,
+            "type": "file_search_call",
+            "status": status,
+            "queries": self.queries,
+            "results": results,
+        }
+
+    def events(self, index: int) -> Iterator[ItemEvent]:
+        """The events before the one that it is done."""
+        yield "response.output_item.added", {"output_index": index, "item": self.item("in_progress", None)}
+        place = {"output_index": index, "item_id": self.id}
+        for status in ("in_progress", "searching", "completed"):
+            yield f"response.file_search_call.{status}", place
+
+
 class CallItem:
     """A call of a function."""
 
@@ -135,11 +174,21 @@ class CallItem:
         yield "response.function_call_arguments.done", {**place, "arguments": self.call.arguments_json}
 
 
-OutputItem = ReasoningItem | MessageItem | CallItem
+OutputItem = ReasoningItem | SearchItem | MessageItem | CallItem
 
 
 def _summary(text: str) -> dict[str, Any]:
     return {"type": "summary_text", "text": text}
+
+
+def _result(found: Found) -> dict[str, Any]:
+    return {
+        "attributes": found.attributes,
+        "file_id": found.file_id,
+        "filename": found.filename,
+        "score": found.score,
+        "text": found.text,
+    }
 
 
 def _annotation(citation: Citation, text: str) -> dict[str, Any]:

@@ -10,7 +10,14 @@ from mockserver import tokens
 from mockserver.answers.authored import content_filter
 from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Filter, Finish
 from mockserver.answers.authored.chat_completions import service_tier
-from mockserver.answers.authored.response_items import CallItem, ItemEvent, MessageItem, OutputItem, ReasoningItem
+from mockserver.answers.authored.response_items import (
+    CallItem,
+    ItemEvent,
+    MessageItem,
+    OutputItem,
+    ReasoningItem,
+    SearchItem,
+)
 from mockserver.contract.models import model_named
 from mockserver.exchange import Answer, Event
 
@@ -29,8 +36,8 @@ def response(authored: AuthoredAnswer, context: AnswerContext) -> Answer:
     """The answer to a response request.
 
     Source: OpenAI's sequence of events and Azure's layout (api-version 2025-03-01-preview) as recorded 2025-11; there
-    is no `[DONE]`. JSON is indented by two, Azure's with non-ASCII letters escaped. In the background, the JSON is
-    a queued response without output.
+    is no `[DONE]`. JSON is indented by two, Azure's with non-ASCII letters escaped. In the background, it is the response at
+    its end.
     """
     draft, first_ms = _Response(authored, context), authored.pace.first_ms
     streams = context.body.get("stream") is True
@@ -42,8 +49,7 @@ def response(authored: AuthoredAnswer, context: AnswerContext) -> Answer:
             for number, (kind, fields) in enumerate(draft.stream())
         )
         return Answer(200, headers, events, head_after_ms=first_ms)
-    state = draft.state("queued") if context.body.get("background") else draft.finished()
-    body = json.dumps(state, indent=2, ensure_ascii=context.azure).encode()
+    body = json.dumps(draft.finished(), indent=2, ensure_ascii=context.azure).encode()
     return Answer(200, headers, (Event(0, body),), head_after_ms=first_ms)
 
 
@@ -67,6 +73,9 @@ class _Response:
         authored, context = self.authored, self.context
         if authored.reasoning_tokens(context.model):
             yield ReasoningItem(authored, context)
+        searches = any(tool.get("type") == "file_search" for tool in context.body.get("tools") or ())
+        if searches and (authored.found or any(citation.file_id for citation in authored.citations)):
+            yield SearchItem(authored, context)
         if authored.text is not None or authored.refusal is not None:
             pieces = authored.pieces[: len(authored.pieces) // 2] if self.stopped else authored.pieces
             yield MessageItem(authored, context, pieces=pieces, complete=self.reason is None)
@@ -111,6 +120,7 @@ class _Response:
             "status": status,
             "background": request.get("background") or False,
             **({"content_filters": None} if self.context.azure else {}),
+            **({"conversation": _named(request["conversation"])} if "conversation" in request else {}),
             "error": None,
             "incomplete_details": None,
             "instructions": request.get("instructions"),
@@ -157,6 +167,10 @@ class _Response:
             "output_tokens_details": {"reasoning_tokens": reasoning},
             "total_tokens": input_tokens + output_tokens,
         }
+
+
+def _named(conversation: Any) -> dict[str, Any]:
+    return {"id": conversation.get("id") if isinstance(conversation, dict) else conversation}
 
 
 def _echoed(tool: dict[str, Any]) -> dict[str, Any]:

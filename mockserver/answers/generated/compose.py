@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from mockserver import tokens
-from mockserver.answers.authored.authored_answer import AuthoredAnswer, Finish, Usage
+from mockserver.answers.authored.authored_answer import AuthoredAnswer, Citation, Finish, Found, Usage
 from mockserver.answers.generated.constraints import constraints_of
 from mockserver.answers.generated.prose import prose
 from mockserver.answers.generated.schema_instance import instance
@@ -23,8 +23,8 @@ _THOUGHT = (
 )
 
 
-def compose(body: Mapping[str, Any], model: str, *, seed: str) -> AuthoredAnswer:
-    """An answer to a request for a chat completion or a response; the same for the same seed.
+def compose(body: Mapping[str, Any], model: str, *, seed: str, found: tuple[Found, ...] = ()) -> AuthoredAnswer:
+    """An answer to a request that a text can answer; the same for the same seed. What a search found is quoted and cited.
 
     A model that reasons spends tokens before it says anything, and says nothing where the limit ends its reasoning.
     """
@@ -38,8 +38,13 @@ def compose(body: Mapping[str, Any], model: str, *, seed: str) -> AuthoredAnswer
         return replace(thought, calls=calls)
     if constraints.schema is not None:
         text = json.dumps(instance(constraints.schema, seed), ensure_ascii=False)
+    elif "file" in body:
+        text = f"This transcription is made up by the mock: nobody has listened to {body['file']}."
     else:
         text = prose(constraints.prompt, seed)
+        if found:
+            thought = replace(thought, found=found, citations=tuple(_citation(each) for each in found[:3]))
+            text = f"{_quotes(found[:3])}\n\n{text}"
     for stop in filter(None, constraints.stop):
         text = text.partition(stop)[0]
     pieces = tokens.split(text, model)
@@ -48,6 +53,18 @@ def compose(body: Mapping[str, Any], model: str, *, seed: str) -> AuthoredAnswer
     pieces = pieces[:left] if cut else pieces
     finish = Finish.LENGTH if cut else None
     return replace(thought, text="".join(pieces), parts=tuple(filter(None, pieces)), finish=finish)
+
+
+def _quotes(found: tuple[Found, ...]) -> str:
+    return "\n".join(f"> {_excerpt(each)} ({each.filename})" for each in found)
+
+
+def _excerpt(found: Found) -> str:
+    return " ".join(found.text.split())[:200]
+
+
+def _citation(found: Found) -> Citation:
+    return Citation(title=found.filename, file_id=found.file_id, quote=_excerpt(found))
 
 
 def reasoning_tokens(model: Model, effort: str | None, seed: str) -> int:

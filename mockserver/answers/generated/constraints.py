@@ -38,8 +38,19 @@ class Constraints:
 
 
 def constraints_of(body: Mapping[str, Any]) -> Constraints:
-    """The constraints in the body of a request for a chat completion or a response."""
-    return _of_chat_completion(body) if "messages" in body else _of_response(body)
+    """The constraints in the body of a request that a text can answer."""
+    if "messages" in body:
+        return _of_chat_completion(body)
+    return _of_completion(body) if "prompt" in body and "input" not in body else _of_response(body)
+
+
+def _of_completion(body: Mapping[str, Any]) -> Constraints:
+    prompt, stop = body["prompt"], body.get("stop") or ()
+    texts = [prompt] if isinstance(prompt, str) else prompt if isinstance(prompt, list) else []
+    asked = next((text for text in texts if isinstance(text, str)), "")
+    limit = body.get("max_tokens", 16)  # the service's own default
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    return Constraints(asked, (), None, True, None, limit, stops, False, None)
 
 
 def _of_chat_completion(body: Mapping[str, Any]) -> Constraints:

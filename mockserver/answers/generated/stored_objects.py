@@ -1,4 +1,4 @@
-"""Answers about stored objects, without a store: the same id always gets the same generated content."""
+"""Answers about objects that nobody made: the same id always gets the same generated content."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from mockserver.answers.authored.chat_completions import chat_completion
 from mockserver.answers.authored.ids import Ids
 from mockserver.answers.authored.responses import response
 from mockserver.answers.generated.compose import compose
+from mockserver.answers.generated.schema_instance import instance
 from mockserver.contract.addresses import Backend
+from mockserver.contract.violations import definitions
 from mockserver.exchange import Answer, Event, json_answer
 from mockserver.matching.call import Call
 
 StoredObject = Callable[[Call, str, float], Answer]
 
-_NOT_STORED = "The mock stores no requests, so it does not know this input."
 _HOUR_S = 3600
 
 
@@ -36,16 +37,8 @@ def _get_completion(call: Call, model: str, at_s: float) -> Answer:
     return json_answer(200, _completion(call, model, at_s, call.body))
 
 
-def _list_completions(call: Call, model: str, at_s: float) -> Answer:
-    query = parse_qs(call.request.query)
-    named_model = query.get("model", [model])[0]
-    names = [] if "after" in query else ["chatcmpl-made-up-1", "chatcmpl-made-up-2"][: _limit(query)]
-    whole = _completion(call, named_model, at_s)
-    return _list([{**whole, "id": name} for name in names])
-
-
-def _completion_messages(_call: Call, _model: str, _at_s: float) -> Answer:
-    return _list([])  # the request is not stored, and the contract allows only assistant messages here
+def _nothing(_call: Call, _model: str, _at_s: float) -> Answer:
+    return _list([])
 
 
 def _response(call: Call, model: str, at_s: float) -> Answer:
@@ -66,13 +59,6 @@ def _cancel(call: Call, model: str, at_s: float) -> Answer:
     answer = response(compose({"input": ""}, model, seed=name), _context(call, {}, model, at_s, name))
     whole = {**json.loads(answer.body), "id": name}
     return json_answer(200, {**whole, "background": True, "status": "cancelled", "output": [], "usage": None})
-
-
-def _input_items(call: Call, _model: str, _at_s: float) -> Answer:
-    query, name = parse_qs(call.request.query), call.address.resource
-    content = [{"type": "input_text", "text": _NOT_STORED}]
-    item = {"id": f"msg_{name}", "type": "message", "role": "user", "status": "completed", "content": content}
-    return _list([] if "after" in query else [item][: _limit(query)])
 
 
 def _count(call: Call, model: str, _at_s: float) -> Answer:
@@ -122,13 +108,12 @@ def _model(call: Call, _model: str, _at_s: float) -> Answer:
 STORED_OBJECTS: dict[str, StoredObject] = {
     "getChatCompletion": _get_completion,
     "updateChatCompletion": _get_completion,
-    "listChatCompletions": _list_completions,
-    "getChatCompletionMessages": _completion_messages,
+    "getChatCompletionMessages": _nothing,
     "deleteChatCompletion": _deleted("chat.completion.deleted"),
     "getResponse": _response,
     "cancelResponse": _cancel,
     "deleteResponse": _deleted("response"),
-    "listInputItems": _input_items,
+    "listInputItems": _nothing,
     "countInputTokens": _count,
     "compactResponse": _compact,
     "retrieveModel": _model,
@@ -136,13 +121,21 @@ STORED_OBJECTS: dict[str, StoredObject] = {
 }
 
 
+def from_contract(call: Call, seed: str) -> Answer:
+    """An object of the shape that the operation's answer has, with the id that was asked for."""
+    operation = call.operation
+    if operation is None or operation.answer is None:
+        return Answer(200, (("content-type", "application/octet-stream"),), (Event(0, b"Made up by the mock.\n"),))
+    schema = {"$ref": f"#/$defs/{operation.answer}", "$defs": definitions("openai")}
+    made_up = instance(schema, seed)
+    if "id" in made_up:
+        made_up["id"] = call.address.item or call.address.resource or made_up["id"]
+    return json_answer(200, made_up)
+
+
 def _context(call: Call, body: dict[str, Any], model: str, at_s: float, seed: str) -> AnswerContext:
     azure = call.address.backend is Backend.AZURE
     return AnswerContext(body, azure, model, at_s - _HOUR_S, Ids(seed))
-
-
-def _limit(query: dict[str, list[str]]) -> int:
-    return _number(query, "limit", 20)
 
 
 def _number(query: dict[str, list[str]], name: str, default: int) -> int:

@@ -1,0 +1,1 @@
+"""What clients made and ask for again: responses, chat completions, conversations, files, vector stores and batches."""
