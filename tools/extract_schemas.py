@@ -55,7 +55,6 @@ SPECIFICATIONS = (
             "Model",
             "DeleteModelResponse",
             "ChatCompletionList",
-            "ChatCompletionMessageList",
             "ChatCompletionDeleted",
             "ResponseItemList",
             "TokenCountsBody",

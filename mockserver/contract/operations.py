@@ -46,12 +46,21 @@ class Operation:
         return self.costs_tokens
 
     @property
+    def asks_model(self) -> bool:
+        """Whether a model answers it, so that it counts towards the limit of requests."""
+        return self.costs_tokens or self.name in _MEDIA_OPERATIONS
+
+    @property
     def costs_tokens(self) -> bool:
         """Whether a model reads or writes tokens for it."""
         return self.name in _MODEL_OPERATIONS
 
 
 _MODEL_OPERATIONS = frozenset({"createChatCompletion", "createResponse", "createEmbedding", "createCompletion"})
+_MEDIA_OPERATIONS = frozenset(
+    {"createTranscription", "createTranslation", "createSpeech", "createModeration"}
+    | {"createImage", "createImageEdit", "createImageVariation"}
+)
 
 #: Source: `default` in the published schemas, without those that depend on the model.
 _DEFAULTS = {"parallel_tool_calls": True, "stream": False, "temperature": 1, "top_p": 1}
@@ -124,13 +133,8 @@ OPERATIONS = (
         since=None,
     ),
     Operation("deleteChatCompletion", "DELETE", "chat/completions/{id}", answer="ChatCompletionDeleted", since=None),
-    Operation(
-        "getChatCompletionMessages",
-        "GET",
-        "chat/completions/{id}/messages",
-        answer="ChatCompletionMessageList",
-        since=None,
-    ),
+    # Its published schema allows assistants' messages alone, and its own example has a user's.
+    Operation("getChatCompletionMessages", "GET", "chat/completions/{id}/messages", since=None),
     Operation(
         "getResponse",
         "GET",

@@ -118,7 +118,7 @@ def _say_unknown(name: str) -> None:
 def apply_limits(turn: Turn) -> Outcome | None:
     """Requests and tokens a minute of the model or deployment; an admitted request is counted."""
     call, name = turn.call, turn.call.model
-    if call.operation is None or not call.operation.costs_tokens:
+    if call.operation is None or not call.operation.asks_model:
         return None
     if (limit := turn.scopes.limit(turn.scope, name)) is None:
         return None
@@ -133,6 +133,8 @@ def apply_limits(turn: Turn) -> Outcome | None:
 
 def _cost_in_tokens(turn: Turn) -> int:
     """What the service counts in advance: the request, and the longest answer it allows for each choice."""
+    if turn.call.operation is not None and not turn.call.operation.costs_tokens:
+        return 0
     body = turn.call.whole_body
     limits = (body.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
     longest = next((limit for limit in limits if isinstance(limit, int) and limit), 0)

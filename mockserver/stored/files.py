@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockserver.answers.authored.ids import Ids
+from mockserver.contract import refusals
 from mockserver.contract.violation import Violation
 from mockserver.exchange import Answer, Event, Request, json_answer
-from mockserver.stored.store import Store
+from mockserver.stored.store import NotStoredError, Store
 from mockserver.stored.stored_call import Handler, StoredCall, refused
 
 KIND, IMAGE = "file", "image"
@@ -79,7 +80,9 @@ def _content(say: StoredCall) -> Answer:
 
 
 def _generated_image(say: StoredCall) -> Answer:
-    data, kind = say.find(IMAGE)
+    if (found := say.store.get(IMAGE, say.id)) is None:
+        raise NotStoredError(refusals.not_found(IMAGE, say.id), deleted=True)
+    data, kind = found
     return Answer(200, (("content-type", kind),), (Event(0, data),), decided_by="made up")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema_rs
@@ -317,7 +318,7 @@ def form(fields: dict[str, str | bytes]) -> bytes:
 
 def call(operation: Operation, prefix: str = "/v1", query: str = "", clock: FakeClock | None = None) -> Any:
     path = f"{prefix}/{operation.path.replace('{model}', 'gpt-4o').replace('{id}', 'id_1').replace('{item}', 'id_2')}"
-    headers = (("api-key", "k"), ("authorization", "Bearer k"))
+    headers: tuple[tuple[str, str], ...] = (("api-key", "k"), ("authorization", "Bearer k"))
     if operation.name in FORMS:
         body = form(FORMS[operation.name])
         headers = (*headers, ("content-type", "multipart/form-data; boundary=b"))
@@ -328,7 +329,7 @@ def call(operation: Operation, prefix: str = "/v1", query: str = "", clock: Fake
 
 
 #: Addresses by the operations they have.
-HOMES = [
+HOMES: list[tuple[str, Callable[[Operation], bool]]] = [
     ("/v1", lambda operation: operation.on_openai),
     ("/openai/v1", lambda operation: operation.on_azure),
     ("/models", lambda operation: operation.on_foundry),

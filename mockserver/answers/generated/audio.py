@@ -3,11 +3,11 @@ would be needed to make one."""
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import struct
 import wave
-from collections.abc import Iterator
 
 RATE = 24_000
 _TONE_HZ, _LOUDNESS = 220, 6000
@@ -98,17 +98,19 @@ def _flac_frame(number: int, samples: list[int]) -> bytes:
 
 
 def _crc(data: bytes, bits: int, polynomial: int) -> int:
-    table = list(_crc_table(bits, polynomial))
+    table = _crc_table(bits, polynomial)
     mask, value = (1 << bits) - 1, 0
     for byte in data:
         value = ((value << 8) ^ table[(value >> (bits - 8)) ^ byte]) & mask
     return value
 
 
-def _crc_table(bits: int, polynomial: int) -> Iterator[int]:
-    top, mask = 1 << (bits - 1), (1 << bits) - 1
+@functools.cache
+def _crc_table(bits: int, polynomial: int) -> tuple[int, ...]:
+    top, mask, table = 1 << (bits - 1), (1 << bits) - 1, []
     for byte in range(256):
         value = byte << (bits - 8)
         for _ in range(8):
             value = (value << 1 ^ polynomial) & mask if value & top else value << 1 & mask
-        yield value
+        table.append(value)
+    return tuple(table)
