@@ -10,7 +10,14 @@ from mockserver.cli.errors import user_errors
 from mockserver.cli.options import ModelChoice, model_options
 from mockserver.cli.param_types import PORT
 from mockserver.cli.signals import stop_signal
-from mockserver.cli.startup import print_recorded, print_violations, report_miss, token_in_file, warn_of_other_machines
+from mockserver.cli.startup import (
+    print_authority,
+    print_recorded,
+    print_violations,
+    report_miss,
+    token_in_file,
+    warn_of_other_machines,
+)
 from mockserver.functions.process import READY
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.journal.entry import Entry
@@ -41,6 +48,7 @@ def model(choice: ModelChoice, *, port: int, api_key: str | None, deployments: t
     ):
         print_violations(endpoint)
         click.echo(f"OPENAI_BASE_URL={endpoint.url}/v1   or azure_endpoint={endpoint.url}")
+        print_authority(endpoint)
         warn_of_other_machines(choice.address, token_file)
         if options.on_miss is OnMiss.RECORD:
             click.echo(f'OPENAI_API_KEY="$(cat {token_file})"   while recording, no other key is accepted')

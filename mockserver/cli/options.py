@@ -73,6 +73,7 @@ _MODEL_OPTIONS = (
         metavar="RULE",
         help="Accept what this rule refuses: its name is in the refusal's header x-mockserver-rule. May be repeated.",
     ),
+    click.option("--tls", is_flag=True, help="Serve https, with a certificate of this run that the start names."),
     click.option(
         "--latency",
         default="",
@@ -110,6 +111,7 @@ class ModelChoice:
     pass_token: bool
     allow: tuple[str, ...]
     lenient: tuple[str, ...]
+    tls: bool
     latency: str
     speed: float
     ignores: tuple[str, ...]
@@ -144,6 +146,7 @@ class ModelChoice:
             pass_token=self.pass_token,
             allowed=self.allow,
             lenient=self.lenient,
+            tls=self.tls,
             address=self.address,
             token=_token() if self.address != LOOPBACK else "",
         )

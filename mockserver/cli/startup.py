@@ -10,7 +10,7 @@ import click
 
 from mockserver.cli import console
 from mockserver.errors import count_of
-from mockserver.harness.environment import state_folder
+from mockserver.harness.environment import state_folder, trusting
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.journal.entry import Entry
 from mockserver.wire.server import LOOPBACK
@@ -36,6 +36,12 @@ def warn_of_other_machines(address: str, token_file: Path) -> None:
     if address != LOOPBACK:
         text = f"listening on {address}; other machines need the token in {token_file}, as API key or as ?token=… in a browser"
         click.secho(f"warning    {text}", fg="yellow", err=True)
+
+
+def print_authority(model: ModelEndpoint) -> None:
+    """How clients come to trust the endpoint's certificate, where it has one."""
+    for name, value in trusting(model.authority_file).items():
+        click.echo(f"{name}={value}")
 
 
 def print_violations(model: ModelEndpoint) -> None:

@@ -16,7 +16,14 @@ from mockserver.cli.options import ModelChoice, delivery_option, model_options, 
 from mockserver.cli.param_types import PATH, PORT, AppType
 from mockserver.cli.signals import stop_signal
 from mockserver.cli.site import config_notes
-from mockserver.cli.startup import print_recorded, print_violations, report_miss, token_in_file, warn_of_other_machines
+from mockserver.cli.startup import (
+    print_authority,
+    print_recorded,
+    print_violations,
+    report_miss,
+    token_in_file,
+    warn_of_other_machines,
+)
 from mockserver.contract.addresses import Backend
 from mockserver.fronts.gate import Delivery
 from mockserver.functions.process import StartError
@@ -148,6 +155,7 @@ def _print_started(app: WholeApp, functions: FunctionApp, options: ApiOptions, a
     facts = f"{len(simulation.index)} answers; on a miss: {simulation.settings.on_miss}"
     click.echo(f"model      {model.url}/v1 and /openai   {facts}{f'; scenario: {scenario}' if scenario else ''}")
     click.echo(f"control    {model.url}/__admin   token in {token_file}")
+    print_authority(model)
     warn_of_other_machines(address, token_file)
     click.echo(f"functions  {', '.join(functions.urls)}   {options.app}, {options.topology}, for {options.backend}")
     if functions.direct_url:

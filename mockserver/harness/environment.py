@@ -32,6 +32,15 @@ def without_proxy() -> dict[str, str]:
     return {"NO_PROXY": value, "no_proxy": value}
 
 
+def trusting(authority: Path | None) -> dict[str, str]:
+    """The variables with which clients trust an authority beside no other; none without one.
+
+    Source: OpenSSL and Python's ssl; requests; Node.js.
+    """
+    names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+    return dict.fromkeys(names, str(authority)) if authority is not None else {}
+
+
 def state_folder() -> Path:
     """The folder of what must survive a restart; only this user can read it."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "dress-rehearsal"

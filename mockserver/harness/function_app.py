@@ -12,7 +12,7 @@ from typing import Self
 from mockserver.contract.addresses import Backend
 from mockserver.exchange import Answer, Request
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
-from mockserver.harness.environment import without_proxy
+from mockserver.harness.environment import trusting, without_proxy
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, OptionsError, Topology
 from mockserver.journal.entry import Place
@@ -125,6 +125,7 @@ def api_environment(model: ModelEndpoint, backend: Backend) -> dict[str, str]:
     name = next(filter(None, models), _DEFAULT_MODEL)
     return {
         **without_proxy(),
+        **trusting(model.authority_file),
         "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "false",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": "",
         "AZURE_OPENAI_ENDPOINT": model.url if azure else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 from mockserver.answers.latency import Latency, fitted, parse_latency
@@ -15,7 +16,7 @@ from mockserver.contract.request_check import LENIENT_NAMES
 from mockserver.errors import did_you_mean
 from mockserver.flask_apps import control
 from mockserver.fronts.model_front import ModelFront
-from mockserver.harness.environment import TOKEN_VARIABLE, credentials_of
+from mockserver.harness.environment import TOKEN_VARIABLE, credentials_of, state_folder
 from mockserver.harness.options import ModelOptions, OptionsError
 from mockserver.journal.entry import Entry
 from mockserver.redaction.known import remember
@@ -23,7 +24,8 @@ from mockserver.simulation.cassette_index import CassetteIndex, load_index
 from mockserver.simulation.limits import parse_limits
 from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.simulation import Simulation
-from mockserver.wire.server import LOOPBACK, Servers, bind_to, url_of
+from mockserver.wire.server import EVERYWHERE, LOOPBACK, Servers, bind_to, url_of
+from mockserver.wire.tls import LocalTls
 from mockserver.wire.token_gate import TokenGate
 
 
@@ -82,6 +84,7 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
         other_upstreams=tuple(map(below, options.other_upstreams)),
         pass_token=options.pass_token,
         lenient=_lenient(options.lenient),
+        tls=options.tls,
     )
     return simulation, recorder
 
@@ -117,7 +120,10 @@ class ModelEndpoint:
         #: The key that clients send.
         self.api_key = options.api_key or (self.token if recorder else "mock")
         sockets = bind_to(options.address, options.port, "the model endpoint", options.port_option)
-        self.url = url_of(sockets[0])
+        tls = LocalTls(*({options.address} - {LOOPBACK, EVERYWHERE})) if options.tls else None
+        self.url = url_of(sockets[0], "https" if tls else "http")
+        #: The file with the certificate that clients have to trust; None without TLS.
+        self.authority_file = _written(tls.authority, sockets[0].getsockname()[1]) if tls else None
         front = ModelFront(
             control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
         )
@@ -126,6 +132,7 @@ class ModelEndpoint:
             *((app, socket) for socket in sockets),
             at_end=recorder.close if recorder else None,
             patience_s=None if recorder else 2,
+            tls=tls.context if tls else None,
         )
 
     @property
@@ -139,3 +146,11 @@ class ModelEndpoint:
 
     def __exit__(self, *_: object) -> None:
         self._servers.stop()
+
+
+def _written(certificate: bytes, port: int) -> Path:
+    """The file of a certificate, the same for each run on a port. It stays: variables that name it must not break clients."""
+    path = state_folder() / f"authority-{port}.pem"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_bytes(certificate)
+    return path

@@ -30,7 +30,7 @@ class ModelOptions:
     `fitted` for one like the recordings, empty for the default. `limits` are `NAME=6rpm,1000tpm`. `scenario` is laid over the
     cassettes. `credentials` are for the upstream, None means those of the environment. `other_upstreams` are recorded
     too, by name; with `pass_token` the app's own token goes to Azure. `allowed` are texts with the form of a secret that are none.
-    `lenient` names rules of the contract that refuse nothing. An `address` other than loopback lets other machines in, with
+    `lenient` names rules of the contract that refuse nothing. With `tls`, the endpoint is at https. An `address` other than loopback lets other machines in, with
     `token`; an empty `token` means a new one for each run.
     """
 
@@ -54,6 +54,7 @@ class ModelOptions:
     any_key: bool = False
     allowed: tuple[str, ...] = ()
     lenient: tuple[str, ...] = ()
+    tls: bool = False
     address: str = LOOPBACK
     token: str = field(default="", repr=False)
 

@@ -22,7 +22,8 @@ class ModelSettings:
     """`api_key` None accepts any key that is not empty; `deployments` are the models behind their names.
 
     While recording: requests below the `other_upstreams`, as `/azure_search_endpoint/`, come with keys of their own, and with
-    `pass_token` those to Azure may come with a token of theirs. `lenient` names rules of the contract that refuse nothing.
+    `pass_token` those to Azure may come with a token of theirs. `lenient` names rules of the contract that refuse nothing. With
+    `tls`, addresses in answers are https.
     """
 
     on_miss: OnMiss = OnMiss.ERROR
@@ -32,3 +33,4 @@ class ModelSettings:
     other_upstreams: tuple[str, ...] = ()
     pass_token: bool = False
     lenient: frozenset[str] = frozenset()
+    tls: bool = False

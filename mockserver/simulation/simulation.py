@@ -39,6 +39,7 @@ class Simulation:
         other_upstreams: tuple[str, ...] = (),
         pass_token: bool = False,
         lenient: frozenset[str] = frozenset(),
+        tls: bool = False,
     ) -> None:
         """Answer from an index of cassettes, an empty one where it is None.
 
@@ -47,7 +48,7 @@ class Simulation:
         """
         self.index = CassetteIndex() if index is None else index
         self.settings = ModelSettings(
-            on_miss, api_key, dict(deployments or {}), latency or Latency(), other_upstreams, pass_token, lenient
+            on_miss, api_key, dict(deployments or {}), latency or Latency(), other_upstreams, pass_token, lenient, tls
         )
         self.clock = clock or SystemClock()
         self.journal = Journal()

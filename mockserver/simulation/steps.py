@@ -122,7 +122,9 @@ def generate_answer(turn: Turn) -> Outcome | None:
         at_s=turn.at_s,
         latency=turn.settings.latency,
         found=found_in_files(turn),
-        publish=functools.partial(files.publish, turn.scope.store, turn.call.request),
+        publish=functools.partial(
+            files.publish, turn.scope.store, turn.call.request, "https" if turn.settings.tls else "http"
+        ),
     )
     return Outcome(answer, written=True)
 

@@ -86,11 +86,11 @@ def _generated_image(say: StoredCall) -> Answer:
     return Answer(200, (("content-type", kind),), (Event(0, data),), decided_by="made up")
 
 
-def publish(store: Store, request: Request, data: bytes, kind: str) -> str:
+def publish(store: Store, request: Request, scheme: str, data: bytes, kind: str) -> str:
     """Keep a generated image; the address at which anybody finds it."""
     name = f"{Ids(hashlib.sha256(data).hexdigest()).hex(24)}.{kind.removeprefix('image/')}"
     store.put(IMAGE, name, (data, kind), len(data))
-    return f"http://{request.header('host') or '127.0.0.1'}/v1/images/generated/{name}"
+    return f"{scheme}://{request.header('host') or '127.0.0.1'}/v1/images/generated/{name}"
 
 
 def _delete(say: StoredCall) -> Answer:

@@ -9,6 +9,7 @@ import functools
 import ipaddress
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
@@ -75,15 +76,16 @@ def bind_to(address: str, port: int, what: str, option: str) -> tuple[socket.soc
     return (local,) if address == LOOPBACK else (local, bind(local.getsockname()[1], what, option, address))
 
 
-def url_of(sock: socket.socket) -> str:
+def url_of(sock: socket.socket, scheme: str = "http") -> str:
     """The base URL of a bound socket, for this machine."""
-    return f"http://{LOOPBACK}:{sock.getsockname()[1]}"
+    return f"{scheme}://{LOOPBACK}:{sock.getsockname()[1]}"
 
 
 class Servers:
     """ASGI applications, each served on its socket until `stop`. `at_end` runs after the last request, and `stop` waits for it.
 
-    A request that has not ended `patience_s` seconds after `stop` is cancelled; None waits for ever.
+    A request that has not ended `patience_s` seconds after `stop` is cancelled; None waits for ever. With `tls`, clients
+    have to speak TLS.
     """
 
     def __init__(
@@ -91,7 +93,9 @@ class Servers:
         *served: tuple[Any, socket.socket],
         at_end: Callable[[], Awaitable[None]] | None = None,
         patience_s: int | None = 2,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._served, self._patience_s = served, patience_s
         self._at_end = at_end
         self._servers: list[_Server] = []
@@ -104,7 +108,7 @@ class Servers:
             UserError: this version of uvicorn lacks something that we use.
         """
         _check_once()
-        self._servers = [_Server(_config(app, self._patience_s)) for app, _ in self._served]
+        self._servers = [_Server(_config(app, self._patience_s, self._tls)) for app, _ in self._served]
         self._thread.start()
         for server in self._servers:
             if not server.up.wait(_START_S):
@@ -166,6 +170,9 @@ def _check_once() -> None:
     check_uvicorn(_SETTINGS)
 
 
-def _config(app: Any, patience_s: int | None) -> uvicorn.Config:
+def _config(app: Any, patience_s: int | None, tls: ssl.SSLContext | None) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    return uvicorn.Config(app, timeout_graceful_shutdown=patience_s, **_SETTINGS)
+    config = uvicorn.Config(app, timeout_graceful_shutdown=patience_s, **_SETTINGS)
+    config.load()
+    config.ssl = tls  # a context, because uvicorn's own options want a key on disk
+    return config
