@@ -17,7 +17,7 @@ UserError                    shown alone on the command line, without a tracebac
 ├── ConfigError, SwaCliConfigError, PersonaError, StatesError          swa
 ├── LoadError, StartError                                              functions
 ├── SignInError              a sign-in that cannot be read             flask_apps
-├── PortTakenError, AddressError                                       wire
+├── PortTakenError, AddressError, TlsError                             wire
 └── OptionsError             options that do not go together           harness
 
 Outside the tree: UpstreamError, an upstream that does not answer or breaks off; NotStoredError, which becomes a 404; RawError, RouteError and VocabularyError, which
