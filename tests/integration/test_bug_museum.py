@@ -207,6 +207,47 @@ def the_end_is_the_whole_fixed(server: MockServer) -> str:
     return text
 
 
+def limit_of_a_reasoning_model_broken(server: MockServer) -> str:
+    answer = azure(server).chat.completions.create(model="gpt-5-mini", messages=ASKED, max_tokens=500)
+    return str(answer.choices[0].message.content)
+
+
+def limit_of_a_reasoning_model_fixed(server: MockServer) -> str:
+    answer = azure(server).chat.completions.create(model="gpt-5-mini", messages=ASKED, max_completion_tokens=500)
+    return str(answer.choices[0].message.content)
+
+
+def _city_of_a_strict_call(server: MockServer, parameters: dict[str, Any]) -> str:
+    tool = {"type": "function", "function": {"name": "f", "strict": True, "parameters": parameters}}
+    answer = azure(server).chat.completions.create(model="gpt-4o", messages=ASKED, tools=[tool])
+    return str(json.loads(answer.choices[0].message.tool_calls[0].function.arguments)["city"])
+
+
+def schema_in_strict_mode_broken(server: MockServer) -> str:
+    return _city_of_a_strict_call(server, {"type": "object", "properties": {"city": {"type": "string"}}})
+
+
+def schema_in_strict_mode_fixed(server: MockServer) -> str:
+    closed = {"required": ["city"], "additionalProperties": False}
+    return _city_of_a_strict_call(server, {"type": "object", "properties": {"city": {"type": "string"}}, **closed})
+
+
+def _second_turn(server: MockServer, **more: Any) -> str:
+    client, said = v1(server), [{"role": "user", "content": "Tell me"}]
+    for question in ("And then?", None):
+        answer = client.responses.create(model="gpt-5-mini", input=said, store=False, **more)
+        said = [*said, *(item.to_dict() for item in answer.output), {"role": "user", "content": question}]
+    return str(answer.output_text)
+
+
+def second_turn_without_a_store_broken(server: MockServer) -> str:
+    return _second_turn(server)
+
+
+def second_turn_without_a_store_fixed(server: MockServer) -> str:
+    return _second_turn(server, include=["reasoning.encrypted_content"])
+
+
 EXHIBITS: list[
     tuple[Callable[[MockServer], str], Callable[[MockServer], str], dict[str, Any], type[Exception], object]
 ] = [
@@ -258,6 +299,21 @@ EXHIBITS: list[
         FilteredError,
     ),
     (the_end_is_the_whole_broken, the_end_is_the_whole_fixed, {"filter": "stopped"}, ValueError, FilteredError),
+    (limit_of_a_reasoning_model_broken, limit_of_a_reasoning_model_fixed, {}, openai.BadRequestError, TEXT),
+    (
+        schema_in_strict_mode_broken,
+        schema_in_strict_mode_fixed,
+        {"call": {"f": {"city": "Oslo"}}},
+        openai.BadRequestError,
+        "Oslo",
+    ),
+    (
+        second_turn_without_a_store_broken,
+        second_turn_without_a_store_fixed,
+        {"reasoning": "Tall things."},
+        openai.NotFoundError,
+        TEXT,
+    ),
 ]
 
 
