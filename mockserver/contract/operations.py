@@ -56,7 +56,9 @@ class Operation:
         return self.name in _MODEL_OPERATIONS
 
 
-_MODEL_OPERATIONS = frozenset({"createChatCompletion", "createResponse", "createEmbedding", "createCompletion"})
+_MODEL_OPERATIONS = frozenset(
+    {"createChatCompletion", "createResponse", "createEmbedding", "createCompletion", "createRealtimeResponse"}
+)
 _MEDIA_OPERATIONS = frozenset(
     {"createTranscription", "createTranslation", "createSpeech", "createModeration"}
     | {"createImage", "createImageEdit", "createImageVariation"}
@@ -368,6 +370,7 @@ OPERATIONS = (
         since=None,
         on_azure=False,
     ),
+    Operation("createRealtimeResponse", "WEBSOCKET", "realtime", event_union="ResponseStreamEvent", since="2024-10-01"),
     Operation("getGeneratedImage", "GET", "images/generated/{id}", since=None, on_azure=False, public=True),
     Operation("getModelInfo", "GET", "info", since=None, on_azure=False, on_foundry=True, on_openai=False),
 )

@@ -34,6 +34,9 @@ class Front:
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request: by `carry`, else by Flask."""
+        if scope["type"] == "websocket":
+            await self.converse(scope, receive, send)
+            return
         if scope["type"] != "http":
             return
         connection = Connection(scope, receive, send)
@@ -48,6 +51,11 @@ class Front:
         request = await connection.accept(REQUEST_LIMIT_BYTES)
         if request is not None and not await self.carry(connection, request):
             await self._flask(scope, connection.receive_again(request.body), send)  # type: ignore[arg-type]  # its ASGI types are stricter
+
+    async def converse(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        """Carry a WebSocket; refused unless a front has some."""
+        del scope, receive
+        await send({"type": "websocket.close", "code": 1008})
 
     async def carry(self, connection: Connection, request: Request) -> bool:
         """Answer the request and return True, or return False to leave it to Flask."""

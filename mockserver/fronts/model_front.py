@@ -14,9 +14,10 @@ from mockserver.cassettes.recorder import Recorder
 from mockserver.errors import UserError, count_of
 from mockserver.exchange import BY_MOCK, Answer, End, Headers, Request, first, is_event_stream, json_answer
 from mockserver.fronts.front import Front, sent_ms_of, sized
+from mockserver.fronts.realtime_front import RealtimeFront
 from mockserver.journal.entry import Entry
 from mockserver.simulation.simulation import Simulation
-from mockserver.wire.connection import Connection
+from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
 from mockserver.wire.play import play
 from mockserver.wire.tape import Tape
 from mockserver.wire.upstream import UpstreamError
@@ -40,6 +41,11 @@ class ModelFront(Front):
     ) -> None:
         super().__init__(flask)
         self._simulation, self._recorder, self._report = simulation, recorder, report
+        self._realtime = RealtimeFront(simulation, report)
+
+    async def converse(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        """A realtime session."""
+        await self._realtime(scope, receive, send)
 
     async def carry(self, connection: Connection, request: Request) -> bool:
         """Everything but the control routes."""

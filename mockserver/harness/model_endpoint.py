@@ -133,6 +133,7 @@ class ModelEndpoint:
             at_end=recorder.close if recorder else None,
             patience_s=None if recorder else 2,
             tls=tls.context if tls else None,
+            websockets=True,
         )
 
     @property

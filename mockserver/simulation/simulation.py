@@ -16,6 +16,7 @@ from mockserver.matching.miss import Miss
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.fault import Fault
 from mockserver.simulation.limits import Limit
+from mockserver.simulation.refusal_steps import check_key, check_operation
 from mockserver.simulation.scopes import ScopeError, Scopes
 from mockserver.simulation.settings import ModelSettings, OnMiss
 from mockserver.simulation.steps import decide
@@ -69,6 +70,15 @@ class Simulation:
         turn = Turn(call, scope, at_s, self.settings, self.index, self.scopes, decide, self._misses)
         outcome = decide(turn)
         return self.journal.records.open(at_s, call, outcome.answer, outcome.miss, scope=scope.name)
+
+    def refusal_of_handshake(self, handshake: Request) -> Entry | None:
+        """The journal's entry for a WebSocket that is not accepted: for its path or its key; None where it is."""
+        call, at_s = Call(handshake, self.index.ignores), self.clock.now()
+        turn = Turn(call, self.scopes.everybody, at_s, self.settings, self.index, self.scopes, decide, self._misses)
+        outcome = check_key(turn) or check_operation(turn)
+        if outcome is None:
+            return None
+        return self.journal.records.open(at_s, call, outcome.answer, outcome.miss)
 
     def site_fault(self, call: Call) -> Fault | None:
         """What goes wrong with a visit at the gate or the host; None for nothing.

@@ -78,12 +78,12 @@ class Connection:
 
     def admit(self) -> None:
         """Accept the request for any Host, because its sender has been checked in another way."""
-        self._scope["extensions"][_EXTENSION][_ADMITTED] = True
+        self._scope.setdefault("extensions", {}).setdefault(_EXTENSION, {})[_ADMITTED] = True
 
     async def accept(self, limit_bytes: int) -> Request | None:
         """The complete request. None if it was refused, because of its Host or because its body exceeds the limit, and if
         the client left before it was complete."""
-        if self.host not in LOOPBACK_NAMES and not self._scope["extensions"][_EXTENSION].get(_ADMITTED):
+        if not self.is_for_this_machine:
             await self.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
             return None
         try:
@@ -93,8 +93,18 @@ class Connection:
         if body is None:
             await self.answer(413, f"The request is larger than {limit_bytes >> 20} MB.\n")
             return None
+        return self.request_of(self._scope["method"], body)
+
+    @property
+    def is_for_this_machine(self) -> bool:
+        """Whether the Host is a name of this machine, or its sender has been checked in another way."""
+        extension = self._scope.get("extensions", {}).get(_EXTENSION, {})
+        return self.host in LOOPBACK_NAMES or bool(extension.get(_ADMITTED))
+
+    def request_of(self, method: str, body: bytes = b"") -> Request:
+        """The request with a method and a body."""
         path, query = (self._scope[key].decode("latin-1") for key in ("raw_path", "query_string"))
-        return Request(self._scope["method"], path, query, self._headers, body)
+        return Request(method, path, query, self._headers, body)
 
     async def _body(self, limit_bytes: int) -> bytes | None:
         """The body; None if it is longer than the limit.

@@ -85,7 +85,8 @@ class Servers:
     """ASGI applications, each served on its socket until `stop`. `at_end` runs after the last request, and `stop` waits for it.
 
     A request that has not ended `patience_s` seconds after `stop` is cancelled; None waits for ever. With `tls`, clients
-    have to speak TLS.
+    have to speak TLS. With
+    `websockets`, the applications get those too.
     """
 
     def __init__(
@@ -94,8 +95,9 @@ class Servers:
         at_end: Callable[[], Awaitable[None]] | None = None,
         patience_s: int | None = 2,
         tls: ssl.SSLContext | None = None,
+        websockets: bool = False,
     ) -> None:
-        self._tls = tls
+        self._tls, self._websockets = tls, websockets
         self._served, self._patience_s = served, patience_s
         self._at_end = at_end
         self._servers: list[_Server] = []
@@ -108,7 +110,9 @@ class Servers:
             UserError: this version of uvicorn lacks something that we use.
         """
         _check_once()
-        self._servers = [_Server(_config(app, self._patience_s, self._tls)) for app, _ in self._served]
+        self._servers = [
+            _Server(_config(app, self._patience_s, self._tls, websockets=self._websockets)) for app, _ in self._served
+        ]
         self._thread.start()
         for server in self._servers:
             if not server.up.wait(_START_S):
@@ -152,6 +156,7 @@ class _Server(uvicorn.Server):
         yield
 
 
+_WEBSOCKETS = "websockets-sansio"
 _SETTINGS: dict[str, Any] = {
     "http": WireProtocol,
     "ws": "none",
@@ -170,9 +175,11 @@ def _check_once() -> None:
     check_uvicorn(_SETTINGS)
 
 
-def _config(app: Any, patience_s: int | None, tls: ssl.SSLContext | None) -> uvicorn.Config:
+def _config(app: Any, patience_s: int | None, tls: ssl.SSLContext | None, *, websockets: bool) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    config = uvicorn.Config(app, timeout_graceful_shutdown=patience_s, **_SETTINGS)
+    config = uvicorn.Config(
+        app, timeout_graceful_shutdown=patience_s, **{**_SETTINGS, "ws": _WEBSOCKETS if websockets else "none"}
+    )
     config.load()
     config.ssl = tls  # a context, because uvicorn's own options want a key on disk
     return config

@@ -33,11 +33,13 @@ class TokenGate:
         connection = Connection(scope, receive, send)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         query_token = dict(query).get(QUERY, "")
-        if scope["method"] == "GET" and self._matches(query_token.encode()):
+        if scope.get("method") == "GET" and self._matches(query_token.encode()):
             location = ("location", "?" + urlencode([pair for pair in query if pair[0] != QUERY]))
             cookie = ("set-cookie", f"{COOKIE}={query_token}; Path=/; HttpOnly; SameSite=Lax")
             return await connection.answer(303, "", location, cookie)
         if not self._take_token(scope):
+            if scope["type"] == "websocket":
+                return await send({"type": "websocket.close", "code": 1008})
             return await connection.answer(401, _REFUSAL)
         connection.admit()
         return await self._app(scope, receive, send)

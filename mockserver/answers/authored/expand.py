@@ -19,6 +19,7 @@ from mockserver.matching.call import Call
 AUTHORABLE = {
     "createChatCompletion": chat_completion,
     "createResponse": response,
+    "createRealtimeResponse": response,
     "createCompletion": completion,
     "createTranscription": transcription,
     "createTranslation": transcription,
