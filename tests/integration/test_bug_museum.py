@@ -233,7 +233,8 @@ def schema_in_strict_mode_fixed(server: MockServer) -> str:
 
 
 def _second_turn(server: MockServer, **more: Any) -> str:
-    client, said = v1(server), [{"role": "user", "content": "Tell me"}]
+    client = v1(server)
+    said: list[dict[str, Any]] = [{"role": "user", "content": "Tell me"}]
     for question in ("And then?", None):
         answer = client.responses.create(model="gpt-5-mini", input=said, store=False, **more)
         said = [*said, *(item.to_dict() for item in answer.output), {"role": "user", "content": question}]

@@ -61,7 +61,7 @@ def tell(socket: ClientConnection, kind: str, **fields: Any) -> None:
 
 
 def until(socket: ClientConnection, last: str) -> list[dict[str, Any]]:
-    events = []
+    events: list[dict[str, Any]] = []
     while not events or events[-1]["type"] not in (last, "error"):
         events.append(json.loads(socket.recv(timeout=20)))
     return events
