@@ -154,7 +154,7 @@ class SiteFront(Front):
         request = replace(visit.call.request, headers=site.api_headers(visit.call.request, visit.principal))
         target = site.api_target(visit.call.request, visit.decision)
         self._apis.rotate()  # as a load balancer does: the next request goes to the next instance
-        if request.header("upgrade") is not None:
+        if _asks_for_web_socket(visit.call.request):
             # Source: Static Web Apps API constraints: only HTTP; the status of the refusal is not documented.
             return await _answer(
                 connection, tape, _plain(400, "Static Web Apps does not pass WebSockets on to an API.\n")
@@ -206,18 +206,20 @@ class SiteFront(Front):
         """Proxy a request to a dev server, its bytes unchanged, and return how it ended."""
         request, decision = visit.call.request, visit.decision
         target = self._site.app_target(request, decision)
-        if request.header("upgrade") is not None:
+        if web_socket := _asks_for_web_socket(request):
             origin = request.header("origin")
             if origin is not None and urlsplit(origin).netloc != request.header("host"):
                 return await _answer(
                     connection, tape, _plain(403, "Another site may not open a connection to this one.\n")
                 )
-            await connection.tunnel(app.base_url, request, target)
-            return "eof"
         plain = replace(request, headers=tuple(header for header in request.headers if header[0] != "host"))
 
         async def pass_on() -> None:
-            async with app.ask(plain, target) as live:
+            async with app.ask(plain, target, upgrade=web_socket) as live:
+                if live.raw is not None:
+                    tape.begin(live.status, live.headers)
+                    await connection.tunnel(live.status, live.headers, live.raw)
+                    return
                 fallback = self._site.fallback(request) if live.status == 404 else None
                 if fallback is None:
                     await stream(live)
@@ -291,6 +293,23 @@ def _headers_from_site(headers: Headers, api_url: str) -> Headers:
     return tuple(
         (name, value.removeprefix(api_url) if name == "location" and urlsplit(value).netloc else value)
         for name, value in headers
+    )
+
+
+def _asks_for_web_socket(request: Request) -> bool:
+    """Whether a request is a whole handshake of a WebSocket. Any other protocol would lead past the gate, and is ignored.
+
+    Source: RFC 6455, 4.1; RFC 9110, 7.8.
+    """
+    wants = {
+        token.strip().lower() for name, value in request.headers if name == "connection" for token in value.split(",")
+    }
+    return (
+        request.method == "GET"
+        and not request.body
+        and (request.header("upgrade") or "").strip().lower() == "websocket"
+        and "upgrade" in wants
+        and request.header("sec-websocket-key") is not None
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from email.utils import formatdate
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mockserver.exchange import End, Headers, Request
@@ -26,27 +27,82 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _EXTENSION, _TRANSPORT, _ADMITTED = "mockserver", "transport", "admitted"
 
 
+#: Headers that ask for another protocol.
+_OF_UPGRADE = frozenset({b"upgrade", b"http2-settings", b"connection"})
+
+
+class RawStream(Protocol):
+    """A connection to a server after it agreed to another protocol."""
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The next bytes; empty at the end."""
+
+    async def write(self, buffer: bytes) -> None:
+        """Send bytes."""
+
+
 class WireProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with its transport passed to the application: a true reset is not possible without it."""
+
+    _received = b""
 
     def on_message_begin(self) -> None:
         """Start a request, with the transport among its extensions."""
         super().on_message_begin()
         self.scope["extensions"] = {_EXTENSION: {_TRANSPORT: self.transport}}
 
+    def data_received(self, data: bytes) -> None:
+        """Read what came: requests, whatever protocol they would rather speak."""
+        self._received = data
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer a request; not yet where `_unsupported_upgrade_warning` reads it again."""
+        if not self._reads_again():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if not self._reads_again():
+            super().on_message_complete()
+
+    def _reads_again(self) -> bool:
+        """Whether a request asks for a protocol other than WebSocket: the parser then takes its body for that protocol."""
+        if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
+            return False
+        names = dict(self.headers)
+        with_body = b"transfer-encoding" in names or names.get(b"content-length", b"0") != b"0"
+        web_socket = names.get(b"upgrade", b"").strip().lower() == b"websocket"
+        return with_body or not web_socket or self.parser.get_method() != b"GET"
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Go on with HTTP/1.1, as a server may that is asked for another protocol. Source: RFC 9110, 7.8.
+
+        The parser reads nothing more after such a request, so another one does, the request itself again where it had to wait.
+        """
+        problem = sys.exception()
+        rest = self._received[problem.args[0] :] if isinstance(problem, httptools.HttpParserUpgrade) else b""
+        if self._reads_again():
+            kept = [(name, value) for name, value in self.headers if name not in _OF_UPGRADE]
+            lines = [self.parser.get_method() + b" " + self.url + b" HTTP/1.1", *(b": ".join(pair) for pair in kept)]
+            rest = b"\r\n".join([*lines, b"", b""]) + rest
+        self.parser = httptools.HttpRequestParser(self)
+        if rest:
+            self.data_received(rest)
+
 
 class _Pipe(asyncio.Protocol):
-    """Sends a client's bytes on to another server."""
+    """Keeps what a client sends until it is read; empty bytes are its end."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def __init__(self) -> None:
+        self.data: asyncio.Queue[bytes] = asyncio.Queue()
 
     def data_received(self, data: bytes) -> None:
-        self._writer.write(data)
+        self.data.put_nowait(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self._writer.close()
+        self.data.put_nowait(b"")
 
 
 class _ClientLeftError(Exception):
@@ -150,32 +206,30 @@ class Connection:
         """Whether the client has left."""
         return self._departure is not None and self._departure.done()
 
-    async def tunnel(self, url: str, request: Request, target: str) -> None:
-        """Connect the client to another server: the request as it came, then bytes in both directions until one side ends.
-
-        The client gets a 502 if that server accepts no connection.
-        """
-        parts = urlsplit(url)
-        try:
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-        except OSError as error:
-            await self.answer(502, f"The dev server does not answer: {error}.\n")
-            return
-        host = ("host", parts.netloc)
-        pairs = [host if name == "host" else (name, value) for name, value in request.headers]
-        head = "".join([f"{request.method} {target} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in pairs)])
-        writer.write(f"{head}\r\n".encode("latin-1"))
+    async def tunnel(self, status: int, headers: Headers, other: RawStream) -> None:
+        """Pass on a server's agreement to another protocol, then bytes in both directions until one side ends."""
         transport = self._scope["extensions"][_EXTENSION][_TRANSPORT]
-        http = transport.get_protocol()
-        transport.set_protocol(_Pipe(writer))
+        http, pipe = transport.get_protocol(), _Pipe()
+        transport.set_protocol(pipe)
+        lines = [f"HTTP/1.1 {status} Switching Protocols", *(f"{name}: {value}" for name, value in headers)]
+        transport.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
         transport.resume_reading()
-        try:
-            while data := await reader.read(1 << 16):
+
+        async def to_server() -> None:
+            while data := await pipe.data.get():
+                await other.write(data)
+
+        async def to_client() -> None:
+            while data := await other.read(1 << 16):
                 transport.write(data)
-        except OSError:
-            pass
+
+        tasks = [asyncio.create_task(to_server()), asyncio.create_task(to_client())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            writer.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             transport.close()
             http.connection_lost(None)  # tells uvicorn's own protocol, which no longer sees the transport
 

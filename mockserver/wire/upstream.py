@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from mockserver.exchange import Headers, Request, shown_url
+from mockserver.wire.connection import RawStream
 
 #: Headers of one connection, never passed on; so is `expect`, because "100 continue" was already sent. Source: RFC 9110, 7.6.1.
 HOP_BY_HOP = frozenset(
@@ -28,17 +29,23 @@ HOP_BY_HOP = frozenset(
 )
 
 
+#: Those of them that frame a message, and are dropped where another protocol is asked for too.
+_FRAMING = HOP_BY_HOP - {"connection", "upgrade"}
+
+
 class UpstreamError(Exception):
     """The upstream could not be reached, or its answer broke off; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveAnswer:
-    """The head of an upstream's answer, and its body's bytes as they come, not decoded."""
+    """The head of an upstream's answer, and its body's bytes as they come, not decoded; `raw` is the connection where it agreed
+    to another protocol."""
 
     status: int
     headers: Headers
     chunks: AsyncIterator[bytes]
+    raw: RawStream | None = None
 
 
 class Upstream:
@@ -55,17 +62,21 @@ class Upstream:
         self._client = httpx2.AsyncClient(limits=limits, trust_env=not loopback, verify=trust)
 
     @asynccontextmanager
-    async def ask(self, request: Request, target: str) -> AsyncIterator[LiveAnswer]:
-        """The upstream's answer to the request, forwarded to `target` below the base URL.
+    async def ask(self, request: Request, target: str, *, upgrade: bool = False) -> AsyncIterator[LiveAnswer]:
+        """The upstream's answer to the request, forwarded to `target` below the base URL; with `upgrade`, so that it may agree
+        to another protocol.
 
         Raises:
             UpstreamError: no connection, no answer, or an answer that broke off while it was read.
         """
-        forwarded = upstream_request(request, self.base_url, target, self._timeout)
+        forwarded = upstream_request(request, self.base_url, target, self._timeout, upgrade=upgrade)
         try:
             answer = await self._client.send(forwarded, stream=True)
             try:
-                yield LiveAnswer(answer.status_code, _headers(answer), answer.aiter_raw())
+                switched = answer.status_code == 101
+                raw = answer.extensions.get("network_stream") if switched else None
+                headers = _headers(answer, _FRAMING if switched else HOP_BY_HOP)
+                yield LiveAnswer(answer.status_code, headers, answer.aiter_raw(), raw)
             finally:
                 await answer.aclose()
         except httpx2.HTTPError as error:
@@ -76,22 +87,26 @@ class Upstream:
         await self._client.aclose()
 
 
-def upstream_request(request: Request, base_url: str, target: str, timeout: httpx2.Timeout) -> httpx2.Request:
+def upstream_request(
+    request: Request, base_url: str, target: str, timeout: httpx2.Timeout, *, upgrade: bool = False
+) -> httpx2.Request:
     """The request as it goes to an upstream, at `target` (path and query, sent unchanged) below the base URL.
 
-    Hop-by-hop headers and Host belong to the connection; everything else is forwarded unchanged.
+    Hop-by-hop headers and Host belong to the connection; everything else is forwarded unchanged, and with `upgrade` what asks
+    for another protocol.
     """
     url = httpx2.URL(base_url)
-    pairs = [(name, value) for name, value in request.headers if name not in HOP_BY_HOP and name != "host"]
+    dropped = _FRAMING if upgrade else HOP_BY_HOP
+    pairs = [(name, value) for name, value in request.headers if name not in dropped and name != "host"]
     headers = [(b"host", url.netloc), *((name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs)]
     path = url.raw_path.rstrip(b"/") + target.encode("latin-1")
     extensions = {"target": path, "timeout": timeout.as_dict()}
     return httpx2.Request(request.method, url, headers=headers, content=request.body, extensions=extensions)
 
 
-def _headers(answer: httpx2.Response) -> Headers:
+def _headers(answer: httpx2.Response, dropped: frozenset[str]) -> Headers:
     pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in answer.headers.raw]
     # Source: RFC 9112, 6.3: of the two, transfer-encoding counts.
     chunked = any(name == "transfer-encoding" for name, _ in pairs)
-    left_out = HOP_BY_HOP | {"content-length"} if chunked else HOP_BY_HOP
+    left_out = dropped | {"content-length"} if chunked else dropped
     return tuple((name, value) for name, value in pairs if name not in left_out)

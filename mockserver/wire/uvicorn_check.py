@@ -13,7 +13,12 @@ from mockserver.errors import UserError
 
 _TESTED = ">=0.36,<=0.54"
 #: Methods that ours override or that we call, with their parameters.
-_PROTOCOL_METHODS = {"on_message_begin": ("self",), "connection_lost": ("self", "exc")}
+_PROTOCOL_METHODS = {
+    "on_message_begin": ("self",),
+    "connection_lost": ("self", "exc"),
+    "data_received": ("self", "data"),
+    "_unsupported_upgrade_warning": ("self",),
+}
 _SERVER_METHODS = {
     "serve": ("self", "sockets"),
     "startup": ("self", "sockets"),
@@ -21,7 +26,7 @@ _SERVER_METHODS = {
     "capture_signals": ("self",),
 }
 #: Attributes of their instances, which the constructors set.
-_PROTOCOL_ATTRIBUTES = ("scope", "transport")
+_PROTOCOL_ATTRIBUTES = ("scope", "transport", "parser")
 _SERVER_ATTRIBUTES = ("server_state", "should_exit")
 
 

@@ -292,7 +292,7 @@ def test_web_socket_reaches_the_dev_server_but_not_a_guarded_path(dev_site: str)
 
     def answer_to_upgrade(path: str, origin: str = "") -> bytes:
         with socket.create_connection((host, int(port)), timeout=30) as client:
-            head = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n{origin}\r\n"
+            head = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{origin}\r\n"
             client.sendall(head.encode())
             answer = client.recv(1000)
             if answer.startswith(b"HTTP/1.1 101"):
