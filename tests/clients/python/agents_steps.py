@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-import openai
 import steps as check
+from steps import City, Weather, step, value
+
+# isort: split
+
+import openai
 from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner, SQLiteSession
 from agents import function_tool, set_tracing_disabled
 from agents.models.openai_provider import OpenAIProvider
 from openai.types.shared import Reasoning
-from steps import City, Weather, step, value
 
 CLIENTS: dict[str, Callable[[], Any]] = {
     "": lambda: openai.AsyncOpenAI(base_url=check.V1["openai"], api_key=check.KEY, max_retries=0),
@@ -51,7 +54,9 @@ def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
     def agent(weather: Weather | None = None, **settings: Any) -> Agent[Any]:
         # A client of its own for every step: those of asynchronous ones belong to their event loop.
         model = MODELS[api](check.MODELS[backend][kind], CLIENTS[where]())
-        return Agent("poet", instructions="You are a poet.", model=model, tools=tools(weather) if weather else [], **settings)
+        return Agent(
+            "poet", instructions="You are a poet.", model=model, tools=tools(weather) if weather else [], **settings
+        )
 
     async def run(runner: Agent[Any], prompt: Any, **options: Any) -> Any:
         return await value((Runner.run if mode == "async" else Runner.run_sync)(runner, prompt, max_turns=5, **options))
@@ -81,7 +86,9 @@ def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
         @on(f"tool loop, tool choice {choice}")
         async def _(choice: str = choice) -> None:
             weather = Weather()
-            check_result(await run(agent(weather, model_settings=ModelSettings(tool_choice=choice)), check.CALL_WEATHER))
+            check_result(
+                await run(agent(weather, model_settings=ModelSettings(tool_choice=choice)), check.CALL_WEATHER)
+            )
             weather.check()
 
     @on("agent as a tool")
@@ -128,8 +135,12 @@ def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
 
     @on("usual settings")
     async def _() -> None:
-        plain = ModelSettings(temperature=0, top_p=0.9, max_tokens=400, parallel_tool_calls=False, metadata={"topic": "a"}, store=True)
-        own = ModelSettings(reasoning=Reasoning(effort="low", summary="auto" if api == "responses" else None), verbosity="low")
+        plain = ModelSettings(
+            temperature=0, top_p=0.9, max_tokens=400, parallel_tool_calls=False, metadata={"topic": "a"}, store=True
+        )
+        own = ModelSettings(
+            reasoning=Reasoning(effort="low", summary="auto" if api == "responses" else None), verbosity="low"
+        )
         weather = Weather()
         check_result(await run(agent(weather, model_settings=plain if kind == "chat" else own), check.CALL_WEATHER))
         weather.check()

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+import steps as check
+from steps import City, items, step, value
+
+# isort: split
+
 import instructor
 import openai
-import steps as check
 from instructor import Mode
 from pydantic import BaseModel, field_validator
-from steps import City, items, step, value
 
 CLIENTS: dict[str, Callable[[str], Any]] = {
     "": lambda kind: (openai.OpenAI, openai.AsyncOpenAI, {"base_url": check.V1["openai"]}),

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import steps as check
+from steps import City, Weather, items, step, value
+
+# isort: split
+
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import AzureChatOpenAI, AzureOpenAIEmbeddings, ChatOpenAI, OpenAIEmbeddings
-from steps import City, Weather, items, step, value
 
 Create = Callable[..., ChatOpenAI]
 # An agent that goes round and round fails soon.

@@ -5,6 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import steps as check
+from steps import City, Weather, items, step, value
+
+# isort: split
+
 from llama_index.core.agent.workflow import AgentStream, FunctionAgent
 from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
 from llama_index.core.prompts import PromptTemplate
@@ -14,7 +18,6 @@ from llama_index.embeddings.azure_openai import AzureOpenAIEmbedding
 from llama_index.embeddings.openai import OpenAIEmbedding
 from llama_index.llms.azure_openai import AzureOpenAI, AzureOpenAIResponses
 from llama_index.llms.openai import OpenAI, OpenAIResponses
-from steps import City, Weather, items, step, value
 
 NAMES = check.MODELS["openai"]
 Create = Callable[..., Any]
@@ -27,9 +30,7 @@ def plain(backend: str, model: Any) -> Create:
 
 def azure(model: Any) -> Create:
     where = {"azure_endpoint": check.ADDRESS, "api_version": check.API_VERSION, "api_key": check.KEY, "max_retries": 0}
-    return lambda kind, **settings: model(
-        engine=check.MODELS["azure"][kind], model=NAMES[kind], **where, **settings
-    )
+    return lambda kind, **settings: model(engine=check.MODELS["azure"][kind], model=NAMES[kind], **where, **settings)
 
 
 COMBINATIONS: list[tuple[str, str, str, Create]] = [
@@ -70,7 +71,9 @@ def register(backend: str, api: str, where: str, create: Create, kind: str, mode
 
         async def answered() -> Any:
             if streamed:
-                _, answer = await collected(await ask("stream_chat_with_tools", offered, chat_history=history, **options))
+                _, answer = await collected(
+                    await ask("stream_chat_with_tools", offered, chat_history=history, **options)
+                )
             else:
                 answer = await ask("chat_with_tools", offered, chat_history=history, **options)
             return answer
@@ -145,7 +148,9 @@ def register(backend: str, api: str, where: str, create: Create, kind: str, mode
 
     @on("structured output, structured model")
     async def _() -> None:
-        answer = await ask("chat", [ChatMessage(role="user", content="Describe Oslo.")], on=model.as_structured_llm(City))
+        answer = await ask(
+            "chat", [ChatMessage(role="user", content="Describe Oslo.")], on=model.as_structured_llm(City)
+        )
         check.check_city(answer.raw)
 
     @on("structured output, stream")
@@ -214,7 +219,10 @@ def register(backend: str, api: str, where: str, create: Create, kind: str, mode
 
         @on("second turn, encrypted reasoning")
         async def _() -> None:
-            own = {"include": ["reasoning.encrypted_content"], "reasoning_options": {"effort": "high", "summary": "auto"}}
+            own = {
+                "include": ["reasoning.encrypted_content"],
+                "reasoning_options": {"effort": "high", "summary": "auto"},
+            }
             thinker = create(kind, **own)
             history = [ChatMessage(role="user", content="Prove that 97 is prime.")]
             history.append((await ask("chat", history, on=thinker)).message)
@@ -232,7 +240,9 @@ def register(backend: str, api: str, where: str, create: Create, kind: str, mode
             weather = Weather()
             agent = FunctionAgent(tools=tools(weather), llm=model, system_prompt="You are a poet.", streaming=streaming)
             run = agent.run(check.CALL_WEATHER, max_iterations=5)
-            deltas = [event.delta async for event in run.stream_events() if isinstance(event, AgentStream) and event.delta]
+            deltas = [
+                event.delta async for event in run.stream_events() if isinstance(event, AgentStream) and event.delta
+            ]
             answer = str(await run)
             weather.check()
             check.check_text(answer)

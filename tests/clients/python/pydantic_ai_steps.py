@@ -5,12 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import steps as check
+from steps import City, Weather, items, step, value
+
+# isort: split
+
 from pydantic_ai import Agent, BinaryContent, Embedder, ImageUrl, NativeOutput, PromptedOutput, ToolOutput, UsageLimits
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.azure import AzureProvider
 from pydantic_ai.providers.openai import OpenAIProvider
-from steps import City, Weather, items, step, value
 
 PROVIDERS: dict[str, Callable[[], Any]] = {
     "": lambda: OpenAIProvider(base_url=check.V1["openai"], api_key=check.KEY),
@@ -49,10 +52,20 @@ def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
         """What a stream gave, and its result."""
         if mode == "async":
             async with runner.run_stream(prompt, **ROUNDS, **options) as result:
-                parts = [part async for part in getattr(result, what)(**({"delta": True} if "text" in what else {}), debounce_by=None)]
+                parts = [
+                    part
+                    async for part in getattr(result, what)(
+                        **({"delta": True} if "text" in what else {}), debounce_by=None
+                    )
+                ]
                 return parts, await result.get_output()
         with runner.run_stream_sync(prompt, **ROUNDS, **options) as result:
-            parts = [part async for part in items(getattr(result, what)(**({"delta": True} if "text" in what else {}), debounce_by=None))]
+            parts = [
+                part
+                async for part in items(
+                    getattr(result, what)(**({"delta": True} if "text" in what else {}), debounce_by=None)
+                )
+            ]
             return parts, result.get_output()
 
     @on("plain text")
@@ -177,7 +190,9 @@ def register_embeddings(backend: str, where: str, mode: str) -> None:
 
     async def embed(what: str, given: Any, **settings: Any) -> Any:
         model = OpenAIEmbeddingModel(check.MODELS[backend]["emb"], provider=PROVIDERS[where]())
-        result = await value(getattr(Embedder(model), what if mode == "async" else f"{what}_sync")(given, settings=settings))
+        result = await value(
+            getattr(Embedder(model), what if mode == "async" else f"{what}_sync")(given, settings=settings)
+        )
         check.check_count(result.usage.input_tokens, "input_tokens")
         return result.embeddings
 

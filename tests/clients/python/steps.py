@@ -1,6 +1,6 @@
 """Registers steps, runs them one after another and prints one JSON line for each.
 
-A script decorates a coroutine with `@step(backend, api, name, mode)` for every combination, and calls `run_steps(distribution)`
+A script imports this before any library, which must not ask the internet. It decorates a coroutine with `@step(backend, api, name, mode)` for every combination, and calls `run_steps(distribution)`
 at its end. One of mode sync asks its library without waiting for anything, in a thread without an event loop.
 
 CLIENTS_URL        the server's address without a path
@@ -61,7 +61,11 @@ os.environ |= {
     "DO_NOT_TRACK": "1",
     "LANGCHAIN_TRACING_V2": "false",
     "LANGSMITH_TRACING": "false",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_LOCAL_AUTOROUTER_PRESETS": "True",
+    "LITELLM_LOCAL_BLOG_POSTS": "True",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_POLICY_TEMPLATES": "True",
     "OPENAI_AGENTS_DISABLE_TRACING": "1",
     "OTEL_SDK_DISABLED": "true",
 }
@@ -122,13 +126,21 @@ async def value(given: Any) -> Any:
 
 
 async def items(stream: Any) -> AsyncIterator[Any]:
-    """What a stream gives, whether it is asynchronous or not."""
-    if hasattr(stream, "__aiter__"):
+    """What a stream gives, whether it is asynchronous or not; one that is both is what the step is."""
+    if hasattr(stream, "__aiter__") and not (hasattr(stream, "__iter__") and _is_synchronous()):
         async for item in stream:
             yield item
     else:
         for item in stream:
             yield item
+
+
+def _is_synchronous() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
 
 
 def run_steps(library: str) -> None:
