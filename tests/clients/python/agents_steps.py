@@ -9,8 +9,16 @@ from steps import City, Weather, step, value
 # isort: split
 
 import openai
-from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner, SQLiteSession
-from agents import function_tool, set_tracing_disabled
+from agents import (
+    Agent,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Runner,
+    SQLiteSession,
+    function_tool,
+    set_tracing_disabled,
+)
 from agents.models.openai_provider import OpenAIProvider
 from openai.types.shared import Reasoning
 

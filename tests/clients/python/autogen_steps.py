@@ -1,6 +1,5 @@
 """AutoGen. It is asynchronous only; on Azure it has AzureOpenAIChatCompletionClient, and the plain client for /openai/v1."""
 
-import base64
 import json
 from collections.abc import Callable
 from typing import Any

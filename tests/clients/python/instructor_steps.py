@@ -1,6 +1,7 @@
 """Instructor. It takes the official SDK's clients, so on Azure it has both of theirs; it has no loop of tools."""
 
 import base64
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,11 +15,12 @@ from steps import City, items, step, value
 import instructor
 import openai
 from instructor import Mode
+from instructor.core import InstructorRetryException
 from pydantic import BaseModel, field_validator
 
 CLIENTS: dict[str, Callable[[str], Any]] = {
-    "": lambda kind: (openai.OpenAI, openai.AsyncOpenAI, {"base_url": check.V1["openai"]}),
-    ", AzureOpenAI": lambda kind: (
+    "": lambda _: (openai.OpenAI, openai.AsyncOpenAI, {"base_url": check.V1["openai"]}),
+    ", AzureOpenAI": lambda _: (
         openai.AzureOpenAI,
         openai.AsyncAzureOpenAI,
         {"azure_endpoint": check.ADDRESS, "api_version": check.API_VERSION},
@@ -32,7 +34,7 @@ CLIENTS: dict[str, Callable[[str], Any]] = {
             "azure_deployment": check.MODELS["azure"][kind],
         },
     ),
-    ", /openai/v1": lambda kind: (openai.OpenAI, openai.AsyncOpenAI, {"base_url": check.V1["azure"]}),
+    ", /openai/v1": lambda _: (openai.OpenAI, openai.AsyncOpenAI, {"base_url": check.V1["azure"]}),
 }
 MODES = {
     "chat": (Mode.TOOLS, Mode.TOOLS_STRICT, Mode.JSON_SCHEMA, Mode.JSON, Mode.MD_JSON),
@@ -134,11 +136,9 @@ def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
         asked: list[Any] = []
         runner = client(form)
         runner.on("completion:kwargs", lambda **sent: asked.append(sent))
-        try:
+        # A generated answer is never in capitals: that the service takes the second request is what counts.
+        with contextlib.suppress(InstructorRetryException):
             await value(runner.create(messages=[user("Say hello.")], response_model=Loud, max_retries=1))
-        except Exception as error:
-            # A generated answer is never in capitals: that the service takes the second request is what counts.
-            assert "not in capitals" in str(error), error
         assert len(asked) == 2, f"asked {len(asked)} time(s)"
 
     @on("second turn")
