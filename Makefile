@@ -53,8 +53,8 @@ fuzz: setup        ## look for secrets that are written and for texts that break
 conformance: setup ## run the official SDK's own tests against the mock
 	@$(RUN:-m=) tools/conformance.py
 
-clients: setup     ## run independent client libraries against the mock: the AI SDK, LangChain.js, openai-node
-	@$(RUN:-m=) tools/clients.py
+clients: setup     ## run independent client libraries of JavaScript and Python against the mock; some: ARGS=python/litellm; write docs/clients.md: ARGS=--write
+	@$(RUN:-m=) tools/clients.py $(ARGS)
 
 lint: setup        ## check style and types of Python and of the page
 	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && $(BIN)/basedpyright --level error && npm --prefix webapp run --silent check
@@ -120,10 +120,11 @@ architecture: setup  ## draw the picture in ARCHITECTURE.md from the code
 schemas: setup     ## write the JSON Schemas that editors read
 	@for kind in cassette personas scenario states; do $(RUN) mockserver schema $$kind > mockserver/data/schemas/$$kind.schema.json; done
 
-lock: setup        ## lock requirements/ from pyproject.toml and api/requirements.txt; newer versions: ARGS=--upgrade
+lock: setup        ## lock requirements/ from pyproject.toml and api/requirements.txt, and the libraries of make clients; newer versions: ARGS=--upgrade
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate -o requirements/mock.txt $(ARGS) > /dev/null
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null
 	@$(LOCK) --group conformance -o requirements/conformance.txt $(ARGS) > /dev/null
+	@for pins in tests/clients/python/*.in; do $(LOCK) $$pins -o $${pins%.in}.txt $(ARGS) > /dev/null || exit 1; done
 
 clean:             ## delete everything that make created
 	rm -rf .venv .cache .local-model dist test-results webapp/node_modules webapp/dist .mypy_cache .pytest_cache .ruff_cache

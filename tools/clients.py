@@ -200,7 +200,7 @@ def table(steps: Iterable[Step]) -> list[str]:
 
 def written() -> list[str]:
     """The lines of the table in docs/clients.md."""
-    return PAGE.read_text(encoding="utf-8").partition(f"{BEGIN}\n")[2].partition(f"\n{END}")[0].splitlines()
+    return PAGE.read_text(encoding="utf-8").partition(f"{BEGIN}\n")[2].partition(END)[0].splitlines()
 
 
 def write(lines: Sequence[str]) -> None:
