@@ -133,7 +133,8 @@ def run(libraries: Sequence[str]) -> tuple[list[Step], list[str]]:
             ):
                 steps += outcomes
                 if status not in (0, 1) or not outcomes:
-                    broken.append(f"{library}: ended with {status} after {len(outcomes)} steps")
+                    log = log_of(library).relative_to(ROOT)
+                    broken.append(f"{library}: ended with {status} after {len(outcomes)} steps; see {log}")
     return steps, broken
 
 
@@ -145,8 +146,13 @@ def command(library: str) -> list[str]:
     return [str(CACHE / library / "bin" / "python"), str(CLIENTS / "python" / f"{name}_steps.py")]
 
 
+def log_of(library: str) -> Path:
+    """Where a library's own words are."""
+    return CACHE / f"{library.replace('/', '-')}.log"
+
+
 def _outcomes(library: str, environment: dict[str, str]) -> tuple[int, list[Step]]:
-    with (CACHE / f"{library.replace('/', '-')}.log").open("w") as log:
+    with log_of(library).open("w") as log:
         process = subprocess.Popen(command(library), env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             output, _ = process.communicate(timeout=LIMIT_S)
