@@ -54,7 +54,9 @@ def register(backend: str, api: str, where: str, create: Create, kind: str, mode
 
     def check_answer(answer: Any) -> None:
         check.check_text(answer.message.content)
-        usage = answer.raw.usage
+        check_usage(answer.raw.usage)
+
+    def check_usage(usage: Any) -> None:
         check.check_count(usage.prompt_tokens if api == "chat" else usage.input_tokens, "the prompt's tokens")
         check.check_count(usage.completion_tokens if api == "chat" else usage.output_tokens, "the answer's tokens")
 
@@ -105,8 +107,11 @@ def register(backend: str, api: str, where: str, create: Create, kind: str, mode
 
     @on("stream")
     async def _() -> None:
-        deltas, last = await collected(await ask("stream_chat", [ChatMessage(role="user", content="Tell a story.")]))
+        counted = {"additional_kwargs": {"stream_options": {"include_usage": True}}} if api == "chat" else {}
+        story = [ChatMessage(role="user", content="Tell a story.")]
+        deltas, last = await collected(await ask("stream_chat", story, on=create(kind, **counted)))
         check.check_chunks(deltas, last.message.content)
+        check_usage(last.raw.usage if api == "chat" else last.additional_kwargs["usage"])
 
     @on("completion, stream")
     async def _() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import steps as check
-from steps import City, Weather, items, step, value
+from steps import City, Weather, step, value
 
 # isort: split
 
@@ -33,6 +33,14 @@ def check_result(result: Any) -> None:
     check.check_count(result.usage.output_tokens, "output_tokens")
 
 
+def texts_of(result: Any) -> Any:
+    return result.stream_text(delta=True, debounce_by=None)
+
+
+def objects_of(result: Any) -> Any:
+    return result.stream_output(debounce_by=None)
+
+
 def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
     """The steps of a combination with one of its models."""
 
@@ -48,25 +56,13 @@ def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
     async def run(runner: Agent[Any, Any], prompt: Any, **options: Any) -> Any:
         return await value((runner.run if mode == "async" else runner.run_sync)(prompt, **ROUNDS, **options))
 
-    async def streamed(runner: Agent[Any, Any], prompt: Any, what: str, **options: Any) -> tuple[list[Any], Any]:
+    async def streamed(runner: Agent[Any, Any], prompt: Any, how: Any) -> tuple[list[Any], Any]:
         """What a stream gave, and its result."""
         if mode == "async":
-            async with runner.run_stream(prompt, **ROUNDS, **options) as result:
-                parts = [
-                    part
-                    async for part in getattr(result, what)(
-                        **({"delta": True} if "text" in what else {}), debounce_by=None
-                    )
-                ]
-                return parts, await result.get_output()
-        with runner.run_stream_sync(prompt, **ROUNDS, **options) as result:
-            parts = [
-                part
-                async for part in items(
-                    getattr(result, what)(**({"delta": True} if "text" in what else {}), debounce_by=None)
-                )
-            ]
-            return parts, result.get_output()
+            async with runner.run_stream(prompt, **ROUNDS) as result:
+                return [part async for part in how(result)], await result.get_output()
+        with runner.run_stream_sync(prompt, **ROUNDS) as result:
+            return list(how(result)), result.get_output()
 
     @on("plain text")
     async def _() -> None:
@@ -74,7 +70,7 @@ def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
 
     @on("stream")
     async def _() -> None:
-        texts, text = await streamed(agent(), "Tell a story.", "stream_text")
+        texts, text = await streamed(agent(), "Tell a story.", texts_of)
         check.check_chunks(texts, text)
 
     @on("tool loop")
@@ -89,7 +85,7 @@ def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
     @on("tool loop, stream")
     async def _() -> None:
         weather = Weather()
-        texts, text = await streamed(agent(weather), check.CALL_WEATHER, "stream_text")
+        texts, text = await streamed(agent(weather), check.CALL_WEATHER, texts_of)
         weather.check()
         check.check_chunks(texts, text)
 
@@ -102,7 +98,7 @@ def register(backend: str, api: str, where: str, kind: str, mode: str) -> None:
 
         @on(f"structured output, {name}, stream")
         async def _(output: Any = output) -> None:
-            parts, city = await streamed(agent(output_type=output(City)), "Describe Oslo as JSON.", "stream_output")
+            parts, city = await streamed(agent(output_type=output(City)), "Describe Oslo as JSON.", objects_of)
             assert len(parts) > 1, f"the stream had {len(parts)} object(s)"
             check.check_city(city)
 
