@@ -59,7 +59,13 @@ def _call_without_tool(asked: Asked) -> Refused | None:
 
 
 def _names(asked: Asked) -> Iterator[tuple[str, Any]]:
-    """Every name of a function or of a speaker, with its field."""
+    """Every name of a function, a speaker or a schema, with its field."""
+    for field, holder in (
+        ("response_format.json_schema.name", asked.mapping("response_format").get("json_schema")),
+        ("text.format.name", asked.mapping("text").get("format")),
+    ):
+        if isinstance(holder, Mapping):
+            yield field, holder.get("name")
     for index, tool in mappings(asked.body, "tools"):
         function = tool.get("function")
         if asked.operation == CHAT and isinstance(function, Mapping):
@@ -82,6 +88,19 @@ def _name(asked: Asked) -> Refused | None:
         if name and not _NAME.fullmatch(name):
             words = f"Invalid '{field}': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
             return Refused(field, words, "invalid_value")
+    return None
+
+
+#: The last token of cl100k_base, which all models of legacy completions have.
+_LAST_TOKEN = 100_257
+
+
+def _prompt_token(asked: Asked) -> Refused | None:
+    for prompt in asked.items("prompt"):
+        for token in prompt if isinstance(prompt, list) else [prompt]:
+            if isinstance(token, int) and not 0 <= token <= _LAST_TOKEN:
+                words = f"Minimum value is 0, maximum value is {_LAST_TOKEN} (inclusive)."
+                return Refused("", f"Invalid token in prompt: {token}. {words}")
     return None
 
 
@@ -231,7 +250,11 @@ REQUEST_RULES = (
     RequestRule("too-many-tools", (CHAT,), _too_many_tools, "I", "Tools4AI#16, claude-code-router#686 (2025-08)"),
     RequestRule("empty-tools", (CHAT,), _empty_tools, "I", "pasted in two clients' sources"),
     RequestRule(
-        "name", (CHAT,), _name, "I", "llama_index#16093, mcp-use#90, llmcompiler#1; agno#5835 (Azure, 2025-12-23)"
+        "name",
+        (CHAT, RESPONSES),
+        _name,
+        "I",
+        "llama_index#16093, mcp-use#90, llmcompiler#1; agno#5835 (Azure, 2025-12-23)",
     ),
     RequestRule("absent-tool", _BOTH, _absent_tool, "P", f"chat: {_PROBED}; Responses: two clients' sources"),
     RequestRule(
@@ -251,5 +274,6 @@ REQUEST_RULES = (
     ),
     *ITEM_RULES,
     *MODEL_RULES,
+    RequestRule("prompt-token", ("createCompletion",), _prompt_token, "R", "recorded 2025-08-13"),
     RequestRule("without-content", (CHAT,), _without_content, "P", _PROBED),
 )

@@ -51,7 +51,10 @@ def request_violations(asked: Asked) -> tuple[Violation, ...]:
 
 
 def answer_violations(address: Address, body: Any) -> tuple[Violation, ...]:
-    """Every violation in the JSON body of a successful answer."""
+    """Every violation in the JSON body of a successful answer; none where nobody publishes a contract, as for the models of
+    many makers behind Foundry's `/models`."""
+    if address.form is AddressForm.FOUNDRY:
+        return ()
     specification, schema = _answer_schema(address)
     return tuple(_schema_violations(specification, schema, body)) if schema else ()
 
@@ -59,6 +62,8 @@ def answer_violations(address: Address, body: Any) -> tuple[Violation, ...]:
 def event_violations(address: Address, event: Any) -> tuple[Violation, ...]:
     """Every violation in the JSON of one server-sent event."""
     assert address.operation is not None  # noqa: S101  only known operations stream
+    if address.form is AddressForm.FOUNDRY:
+        return ()
     if address.operation.event_union:
         kind = event.get("type") if isinstance(event, dict) else None
         schema = _event_types(address.operation.event_union).get(str(kind))
@@ -96,15 +101,26 @@ def _event_types(union: str) -> dict[str, str]:
 @functools.cache
 def known_keys(schema: str) -> frozenset[str]:
     """The top-level keys of a request schema."""
-    keys: set[str] = set()
-    nodes = [definitions("openai")[schema]]
+    return frozenset(_properties(definitions("openai")[schema]))
+
+
+@functools.cache
+def _nested_keys(schema: str, name: str) -> frozenset[str]:
+    """The keys of an object inside a request."""
+    return frozenset(_properties(_properties(definitions("openai")[schema])[name]))
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every property of a schema and of its parts, with its own schema."""
+    properties: dict[str, dict[str, Any]] = {}
+    nodes = [schema]
     while nodes:
         node = nodes.pop()
-        keys |= set(node.get("properties", ()))
+        properties |= node.get("properties", {})
         nodes += [*node.get("allOf", ()), *node.get("anyOf", ())]
         if "$ref" in node:
             nodes.append(definitions("openai")[node["$ref"].rpartition("/")[2]])
-    return frozenset(keys)
+    return properties
 
 
 def _answer_schema(address: Address, *, stream: bool = False) -> tuple[str, str | None]:
@@ -119,9 +135,20 @@ def _answer_schema(address: Address, *, stream: bool = False) -> tuple[str, str 
 _MOVED = {"messages": "input", "response_format": "text.format", "reasoning_effort": "reasoning.effort"}
 
 
+#: Objects whose unknown keys are refused as those of the body are. Source: 'text.type' pasted in reports on autogen, and
+#: response_format.schema in spring-ai#2969; other nested objects are known to take more.
+_CLOSED = {"createResponse": ("text", "reasoning"), "createChatCompletion": ("response_format",)}
+
+
 def _unknown_keys(operation: Operation, asked: Asked) -> Iterable[Violation]:
     """The published schemas allow unknown keys; the services do not."""
     known = known_keys(asked.schema or "") | operation.more_keys
+    for holder in _CLOSED.get(operation.name, ()):
+        allowed = _nested_keys(asked.schema or "", holder)
+        for key in asked.mapping(holder):
+            if key not in allowed:
+                field = f"{holder}.{key}"
+                yield Violation(field, "unknown-key", f"Unknown parameter: '{field}'.", "unknown_parameter")
     unknown = [(key, "unknown-key") for key in asked.body if key not in known]
     for key, rule in (*unknown, *((key, "api-version-parameter") for key in unknown_to_version(asked))):
         if operation.name == "createResponse" and key in _MOVED:

@@ -194,7 +194,9 @@ def missing_item(store: Store, call: Call) -> NotStoredError | None:
             if mentions and not any(stored.kept for stored in mentions):
                 return NotStoredError(refusals.item_not_kept(name), deleted=True)
             if not mentions and not any(holder.has(name) for holder in store.all("conversation")):
-                return NotStoredError(refusals.not_found("item", name), deleted=False)
+                unkept = (call.body or {}).get("store") is False and item.get("type") == "reasoning"
+                refusal = refusals.item_not_kept(name) if unkept else refusals.not_found("item", name)
+                return NotStoredError(refusal, deleted=False)
     return None
 
 

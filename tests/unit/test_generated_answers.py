@@ -475,3 +475,47 @@ def test_a_cancelled_response_is_json__stream_in_its_query() -> None:
     answers = [ask(Request("POST", path, query, key)) for query in ("", "stream=true")]
     assert answers[0] == answers[1]
     assert (answers[0].streams, json.loads(answers[0].body)["id"]) == (False, "resp_1")
+
+
+def test_a_required_tool_that_was_called_gives_way_to_one_that_was_not() -> None:
+    tools = [
+        {"type": "function", "function": {"name": name, "parameters": {}}} for name in ("get_weather", "final_result")
+    ]
+    called = {"id": "c", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "Please get weather."},
+        {"role": "assistant", "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "c", "content": "rain"},
+    ]
+    names = [
+        choice(chat(messages=messages[:count], tools=tools, tool_choice="required"))["message"]["tool_calls"][0][
+            "function"
+        ]["name"]
+        for count in (1, 3)
+    ]
+    assert names == ["get_weather", "final_result"]
+
+
+def test_an_optional_property_is_left_out_only_where_it_contains_itself() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"tasks": {"type": "array", "items": {"$ref": "#/$defs/Task"}}, "tree": {"$ref": "#/$defs/Tree"}},
+        "$defs": {
+            "Task": {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]},
+            "Tree": {"type": "object", "properties": {"child": {"$ref": "#/$defs/Tree"}}},
+        },
+    }
+    made = instance(schema, "x")
+    assert set(made) == {"tasks"}
+    assert all(task["title"] for task in made["tasks"])
+
+
+def test_a_schema_in_the_system_text_is_followed() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    formats: list[dict[str, Any]] = [{"response_format": {"type": "json_object"}}, {}]
+    for more in formats:
+        system = {"role": "system", "content": f"Answer as JSON of this schema: {json.dumps(schema)} and nothing else."}
+        answer = choice(chat(messages=[system, {"role": "user", "content": "Oslo?"}], **more))["message"]["content"]
+        assert list(json.loads(answer)) == ["city"]
+    user = {"role": "user", "content": f"What is {json.dumps(schema)}?"}
+    assert "Made up by the mock" in choice(chat(messages=[user]))["message"]["content"]

@@ -91,6 +91,8 @@ REFUSED: list[tuple[str, str, dict[str, Any], str, str | None, str | None]] = [
     ("output-without-call", RESPONSES, {"input": [USER, ITEM_CALL, OUTPUT, OUTPUT]}, "No tool call found for function call output with call_id c1.", "input", None),
     ("call-without-output", RESPONSES, {"input": [USER, ITEM_CALL, USER]}, "No tool output found for function call c1.", "input", None),
     ("reasoning-alone", RESPONSES, {"input": [USER, THOUGHT, USER]}, "Item 'rs_1' of type 'reasoning' was provided without its required following item.", "input", None),
+    ("prompt-token", "/v1/completions", {"model": "gpt-3.5-turbo-instruct", "prompt": [12345, 123456]}, "Invalid token in prompt: 123456. Minimum value is 0, maximum value is 100257 (inclusive).", None, None),
+    ("name", RESPONSES, {"text": {"format": {"type": "json_schema", "name": "a b", "schema": STRICT}}}, "Invalid 'text.format.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "text.format.name", "invalid_value"),
     ("without-content", CHAT, {"messages": [USER, {"role": "assistant"}]}, "Invalid value for 'content': expected a string, got null.", "messages.[1].content", None),
 ]  # fmt: skip
 
@@ -122,7 +124,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
 
 
 def whole(path: str, keys: dict[str, Any]) -> dict[str, Any]:
-    start = {"input": "x"} if "responses" in path else {"messages": [USER]}
+    start = {"input": "x"} if "responses" in path else {} if path == "/v1/completions" else {"messages": [USER]}
     return {"model": "gpt-4o", **start, **keys}
 
 
@@ -250,3 +252,27 @@ def test_no_rule_breaks_on_any_body() -> None:
                     refusal_of(Asked(address, body, model), is_json=True)
                     count += 1
     assert count > 20_000
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        (RESPONSES, {"text": {"type": "json_object"}}, "text.type"),
+        (RESPONSES, {"reasoning": {"effort": "low", "foo": 1}}, "reasoning.foo"),
+        (CHAT, {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}, "schema": {}}}, "response_format.schema"),
+    ],
+)  # fmt: skip
+def test_an_unknown_key_inside_is_refused_too(path: str, body: dict[str, Any], field: str) -> None:
+    error = json.loads(answered(path, whole(path, body)).body)["error"]
+    assert (error["message"], error["param"], error["code"]) == (
+        f"Unknown parameter: '{field}'.",
+        field,
+        "unknown_parameter",
+    )
+
+
+@pytest.mark.parametrize(("model", "status"), [("gpt-4o", 400), ("gpt-5-mini", 200), ("some-deployment", 200)])
+def test_only_a_model_that_reasons_encrypts_what_it_thought(model: str, status: int) -> None:
+    answer = answered(RESPONSES, {"model": model, "input": "x", "include": ["reasoning.encrypted_content"]})
+    assert answer.status == status
+    assert status == 200 or b"Encrypted content is not supported with this model." in answer.body

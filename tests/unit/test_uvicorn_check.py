@@ -14,10 +14,12 @@ from mockserver.wire.server import _SETTINGS
 
 class Protocol:
     def __init__(self) -> None:
-        self.scope, self.transport = {}, None  # type: ignore[var-annotated]
+        self.scope, self.transport, self.parser = {}, None, None  # type: ignore[var-annotated]
 
     def on_message_begin(self) -> None: ...
     def connection_lost(self, exc: Exception | None) -> None: ...
+    def data_received(self, data: bytes) -> None: ...
+    def _unsupported_upgrade_warning(self) -> None: ...
 
 
 class BareProtocol:
@@ -55,8 +57,11 @@ class Config:
             [
                 "BareProtocol.on_message_begin(self)",
                 "BareProtocol.connection_lost(self, exc)",
+                "BareProtocol.data_received(self, data)",
+                "BareProtocol._unsupported_upgrade_warning(self)",
                 "BareProtocol().scope",
                 "BareProtocol().transport",
+                "BareProtocol().parser",
             ],
         ),
         (Protocol, OldServer, (), ["OldServer.shutdown(self, sockets)", "OldServer.capture_signals(self)"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,8 @@ class Constraints:
 
     The answer must call one of `required_tools`; None leaves the choice to the model. `schema` describes the JSON that
     the text must be; None for prose. `max_tokens` is None without a limit. `after_tool_result` says that the last
-    message is a tool's result. `effort` is that of reasoning, None for the model's own.
+    message is a tool's result. `effort` is that of reasoning, None for the model's own. `called` are the tools that were called
+    since the user's last message.
     """
 
     prompt: str
@@ -35,6 +37,7 @@ class Constraints:
     stop: tuple[str, ...]
     after_tool_result: bool
     effort: str | None
+    called: frozenset[str] = frozenset()
 
 
 def constraints_of(body: Mapping[str, Any]) -> Constraints:
@@ -66,11 +69,12 @@ def _of_chat_completion(body: Mapping[str, Any]) -> Constraints:
         () if choice == "none" else tools,
         _required_tools(tools, choice, name),
         body.get("parallel_tool_calls") is not False,
-        _schema(text_format.get("type"), text_format.get("json_schema") or {}),
+        _schema(body, text_format.get("type"), text_format.get("json_schema") or {}),
         body.get("max_completion_tokens") or body.get("max_tokens"),
         (stop,) if isinstance(stop, str) else tuple(stop),
         messages[-1].get("role") in ("tool", "function"),
         body.get("reasoning_effort"),
+        _called(body),
     )
 
 
@@ -85,16 +89,21 @@ def _of_response(body: Mapping[str, Any]) -> Constraints:
         () if choice == "none" else tools,
         _required_tools(tools, choice, choice.get("name") if isinstance(choice, dict) else None),
         body.get("parallel_tool_calls") is not False,
-        _schema(text_format.get("type"), text_format),
+        _schema(body, text_format.get("type"), text_format),
         body.get("max_output_tokens"),
         (),
         last.get("type") == "function_call_output",
         (body.get("reasoning") or {}).get("effort"),
+        _called(body),
     )
 
 
 def _prompt(body: Mapping[str, Any]) -> str:
     return "\n".join(Conversation(body).last_prompt or ())
+
+
+def _called(body: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(name for name, _ in Conversation(body).calls)
 
 
 def _tool(function: Mapping[str, Any]) -> Tool:
@@ -114,7 +123,27 @@ def _required_tools(tools: tuple[Tool, ...], choice: Any, name: str | None) -> t
     return tuple(tool for tool in tools if tool.name in names) or None
 
 
-def _schema(kind: str | None, text_format: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _schema(body: Mapping[str, Any], kind: str | None, text_format: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The schema of the request's format; in JSON mode and without a format the one that its system text has, as libraries
+    write it there for models that know no formats."""
+    if kind == "json_schema":
+        return text_format.get("schema") or {}
+    if (described := _described(Conversation(body).system)) is not None:
+        return described
     if kind == "json_object":
         return {"type": "object", "properties": {"answer": {"type": "string"}, "made_up": {"const": True}}}
-    return (text_format.get("schema") or {}) if kind == "json_schema" else None
+    return None
+
+
+def _described(text: str) -> Mapping[str, Any] | None:
+    """The first JSON Schema of an object in a text; None without one."""
+    start = text.find("{") if '"properties"' in text else -1
+    while start >= 0:
+        try:
+            found, _ = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, dict) and isinstance(found.get("properties"), dict):
+            return found
+        start = text.find("{", start + 1)
+    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -112,13 +111,36 @@ class _Writer:
         mapping = {
             key: self.value(inner, key, depth + 1)
             for key, inner in schema.get("properties", {}).items()
-            if key in required or (depth < _MAX_DEPTH and not _has_reference(inner))
+            if key in required or (depth < _MAX_DEPTH and not self.contains_itself(inner))
         }
         others = schema.get("additionalProperties", {})
         for key in [*required, *(f"key_{number}" for number in range(1, least + 1))]:
             if key not in mapping and (key in required or len(mapping) < least):
                 mapping[key] = self.value(others, key, depth + 1)
         return mapping
+
+    def contains_itself(self, schema: Any) -> bool:
+        """Whether a schema refers to something that refers to itself, however far away."""
+        reached: set[str] = set()
+        todo = _references(schema)
+        while todo:
+            pointer = todo.pop()
+            if pointer in reached:
+                continue
+            reached.add(pointer)
+            todo += _references(self.referred(pointer))
+        return any(pointer in self.reached_from(pointer) for pointer in reached)
+
+    def reached_from(self, pointer: str) -> set[str]:
+        """Every reference that one leads to."""
+        reached: set[str] = set()
+        todo = _references(self.referred(pointer))
+        while todo:
+            following = todo.pop()
+            if following not in reached:
+                reached.add(following)
+                todo += _references(self.referred(following))
+        return reached
 
     def array(self, schema: Schema, name: str, depth: int) -> list[Any]:
         array = [self.value(item, name, depth + 1) for item in schema.get("prefixItems", ())]
@@ -188,7 +210,15 @@ def _implied(schema: Schema) -> str:
 
 def _has_reference(schema: Any) -> bool:
     """Whether a schema has a reference inside, and may so contain itself."""
-    return isinstance(schema, Mapping) and '"$ref"' in json.dumps(schema)
+    return bool(_references(schema))
+
+
+def _references(schema: Any) -> list[str]:
+    """Every reference inside a schema."""
+    if isinstance(schema, Mapping):
+        own = [schema["$ref"]] if isinstance(schema.get("$ref"), str) else []
+        return [*own, *(pointer for value in schema.values() for pointer in _references(value))]
+    return [pointer for item in schema for pointer in _references(item)] if isinstance(schema, list) else []
 
 
 def _simplest(members: Sequence[Any], depth: int) -> Schema:

@@ -13,11 +13,12 @@ from mockserver.answers.generated.schema_instance import instance
 def tool_calls(constraints: Constraints, seed: str) -> tuple[ToolCall, ...]:
     """The calls that the request requires; where it leaves the choice, calls of the tools that the prompt names.
 
-    After a tool's result there are no optional calls, so that loops end.
+    After a tool's result there are no optional calls, and of those required the ones not made yet come first, so that loops end.
     """
     required = constraints.required_tools
     if required is not None:
-        tools = _in_prompt(required, constraints.prompt) or required[:1]
+        left = tuple(tool for tool in required if tool.name not in constraints.called) or required
+        tools = _in_prompt(left, constraints.prompt) or left[:1]
     else:
         tools = () if constraints.after_tool_result else _in_prompt(constraints.tools, constraints.prompt)
     tools = tools if constraints.parallel_calls else tools[:1]
