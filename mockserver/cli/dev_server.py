@@ -21,8 +21,10 @@ _STOP_S = 5
 
 
 @contextmanager
-def running(command: str | None, app: Path | str, stopped: threading.Event) -> Iterator[None]:
-    """Run a dev server's command, if there is one, and end it with all processes that it started.
+def running(
+    command: str | None, app: Path | str, stopped: threading.Event, *, folder: Path | None = None
+) -> Iterator[None]:
+    """Run a dev server's command, if there is one, in a folder, and end it with all processes that it started.
 
     Raises:
         StartError: it ended at once, or nothing answers at the URL of the app.
@@ -30,7 +32,7 @@ def running(command: str | None, app: Path | str, stopped: threading.Event) -> I
     if command is None:
         yield
         return
-    process = subprocess.Popen(command, shell=True, start_new_session=True)  # noqa: S602  the user's own command
+    process = subprocess.Popen(command, shell=True, start_new_session=True, cwd=folder)  # noqa: S602  the user's own command
     try:
         if isinstance(app, str):
             _wait_for(app, process, command, stopped)

@@ -57,6 +57,8 @@ def site(
     with user_errors(), stop_signal() as stopped:
         if app is None:
             defaults = read_swa_cli_config(Path(SWA_CLI_CONFIG), configuration)
+            for note in defaults.notes:
+                click.echo(f"config     {note}", err=True)
             app = AppType().convert(defaults.app, None, None)
         else:
             defaults = SwaCliConfig(app)
@@ -70,10 +72,11 @@ def site(
             sessions=Sessions(session_key(state_folder()), clock),
             clock=clock,
             api_urls=(api,) if api else (),
-            config=defaults.config if config is None else config,
+            config=config,
+            search=defaults.search if config is None else None,
         )
         socket = bind(_DEFAULT_PORT if port is None else port, "the site")
-        with running(command, app, stopped):
+        with running(command, app, stopped, folder=defaults.run_in):
             for line in config_notes(web_app):
                 click.echo(line, err=True)
             front = SiteFront(create_app(web_app), web_app, delivery=Delivery(delivery), report=_report)
@@ -88,8 +91,8 @@ def site(
 
 def config_notes(web_app: StaticWebApp) -> Iterator[str]:
     """Lines to print about a site's configuration at the start."""
-    for warning in web_app.warnings:
-        yield f"config     {warning}"
+    for note in (*web_app.config_notes, *web_app.warnings):
+        yield f"config     {note}"
     if web_app.app_url and any(name == "content-security-policy" for name, _ in web_app.config.global_headers):
         yield "config     the content-security-policy is not sent with a dev server's pages; a built page gets it"
 

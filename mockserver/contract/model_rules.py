@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mockserver.contract.models import known_model
 from mockserver.contract.rule import CHAT, EMBEDDINGS, RESPONSES, Asked, Refused, RequestRule, listed, mappings
 
 #: Parameters of sampling: a model whose gate is the effort takes them while it does not reason.
@@ -164,14 +163,6 @@ def _web_search(asked: Asked) -> Refused | None:
     return Refused("web_search_options", "Web search options not supported with this model.")
 
 
-def _encrypted_content(asked: Asked) -> Refused | None:
-    wants = asked.operation == RESPONSES and "reasoning.encrypted_content" in asked.items("include")
-    known = known_model(asked.model_name)
-    if not wants or known is None or known.kind == "reasoning":
-        return None
-    return Refused("include", "Encrypted content is not supported with this model.")
-
-
 def _stream(asked: Asked) -> Refused | None:
     if asked.body.get("stream") is not True or not asked.azure or "azure_stream" not in asked.model.cannot:
         return None
@@ -249,7 +240,6 @@ MODEL_RULES = (
     RequestRule("model-text-format", (CHAT,), _text_format, "R", "Mirascope's probes, 2025-12; stride-gpt#19"),
     RequestRule("model-part", (CHAT,), _part, "R", "recorded from gpt-5-mini, 2026-01-27; pasted for images"),
     RequestRule("model-web-search", (CHAT,), _web_search, "R", "recorded from gpt-4o, 177 bytes"),
-    RequestRule("model-encrypted-content", (RESPONSES,), _encrypted_content, "I", "agent-framework#7483 (gpt-4.1)"),
     RequestRule("model-stream", (CHAT,), _stream, "R", "Azure's o1: litellm#7693, dify#13207"),
     RequestRule(
         "model-output-limit", (CHAT,), _output_limit, "R", "catwalk#41 (Azure, 2025-08-12), ExtractThinker#346"

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from mockserver.clock import Clock
 from mockserver.exchange import Headers, Request
 from mockserver.swa.config import FILE_NAME, Config, config_warnings, load_config
+from mockserver.swa.config_file import config_notes, find_configs
 from mockserver.swa.personas import Persona
 from mockserver.swa.principal import PRINCIPAL_HEADER, ClientPrincipal
 from mockserver.swa.routing import Decision, decide, fallback_target, find_file, normalise
@@ -26,7 +27,8 @@ _PLATFORM_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJtb2NrIn0.made-up-by-the-mock"
 @dataclass(frozen=True, slots=True)
 class StaticWebApp:
     """A Static Web App. `folder` is absolute, None if its files are a dev server's, at `app_url`; `api_urls` are
-    the instances of its API, empty without an API; `states` are its page's, where they are known."""
+    the instances of its API, empty without an API; `states` are its page's, where they are known. `config_notes` say where its
+    configuration is."""
 
     folder: Path | None
     config: Config
@@ -36,6 +38,7 @@ class StaticWebApp:
     api_urls: tuple[str, ...] = ()
     app_url: str | None = None
     states: tuple[State, ...] = ()
+    config_notes: tuple[str, ...] = ()
 
     @property
     def api_url(self) -> str | None:
@@ -124,9 +127,12 @@ def load_static_web_app(
     clock: Clock,
     api_urls: tuple[str, ...],
     config: Path | None = None,
+    search: Path | None = None,
 ) -> StaticWebApp:
-    """The site in a folder of built files, or in front of a dev server where `app` is a URL. Its configuration is `config`,
-    or a file of the app; with a dev server, in the working folder, in `public` or in `static`.
+    """The site in a folder of built files, or in front of a dev server where `app` is a URL.
+
+    Its configuration is `config`, a file or a folder to search. Else it is looked for in `search` and below it, as the official
+    CLI does; without `search`, in a folder of built files, or for a dev server in the working folder.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -134,13 +140,18 @@ def load_static_web_app(
     """
     if isinstance(app, Path) and not (app / "index.html").is_file():
         raise FileNotFoundError(f"no index.html in {app}: build the page, or name its folder or its dev server's URL")
+    if config is not None and not config.exists():
+        raise FileNotFoundError(f"no such configuration: {config}")
+    searched = search or (app if isinstance(app, Path) else Path())
     if config is not None:
-        config = config / FILE_NAME if config.is_dir() else config
-        if not config.is_file():
-            raise FileNotFoundError(f"no such configuration: {config}")
-    places = [app] if isinstance(app, Path) else [Path(), Path("public"), Path("static")]
-    config = config or next(
-        (place / FILE_NAME for place in places if (place / FILE_NAME).is_file()), places[0] / FILE_NAME
-    )
+        searched = config if config.is_dir() else config.parent
+    found = find_configs(searched) if config is None or config.is_dir() else [config]
+    if config is not None and not found:
+        raise FileNotFoundError(f"no such configuration: {config / FILE_NAME}")
+    at_root = searched / FILE_NAME
+    # Built files are deployed as they are: what is at their root counts. The CLI takes the last that it finds.
+    file = at_root if isinstance(app, Path) and at_root in found else found[-1] if found else None
+    read = load_config(file) if file is not None else Config()
     folder, app_url = (app.resolve(), None) if isinstance(app, Path) else (None, app.rstrip("/"))
-    return StaticWebApp(folder, load_config(config), personas, sessions, clock, api_urls, app_url)
+    notes = tuple(config_notes(file, read, searched))
+    return StaticWebApp(folder, read, personas, sessions, clock, api_urls, app_url, config_notes=notes)

@@ -24,13 +24,19 @@ class SwaCliConfigError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class SwaCliConfig:
-    """What to serve: a folder of built files or a dev server's URL, and the command that runs it; None for what is absent."""
+    """What to serve: a folder of built files or a dev server's URL, and the command that runs it; None for what is absent.
+
+    `search` is the folder in which the CLI looks for the site's configuration, `run_in` the one in which it runs the command.
+    `notes` say what it does besides that its users may not expect.
+    """
 
     app: Path | str
     api_url: str | None = None
     run: str | None = None
-    config: Path | None = None
+    search: Path | None = None
+    run_in: Path | None = None
     port: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 # --- as people write them; other keys are the official CLI's ---------------------------------------------------------
@@ -60,13 +66,15 @@ class SwaCliFile(Struct, frozen=True):
 
 
 def read_swa_cli_config(path: Path, name: str | None = None) -> SwaCliConfig:
-    """The configuration of that name, or the only one of the file.
+    """The configuration of that name, or the first of the file, as `swa start` reads it.
+
+    Source: @azure/static-web-apps-cli 2.0.10: cli-config, options, start and cli (createStartupScriptCommand).
 
     Raises:
         SwaCliConfigError: no such file or configuration, or a wrong value.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise SwaCliConfigError(f"There is no {path}: say what to serve with --app DIR or --app URL") from error
     except (ValueError, RecursionError) as error:
@@ -74,26 +82,50 @@ def read_swa_cli_config(path: Path, name: str | None = None) -> SwaCliConfig:
     configurations = convert(document, SwaCliFile, str(path), SwaCliConfigError).configurations
     if not configurations:
         raise SwaCliConfigError(f"{path}: `configurations` is empty; `swa init` writes one")
+    notes = []
     if name is None and len(configurations) > 1:
-        raise SwaCliConfigError(
-            f"{path}: several configurations; choose with --configuration: {', '.join(configurations)}"
-        )
+        others = ", ".join(list(configurations)[1:])
+        notes.append(f"{path}: {next(iter(configurations))}, the first of several; --configuration chooses: {others}")
     name = next(iter(configurations)) if name is None else name
     if name not in configurations:
         hint = did_you_mean(name, configurations)
         known = ", ".join(configurations)
         raise SwaCliConfigError(f"{path}: no configuration {name!r}{hint}; choose with --configuration: {known}")
-    where = f"{path}: {name}"
-    entry = convert(configurations[name], StartEntry, where, SwaCliConfigError)
+    where, values = f"{path}: {name}", configurations[name]
+    of_start = values.get("start")
+    entry = convert(
+        {**values, **(of_start if isinstance(of_start, dict) else {})}, StartEntry, where, SwaCliConfigError
+    )
+    app_folder = path.parent / entry.app_location
     api_url = entry.api_devserver_url or entry.data_api_devserver_url
     if api_url is UNSET and entry.api_location:
-        api_url = f"http://127.0.0.1:{entry.api_port}"
+        if (path.parent / entry.api_location).exists():
+            api_url = f"http://127.0.0.1:{entry.api_port}"
+        else:
+            notes.append(f"{where}: there is no folder {entry.api_location}, so there is no API")
     if api_url is not UNSET and server_url(api_url) is None:
         raise SwaCliConfigError(f"{where}: the URL of an API must be as http://localhost:7071, got {api_url!r}")
+    output = app_folder / entry.output_location
     return SwaCliConfig(
-        entry.app_devserver_url or path.parent / entry.app_location / entry.output_location,
+        entry.app_devserver_url or (output if output.exists() else path.parent / entry.output_location),
         None if api_url is UNSET else api_url.rstrip("/"),
-        None if entry.run is UNSET else entry.run,
-        path.parent / entry.swa_config_location if entry.swa_config_location else None,
+        None if entry.run is UNSET else startup_command(entry.run, app_folder),
+        path.parent / entry.swa_config_location if entry.swa_config_location else app_folder,
+        app_folder,
         None if entry.port is UNSET else entry.port,
+        tuple(notes),
     )
+
+
+def startup_command(run: str, folder: Path) -> str | None:
+    """The command that `run` stands for: a script as `npm:dev`, `yarn:dev` or `npx:vite`, a file in the folder, or any command
+    without a colon; None for what the CLI ignores."""
+    if ":" not in run:
+        script = folder / run
+        return str(script.resolve()) if not Path(run).is_absolute() and script.exists() else run
+    tool, *rest = run.split(":")
+    if tool in ("npm", "yarn"):
+        return f"{tool} run {':'.join(rest)} --if-present"
+    if tool == "npx":
+        return f"npx {':'.join(rest)}"
+    return f"{run} --if-present" if tool.startswith("npm run") and len(rest) == 1 else None

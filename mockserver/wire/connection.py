@@ -115,6 +115,7 @@ class Connection:
     def __init__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._departure: asyncio.Task[None] | None = None
+        self._transport = scope.get("extensions", {}).get(_EXTENSION, {}).get(_TRANSPORT)
         self.started = False
         hosts = dict.fromkeys(
             header for header in scope["headers"] if header[0] == b"host"
@@ -245,8 +246,9 @@ class Connection:
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def write(self, data: bytes) -> None:
-        """Send bytes of the body."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        """Send bytes of the body, unless nobody is there any more: asyncio would complain of each."""
+        if self._transport is None or not self._transport.is_closing():
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def finish(self) -> None:
         """End the answer properly."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import struct
 from urllib.parse import urlsplit
 
 import httpx2
@@ -55,6 +56,18 @@ def test_a_client_that_leaves_ends_its_answer_at_once(simulation: Simulation, se
     with connect(serve_front(simulation)) as connection:
         assert b"200" in connection.recv(65536)
     assert wait_for_end(simulation) == "client left"
+
+
+def test_clients_that_reset_a_burst_leave_nothing_on_the_console(
+    simulation: Simulation, serve_front: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulation.scopes.say(parse_stub({"say": "word " * 2000}, "said#1"))
+    url = serve_front(simulation)
+    for _ in range(20):
+        with connect(url) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: [entry.end for entry in simulation.journal].count("open") == 0 and len(simulation.journal) == 20)
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_a_client_that_leaves_before_the_head_ends_its_answer(simulation: Simulation, serve_front: Serve) -> None:

@@ -269,10 +269,3 @@ def test_an_unknown_key_inside_is_refused_too(path: str, body: dict[str, Any], f
         field,
         "unknown_parameter",
     )
-
-
-@pytest.mark.parametrize(("model", "status"), [("gpt-4o", 400), ("gpt-5-mini", 200), ("some-deployment", 200)])
-def test_only_a_model_that_reasons_encrypts_what_it_thought(model: str, status: int) -> None:
-    answer = answered(RESPONSES, {"model": model, "input": "x", "include": ["reasoning.encrypted_content"]})
-    assert answer.status == status
-    assert status == 200 or b"Encrypted content is not supported with this model." in answer.body

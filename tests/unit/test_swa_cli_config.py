@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.swa.swa_cli_config import SwaCliConfig, SwaCliConfigError, read_swa_cli_config
+from mockserver.swa.swa_cli_config import SwaCliConfig, SwaCliConfigError, read_swa_cli_config, startup_command
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,52 @@ def test_other_keys_belong_to_the_official_cli(tmp_path: Path) -> None:
     path.write_text(
         '{"$schema": "x", "configurations": {"app": {"verbose": "silly", "apiLocation": "api", "port": 0}}}'
     )
-    assert read_swa_cli_config(path) == SwaCliConfig(tmp_path, "http://127.0.0.1:7071", port=0)
+    (tmp_path / "api").mkdir()
+    assert read_swa_cli_config(path) == SwaCliConfig(
+        tmp_path, "http://127.0.0.1:7071", search=tmp_path, run_in=tmp_path, port=0
+    )
+
+
+def test_the_file_is_read_as_the_official_cli_reads_it(tmp_path: Path) -> None:
+    """As @azure/static-web-apps-cli 2.0.10 reads it; tests/integration/test_swa_cli.py compares with its own source."""
+    (tmp_path / "client").mkdir()
+    path = tmp_path / "swa-cli.config.json"
+    path.write_text(
+        '\ufeff{"configurations": {"app": {"appLocation": "client", "outputLocation": "dist", "run": "npm:dev",'
+        ' "apiLocation": "api", "start": {"outputLocation": "build"}}, "other": {}}}',
+        encoding="utf-8",
+    )
+    read = read_swa_cli_config(path)
+    assert read == SwaCliConfig(
+        tmp_path / "build",
+        None,
+        "npm run dev --if-present",
+        search=tmp_path / "client",
+        run_in=tmp_path / "client",
+        notes=read.notes,
+    )
+    assert [note.partition(": ")[2] for note in read.notes] == [
+        "app, the first of several; --configuration chooses: other",
+        "app: there is no folder api, so there is no API",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("run", "command"),
+    [
+        ("npm start", "npm start"),
+        ("npm:dev", "npm run dev --if-present"),
+        ("yarn:dev:hot", "yarn run dev:hot --if-present"),
+        ("npx:vite", "npx vite"),
+        ("npm run dev:hot", "npm run dev:hot --if-present"),
+        ("ng serve --host localhost:4200", None),
+        ("start.sh", "start.sh"),
+    ],
+)
+def test_a_command_may_be_a_shortcut(tmp_path: Path, run: str, command: str | None) -> None:
+    assert startup_command(run, tmp_path) == command
+
+
+def test_a_command_may_be_a_file_of_the_app(tmp_path: Path) -> None:
+    (tmp_path / "start.sh").touch()
+    assert startup_command("start.sh", tmp_path) == str(tmp_path.resolve() / "start.sh")
