@@ -90,6 +90,7 @@ gallery: setup     ## show every state of the page, in both themes and widths, i
 CHOICE = $(if $(ENV),--env $(ENV)) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(BACKEND),--backend $(BACKEND)) $(if $(NAME),--name $(NAME))
 
 preflight: setup   ## check everything that could make a deployment fail; nothing is changed
+	@$(RUN) mockserver site --check --config webapp/staticwebapp.config.json
 	@$(RUN) infra preflight $(CHOICE) $(ARGS)
 
 deploy: setup      ## deploy to Azure: TOPOLOGY=managed, linked or direct, ENV=test; only show what it would do: ARGS=--dry-run

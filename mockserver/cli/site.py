@@ -13,6 +13,7 @@ from mockserver.cli.errors import user_errors
 from mockserver.cli.options import delivery_option, personas_option
 from mockserver.cli.param_types import PATH, PORT, AppType, api_url
 from mockserver.cli.signals import stop_signal
+from mockserver.cli.site_check import check_site
 from mockserver.clock import SystemClock
 from mockserver.flask_apps.site_app import create_app
 from mockserver.fronts.gate import Delivery, SiteFront
@@ -41,6 +42,7 @@ _DEFAULT_PORT = 4280
 @click.option("--port", type=PORT, help=f"Default: {_DEFAULT_PORT}.")
 @click.option("--run", "command", metavar="COMMAND", help="Start the dev server with this, and stop it.")
 @click.option("--configuration", metavar="NAME", help=f"The configuration to take from {SWA_CLI_CONFIG}.")
+@click.option("--check", is_flag=True, help="Say what a deployment will make of the configuration, and start nothing.")
 @delivery_option
 def site(
     *,
@@ -51,9 +53,16 @@ def site(
     port: int | None,
     command: str | None,
     configuration: str | None,
+    check: bool,
     delivery: str,
 ) -> None:
     """Start a site alone: gate, sign-in, files or dev server, and the proxy to its API."""
+    if check:
+        with user_errors():
+            place = config or (app if isinstance(app, Path) else None) or _place_of_cli(configuration)
+            if not check_site(place):
+                raise click.exceptions.Exit(1)
+        return
     with user_errors(), stop_signal() as stopped:
         if app is None:
             defaults = read_swa_cli_config(Path(SWA_CLI_CONFIG), configuration)
@@ -89,9 +98,16 @@ def site(
                 servers.stop()
 
 
+def _place_of_cli(configuration: str | None) -> Path:
+    """Where the official CLI looks for the configuration of this folder."""
+    if not Path(SWA_CLI_CONFIG).is_file():
+        return Path()
+    return read_swa_cli_config(Path(SWA_CLI_CONFIG), configuration).search or Path()
+
+
 def config_notes(web_app: StaticWebApp) -> Iterator[str]:
     """Lines to print about a site's configuration at the start."""
-    for note in (*web_app.config_notes, *web_app.warnings):
+    for note in (*web_app.config_notes, *web_app.findings):
         yield f"config     {note}"
     if web_app.app_url and any(name == "content-security-policy" for name, _ in web_app.config.global_headers):
         yield "config     the content-security-policy is not sent with a dev server's pages; a built page gets it"

@@ -49,7 +49,7 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
             path=path,
             method=method,
             decision=decision,
-            warnings=site.warnings,
+            warnings=[*site.config_notes, *map(str, site.findings)],
         )
         return own_page(page)
 

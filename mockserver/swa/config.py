@@ -6,7 +6,7 @@ import functools
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPMethod
@@ -19,6 +19,7 @@ from msgspec import UNSET, UnsetType
 from mockserver.documents import Strict, convert
 from mockserver.errors import UserError, did_you_mean
 from mockserver.exchange import Headers
+from mockserver.swa.providers import provider_problems
 
 FILE_NAME = "staticwebapp.config.json"
 #: Source: Static Web Apps quotas; the deployment is refused beyond it.
@@ -26,6 +27,11 @@ LIMIT_BYTES = 20_000
 #: The providers that need no configuration. Source: Microsoft's authentication reference; twitter was dropped.
 PRECONFIGURED = ("aad", "github")
 
+#: The statuses that `responseOverrides` overrides. Source: configuration reference.
+OVERRIDDEN = ("400", "401", "403", "404")
+_LAST_LATIN = 0xFF
+#: Keys of the file's predecessor, `routes.json`.
+_LEGACY_KEYS = frozenset({"platformErrorOverrides", "serve", "defaultHeaders"})
 _PATTERN = re.compile(r"(?P<path>(?:/[^*]*)?)(?P<star>\*(?:\.(?P<extensions>\w+|\{\w+(?:,\w+)*\}))?)?")
 
 
@@ -82,17 +88,20 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """How users sign in: `providers` by their name in the address, and the API path that returns roles (None: no such path)."""
+    """How users sign in: `providers` by their name in the address, and the API path that returns roles (None: no such path).
+    `problems` are what a deployment refuses in their registrations."""
 
     providers: tuple[str, ...] = PRECONFIGURED
     roles_source: str | None = None
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """A whole configuration; an app without a file has an empty one.
 
-    `networks` are the address ranges that are let in, None for all; a service tag among them matches no client here.
+    `networks` are the address ranges that are let in, None for all; a service tag among them matches no client here. `notes`
+    name what is there and has no effect.
     """
 
     rules: tuple[RouteRule, ...] = ()
@@ -104,6 +113,7 @@ class Config:
     gateway: Gateway = Gateway()
     auth: Auth = Auth()
     trailing_slash: TrailingSlash | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -134,21 +144,12 @@ class FallbackEntry(Strict, frozen=True):
     exclude: tuple[str, ...] | None = None
 
 
-class OverrideEntry(Strict, frozen=True, rename="camel"):
-    """An entry of `responseOverrides`."""
+class OverrideEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """An entry of `responseOverrides`; the official schema leaves other keys open."""
 
     redirect: str | None = None
     rewrite: str | None = None
     status_code: int | str | None = None
-
-
-class OverridesEntry(Strict, frozen=True, rename=lambda name: name.removeprefix("of_")):
-    """`responseOverrides`; its keys are the statuses."""
-
-    of_400: OverrideEntry = OverrideEntry()
-    of_401: OverrideEntry = OverrideEntry()
-    of_403: OverrideEntry = OverrideEntry()
-    of_404: OverrideEntry = OverrideEntry()
 
 
 class NetworkingEntry(Strict, frozen=True, rename="camel"):
@@ -191,7 +192,7 @@ class ConfigEntry(Strict, frozen=True, rename="camel"):
     schema: Any = msgspec.field(default=None, name="$schema")
     routes: tuple[Any, ...] = ()
     navigation_fallback: FallbackEntry | UnsetType = UNSET
-    response_overrides: OverridesEntry = OverridesEntry()
+    response_overrides: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     global_headers: dict[str, str] = msgspec.field(default_factory=dict)
     mime_types: dict[str, str] = msgspec.field(default_factory=dict)
     platform: Any = None
@@ -225,25 +226,32 @@ def parse_config(document: object, where: str = FILE_NAME) -> Config:
     Raises:
         ConfigError: an unknown key or a wrong value; says where.
     """
+    if isinstance(document, dict) and (legacy := sorted(_LEGACY_KEYS & document.keys())):
+        raise ConfigError(
+            f"{where}: {', '.join(legacy)} belongs to the old routes.json; {FILE_NAME} has responseOverrides"
+        )
     entry = convert(document, ConfigEntry, where, ConfigError)
     return Config(
         rules=tuple(_rule(route, number, where) for number, route in enumerate(entry.routes, 1)),
         fallback=None if entry.navigation_fallback is UNSET else _fallback(entry.navigation_fallback, where),
         overrides=dict(_overrides(entry.response_overrides, where)),
-        global_headers=_headers(entry.global_headers),
-        mime_types=dict(_headers(entry.mime_types)),
+        global_headers=_headers(entry.global_headers, f"{where}: globalHeaders"),
+        mime_types=dict(_headers(entry.mime_types, f"{where}: mimeTypes")),
         networks=None if entry.networking is UNSET else _networks(entry.networking, where),
         gateway=Gateway(
-            _headers(entry.forwarding_gateway.required_headers),
+            _headers(entry.forwarding_gateway.required_headers, f"{where}: forwardingGateway.requiredHeaders"),
             frozenset(host.lower() for host in entry.forwarding_gateway.allowed_forwarded_hosts or ()),
         ),
         auth=Auth() if entry.auth is UNSET else _auth(entry.auth, where),
         trailing_slash=entry.trailing_slash,
+        notes=tuple(_override_notes(entry.response_overrides)),
     )
 
 
 def _rule(document: object, number: int, where: str) -> RouteRule:
     where = f"{where}: routes, rule {number}"
+    if isinstance(document, dict) and "serve" in document:
+        raise ConfigError(f"{where}: serve belongs to the old routes.json; it is rewrite here")
     entry = convert(document, RouteEntry, where, ConfigError)
     compile_pattern(entry.route, where)
     status = _status(entry.status_code, where)
@@ -263,7 +271,7 @@ def _rule(document: object, number: int, where: str) -> RouteRule:
         entry.redirect,
         entry.rewrite,
         status,
-        _headers(entry.headers),
+        _headers(entry.headers, f"{where}: headers"),
     )
 
 
@@ -274,15 +282,29 @@ def _fallback(entry: FallbackEntry, where: str) -> Fallback:
     return Fallback(entry.rewrite if entry.rewrite.startswith("/") else f"/{entry.rewrite}", exclude)
 
 
-def _overrides(entry: OverridesEntry, where: str) -> Iterator[tuple[int, Override]]:
-    for key in msgspec.structs.fields(OverridesEntry):
-        override: OverrideEntry = getattr(entry, key.name)
-        status = _status(override.status_code, f"{where}: responseOverrides.{key.encode_name}")
-        yield int(key.encode_name), Override(override.redirect, override.rewrite, status)
+def _overrides(entries: dict[str, dict[str, Any]], where: str) -> Iterator[tuple[int, Override]]:
+    for code, document in entries.items():
+        place = f"{where}: responseOverrides.{code}"
+        if not code.isdecimal():
+            raise ConfigError(f"{place}: the keys of responseOverrides are statuses, as 404")
+        entry = convert(document, OverrideEntry, place, ConfigError)
+        yield int(code), Override(entry.redirect, entry.rewrite, _status(entry.status_code, place))
 
 
-def _networks(entry: NetworkingEntry, where: str) -> tuple[str, ...]:
-    ranges = tuple(entry.allowed_ip_ranges or ())
+def _override_notes(entries: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What has no effect among the overrides. Source: the official schema takes it, the reference names four statuses."""
+    known = [field.encode_name for field in msgspec.structs.fields(OverrideEntry)]
+    for code, document in entries.items():
+        if code not in OVERRIDDEN:
+            yield f"responseOverrides.{code} has no effect: {', '.join(OVERRIDDEN)} can be overridden"
+        for key in sorted(set(document) - set(known)):
+            yield f"responseOverrides.{code}.{key} has no effect{did_you_mean(key, known)}"
+
+
+def _networks(entry: NetworkingEntry, where: str) -> tuple[str, ...] | None:
+    if entry.allowed_ip_ranges is None:
+        return None
+    ranges = tuple(entry.allowed_ip_ranges)
     for address_range in filter(is_ip_range, ranges):
         try:
             ipaddress.IPv4Network(address_range, strict=False)
@@ -302,10 +324,16 @@ def _auth(entry: AuthEntry, where: str) -> Auth:
     source, providers = entry.roles_source, entry.identity_providers
     if source is not None and not source.lower().startswith("/api/"):
         raise ConfigError(f"{where}: auth.rolesSource must be a path of the API, as /api/roles, got {source!r}")
-    builtin = [
-        name for name, value in msgspec.structs.asdict(providers).items() if name != "custom" and value is not UNSET
+    given = {name: value for name, value in msgspec.structs.asdict(providers).items() if value is not UNSET}
+    custom = given.pop("custom")
+    problems = [problem for name, value in given.items() for problem in provider_problems(name, value)]
+    problems += [problem for name, value in custom.items() for problem in provider_problems(name, value, custom=True)]
+    enabled = [
+        name
+        for name, value in (given | custom).items()
+        if not (isinstance(value, dict) and value.get("enabled") is False)
     ]
-    return Auth((*builtin, *providers.custom), source)
+    return Auth(tuple(enabled), source, tuple(problems))
 
 
 def _status(value: int | str | None, where: str) -> int | None:
@@ -317,11 +345,24 @@ def _status(value: int | str | None, where: str) -> int | None:
     return int(value)
 
 
-def _headers(entry: dict[str, str]) -> Headers:
+def _headers(entry: dict[str, str], where: str) -> Headers:
+    """The headers, with names in lower case.
+
+    Raises:
+        ConfigError: a value that no header can carry: every page would be an error.
+    """
+    for name, value in entry.items():
+        wrong = next((letter for letter in name + value if not letter.isprintable() or ord(letter) > _LAST_LATIN), None)
+        if wrong is not None:
+            raise ConfigError(f"{where}.{name}: no header can carry {wrong!r} (U+{ord(wrong):04X}), got {value!r}")
     return tuple((name.lower(), value) for name, value in entry.items())
 
 
 # --- patterns --------------------------------------------------------------------------------------------------------
+
+
+#: Fits no path.
+_NOTHING = re.compile(r"(?!)")
 
 
 @functools.cache
@@ -332,11 +373,14 @@ def compile_pattern(pattern: str, where: str, *, ignore_case: bool = False) -> r
     Raises:
         ConfigError: a wildcard that is not at the end.
     """
-    parsed = _PATTERN.fullmatch(pattern)
+    rooted = pattern.startswith(("/", "*"))
+    parsed = _PATTERN.fullmatch(pattern if rooted else f"/{pattern}")
     if parsed is None:
         raise ConfigError(
-            f"{where}: a route must begin with / and have at most one *, at its end or before an extension, got {pattern!r}"
+            f"{where}: a route must have at most one *, at its end or before an extension, got {pattern!r}"
         )
+    if not rooted:
+        return _NOTHING  # as in the official CLI; what production does is not known
     path, extensions = parsed["path"], parsed["extensions"]
     if extensions:
         suffix = "|".join(extensions.strip("{}").split(","))
@@ -349,36 +393,3 @@ def compile_pattern(pattern: str, where: str, *, ignore_case: bool = False) -> r
     else:
         text = re.escape(path)
     return re.compile(text, re.IGNORECASE | re.DOTALL if ignore_case else re.DOTALL)
-
-
-def config_warnings(config: Config, known_roles: Iterable[str]) -> Iterator[str]:
-    """What a configuration allows but its author probably does not want: rules that can never apply, a wildcard that leaves
-    its own folder open, roles that are not among `known_roles`."""
-    for index, rule in enumerate(config.rules):
-        covering = next((earlier for earlier in config.rules[:index] if _covers(earlier, rule)), None)
-        if covering is not None:
-            yield f"rule {rule.number} ({rule.pattern}) can never apply: rule {covering.number} ({covering.pattern}) already matches each of its paths"
-        folder = rule.pattern.removesuffix("/*")
-        guards = rule.pattern.endswith("/*") and folder and "anonymous" not in (rule.allowed_roles or {"anonymous"})
-        if guards and not any(compile_pattern(other.pattern, "").fullmatch(folder) for other in config.rules):
-            yield f"rule {rule.number} ({rule.pattern}) leaves {folder} itself open; {folder}* guards both"
-    for role in sorted(set(config.roles) - set(known_roles)):
-        yield f"no persona has the role {role!r}"
-    tags = [network for network in config.networks or () if not is_ip_range(network)]
-    if tags:
-        yield f"networking: no client matches {', '.join(tags)}: the addresses of a service tag are not known here"
-    if config.networks == ():
-        yield "networking: an empty allowedIpRanges blocks every client"
-
-
-def _covers(earlier: RouteRule, later: RouteRule) -> bool:
-    """Whether every request that fits the later rule fits the earlier one too; only for patterns that are plain or end in
-    a star."""
-    methods = earlier.methods is None or (later.methods is not None and later.methods <= earlier.methods)
-    plain = re.fullmatch(r"[^*]*\*?", later.pattern) is not None
-    return (
-        methods
-        and plain
-        and compile_pattern(earlier.pattern, "").fullmatch(later.pattern.replace("*", "x")) is not None
-        and (earlier.pattern.endswith("*") or "*" not in later.pattern)
-    )

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from mockserver.clock import Clock
 from mockserver.exchange import Headers, Request
-from mockserver.swa.config import FILE_NAME, Config, config_warnings, load_config
+from mockserver.swa.config import FILE_NAME, Config, load_config
 from mockserver.swa.config_file import config_notes, find_configs
+from mockserver.swa.findings import ConfigFinding, findings
 from mockserver.swa.personas import Persona
 from mockserver.swa.principal import PRINCIPAL_HEADER, ClientPrincipal
 from mockserver.swa.routing import Decision, decide, fallback_target, find_file, normalise
@@ -46,12 +47,12 @@ class StaticWebApp:
         return next(iter(self.api_urls), None)
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the configuration allows but its author probably does not want."""
+    def findings(self) -> list[ConfigFinding]:
+        """What a deployment will refuse in the configuration, and what its author probably does not want."""
         known_roles = {role for persona in self.personas.values() for role in persona.roles}
         if self.config.auth.roles_source is not None:
             known_roles = set(self.config.roles)
-        return tuple(config_warnings(self.config, known_roles))
+        return findings(self.config, known_roles)
 
     @property
     def all_personas(self) -> dict[str, Persona]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mockserver.exchange import Request
-from mockserver.swa.config import Config, config_warnings, load_config, parse_config
+from mockserver.swa.config import Config, load_config, parse_config
+from mockserver.swa.findings import findings
 from mockserver.swa.principal import BUILT_IN_ROLES, ClientPrincipal
 from mockserver.swa.routing import Action, Decision, decide
 
@@ -138,8 +139,8 @@ def test_app_without_a_configuration_serves_its_files(tmp_path: Path) -> None:
 def test_networks_that_block_every_client_or_cannot_be_known_are_warned_of() -> None:
     empty = parse_config({"networking": {"allowedIpRanges": []}})
     tagged = parse_config({"networking": {"allowedIpRanges": ["AzureFrontDoor.Backend"]}})
-    assert "blocks every client" in next(config_warnings(empty, []))
-    assert "no client matches AzureFrontDoor.Backend" in next(config_warnings(tagged, []))
+    assert "blocks every client" in findings(empty)[0].text
+    assert "no client matches AzureFrontDoor.Backend" in findings(tagged)[0].text
     for config in (empty, tagged):
         assert decided("/.auth/me", config=config).status == 403
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.swa.config import ConfigError, config_warnings, load_config, parse_config
+from mockserver.swa.config import ConfigError, load_config, parse_config
+from mockserver.swa.findings import Severity, findings
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,15 @@ from mockserver.swa.config import ConfigError, config_warnings, load_config, par
             {"routes": [{"route": "/a", "allowedRoles": "admin"}]},
             "routes, rule 1: allowedRoles must be a list, got 'admin'",
         ),
-        ({"responseOverrides": {"500": {}}}, "unknown key '500' in responseOverrides"),
+        ({"responseOverrides": {"x": {}}}, "responseOverrides.x: the keys of responseOverrides are statuses"),
+        (
+            {"globalHeaders": {"csp": "default-src \u2018self\u2019"}},
+            "globalHeaders.csp: no header can carry '\u2018' (U+2018)",
+        ),
+        ({"routes": [{"route": "/a", "headers": {"x": "a\nb"}}]}, "headers.x: no header can carry '\\n' (U+000A)"),
+        ({"routes": [{"route": "a/*/b"}]}, "before an extension, got 'a/*/b'"),
+        ({"routes": [{"route": "/a", "serve": "/b"}]}, "serve belongs to the old routes.json; it is rewrite here"),
+        ({"platformErrorOverrides": []}, "platformErrorOverrides belongs to the old routes.json"),
         (
             {"responseOverrides": {"401": {"statusCode": 700}}},
             "responseOverrides.401: statusCode must be a status from 100",
@@ -97,11 +106,44 @@ def test_configuration_that_is_too_large_or_not_json_is_refused(tmp_path: Path) 
         ),
         ([{"route": "/admin", "allowedRoles": ["invited"]}, {"route": "/admin/*", "allowedRoles": ["invited"]}], []),
         ([{"route": "/x*", "allowedRoles": ["boss"]}], ["no persona has the role 'boss'"]),
+        (
+            [{"route": "/x*", "allowedRoles": [f"r{number:02}" for number in range(50)]}],
+            ["no persona has the role 'r00', 'r01', 'r02', 'r03', 'r04' and 45 more"],
+        ),
+        (
+            [{"route": "/admin", "allowedRoles": ["invited"]}],
+            ["rule 1 (/admin) leaves /admin/ and /admin/index.html open; /admin* guards them too"],
+        ),
+        ([{"route": "/admin.html", "allowedRoles": ["invited"]}], []),
+        ([{"route": "/api/admin", "allowedRoles": ["invited"]}], []),
+        (
+            [{"route": "/credits"}, {"route": "/credits/"}],
+            ["rule 2 (/credits/) has the route of rule 1 (/credits); a trailing slash makes no other one"],
+        ),
+        ([{"route": "/a", "methods": ["GET"]}, {"route": "/a", "methods": ["POST"]}], []),
+        (
+            [{"route": "admin/*", "allowedRoles": ["invited"]}],
+            [
+                "rule 1 (admin/*) has no leading slash: the official CLI never applies it, and what production does no source says"
+            ],
+        ),
+        (
+            [{"route": "/a", "rewrite": "https://example.com/"}],
+            ["rule 1 (/a) rewrites to https://example.com/, but a rewrite stays on the site; a redirect may leave it"],
+        ),
+        (
+            [{"route": "/a*", "allowedRoles": ["team.lead"]}],
+            [
+                "rule 1 (/a*) has the role 'team.lead': names have letters, digits and _ alone",
+                "no persona has the role 'team.lead'",
+            ],
+        ),
         ([{"route": "/x/*", "allowedRoles": ["anonymous"]}], []),
     ],
 )
 def test_traps_in_a_configuration_are_warned_of(routes: list[dict[str, object]], expected: list[str]) -> None:
-    assert list(config_warnings(parse_config({"routes": routes}), ["invited"])) == expected
+    found = findings(parse_config({"routes": routes}), ["invited"])
+    assert [finding.text for finding in found] == expected
 
 
 @pytest.mark.parametrize(
@@ -129,3 +171,44 @@ def test_own_registrations_replace_the_preconfigured_providers() -> None:
     }
     auth = parse_config({"auth": {"identityProviders": providers, "rolesSource": "/api/roles"}}).auth
     assert (auth.providers, auth.roles_source) == (("aad", "okta"), "/api/roles")
+
+
+def test_what_the_official_schema_leaves_open_is_taken_and_said() -> None:
+    overrides = {
+        "404": {"rewrite": "/404.html", "comment": "x"},
+        "500": {"rewrite": "/500.html"},
+        "401": {"statuscode": 302},
+    }
+    config = parse_config({"responseOverrides": overrides})
+    assert config.overrides[404].rewrite == "/404.html"
+    assert [finding.text for finding in findings(config)] == [
+        "responseOverrides.404.comment has no effect",
+        "responseOverrides.500 has no effect: 400, 401, 403, 404 can be overridden",
+        "responseOverrides.401.statuscode has no effect (did you mean 'statusCode'?)",
+    ]
+
+
+def test_a_provider_is_held_to_the_official_schema_and_may_be_off() -> None:
+    good = {"registration": {"openIdIssuer": "x", "clientSecretSettingName": "y"}}
+    providers = {
+        "azureActiveDirectory": good,
+        "github": {"enabled": False, "registration": {"clientSecretSettingName": "y"}},
+        "google": {"registration": {"clientSecretSettingsName": "y"}},
+        "customOpenIdConnectProviders": {
+            "mine": {"registration": {"clientCredential": {}, "openIdConnectConfiguration": {}}}
+        },
+    }
+    config = parse_config({"auth": {"identityProviders": providers}})
+    assert config.auth.providers == ("aad", "google", "mine")
+    assert [(finding.severity, finding.text) for finding in findings(config)] == [
+        (
+            Severity.ERROR,
+            "auth.identityProviders.google.registration.clientSecretSettingsName is unknown (did you mean 'clientSecretSettingName'?)",
+        ),
+        (Severity.ERROR, "auth.identityProviders.google.registration needs clientSecretSettingName"),
+    ]
+
+
+def test_networking_without_ranges_lets_everybody_in() -> None:
+    assert parse_config({"networking": {}}).networks is None
+    assert parse_config({"networking": {"allowedIpRanges": []}}).networks == ()
