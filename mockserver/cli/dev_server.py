@@ -43,7 +43,10 @@ def running(
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], command: str, stopped: threading.Event) -> None:
-    address, until_s = (urlsplit(url).hostname or "", urlsplit(url).port or 80), time.monotonic() + _START_S
+    address, until_s = (
+        (urlsplit(url).hostname or "", urlsplit(url).port or (443 if url.startswith("https:") else 80)),
+        time.monotonic() + _START_S,
+    )
     while not stopped.wait(0.1):
         try:
             socket.create_connection(address, timeout=1).close()

@@ -20,14 +20,14 @@ class AppType(click.ParamType[Path | str]):
     name = "DIR|URL"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
-        """The folder, or the URL; a loopback address becomes `localhost`, which stands for IPv4 and IPv6."""
+        """The folder, or the URL; 127.0.0.1 becomes `localhost`, which stands for IPv4 and IPv6."""
         if not isinstance(value, str) or "://" not in value:
             return Path(value)
         parts = server_url(value)
-        if parts is None or parts.scheme != "http":
+        if parts is None:
             self.fail(f"a dev server's URL must be like http://localhost:PORT, got {value!r}", param, ctx)
         port = f":{parts.port}" if parts.port else ""
-        local = parts.hostname in ("127.0.0.1", "::1")  # Node listens on one of them, and does not say on which
+        local = parts.hostname == "127.0.0.1"  # Node listens on one of the two, and does not say on which
         return urlunsplit(parts._replace(netloc=f"localhost{port}")) if local else value
 
 

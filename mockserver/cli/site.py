@@ -18,13 +18,14 @@ from mockserver.clock import SystemClock
 from mockserver.flask_apps.site_app import create_app
 from mockserver.fronts.gate import Delivery, SiteFront
 from mockserver.functions.process import READY
-from mockserver.harness.environment import state_folder
+from mockserver.harness.environment import authority_file, state_folder
 from mockserver.journal.entry import Entry
 from mockserver.swa.personas import load_personas
 from mockserver.swa.session import Sessions, session_key
 from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
 from mockserver.swa.swa_cli_config import SWA_CLI_CONFIG, SwaCliConfig, read_swa_cli_config
 from mockserver.wire.server import Servers, bind, url_of
+from mockserver.wire.tls import LocalTls
 
 _DEFAULT_PORT = 4280
 
@@ -42,6 +43,7 @@ _DEFAULT_PORT = 4280
 @click.option("--port", type=PORT, help=f"Default: {_DEFAULT_PORT}.")
 @click.option("--run", "command", metavar="COMMAND", help="Start the dev server with this, and stop it.")
 @click.option("--configuration", metavar="NAME", help=f"The configuration to take from {SWA_CLI_CONFIG}.")
+@click.option("--ssl", is_flag=True, help="Serve https, with a certificate of this run that the start names.")
 @click.option("--check", is_flag=True, help="Say what a deployment will make of the configuration, and start nothing.")
 @delivery_option
 def site(
@@ -53,6 +55,7 @@ def site(
     port: int | None,
     command: str | None,
     configuration: str | None,
+    ssl: bool,
     check: bool,
     delivery: str,
 ) -> None:
@@ -89,9 +92,12 @@ def site(
             for line in config_notes(web_app):
                 click.echo(line, err=True)
             front = SiteFront(create_app(web_app), web_app, delivery=Delivery(delivery), report=_report)
-            servers = Servers((front, socket), at_end=front.close)
+            tls = LocalTls() if ssl else None
+            servers = Servers((front, socket), at_end=front.close, tls=tls.context if tls else None)
             servers.start()
-            click.echo(f"{READY}{url_of(socket)}")
+            if tls is not None:
+                click.echo(f"trust      {authority_file(tls.authority, socket.getsockname()[1])}")
+            click.echo(f"{READY}{url_of(socket, 'https' if tls else 'http')}")
             try:
                 stopped.wait()
             finally:

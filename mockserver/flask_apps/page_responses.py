@@ -9,7 +9,7 @@ from flask import Response, redirect, request
 from werkzeug.exceptions import Forbidden
 
 from mockserver.swa.principal import ClientPrincipal
-from mockserver.swa.session import SESSION_COOKIE
+from mockserver.swa.session import cookie_parts
 from mockserver.swa.static_web_app import StaticWebApp
 
 log = logging.getLogger("mockserver.site")
@@ -27,7 +27,8 @@ def signed_in(
     """The response with the cookie of a session that starts now."""
     cookie = site.sessions.cookie(principal, expires_in_s)
     age = int(expires_in_s if max_age is None else max_age)
-    response.set_cookie(SESSION_COOKIE, cookie, max_age=max(1, age), httponly=True, samesite="Lax", path="/")
+    for name, part in cookie_parts(cookie).items():
+        response.set_cookie(name, part, max_age=max(1, age), httponly=True, samesite="Lax", path="/")
     return response
 
 

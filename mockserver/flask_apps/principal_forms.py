@@ -143,8 +143,20 @@ def with_roles(site: StaticWebApp, principal: ClientPrincipal, *, fails: bool) -
         if site.api_url is None:
             raise ValueError("this site has no API")
         answer = httpx2.post(f"{site.api_url}{source}", json=body, trust_env=False, timeout=45)
-        roles = [str(role) for role in answer.raise_for_status().json()["roles"]]
-    except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+        roles = _roles_in(answer.raise_for_status().json())
+    except (httpx2.HTTPError, ValueError) as error:
         log.warning("the roles function %s gave %s no roles: %s", source, principal.user_details, error)
         roles = []
     return replace(principal, roles=(*BUILT_IN_ROLES, *(role for role in roles if role not in BUILT_IN_ROLES)))
+
+
+def _roles_in(answer: object) -> list[str]:
+    """The roles in a roles function's answer.
+
+    Raises:
+        ValueError: it is not `{"roles": ["…"]}`.
+    """
+    roles = answer.get("roles") if isinstance(answer, dict) else None
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise ValueError(f'its answer must be {{"roles": ["…"]}}, got {str(answer)[:100]!r}')
+    return roles

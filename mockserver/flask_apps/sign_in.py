@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Response, jsonify, render_template, request, send_from_directory
-from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.exceptions import Forbidden, NotFound, Unauthorized
 
 from mockserver.exchange import Request
 from mockserver.flask_apps.page_responses import (
@@ -53,6 +53,8 @@ def auth(site: StaticWebApp, principal: ClientPrincipal | None, path: str) -> Re
             return send_from_directory(_HERE / "static", "sign-in.css")
         case ["login", provider] if provider in site.config.auth.providers:
             return uncached(_login(site, provider))
+        case ["login", _, "callback"]:  # reached without the provider's own context
+            raise Unauthorized("This address is for the provider's answer to a sign-in.")
         case ["logout"] | ["purge", _]:
             response = redirect_within(site, target_within(request.args.get("post_logout_redirect_uri")))
             response.set_cookie(SESSION_COOKIE, "deleted", expires=0, path="/")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx2
-from flask import Flask, Response, redirect, render_template, send_file
+from flask import Flask, Response, redirect, render_template
 from werkzeug.exceptions import HTTPException, NotFound
 
 from mockserver.exchange import Request
@@ -16,6 +16,7 @@ from mockserver.flask_apps.flask_request import flask_request
 from mockserver.flask_apps.mock_pages import add_mock_pages
 from mockserver.flask_apps.page_responses import CSP
 from mockserver.flask_apps.sign_in import auth
+from mockserver.flask_apps.static_files import static_file
 from mockserver.swa.principal import ClientPrincipal
 from mockserver.swa.routing import Action, Decision
 from mockserver.swa.static_web_app import StaticWebApp
@@ -59,7 +60,9 @@ def create_app(site: StaticWebApp) -> Flask:
 def _respond(site: StaticWebApp, request: Request, principal: ClientPrincipal | None, decision: Decision) -> Response:
     match decision.action:
         case Action.FILE:
-            return _file(site, decision)
+            if site.folder is None:
+                raise NotFound("The files of a dev server need `dress-rehearsal site`.")
+            return static_file(site, site.folder, decision)
         case Action.API:
             return _api(site, request, principal, decision)
         case Action.AUTH:
@@ -71,20 +74,6 @@ def _respond(site: StaticWebApp, request: Request, principal: ClientPrincipal | 
             response = Response(page, decision.status)
             response.headers["content-security-policy"] = CSP
             return response
-
-
-def _file(site: StaticWebApp, decision: Decision) -> Response:
-    if site.folder is None:
-        raise NotFound("The files of a dev server need `dress-rehearsal site`.")
-    path = site.folder / decision.target.lstrip("/")
-    response = send_file(
-        path, mimetype=site.config.mime_types.get(path.suffix), conditional=decision.status == 200, max_age=None
-    )
-    if decision.status != 200:
-        response.status_code = decision.status
-    for name in ("cache-control", "content-disposition", "date"):  # the decision and the server set these
-        response.headers.pop(name, None)
-    return response
 
 
 def _api(site: StaticWebApp, request: Request, principal: ClientPrincipal | None, decision: Decision) -> Response:

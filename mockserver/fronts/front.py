@@ -9,7 +9,7 @@ from typing import Any
 from a2wsgi import WSGIMiddleware
 
 from mockserver.exchange import Answer, End, Headers, Request
-from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
+from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection, dated
 from mockserver.wire.play import schedule
 from mockserver.wire.upstream import HOP_BY_HOP
 
@@ -50,7 +50,8 @@ class Front:
     async def _answer(self, connection: Connection, scope: AsgiScope, send: AsgiSend) -> None:
         request = await connection.accept(REQUEST_LIMIT_BYTES)
         if request is not None and not await self.carry(connection, request):
-            await self._flask(scope, connection.receive_again(request.body), send)  # type: ignore[arg-type]  # its ASGI types are stricter
+            receive_again = connection.receive_again(request.body)
+            await self._flask(scope, receive_again, dated(send))  # type: ignore[arg-type]  # its ASGI types are stricter
 
     async def converse(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Carry a WebSocket; refused unless a front has some."""

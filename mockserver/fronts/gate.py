@@ -168,6 +168,8 @@ class SiteFront(Front):
                 return
             async with api.ask(request, target) as live:
                 headers = _headers_from_site(live.headers, api.base_url)
+                if not any(name == "x-ms-request-id" for name, _ in headers):
+                    headers = (*headers, ("x-ms-request-id", request.header("x-request-id") or ""))
                 bodiless = request.method == "HEAD" or live.status in (204, 304)  # unchanged, its length too
                 if bodiless or self._delivery.streams(headers) or fault.cut_after is not None:
                     await _stream(connection, tape, replace(live, headers=headers), fault.cut_after)
@@ -290,10 +292,14 @@ async def _cut(connection: Connection, tape: Tape, instead: Answer) -> str:
 
 def _headers_from_site(headers: Headers, api_url: str) -> Headers:
     """The API's headers; a redirect to the API becomes a redirect to the site."""
-    return tuple(
-        (name, value.removeprefix(api_url) if name == "location" and urlsplit(value).netloc else value)
-        for name, value in headers
-    )
+    return tuple((name, _on_site(value, api_url) if name == "location" else value) for name, value in headers)
+
+
+def _on_site(location: str, api_url: str) -> str:
+    rest = location.removeprefix(api_url)
+    if rest == location or (rest and rest[0] not in "/?#"):  # elsewhere: another port may begin alike
+        return location
+    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def _asks_for_web_socket(request: Request) -> bool:

@@ -44,3 +44,11 @@ def trusting(authority: Path | None) -> dict[str, str]:
 def state_folder() -> Path:
     """The folder of what must survive a restart; only this user can read it."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "dress-rehearsal"
+
+
+def authority_file(certificate: bytes, port: int) -> Path:
+    """The file of a certificate, the same for each run on a port. It stays: variables that name it must not break clients."""
+    path = state_folder() / f"authority-{port}.pem"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_bytes(certificate)
+    return path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
 
 from mockserver.answers.latency import Latency, fitted, parse_latency
@@ -16,7 +15,7 @@ from mockserver.contract.request_check import LENIENT_NAMES
 from mockserver.errors import did_you_mean
 from mockserver.flask_apps import control
 from mockserver.fronts.model_front import ModelFront
-from mockserver.harness.environment import TOKEN_VARIABLE, credentials_of, state_folder
+from mockserver.harness.environment import TOKEN_VARIABLE, authority_file, credentials_of
 from mockserver.harness.options import ModelOptions, OptionsError
 from mockserver.journal.entry import Entry
 from mockserver.redaction.known import remember
@@ -123,7 +122,7 @@ class ModelEndpoint:
         tls = LocalTls(*({options.address} - {LOOPBACK, EVERYWHERE})) if options.tls else None
         self.url = url_of(sockets[0], "https" if tls else "http")
         #: The file with the certificate that clients have to trust; None without TLS.
-        self.authority_file = _written(tls.authority, sockets[0].getsockname()[1]) if tls else None
+        self.authority_file = authority_file(tls.authority, sockets[0].getsockname()[1]) if tls else None
         front = ModelFront(
             control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
         )
@@ -147,11 +146,3 @@ class ModelEndpoint:
 
     def __exit__(self, *_: object) -> None:
         self._servers.stop()
-
-
-def _written(certificate: bytes, port: int) -> Path:
-    """The file of a certificate, the same for each run on a port. It stays: variables that name it must not break clients."""
-    path = state_folder() / f"authority-{port}.pem"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.write_bytes(certificate)
-    return path

@@ -85,10 +85,12 @@ def decide(
         return Decision(Action.ERROR, 403, because=because)
     path = normalise(raw_path)
     if path is None:
-        return _Gate(config, method, raw_path, None, is_file).fail(400, "path cannot be decoded")
+        dotted = {b".", b".."} & set(unquote_to_bytes(raw_path).split(b"/"))
+        because = "path has a segment . or .." if dotted else "path cannot be decoded"
+        return _Gate(config, method, raw_path, None, is_file).fail(400, because)
     path = path.rstrip("/") if path.startswith("/.auth/") else path
     rule = next((rule for rule in config.rules if _fits(rule, method, path)), None)
-    gate = _Gate(config, method, raw_path, rule, is_file)
+    gate = _Gate(config, method, raw_path, rule, is_file, request.query)
     if path.startswith("/.auth/"):
         return gate.serve_auth(path)
     if config.auth.roles_source is not None and path.lower().rstrip("/") == config.auth.roles_source.lower():
@@ -124,6 +126,7 @@ class _Gate:
     raw_path: str
     rule: RouteRule | None
     is_file: IsFile
+    query: str = ""
 
     @property
     def number(self) -> int | None:
@@ -161,6 +164,8 @@ class _Gate:
             return Decision(Action.AUTH, 200, target, (), self.number)
         if self.method not in ("GET", "HEAD", "OPTIONS"):
             return Decision(Action.ERROR, 405, "", self.headers, self.number)
+        if target.lower().startswith("/app_data/"):
+            return self.fail(404, "app_data is never served (static-web-apps#1469)")
         return self.serve_static(target)
 
     def serve_static(self, path: str) -> Decision:
@@ -170,7 +175,8 @@ class _Gate:
         file, bare = find_file(path, self.is_file), path.rstrip("/")
         page = file or (f"{bare}.html" if bare and path.endswith("/") and self.is_file(f"{bare}.html") else None)
         if page is not None and not rewritten and (address := self.page_address(page, path)) != path:
-            return Decision(Action.REDIRECT, 301, quote(address), self.headers, self.number)
+            target = f"{quote(address)}?{self.query}" if self.query else quote(address)
+            return Decision(Action.REDIRECT, 301, target, self.headers, self.number)
         if page is not None:
             return Decision(Action.FILE, status, page, self.headers, self.number)
         fallback = self.config.fallback

@@ -17,6 +17,26 @@ from mockserver.swa.principal import ClientPrincipal
 SESSION_COOKIE = "StaticWebAppsAuthCookie"
 
 
+#: The longest value of one cookie: browsers keep 4,096 bytes with its name and attributes. Source: RFC 6265bis, 5.5.
+_LONGEST_VALUE = 3_800
+
+
+def cookie_parts(value: str) -> dict[str, str]:
+    """The cookies that hold a session, by their names: one, or several whose first says how many there are."""
+    parts = [value[start : start + _LONGEST_VALUE] for start in range(0, len(value), _LONGEST_VALUE)]
+    if len(parts) > 1:
+        parts[0] = f"{len(parts)}~{parts[0]}"
+    return {SESSION_COOKIE + (f"_{number}" if number else ""): part for number, part in enumerate(parts)}
+
+
+def _joined(cookies: dict[str, str]) -> str:
+    first = cookies.get(SESSION_COOKIE, "")
+    count, divider, start = first.partition("~")
+    if not divider or not count.isdecimal() or len(count) > 2:
+        return first
+    return start + "".join(cookies.get(f"{SESSION_COOKIE}_{number}", "") for number in range(1, int(count)))
+
+
 class Sessions:
     """Signs sessions into cookie values and reads them back until they expire."""
 
@@ -49,8 +69,10 @@ class Sessions:
 
     def _read(self, cookie_header: str | None) -> tuple[float, dict[str, Any]] | None:
         """When the session expires, and its user as `/.auth/me` has it; None without a session, or for a forged one."""
-        pairs = (part.strip().partition("=") for part in (cookie_header or "").split(";"))
-        value = next((value for name, _, value in pairs if name == SESSION_COOKIE), "")
+        cookies: dict[str, str] = {}
+        for name, _, each in (part.strip().partition("=") for part in (cookie_header or "").split(";")):
+            cookies.setdefault(name, each)
+        value = _joined(cookies)
         try:
             expires_s, me = self._serializer.loads(value)
         except BadSignature:

@@ -58,7 +58,12 @@ class Upstream:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=2)
         loopback = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
         # The machine's proxy and its certificates apply, SSL_CERT_FILE too; a loopback address never goes through a proxy.
-        trust = httpx2.create_ssl_context(trust_env=True) if base_url.startswith("https:") else True
+        # A dev server's own certificate is known to nobody, and on loopback nobody is between.
+        trust = (
+            httpx2.create_ssl_context(trust_env=True)
+            if base_url.startswith("https:") and not loopback
+            else not loopback
+        )
         self._client = httpx2.AsyncClient(limits=limits, trust_env=not loopback, verify=trust)
 
     @asynccontextmanager
@@ -96,12 +101,18 @@ def upstream_request(
     for another protocol.
     """
     url = httpx2.URL(base_url)
-    dropped = _FRAMING if upgrade else HOP_BY_HOP
+    dropped = _FRAMING if upgrade else HOP_BY_HOP | _named_in_connection(request)
     pairs = [(name, value) for name, value in request.headers if name not in dropped and name != "host"]
     headers = [(b"host", url.netloc), *((name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs)]
     path = url.raw_path.rstrip(b"/") + target.encode("latin-1")
     extensions = {"target": path, "timeout": timeout.as_dict()}
     return httpx2.Request(request.method, url, headers=headers, content=request.body, extensions=extensions)
+
+
+def _named_in_connection(request: Request) -> set[str]:
+    """The headers that are of this connection alone. Source: RFC 9110, 7.6.1; no client may drop those of the platform."""
+    named = {name.strip().lower() for key, value in request.headers if key == "connection" for name in value.split(",")}
+    return {name for name in named if not name.startswith("x-ms-") and name != "authorization"}
 
 
 def _headers(answer: httpx2.Response, dropped: frozenset[str]) -> Headers:

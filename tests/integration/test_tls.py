@@ -59,3 +59,14 @@ def test_the_command_names_the_certificate(run: Callable[..., Running]) -> None:
     trusting = ssl.create_default_context(cafile=authority)
     answer = httpx2.get(f"{url}/v1/models", headers={"authorization": "Bearer k"}, verify=trusting)
     assert answer.status_code == 200
+
+
+def test_a_site_is_at_https_and_so_is_its_dev_server(run: Callable[..., Running], endpoint: ModelEndpoint) -> None:
+    """The dev server's certificate is one that nobody knows, as those of Blazor and Angular are."""
+    with endpoint:
+        started = run("site", "--app", endpoint.url, "--ssl", "--port", "0")
+        authority = started.read_until(r"^trust +(.+)")[1]
+        url = started.read_until(r"ready (https://\S+)")[1]
+        trusting = ssl.create_default_context(cafile=authority)
+        answer = httpx2.get(f"{url}/v1/models", headers={"authorization": "Bearer k"}, verify=trusting)
+        assert (answer.status_code, answer.json()["object"]) == (200, "list")
