@@ -61,10 +61,12 @@ def test_the_command_names_the_certificate(run: Callable[..., Running]) -> None:
     assert answer.status_code == 200
 
 
-def test_a_site_is_at_https_and_so_is_its_dev_server(run: Callable[..., Running], endpoint: ModelEndpoint) -> None:
+def test_a_site_is_at_https_and_so_is_its_dev_server(
+    run: Callable[..., Running], endpoint: ModelEndpoint, tmp_path: Path
+) -> None:
     """The dev server's certificate is one that nobody knows, as those of Blazor and Angular are."""
     with endpoint:
-        started = run("site", "--app", endpoint.url, "--ssl", "--port", "0")
+        started = run("site", "--app", endpoint.url, "--ssl", "--port", "0", folder=tmp_path)
         authority = started.read_until(r"^trust +(.+)")[1]
         url = started.read_until(r"ready (https://\S+)")[1]
         trusting = ssl.create_default_context(cafile=authority)
