@@ -203,6 +203,12 @@ def not_found(kind: str, name: str) -> Refusal:
     return Refusal(404, _JSON, _pretty(words.format(name), param, code), f"no {kind} {name}")
 
 
+def conversation_not_found(name: str) -> Refusal:
+    """The 404 for a conversation that cannot be continued."""
+    body = _pretty(f"Conversation with id '{name}' not found.")
+    return Refusal(404, _JSON, body, "no conversation", "previous-response")
+
+
 def previous_not_found(name: str) -> Refusal:
     """The 400 for a response that cannot be continued. Source: agent-framework#6419, pasted whole."""
     words = f"Previous response with id '{name}' not found."

@@ -9,7 +9,7 @@ from typing import Any
 
 from mockserver.contract.item_rules import ITEM_RULES
 from mockserver.contract.model_rules import MODEL_RULES
-from mockserver.contract.rule import CHAT, RESPONSES, Asked, Refused, RequestRule, mappings
+from mockserver.contract.rule import CHAT, RESPONSES, Asked, Refused, RequestRule, listed, mappings
 from mockserver.contract.strict_schemas import SCHEMA_RULES
 
 _CONVERSING = (RESPONSES, "countInputTokens")
@@ -89,6 +89,39 @@ def _name(asked: Asked) -> Refused | None:
             words = f"Invalid '{field}': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
             return Refused(field, words, "invalid_value")
     return None
+
+
+_IMAGES = ("createImage", "createImageEdit", "createImageVariation")
+#: The sizes of images by how their models' names begin. Source: API reference, 2026-11; newer models take any.
+_SIZES = {
+    "dall-e-2": ("256x256", "512x512", "1024x1024"),
+    "dall-e-3": ("1024x1024", "1792x1024", "1024x1792"),
+    "gpt-image-1": ("1024x1024", "1024x1536", "1536x1024", "auto"),
+}
+_ANY_SIZE, _LONGEST_SIDE = re.compile(r"auto|(\d{2,4})x(\d{2,4})"), 4096
+
+
+def _image_size(asked: Asked) -> Refused | None:
+    size = asked.body.get("size")
+    if not isinstance(size, str):
+        return None
+    name = asked.model_name or ("gpt-image-1.5" if asked.operation == "createImageEdit" else "dall-e-2")
+    sizes = next((sizes for start, sizes in _SIZES.items() if name.startswith(start)), None)
+    any_size = _ANY_SIZE.fullmatch(size)
+    small = any_size is not None and all(int(side) <= _LONGEST_SIDE for side in any_size.groups() if side)
+    if size in sizes if sizes is not None else small:
+        return None
+    return Refused(
+        "size",
+        f"Invalid value: '{size}'. Supported values are: {listed(sizes or ('1024x1024', 'auto'))}.",
+        "invalid_value",
+    )
+
+
+def _one_image(asked: Asked) -> Refused | None:
+    if not asked.model_name.startswith("dall-e-3") or asked.body.get("n") in (None, 1):
+        return None
+    return Refused("n", "You must provide n=1 for this model.")
 
 
 #: The last token of cl100k_base, which all models of legacy completions have.
@@ -274,6 +307,8 @@ REQUEST_RULES = (
     ),
     *ITEM_RULES,
     *MODEL_RULES,
+    RequestRule("image-size", _IMAGES, _image_size, "D", "API reference; the words as for other enumerations"),
+    RequestRule("one-image", _IMAGES, _one_image, "I", "reports on dall-e-3 since 2023-11"),
     RequestRule("prompt-token", ("createCompletion",), _prompt_token, "R", "recorded 2025-08-13"),
     RequestRule("without-content", (CHAT,), _without_content, "P", _PROBED),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -54,7 +55,10 @@ class ModelFront(Front):
         if request.header("origin") is not None:
             await connection.answer(403, "A web page may not call the model; it calls the site's API.\n")
             return True
-        entry = self._simulation.answer(request)
+        if _takes_long(request):  # other requests must not wait for it
+            entry = await asyncio.to_thread(self._simulation.answer, request)
+        else:
+            entry = self._simulation.answer(request)
         if entry.answer is not None:
             entry = await self._play(connection, entry, entry.answer)
         else:
@@ -154,6 +158,16 @@ class ModelFront(Front):
     def _close(self, entry: Entry, end: str, sent_ms: Sequence[float], answer: Answer | None = None) -> Entry:
         took_s = self._simulation.clock.now() - entry.at_s
         return self._simulation.journal.records.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
+
+
+#: Answers that are drawn, or that many requests make.
+_LONG = re.compile(r".*/(?:images/\w+|audio/speech|batches(?:/[^/]+)?|vector_stores/.+)")
+_LARGE_BYTES = 1 << 20
+
+
+def _takes_long(request: Request) -> bool:
+    """Whether an answer may take so long that it is made beside the event loop."""
+    return len(request.body) > _LARGE_BYTES or _LONG.fullmatch(request.raw_path) is not None
 
 
 def _is_bodiless(request: Request, status: int, headers: Headers) -> bool:

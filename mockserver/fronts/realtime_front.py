@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
-from mockserver.exchange import End, Request, parse_json
+from mockserver.exchange import End, Request, json_answer, parse_json
 from mockserver.journal.entry import Entry
 from mockserver.simulation.realtime import METHOD, RealtimeSession, ServerEvent, session_of
 from mockserver.simulation.simulation import Simulation
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
+
+log = logging.getLogger("mockserver")
 
 #: How browsers and some clients send a key: as one of the subprotocols.
 _KEY_PROTOCOL = "openai-insecure-api-key."
@@ -88,7 +91,12 @@ class _Live:
                 return
             self._response = asyncio.create_task(self._respond(asked if isinstance(asked, dict) else {}))
         elif kind == "response.cancel" and await self._stop():
-            shown = {"object": "realtime.response", "id": said.get("response_id"), "status": "cancelled", "output": []}
+            shown: dict[str, Any] = {
+                "object": "realtime.response",
+                "id": self._session.active,
+                "status": "cancelled",
+                "output": [],
+            }
             details = {"type": "cancelled", "reason": "client_cancelled"}
             await self._tell(self._session.event("response.done", response={**shown, "status_details": details}))
         else:
@@ -96,7 +104,15 @@ class _Live:
                 await self._tell(event)
 
     async def _respond(self, asked: dict[str, Any]) -> None:
-        entry = self._simulation.answer(self._session.request(asked))
+        try:
+            entry = self._simulation.answer(self._session.request(asked))
+        except ValueError as problem:
+            await self._tell(self._session.error(str(problem), "invalid_value", param="response"))
+            return
+        except Exception:
+            log.exception("a realtime response failed")
+            await self._tell(self._session.error("The mock server failed; its console says why.", "server_error"))
+            return
         clock, answer, sent_ms = self._simulation.clock, entry.answer, list[float]()
         end: str = End.EOF
         try:
@@ -121,7 +137,7 @@ class _Live:
             self._report(closed)
 
     async def _tell(self, event: ServerEvent) -> None:
-        await self._send({"type": "websocket.send", "text": json.dumps(event, ensure_ascii=False)})
+        await self._send({"type": "websocket.send", "text": json_answer(200, event).body.decode()})
 
     async def _close(self, code: int) -> None:
         with contextlib.suppress(RuntimeError):  # the client has closed it already
@@ -138,11 +154,15 @@ class _Live:
 
 
 def _with_key(handshake: Request, protocols: list[str]) -> Request:
-    """The handshake with its key as a header."""
-    key = next((each.removeprefix(_KEY_PROTOCOL) for each in protocols if each.startswith(_KEY_PROTOCOL)), None)
-    if key is None:
-        return handshake
-    return replace(handshake, headers=(*handshake.headers, ("authorization", f"Bearer {key}")))
+    """The handshake with its key as a header alone: as a subprotocol or in the query it would be kept in the journal."""
+    query = parse_qsl(handshake.query, keep_blank_values=True)
+    keys = [each.removeprefix(_KEY_PROTOCOL) for each in protocols if each.startswith(_KEY_PROTOCOL)]
+    keys += [value for name, value in query if name == "api-key"]
+    headers = tuple(header for header in handshake.headers if header[0] != "sec-websocket-protocol")
+    if keys:
+        headers = (*headers, ("authorization", f"Bearer {keys[0]}"))
+    rest = urlencode([pair for pair in query if pair[0] != "api-key"])
+    return replace(handshake, headers=headers, query=rest)
 
 
 async def _refuse(scope: AsgiScope, send: AsgiSend, status: int, body: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 
 #: The headers by which the exchanges of one visit are joined.
 VISIT_HEADERS = ("x-request-id", "traceparent")
+
+
+#: Where JSON may spell half of a surrogate pair, which is no letter and which nothing can send on.
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _whole_letters(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole_letters(each) for each in value]
+    if isinstance(value, dict):
+        return {_whole_letters(key): _whole_letters(each) for key, each in value.items()}
+    return value
 
 
 class Call:
@@ -59,6 +74,8 @@ class Call:
         if self.form is not None:
             return self.form.fields
         parsed = parse_json(self.request.body)
+        if isinstance(parsed, dict) and _HALF_PAIR.search(self.request.body):
+            parsed = _whole_letters(parsed)
         return parsed if isinstance(parsed, dict) else None
 
     @property

@@ -120,14 +120,15 @@ def canonical_json(value: Any) -> Any:
 
 
 def _from_address(address: Address, query: str) -> dict[str, Any]:
-    """The id in the path and the query, without Azure's api-version and without keys."""
+    """The ids in the path and the query, without Azure's api-version and without keys."""
     parameters = {
         key: values
         for key, values in (parse_qs(query) if query else {}).items()
         if key != "api-version" and not CREDENTIALS.fullmatch(key)
     }
     has_id = address.operation is not None and "{id}" in address.operation.path
-    return ({"id": address.resource} if has_id else {}) | ({"query": parameters} if parameters else {})
+    ids = ({"id": address.resource} if has_id else {}) | ({"item": address.item} if address.item is not None else {})
+    return ids | ({"query": parameters} if parameters else {})
 
 
 def _significant(body: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ _WORD_S = 0.4
 class RealtimeSession:
     """A session as its handshake began it. `preview` sends the events of the preview.
 
-    `items` is the conversation, oldest first.
+    `items` is the conversation, oldest first; `active` the id of the response that was last begun.
     """
 
     handshake: Request
@@ -57,6 +57,7 @@ class RealtimeSession:
     items: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     buffered: int = 0
+    active: str | None = None
 
     # --- what the server says by itself ---
 
@@ -125,7 +126,12 @@ class RealtimeSession:
         if not isinstance(said["item"], dict) or not isinstance(said["item"].get("type"), str):
             raise TypeError("an item is an object with a type")
         item = said["item"]
-        item = {"id": item.get("id") or f"item_{self.ids.letters(21)}", "object": "realtime.item", **item}
+        own = item.get("id")
+        if own is not None and (not isinstance(own, str) or self._item(own) is not None):
+            words = f"Invalid value for 'item.id': {own!r} is taken, or no string."
+            yield self.error(words, "invalid_value", param="item.id", caused_by=said.get("event_id"))
+            return
+        item = {**item, "id": own or f"item_{self.ids.letters(21)}", "object": "realtime.item"}
         item.setdefault("status", "completed")
         after = said.get("previous_item_id")
         names = [each["id"] for each in self.items]
@@ -199,8 +205,17 @@ class RealtimeSession:
     # --- responses ---
 
     def request(self, asked: Mapping[str, Any]) -> Request:
-        """The request that a `response.create` stands for: the session's settings, its own on top, and the conversation."""
+        """The request that a `response.create` stands for: the session's settings, its own on top, and the conversation.
+
+        Raises:
+            ValueError: its tools or its instructions are of another shape.
+        """
         settings = {**self.settings, **asked}
+        tools = settings.get("tools") or []
+        if not isinstance(tools, list) or not all(_is_tool(tool) for tool in tools):
+            raise ValueError("Invalid value for 'response.tools': expected an array of tools with a type and a name.")
+        if not isinstance(settings.get("instructions"), str | None):
+            raise ValueError("Invalid type for 'response.instructions': expected a string.")
         given = asked.get("input")
         items = given if isinstance(given, list) else self.items
         limit = settings.get("max_output_tokens", settings.get("max_response_output_tokens"))
@@ -208,7 +223,7 @@ class RealtimeSession:
             "model": self.model,
             "instructions": settings.get("instructions") or None,
             "input": [_as_input(item) for item in items if isinstance(item, Mapping)],
-            "tools": settings.get("tools") or [],
+            "tools": tools,
             "tool_choice": settings.get("tool_choice", "auto"),
             "max_output_tokens": limit if isinstance(limit, int) else None,
             "stream": True,
@@ -232,6 +247,7 @@ class RealtimeSession:
             yield answer.head_after_ms, self._refusal(answer)
             return
         draft = _Response(self, asked)
+        self.active = draft.shown["id"]
         wait_ms = answer.head_after_ms
         for event in answer.events:
             wait_ms += event.after_ms
@@ -345,6 +361,13 @@ _CLIENT_EVENTS = frozenset(
     | {f"conversation.item.{what}" for what in ("create", "delete", "retrieve", "truncate")}
     | {f"input_audio_buffer.{what}" for what in ("append", "clear", "commit")}
 )
+
+
+def _is_tool(tool: Any) -> bool:
+    if not isinstance(tool, dict) or not isinstance(tool.get("type"), str):
+        return False
+    named = tool["type"] != "function" or isinstance(tool.get("name"), str)
+    return named and isinstance(tool.get("parameters"), dict | None)
 
 
 def _as_input(item: Mapping[str, Any]) -> dict[str, Any]:

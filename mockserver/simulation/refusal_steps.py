@@ -20,7 +20,7 @@ from mockserver.exchange import BY_MOCK, Answer
 from mockserver.matching.miss import Miss
 from mockserver.simulation.limits import LimitWindow
 from mockserver.simulation.settings import OnMiss
-from mockserver.simulation.stored_steps import continue_call, not_stored
+from mockserver.simulation.stored_steps import continue_call
 from mockserver.simulation.turn import Outcome, Turn, fitting, mock_error, refused
 from mockserver.stored.stored_call import answer_of
 
@@ -40,7 +40,7 @@ def check_key(turn: Turn) -> Outcome | None:
     """Azure takes `api-key` or a bearer token, OpenAI a bearer token; any that is not empty unless a key was set. What no
     operation of theirs is may have any key, or none."""
     request, expected = turn.call.request, turn.settings.api_key
-    if turn.call.operation is not None and turn.call.operation.public:
+    if turn.call.operation is not None and turn.call.operation.public and turn.settings.on_miss is not OnMiss.RECORD:
         return None
     recording = turn.settings.on_miss is OnMiss.RECORD
     if turn.call.operation is None and (
@@ -100,7 +100,8 @@ def check_request(turn: Turn) -> Outcome | None:
         _say_unknown(asked.model_name)
     refusal = refusal_of(asked, is_json=call.body is not None, lenient=turn.settings.lenient)
     if refusal is None and missing is not None and missing.refusal.rule not in turn.settings.lenient:
-        return not_stored(turn, missing)
+        turn.missing = missing  # what a test says, or what was recorded, answers before
+        return refused(missing.refusal) if missing.deleted else None
     return refused(refusal) if refusal else None
 
 

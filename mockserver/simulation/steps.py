@@ -20,7 +20,7 @@ from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.miss_report import miss_report, same_reason
 from mockserver.simulation.refusal_steps import apply_limits, check_key, check_operation, check_request
 from mockserver.simulation.settings import ModelSettings, OnMiss
-from mockserver.simulation.stored_steps import answer_from_store, found_in_files, remember
+from mockserver.simulation.stored_steps import again, answer_from_store, found_in_files, remember
 from mockserver.simulation.stub import Stub
 from mockserver.simulation.turn import Outcome, Step, Turn, fitting, mock_error
 from mockserver.stored import files
@@ -49,7 +49,7 @@ def answer_from_stubs(turn: Turn) -> Outcome | None:
         return None
     if isinstance(stub.answer, Answer):
         return Outcome(replace(stub.answer, decided_by=stub.name))
-    seed = f"{stub.name} {turn.call.canonical.fingerprint}"
+    seed = f"{stub.name} {turn.call.canonical.fingerprint}{again(turn)}"
     answer = expand(stub.answer, turn.call, seed=seed, model=turn.model, at_s=turn.at_s)
     return Outcome(replace(answer, decided_by=stub.name), written=True)
 
@@ -119,6 +119,7 @@ def generate_answer(turn: Turn) -> Outcome | None:
     answer = generate(
         turn.call,
         turn.model,
+        again=again(turn),
         at_s=turn.at_s,
         latency=turn.settings.latency,
         found=found_in_files(turn),

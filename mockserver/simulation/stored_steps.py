@@ -16,15 +16,22 @@ from mockserver.stored.handlers import HANDLERS
 from mockserver.stored.store import NotStoredError
 from mockserver.stored.stored_call import StoredCall
 
+#: Operations that may continue what was said before.
+_CONTINUING = frozenset({"createResponse", "countInputTokens", "compactResponse"})
+
 
 def answer_from_store(turn: Turn) -> Outcome | None:
     """What clients made and ask for again, as long as nothing else answers."""
+    if turn.missing is not None:
+        return not_stored(turn, turn.missing)
     handler = HANDLERS.get(turn.call.operation.name if turn.call.operation else "")
     if handler is None:
         return None
     with turn.scopes.lock:
         try:
-            answer = handler(StoredCall(turn.call, turn.scope.store, turn.at_s, functools.partial(_ask, turn)))
+            makes_up = turn.settings.on_miss is OnMiss.GENERATE
+            say = StoredCall(turn.call, turn.scope.store, turn.at_s, functools.partial(_ask, turn), makes_up)
+            answer = handler(say)
         except NotStoredError as missing:
             return not_stored(turn, missing)
     return Outcome(replace(answer, headers=(*answer.headers, (BY_MOCK, "stored")), decided_by="stored"), written=True)
@@ -32,13 +39,13 @@ def answer_from_store(turn: Turn) -> Outcome | None:
 
 def _ask(turn: Turn, request: Request) -> Answer:
     """The answer to another request of the same client."""
-    outcome = turn.decide(replace(turn, call=Call(request, turn.call.ignores), verdict=None, faults=()))
+    outcome = turn.decide(replace(turn, call=Call(request, turn.call.ignores), verdict=None, missing=None, faults=()))
     return outcome.answer or mock_error("mockserver_upstream", "a batch is not recorded request by request")
 
 
 def continue_call(turn: Turn) -> NotStoredError | None:
     """Give the call the items that it continues; what is missing of them, or None."""
-    if turn.call.operation is None or turn.call.operation.name != "createResponse":
+    if turn.call.operation is None or turn.call.operation.name not in _CONTINUING:
         return None
     with turn.scopes.lock:
         store = turn.scope.store
@@ -63,6 +70,13 @@ def remember(turn: Turn, answer: Answer) -> Answer:
                 return responses.remember(turn.scope.store, turn.call, answer, turn.at_s)
             chat_completions.remember(turn.scope.store, turn.call, answer)
     return answer
+
+
+def again(turn: Turn) -> str:
+    """What makes the ids of an answer others than those of the same request before; empty for the first."""
+    with turn.scopes.lock:
+        count = turn.scope.store.occurrence(turn.call.canonical.fingerprint)
+    return f" {count}" if count else ""
 
 
 def found_in_files(turn: Turn) -> tuple[Found, ...]:

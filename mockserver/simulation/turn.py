@@ -14,6 +14,7 @@ from mockserver.simulation.limits import LimitVerdict
 from mockserver.simulation.scopes import Scope, Scopes
 from mockserver.simulation.settings import ModelSettings
 from mockserver.simulation.stub import Stub
+from mockserver.stored.store import NotStoredError
 from mockserver.stored.stored_call import answer_of
 
 
@@ -21,7 +22,8 @@ from mockserver.stored.stored_call import answer_of
 class Turn:
     """One call on its way through the steps.
 
-    `verdict` is what the limits made of it and `faults` what will go wrong with its answer, once a step has found out.
+    `verdict` is what the limits made of it, `missing` what it continues and is not there, and `faults` what will go wrong with
+    its answer, once a step has found out.
     `decide` gives the outcome of another turn, `earlier_misses` the misses of this run.
     """
 
@@ -34,6 +36,7 @@ class Turn:
     decide: Callable[[Turn], Outcome]
     earlier_misses: Callable[[], Iterable[Miss]]
     verdict: LimitVerdict | None = None
+    missing: NotStoredError | None = None
     faults: tuple[Stub, ...] = ()
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mockserver.contract.addresses import AddressForm
@@ -14,21 +14,24 @@ from mockserver.stored.stored_call import Handler, StoredCall, updated
 KIND = "batch"
 #: How long a batch is validated, and how long it takes; the service takes minutes to a day.
 VALIDATED_AFTER_S, DONE_AFTER_S = 0.2, 1.0
+#: How many requests are answered each time that a batch is looked at.
+LINES_AT_ONCE = 200
 _DAY_S = 86_400
 
 
 @dataclass(slots=True)
 class Batch:
-    """A batch as it is shown, and the request that made it."""
+    """A batch as it is shown, the request that made it, and the lines of its answers so far, each with whether it succeeded."""
 
     shown: dict[str, Any]
     made_by: Request
     at_s: float
+    answers: list[tuple[bool, str]] = field(default_factory=list)
 
 
 def _create(say: StoredCall) -> Answer:
     body = say.body
-    say.find(files.KIND, str(body["input_file_id"]))
+    say.find(files.KIND, str(body["input_file_id"]), files.made_up)
     shown = {
         "id": f"batch_{say.ids(KIND).hex(32)}",
         "object": KIND,
@@ -73,7 +76,13 @@ def _requests(say: StoredCall, shown: dict[str, Any]) -> tuple[list[dict[str, An
         code, problem = "", ""
         if not isinstance(parsed, dict) or not isinstance(parsed.get("body"), dict):
             code, problem = "invalid_json_line", "This line is not parseable as valid JSON."
-        elif parsed.get("custom_id") in names:
+        elif not isinstance(parsed.get("custom_id"), str):
+            code, problem = "missing_required_parameter", "Missing required parameter: 'custom_id'."
+        elif parsed.get("method") != "POST":
+            code, problem = "invalid_method", f"The method must be 'POST', got {str(parsed.get('method'))[:20]!r}."
+        elif parsed["body"].get("stream") is True:
+            code, problem = "invalid_request", "The 'stream' parameter is not supported in a batch."
+        elif parsed["custom_id"] in names:
             code, problem = "duplicate_custom_id", f"The custom_id '{parsed['custom_id']}' appears twice."
         elif parsed.get("url") != shown["endpoint"]:
             code, problem = "mismatched_url", f"The url '{parsed.get('url')}' is not the batch's endpoint."
@@ -88,25 +97,23 @@ def _requests(say: StoredCall, shown: dict[str, Any]) -> tuple[list[dict[str, An
 
 
 def _run(say: StoredCall, batch: Batch, lines: list[dict[str, Any]]) -> None:
-    answers: dict[bool, list[str]] = {True: [], False: []}
-    for number, line in enumerate(lines):
+    """Answer the next lines; a long batch is looked at several times, so that it holds up no other request for long."""
+    shown, start = batch.shown, len(batch.answers)
+    for number, line in enumerate(lines[start : start + LINES_AT_ONCE], start):
         answer = say.ask(_request(say, batch, line))
         response = {"status_code": answer.status, "request_id": "", "body": parse_json(answer.body)}
-        entry = {
-            "id": f"{batch.shown['id']}_{number}",
-            "custom_id": line["custom_id"],
-            "response": response,
-            "error": None,
-        }
-        answers[answer.status == 200].append(json.dumps(entry, ensure_ascii=False))
-    shown = batch.shown
-    for succeeded, key, name in ((True, "output_file_id", "output"), (False, "error_file_id", "error")):
-        if answers[succeeded]:
-            data = "".join(f"{line}\n" for line in answers[succeeded]).encode()
+        entry = {"id": f"{shown['id']}_{number}", "custom_id": line["custom_id"], "response": response, "error": None}
+        batch.answers.append((answer.status == 200, json.dumps(entry)))
+    succeeded = sum(each for each, _ in batch.answers)
+    counts = {"total": len(lines), "completed": succeeded, "failed": len(batch.answers) - succeeded}
+    shown["request_counts"] = counts
+    if len(batch.answers) < len(lines):
+        return
+    for wanted, key, name in ((True, "output_file_id", "output"), (False, "error_file_id", "error")):
+        if data := "".join(f"{line}\n" for each, line in batch.answers if each is wanted).encode():
             shown[key] = files.keep(say, f"{shown['id']}_{name}.jsonl", data, "batch_output")["id"]
-    counts = {"total": len(lines), "completed": len(answers[True]), "failed": len(answers[False])}
-    now = int(say.at_s)
-    shown |= {"status": "completed", "finalizing_at": now, "completed_at": now, "request_counts": counts}
+    batch.answers.clear()
+    shown |= {"status": "completed", "finalizing_at": int(say.at_s), "completed_at": int(say.at_s)}
 
 
 def _request(say: StoredCall, batch: Batch, line: dict[str, Any]) -> Request:

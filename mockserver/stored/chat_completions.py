@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from mockserver.contract.answer_rules import assembled
-from mockserver.exchange import Answer, json_answer
+from mockserver.exchange import Answer, json_answer, parse_json
 from mockserver.matching.call import Call
 from mockserver.sse import event_json
 from mockserver.stored.store import Store
@@ -23,16 +22,17 @@ class StoredCompletion:
     """A chat completion with its request."""
 
     name: str
-    call: Call
+    request: bytes
     answer: Answer
     metadata: dict[str, Any]
 
     def whole(self) -> dict[str, Any]:
         """The completion as one object."""
         if not self.answer.streams:
-            return {**json.loads(self.answer.body), "metadata": self.metadata}
+            parsed = parse_json(self.answer.body)
+            return {**(parsed if isinstance(parsed, dict) else {}), "id": self.name, "metadata": self.metadata}
         chunks = [chunk for event in self.answer.events if (chunk := event_json(event.data)) is not None]
-        first = next((chunk for chunk in chunks if chunk.get("model")), chunks[0])
+        first: dict[str, Any] = next((chunk for chunk in chunks if chunk.get("model")), {})
         about: dict[str, Any] = {
             key: first[key] for key in ("created", "model", "service_tier", "system_fingerprint") if key in first
         }
@@ -46,7 +46,8 @@ class StoredCompletion:
 
     def messages(self) -> list[dict[str, Any]]:
         """The messages of its request, each with an id."""
-        given = (self.call.body or {}).get("messages")
+        body = parse_json(self.request)
+        given = body.get("messages") if isinstance(body, dict) else None
         messages = [message for message in given if isinstance(message, dict)] if isinstance(given, list) else []
         return [_shown(f"{self.name}-{number}", message) for number, message in enumerate(messages)]
 
@@ -65,7 +66,7 @@ def remember(store: Store, call: Call, answer: Answer) -> None:
     if found is not None and body.get("store") is True:
         name = found[1].decode()
         size = len(call.request.body) + sum(len(event.data) for event in answer.events)
-        store.put(KIND, name, StoredCompletion(name, call, answer, updated(body.get("metadata"))), size)
+        store.put(KIND, name, StoredCompletion(name, call.request.body, answer, updated(body.get("metadata"))), size)
 
 
 def _get(say: StoredCall) -> Answer:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from mockserver.answers.authored.ids import Ids
 from mockserver.contract import refusals
 from mockserver.contract.violation import Violation
 from mockserver.exchange import Answer, Event, Request, json_answer
+from mockserver.stored.search import FileIndex
 from mockserver.stored.store import NotStoredError, Store
 from mockserver.stored.stored_call import Handler, StoredCall, refused
 
@@ -22,14 +24,10 @@ class File:
 
     shown: dict[str, Any]
     data: bytes
+    index: FileIndex = field(init=False)
 
-    @property
-    def text(self) -> str | None:
-        """Its text; None where it is none."""
-        try:
-            return self.data.decode()
-        except UnicodeDecodeError:
-            return None
+    def __post_init__(self) -> None:
+        self.index = FileIndex(self.data)
 
 
 def keep(say: StoredCall, name: str, data: bytes, purpose: str, **more: Any) -> dict[str, Any]:
@@ -66,16 +64,16 @@ def _list(say: StoredCall) -> Answer:
 
 
 def _get(say: StoredCall) -> Answer:
-    return json_answer(200, say.find(KIND).shown)
+    return json_answer(200, say.find(KIND, make_up=made_up).shown)
 
 
 def _content(say: StoredCall) -> Answer:
-    file: File = say.find(KIND)
+    file: File = say.find(KIND, make_up=made_up)
     if file.shown["purpose"] == "assistants":  # source: in these words in openai-python#1007 and reports since
         words = "Not allowed to download files of purpose: assistants"
         return refused(Violation("", "purpose", words))
-    disposition = ("content-disposition", f'attachment; filename="{file.shown["filename"]}"')
-    head = (("content-type", "application/octet-stream"), disposition)
+    named = f"attachment; filename*=UTF-8''{quote(file.shown['filename'], safe='')}"  # RFC 6266, 4.3
+    head = (("content-type", "application/octet-stream"), ("content-disposition", named))
     return Answer(200, head, (Event(0, file.data),), decided_by="stored")
 
 
@@ -93,8 +91,17 @@ def publish(store: Store, request: Request, scheme: str, data: bytes, kind: str)
     return f"{scheme}://{request.header('host') or '127.0.0.1'}/v1/images/generated/{name}"
 
 
+def made_up(say: StoredCall, name: str) -> File:
+    """A file that nobody uploaded, empty."""
+    shown = {"id": name, "object": "file", "bytes": 0, "created_at": int(say.at_s), "filename": f"{name}.txt"}
+    return File({**shown, "purpose": "user_data", "status": "processed"}, b"")
+
+
 def _delete(say: StoredCall) -> Answer:
-    return say.delete(KIND, KIND)
+    answer = say.delete(KIND, KIND)
+    for vector_store in say.store.all("vector_store"):  # source: the published specification of deleteFile
+        vector_store.files.pop(say.id, None)
+    return answer
 
 
 HANDLERS: dict[str, Handler] = {

@@ -34,7 +34,8 @@ def stored_items(items: Iterable[Any], ids: Ids) -> list[dict[str, Any]]:
 def stored_item(item: Mapping[str, Any], ids: Ids) -> dict[str, Any]:
     """An item with what the service adds."""
     kind = str(item.get("type") or "message")
-    name = item.get("id") or f"{_PREFIXES.get(kind, 'item')}_{ids.hex(50)}"
+    given = item.get("id")
+    name = given if isinstance(given, str) and given else f"{_PREFIXES.get(kind, 'item')}_{ids.hex(50)}"
     whole = {"id": name, "type": kind, **{key: value for key, value in item.items() if key not in ("id", "type")}}
     if kind == "message":
         content = item.get("content")

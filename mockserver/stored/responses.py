@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mockserver.answers.authored.ids import Ids
 from mockserver.contract import refusals
 from mockserver.contract.addresses import Backend
 from mockserver.contract.violation import Violation
-from mockserver.exchange import Answer, Event, json_answer
+from mockserver.exchange import Answer, Event, json_answer, parse_json
 from mockserver.matching.call import Call
 from mockserver.sse import event_json
 from mockserver.stored.items import as_items, stored_items
@@ -21,25 +21,24 @@ from mockserver.stored.stored_call import Handler, StoredCall, refused
 
 KIND = "response"
 _ID = re.compile(rb'"id": ?"(resp_[\w-]+)"')
+#: The most digits of a number in a query.
+_DIGITS = 9
 #: How long a stream can be read again. Source: openai-python#2828 (2026-01-22), in these words.
 _STREAMED_FOR_S = 300
 
 
 @dataclass(slots=True)
 class StoredResponse:
-    """A response with its request. `kept` False is one that the client did not want stored: only its ids are known."""
+    """A response with its request's body and the items that it continues. `kept` False is one that the client did not want
+    stored: only its ids are known."""
 
-    call: Call
+    request: bytes
+    earlier: list[Any]
     answer: Answer
     at_s: float
     kept: bool
+    in_background: bool
     cancelled: bool = False
-    _input: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def in_background(self) -> bool:
-        """Whether the client did not wait for it."""
-        return (self.call.body or {}).get("background") is True
 
     @property
     def done_at_s(self) -> float:
@@ -49,19 +48,19 @@ class StoredResponse:
 
     def input(self) -> list[dict[str, Any]]:
         """The items of its request, as the service keeps them."""
-        if not self._input:
-            items = as_items((self.call.body or {}).get("input"))
-            self._input = stored_items(items, Ids(self.call.canonical.fingerprint))
-        return self._input
+        body = parse_json(self.request)
+        items = as_items(body.get("input") if isinstance(body, dict) else None)
+        return stored_items(items, Ids(str(self.whole().get("id"))))
 
-    def items(self) -> list[Any]:
-        """Everything that was said up to its end: what came before it, its request, and its output."""
-        return [*self.call.earlier, *self.input(), *self.whole().get("output", ())]
+    def said(self) -> list[dict[str, Any]]:
+        """The items of its request and of its output."""
+        output = self.whole().get("output")
+        return [*self.input(), *(output if isinstance(output, list) and not self.cancelled else ())]
 
     def whole(self) -> dict[str, Any]:
-        """The response at its end."""
+        """The response at its end; empty where a raw answer is none."""
         if not self.answer.streams:
-            parsed = json.loads(self.answer.body)
+            parsed = parse_json(self.answer.body)
             return parsed if isinstance(parsed, dict) else {}
         events = (event_json(event.data) or {} for event in reversed(self.answer.events))
         return next((event["response"] for event in events if isinstance(event.get("response"), dict)), {})
@@ -82,18 +81,23 @@ def remember(store: Store, call: Call, answer: Answer, at_s: float) -> Answer:
     body = call.body or {}
     if found is None:
         return answer
-    kept = StoredResponse(call, answer, at_s, body.get("store") is not False)
+    in_background = body.get("background") is True
+    kept = StoredResponse(
+        call.request.body, list(call.earlier), answer, at_s, body.get("store") is not False, in_background
+    )
     size = len(call.request.body) + sum(len(event.data) for event in answer.events)
     store.put(KIND, found[1].decode(), kept, size)
-    if (conversation := conversation_of(body)) and (holder := store.get("conversation", conversation)) is not None:
-        holder.items += [*kept.input(), *kept.whole().get("output", ())]
-    return _queued(answer, call) if kept.in_background and not answer.streams else answer
+    if (name := conversation_of(body)) and (conversation := store.get("conversation", name)) is not None:
+        conversation.pending.append((kept.done_at_s if in_background else at_s, kept.said))
+        conversation.settle(at_s)
+        store.grow("conversation", name, size)
+    return _queued(answer, call) if in_background and not answer.streams else answer
 
 
 def _queued(answer: Answer, call: Call) -> Answer:
     """What a client gets at once for a response in the background."""
-    whole = json.loads(answer.body)
-    if whole.get("status") in ("queued", "in_progress", "failed"):  # as recorded, or as it was said
+    whole = parse_json(answer.body)
+    if not isinstance(whole, dict) or whole.get("status") in ("queued", "in_progress", "failed"):  # as it was said
         return answer
     azure = call.address.backend is Backend.AZURE
     state = {**whole, "status": "queued", "output": [], "usage": None, "incomplete_details": None}
@@ -120,12 +124,12 @@ def continued(store: Store, call: Call) -> NotStoredError | None:
         if stored is None or not stored.kept:
             deleted = stored is not None or store.was_deleted(KIND, previous)
             return NotStoredError(refusals.previous_not_found(previous), deleted=deleted)
-        call.earlier = stored.items()
+        call.earlier = [*stored.earlier, *stored.said()]
     elif conversation is not None:
         holder = store.get("conversation", conversation)
         if holder is None:
             deleted = store.was_deleted("conversation", conversation)
-            return NotStoredError(refusals.not_found("conversation", conversation), deleted=deleted)
+            return NotStoredError(refusals.conversation_not_found(conversation), deleted=deleted)
         call.earlier = list(holder.items)
     return None
 
@@ -148,14 +152,15 @@ def get(say: StoredCall) -> Answer:
         words = "This response can no longer be streamed because it is more than 5 minutes old"
         return refused(Violation("stream", "too-old", words, "invalid_request_error"))
     after = say.query.get("starting_after", [""])[0]
-    first = int(after) + 1 if after.isdecimal() else 0
+    first = int(after) + 1 if after.isdecimal() and len(after) < _DIGITS else 0
     due_s, events = stored.at_s + stored.answer.head_after_ms / 1000, []
     sent_s = say.at_s
-    for event in stored.answer.events:
+    for number, event in enumerate(stored.answer.events):
         due_s += event.after_ms / 1000
-        events.append(Event(max(0.0, due_s - sent_s) * 1000, event.data))
-        sent_s = max(sent_s, due_s)
-    return replace(stored.answer, events=tuple(events[first:]), head_after_ms=0, decided_by="")
+        if number >= first:
+            events.append(Event(max(0.0, due_s - sent_s) * 1000, event.data))
+            sent_s = max(sent_s, due_s)
+    return replace(stored.answer, events=tuple(events), head_after_ms=0, decided_by="")
 
 
 def cancel(say: StoredCall) -> Answer:
@@ -183,14 +188,15 @@ def _kept(say: StoredCall) -> StoredResponse:
 
 def missing_item(store: Store, call: Call) -> NotStoredError | None:
     """The first item that a request names by its id alone and that is not kept; None if there is none."""
-    known = {item.get("id") for item in call.earlier if isinstance(item, Mapping)}
+    known = {name for item in call.earlier if isinstance(item, Mapping) and isinstance(name := item.get("id"), str)}
     for item in as_items((call.body or {}).get("input")):
         if not isinstance(item, Mapping) or not isinstance(name := item.get("id"), str) or name in known:
             continue
         if item.get("type") == "item_reference" or (
             item.get("type") == "reasoning" and not item.get("encrypted_content")
         ):
-            mentions = [stored for stored in store.all(KIND) if f'"{name}"'.encode() in stored.answer.body]
+            written = json.dumps(name).encode()
+            mentions = [stored for stored in store.all(KIND) if written in stored.answer.body]
             if mentions and not any(stored.kept for stored in mentions):
                 return NotStoredError(refusals.item_not_kept(name), deleted=True)
             if not mentions and not any(holder.has(name) for holder in store.all("conversation")):

@@ -35,6 +35,7 @@ class Store:
         self._objects: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._deleted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._made: Counter[str] = Counter()
+        self._seen: OrderedDict[str, int] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -51,8 +52,26 @@ class Store:
         self._deleted.pop((kind, name), None)
         self._objects[kind, name] = _Kept(value, size)
         self._bytes += size
+        self._forget()
+
+    def _forget(self) -> None:
         while len(self._objects) > MAX_OBJECTS or (self._bytes > MAX_BYTES and len(self._objects) > 1):
             self._remove(next(iter(self._objects)))
+
+    def grow(self, kind: str, name: str, size: int) -> None:
+        """Count `size` more bytes for an object."""
+        if (kept := self._objects.get((kind, name))) is not None:
+            self._objects[kind, name] = _Kept(kept.value, kept.size + size)
+            self._bytes += size
+            self._forget()
+
+    def occurrence(self, fingerprint: str) -> int:
+        """How often a request has been seen before; each call counts one more. The oldest are forgotten."""
+        count = self._seen.pop(fingerprint, 0)
+        self._seen[fingerprint] = count + 1
+        if len(self._seen) > MAX_OBJECTS:
+            self._seen.popitem(last=False)
+        return count
 
     def get(self, kind: str, name: str) -> Any:
         """The object with that id; None if there is none."""
@@ -79,6 +98,7 @@ class Store:
         self._objects.clear()
         self._deleted.clear()
         self._made.clear()
+        self._seen.clear()
         self._bytes = 0
 
     def _remove(self, key: tuple[str, str]) -> None:

@@ -15,15 +15,20 @@ from mockserver.exchange import BY_RULE, Answer, Event, Request, json_answer
 from mockserver.matching.call import Call
 from mockserver.stored.store import NotStoredError, Store
 
+#: The most digits of a number in a query.
+_DIGITS = 9
+
 
 @dataclass(frozen=True)
 class StoredCall:
-    """A request about stored objects. `ask` gives the answer to another request, for batches."""
+    """A request about stored objects. `ask` gives the answer to another request, for batches; with `makes_up`, files, vector
+    stores and conversations that nobody made are made up."""
 
     call: Call
     store: Store
     at_s: float
     ask: Callable[[Request], Answer]
+    makes_up: bool = False
 
     @cached_property
     def query(self) -> dict[str, list[str]]:
@@ -44,16 +49,21 @@ class StoredCall:
         """Ids for the next object of a kind: the same for the same requests in the same order."""
         return Ids(f"{kind} {self.store.next_number(kind)}")
 
-    def find(self, kind: str, name: str | None = None) -> Any:
-        """The object of a kind with an id, that of the path unless another is given.
+    def find(self, kind: str, name: str | None = None, make_up: Callable[[StoredCall, str], Any] | None = None) -> Any:
+        """The object of a kind with an id, that of the path unless another is given; else what `make_up` makes of its id.
 
         Raises:
             NotStoredError: there is none.
         """
         name = self.id if name is None else name
-        if (found := self.store.get(kind, name)) is None:
-            raise NotStoredError(refusals.not_found(kind, name), deleted=self.store.was_deleted(kind, name))
-        return found
+        if (found := self.store.get(kind, name)) is not None:
+            return found
+        deleted = self.store.was_deleted(kind, name)
+        if make_up is not None and self.makes_up and not deleted:
+            found = make_up(self, name)
+            self.store.put(kind, name, found, 0)
+            return found
+        raise NotStoredError(refusals.not_found(kind, name), deleted=deleted)
 
     def delete(self, kind: str, deleted: str) -> Answer:
         """Delete the object of the path; `deleted` is what the answer calls it.
@@ -61,7 +71,8 @@ class StoredCall:
         Raises:
             NotStoredError: there is none.
         """
-        self.find(kind)
+        if not self.makes_up or self.store.was_deleted(kind, self.id):
+            self.find(kind)
         self.store.delete(kind, self.id)
         return json_answer(200, {"id": self.id, "object": deleted, "deleted": True})
 
@@ -74,7 +85,7 @@ class StoredCall:
         Source: API reference, 2026-11: after, before, limit, order.
         """
         limit_text = self.query.get("limit", [str(limit)])[0]
-        if not limit_text.isdecimal():
+        if not limit_text.isdecimal() or len(limit_text) > _DIGITS:
             words = "Invalid type for 'limit': expected an integer, but got a string instead."
             return refused(Violation("limit", "type", words, "invalid_type"))
         if not 1 <= (limit := int(limit_text)) <= most:
@@ -85,7 +96,9 @@ class StoredCall:
         ordered = list(objects) if self.query.get("order", [order])[0] == "asc" else list(reversed(objects))
         names = [each["id"] for each in ordered]
         if (after := self.query.get("after", [""])[0]) in names:
-            ordered = ordered[names.index(after) + 1 :]
+            ordered = ordered[
+                len(names) - names[::-1].index(after) :
+            ]  # of equal ones the last, so that every list ends
         elif (before := self.query.get("before", [""])[0]) in names:
             ordered = ordered[: names.index(before)]
         shown = ordered[:limit]

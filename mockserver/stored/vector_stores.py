@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from mockserver.answers.authored.authored_answer import Found
 from mockserver.contract import refusals
 from mockserver.exchange import Answer, json_answer
 from mockserver.stored import files, search
+from mockserver.stored.search import FileIndex
 from mockserver.stored.store import NotStoredError, Store
 from mockserver.stored.stored_call import Handler, StoredCall, updated
 
@@ -24,7 +26,7 @@ class VectorStoreFile:
 
     shown: dict[str, Any]
     name: str
-    text: str | None
+    index: FileIndex
     at_s: float
 
     def at(self, now_s: float) -> dict[str, Any]:
@@ -92,23 +94,44 @@ def find(
     `condition` is a filter on attributes, `least` the lowest score that counts.
     """
     candidates: list[tuple[VectorStoreFile, str]] = []
+    counts: list[Counter[str]] = []
     for name in names:
         vector_store: VectorStore | None = store.get(KIND, name)
         for file in vector_store.files.values() if vector_store else ():
             if file.at(now_s)["status"] == "completed" and search.fits(file.shown["attributes"], condition):
-                candidates += [(file, chunk) for chunk in search.chunks(file.text or "")]
-    scored = zip(search.scores(query, [chunk for _, chunk in candidates]), candidates, strict=True)
+                candidates += [(file, chunk) for chunk in file.index.chunks]
+                counts += file.index.words
+    scored = zip(search.scores(query, counts), candidates, strict=True)
     best: dict[str, Found] = {}
     for score, (file, chunk) in sorted(scored, key=lambda each: -each[0]):
         if score > 0 and score >= least and file.shown["id"] not in best:
             best[file.shown["id"]] = Found(file.shown["id"], file.name, score, chunk, file.shown["attributes"])
-    return list(best.values())[:most]
+    return list(best.values())[: int(most)]
+
+
+def _store(say: StoredCall) -> VectorStore:
+    vector_store: VectorStore = say.find(KIND, make_up=lambda say, name: VectorStore(_shown(say, name, {})))
+    return vector_store
+
+
+def _chunking(asked: Any) -> dict[str, Any]:
+    """How a file is cut, as it is said; it is cut in the service's default way."""
+    if isinstance(asked, Mapping) and asked.get("type") == "static":
+        return dict(asked)
+    return {"type": "static", "static": {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400}}
 
 
 def _create(say: StoredCall) -> Answer:
-    body = say.body
+    vector_store = VectorStore(_shown(say, f"vs_{say.ids(KIND).hex(32)}", say.body))
+    for name in say.body.get("file_ids") or ():
+        _attach(say, vector_store, {"file_id": name})
+    say.store.put(KIND, vector_store.shown["id"], vector_store, len(say.call.request.body))
+    return json_answer(200, vector_store.at(say.at_s))
+
+
+def _shown(say: StoredCall, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "id": f"vs_{say.ids(KIND).hex(32)}",
+        "id": name,
         "object": KIND,
         "created_at": int(say.at_s),
         "name": body.get("name") or "",
@@ -116,18 +139,17 @@ def _create(say: StoredCall) -> Answer:
         "expires_at": None,
         "metadata": updated(body.get("metadata")),
     }
-    after = body.get("expires_after")
-    if isinstance(after, Mapping):
-        shown |= {"expires_after": after, "expires_at": int(say.at_s) + 86_400 * int(after["days"])}
-    vector_store = VectorStore(shown)
-    for name in body.get("file_ids") or ():
-        _attach(say, vector_store, {"file_id": name})
-    say.store.put(KIND, shown["id"], vector_store, len(say.call.request.body))
-    return json_answer(200, vector_store.at(say.at_s))
+    return shown | _expiry(say, body.get("expires_after"))
+
+
+def _expiry(say: StoredCall, after: Any) -> dict[str, Any]:
+    if not isinstance(after, Mapping):
+        return {}
+    return {"expires_after": after, "expires_at": int(say.at_s) + 86_400 * int(after["days"])}
 
 
 def _attach(say: StoredCall, vector_store: VectorStore, body: Mapping[str, Any]) -> VectorStoreFile:
-    file: files.File = say.find(files.KIND, str(body.get("file_id")))
+    file: files.File = say.find(files.KIND, str(body.get("file_id")), files.made_up)
     shown = {
         "id": file.shown["id"],
         "object": FILE,
@@ -135,13 +157,10 @@ def _attach(say: StoredCall, vector_store: VectorStore, body: Mapping[str, Any])
         "created_at": int(say.at_s),
         "vector_store_id": vector_store.shown["id"],
         "last_error": None,
-        "chunking_strategy": {
-            "type": "static",
-            "static": {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400},
-        },
+        "chunking_strategy": _chunking(body.get("chunking_strategy")),
         "attributes": updated(body.get("attributes")),
     }
-    attached = VectorStoreFile(shown, file.shown["filename"], file.text, say.at_s)
+    attached = VectorStoreFile(shown, file.shown["filename"], file.index, say.at_s)
     vector_store.files[file.shown["id"]] = attached
     return attached
 
@@ -151,14 +170,15 @@ def _list(say: StoredCall) -> Answer:
 
 
 def _get(say: StoredCall) -> Answer:
-    return json_answer(200, say.find(KIND).at(say.at_s))
+    return json_answer(200, _store(say).at(say.at_s))
 
 
 def _modify(say: StoredCall) -> Answer:
-    vector_store = say.find(KIND)
-    for key in ("name", "metadata", "expires_after"):
+    vector_store = _store(say)
+    for key in ("name", "metadata"):
         if say.body.get(key) is not None:
             vector_store.shown[key] = say.body[key]
+    vector_store.shown |= _expiry(say, say.body.get("expires_after"))
     return json_answer(200, vector_store.at(say.at_s))
 
 
@@ -167,7 +187,7 @@ def _delete(say: StoredCall) -> Answer:
 
 
 def _search(say: StoredCall) -> Answer:
-    say.find(KIND)
+    _store(say)
     query, body = say.body["query"], say.body
     queries = [query] if isinstance(query, str) else query
     options = body.get("ranking_options") or {}
@@ -195,11 +215,11 @@ def _search(say: StoredCall) -> Answer:
 
 
 def _add_file(say: StoredCall) -> Answer:
-    return json_answer(200, _attach(say, say.find(KIND), say.body).at(say.at_s))
+    return json_answer(200, _attach(say, _store(say), say.body).at(say.at_s))
 
 
 def _files(say: StoredCall) -> Answer:
-    return _page_of(say, say.find(KIND).files.values())
+    return _page_of(say, _store(say).files.values())
 
 
 def _page_of(say: StoredCall, each: Any) -> Answer:
@@ -209,8 +229,10 @@ def _page_of(say: StoredCall, each: Any) -> Answer:
 
 
 def _file(say: StoredCall) -> VectorStoreFile:
-    file: VectorStoreFile = say.find(KIND).file(say.call.address.item or "")
-    return file
+    vector_store, name = _store(say), say.call.address.item or ""
+    if say.makes_up and name not in vector_store.files and not say.store.was_deleted(FILE, name):
+        return _attach(say, vector_store, {"file_id": name})
+    return vector_store.file(name)
 
 
 def _get_file(say: StoredCall) -> Answer:
@@ -225,21 +247,22 @@ def _update_file(say: StoredCall) -> Answer:
 
 def _delete_file(say: StoredCall) -> Answer:
     name = _file(say).shown["id"]
-    del say.find(KIND).files[name]
+    del _store(say).files[name]
+    say.store.delete(FILE, name)
     return json_answer(200, {"id": name, "object": f"{FILE}.deleted", "deleted": True})
 
 
 def _file_content(say: StoredCall) -> Answer:
-    data = [{"type": "text", "text": chunk} for chunk in search.chunks(_file(say).text or "")]
+    data = [{"type": "text", "text": chunk} for chunk in _file(say).index.chunks]
     page = {"object": "vector_store.file_content.page", "data": data, "has_more": False, "next_page": None}
     return json_answer(200, page)
 
 
 def _create_batch(say: StoredCall) -> Answer:
-    vector_store: VectorStore = say.find(KIND)
+    vector_store = _store(say)
     entries = list(_entries(say.body))
     for entry in entries:  # before the first is attached
-        say.find(files.KIND, str(entry.get("file_id")))
+        say.find(files.KIND, str(entry.get("file_id")), files.made_up)
     names = [_attach(say, vector_store, entry).shown["id"] for entry in entries]
     name = f"vsfb_{say.ids(BATCH).hex(32)}"
     vector_store.batches[name] = {"created_at": int(say.at_s), "names": names}
@@ -253,6 +276,8 @@ def _entries(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _batch(say: StoredCall, vector_store: VectorStore, name: str) -> dict[str, Any]:
+    if say.makes_up:
+        vector_store.batches.setdefault(name, {"created_at": int(say.at_s), "names": []})
     batch = vector_store.batch(name)
     counts = counted((vector_store.files[each] for each in batch["names"] if each in vector_store.files), say.at_s)
     return {
@@ -260,18 +285,28 @@ def _batch(say: StoredCall, vector_store: VectorStore, name: str) -> dict[str, A
         "object": BATCH,
         "created_at": batch["created_at"],
         "vector_store_id": vector_store.shown["id"],
-        "status": "in_progress" if counts["in_progress"] else "completed",
+        "status": "cancelled" if batch.get("cancelled") else "in_progress" if counts["in_progress"] else "completed",
         "file_counts": counts,
     }
 
 
+def _cancel_batch(say: StoredCall) -> Answer:
+    """What is still in progress stays as it is; a batch that has ended too."""
+    vector_store, name = _store(say), say.call.address.item or ""
+    if _batch(say, vector_store, name)["status"] == "in_progress":
+        vector_store.batch(name)["cancelled"] = True
+    return json_answer(200, _batch(say, vector_store, name))
+
+
 def _get_batch(say: StoredCall) -> Answer:
-    return json_answer(200, _batch(say, say.find(KIND), say.call.address.item or ""))
+    return json_answer(200, _batch(say, _store(say), say.call.address.item or ""))
 
 
 def _batch_files(say: StoredCall) -> Answer:
-    vector_store: VectorStore = say.find(KIND)
-    names = vector_store.batch(say.call.address.item or "")["names"]
+    vector_store = _store(say)
+    name = say.call.address.item or ""
+    _batch(say, vector_store, name)
+    names = vector_store.batch(name)["names"]
     return _page_of(say, [vector_store.files[name] for name in names if name in vector_store.files])
 
 
@@ -290,6 +325,6 @@ HANDLERS: dict[str, Handler] = {
     "retrieveVectorStoreFileContent": _file_content,
     "createVectorStoreFileBatch": _create_batch,
     "getVectorStoreFileBatch": _get_batch,
-    "cancelVectorStoreFileBatch": _get_batch,  # all its files are there as soon as they are asked for
+    "cancelVectorStoreFileBatch": _cancel_batch,
     "listFilesInVectorStoreBatch": _batch_files,
 }

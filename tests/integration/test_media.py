@@ -24,9 +24,9 @@ Served = tuple[Simulation, Any]
 
 
 @pytest.fixture(params=["openai", "azure", "azure v1"])
-def served(serve: Serve, request: pytest.FixtureRequest) -> Served:
+def served(serve_front: Serve, request: pytest.FixtureRequest) -> Served:
     simulation = Simulation(on_miss=OnMiss.GENERATE, latency=Latency(0, 0, 100_000))
-    url = serve(simulation)
+    url = serve_front(simulation)
     if request.param == "azure":
         version = "2025-04-01-preview"
         return simulation, openai.AzureOpenAI(azure_endpoint=url, api_key="any", api_version=version, max_retries=0)

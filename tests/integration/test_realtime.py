@@ -252,3 +252,41 @@ def test_the_pace_of_an_answer_is_kept() -> None:
         (entry,) = model.simulation.journal
     assert entry.sent_ms[0] >= 2000
     assert list(entry.sent_ms) == sorted(entry.sent_ms)
+
+
+def test_a_key_among_the_subprotocols_is_in_no_journal(endpoint: ModelEndpoint) -> None:
+    url = endpoint.url.replace("http", "ws", 1)
+    with connect(f"{url}/v1/realtime?model=m", subprotocols=["realtime", "openai-insecure-api-key.hunter2"]) as socket:  # type: ignore[list-item]
+        assert say(socket, "Hello!")[-1]["type"] == "response.done"
+    with connect(f"{url}/openai/realtime?api-version=2024-10-01-preview&deployment=m&api-key=hunter2") as socket:
+        assert say(socket, "Hello!")[-1]["type"] == "response.done"
+    assert "hunter2" not in "".join(repr(entry) for entry in endpoint.simulation.journal)
+
+
+@pytest.mark.parametrize(
+    "tools", [[{"type": "function"}], 1, "x", [1], [{"type": "function", "name": "f", "parameters": 1}]]
+)
+def test_a_response_with_wrong_tools_is_refused(opened: Open, tools: Any) -> None:
+    socket = opened()
+    until(socket, "session.created")
+    tell(socket, "response.create", response={"tools": tools})
+    assert "response.tools" in until(socket, "error")[-1]["error"]["message"]
+    assert say(socket, "Hello!")[-1]["type"] == "response.done"
+
+
+def test_half_a_letter_does_not_end_the_session(opened: Open) -> None:
+    socket = opened()
+    until(socket, "session.created")
+    tell(socket, "session.update", session={"type": "realtime", "instructions": "\ud800"})
+    until(socket, "session.updated")
+    assert say(socket, "\ud800")[-1]["type"] == "response.done"
+
+
+def test_an_item_has_an_id_of_its_own(opened: Open) -> None:
+    socket = opened()
+    until(socket, "session.created")
+    tell(socket, "conversation.item.create", item={**user("a"), "id": None})
+    assert until(socket, "conversation.item.done")[-1]["item"]["id"].startswith("item_")
+    for expected in ("conversation.item.done", "error"):
+        tell(socket, "conversation.item.create", item={**user("a"), "id": "mine"})
+        assert until(socket, expected)[-1]["type"] == expected

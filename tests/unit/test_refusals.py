@@ -92,6 +92,9 @@ REFUSED: list[tuple[str, str, dict[str, Any], str, str | None, str | None]] = [
     ("call-without-output", RESPONSES, {"input": [USER, ITEM_CALL, USER]}, "No tool output found for function call c1.", "input", None),
     ("reasoning-alone", RESPONSES, {"input": [USER, THOUGHT, USER]}, "Item 'rs_1' of type 'reasoning' was provided without its required following item.", "input", None),
     ("prompt-token", "/v1/completions", {"model": "gpt-3.5-turbo-instruct", "prompt": [12345, 123456]}, "Invalid token in prompt: 123456. Minimum value is 0, maximum value is 100257 (inclusive).", None, None),
+    ("image-size", "/v1/images/generations", {"model": "dall-e-3", "prompt": "x", "size": "256x256"}, "Invalid value: '256x256'. Supported values are: '1024x1024', '1792x1024', and '1024x1792'.", "size", "invalid_value"),
+    ("image-size", "/v1/images/generations", {"model": "gpt-image-2", "prompt": "x", "size": "20000x20000"}, "Invalid value: '20000x20000'. Supported values are: '1024x1024' and 'auto'.", "size", "invalid_value"),
+    ("one-image", "/v1/images/generations", {"model": "dall-e-3", "prompt": "x", "n": 2}, "You must provide n=1 for this model.", "n", None),
     ("name", RESPONSES, {"text": {"format": {"type": "json_schema", "name": "a b", "schema": STRICT}}}, "Invalid 'text.format.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "text.format.name", "invalid_value"),
     ("without-content", CHAT, {"messages": [USER, {"role": "assistant"}]}, "Invalid value for 'content': expected a string, got null.", "messages.[1].content", None),
 ]  # fmt: skip
@@ -124,7 +127,13 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
 
 
 def whole(path: str, keys: dict[str, Any]) -> dict[str, Any]:
-    start = {"input": "x"} if "responses" in path else {} if path == "/v1/completions" else {"messages": [USER]}
+    start = (
+        {"input": "x"}
+        if "responses" in path
+        else {}
+        if path.endswith(("/completions", "/generations")) and "chat" not in path
+        else {"messages": [USER]}
+    )
     return {"model": "gpt-4o", **start, **keys}
 
 

@@ -64,10 +64,10 @@ def test_a_filter_compares_attributes(condition: object, fit: bool) -> None:
 
 def test_the_text_that_shares_rare_words_scores_best() -> None:
     texts = ["the cat sat on the mat", "the dog barked at the cat", "a lighthouse by the sea"]
-    scores = search.scores("where is the lighthouse", texts)
+    scores = search.scores("where is the lighthouse", list(map(search.words, texts)))
     assert max(range(3), key=scores.__getitem__) == 2
     assert all(0 <= score <= 1 for score in scores)
-    assert search.scores("lighthouse", ["lighthouse"]) == [1.0]
+    assert search.scores("lighthouse", [search.words("lighthouse")]) == [1.0]
 
 
 def test_a_long_text_is_cut_into_overlapping_chunks() -> None:

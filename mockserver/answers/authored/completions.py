@@ -18,25 +18,30 @@ def completion(authored: AuthoredAnswer, context: AnswerContext) -> Answer:
     body, ids = context.body, context.ids
     prompt = body.get("prompt")
     prompts = prompt if isinstance(prompt, list) and all(isinstance(each, str) for each in prompt) else [prompt]
-    count = len(prompts) * (body.get("n") or 1)
+    each = body.get("n") or 1
+    count = len(prompts) * each
     shared = {
         "id": f"cmpl-{ids.letters(29)}",
         "object": "text_completion",
         "created": int(context.at_s),
         "model": context.model,
     }
-    echo = prompts[0] if body.get("echo") and isinstance(prompts[0], str) else ""
-    text, finish = echo + (authored.text or ""), authored.finish or Finish.STOP
+    echoed = [prompt if body.get("echo") and isinstance(prompt, str) else "" for prompt in prompts for _ in range(each)]
+    text, finish = authored.text or "", authored.finish or Finish.STOP
     used = _usage(prompts, authored, context, count)
     if body.get("stream") is not True:
-        choices = [_choice(index, text, finish) for index in range(count)]
+        choices = [_choice(index, echo + text, finish) for index, echo in enumerate(echoed)]
         data = json.dumps({**shared, "choices": choices, "usage": used}, ensure_ascii=False).encode()
         headers = ids.headers("application/json", azure=context.azure)
         return Answer(200, headers, (Event(0, data),), head_after_ms=authored.pace.first_ms)
-    pieces = [*([echo] if echo else []), *authored.pieces]
     events = [
+        Event(0, _event({**shared, "choices": [_choice(index, echo, None)]}))
+        for index, echo in enumerate(echoed)
+        if echo
+    ]
+    events += [
         Event(authored.pace.each_ms, _event({**shared, "choices": [_choice(index, piece, None)]}))
-        for piece in pieces
+        for piece in authored.pieces
         for index in range(count)
     ]
     events += [Event(0, _event({**shared, "choices": [_choice(index, "", finish)]})) for index in range(count)]

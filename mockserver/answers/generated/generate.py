@@ -30,12 +30,13 @@ def generate(
     *,
     at_s: float,
     latency: Latency | None = None,
+    again: str = "",
     found: tuple[Found, ...] = (),
     publish: Publish = lambda _data, _kind: "",
 ) -> Answer:
     """The answer to a request that no stub answers: the same each time, streamed or not, cut off or whole.
 
-    `model` is the model that answers; `latency` None is the default profile; `found` is what a search in files found.
+    `again` makes its ids others than those of the same request before. `model` is the model that answers; `latency` None is the default profile; `found` is what a search in files found.
     """
     operation, body = call.operation, call.body or {}
     assert operation is not None  # noqa: S101  a request without an operation was refused earlier
@@ -45,7 +46,7 @@ def generate(
     pace = (latency or Latency()).pace(seed)
     if operation.name in AUTHORABLE:
         authored = replace(compose(body, model or "mock", seed=seed, found=found), pace=pace)
-        answer = expand(authored, call, seed=seed, model=model or "mock", at_s=at_s)
+        answer = expand(authored, call, seed=seed + again, model=model or "mock", at_s=at_s)
     elif operation.name == "createEmbedding":
         answer = embeddings(body, model or "mock")
     elif operation.name == "createModeration":

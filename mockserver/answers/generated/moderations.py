@@ -27,6 +27,12 @@ CATEGORIES = (
 )
 
 
+#: Those that images are judged by too. Source: the published schema.
+_OF_IMAGES = frozenset(
+    {"self-harm", "self-harm/instructions", "self-harm/intent", "sexual", "violence", "violence/graphic"}
+)
+
+
 def moderation(body: Mapping[str, Any], seed: str) -> Answer:
     """The answer to a moderation request: one result for each text, one for all parts of a multimodal input."""
     given = body.get("input")
@@ -47,5 +53,7 @@ def _result(text: str, kinds: list[str]) -> dict[str, Any]:
         "flagged": bool(found),
         "categories": {name: name in found for name in CATEGORIES},
         "category_scores": {name: 0.98 if name in found else 0.0001 for name in CATEGORIES},
-        "category_applied_input_types": dict.fromkeys(CATEGORIES, kinds),
+        "category_applied_input_types": {
+            name: [kind for kind in kinds if kind == "text" or name in _OF_IMAGES] for name in CATEGORIES
+        },
     }

@@ -50,7 +50,10 @@ def _response(call: Call, model: str, at_s: float) -> Answer:
     answer = response(compose({"input": ""}, model, seed=name), _context(call, body, model, at_s, name))
     own_id = json.loads(answer.body)["id"] if not streams else _first_event(answer)["response"]["id"]
     skipped = _number(query, "starting_after", -1) + 1 if streams else 0
-    events = (Event(event.after_ms, event.data.replace(own_id.encode(), name.encode())) for event in answer.events)
+    events = (
+        Event(event.after_ms, event.data.replace(own_id.encode(), json.dumps(name)[1:-1].encode()))
+        for event in answer.events
+    )
     return replace(answer, events=tuple(events)[skipped:])
 
 
@@ -62,13 +65,13 @@ def _cancel(call: Call, model: str, at_s: float) -> Answer:
 
 
 def _count(call: Call, model: str, _at_s: float) -> Answer:
-    count = tokens.count_request(call.body or {}, model)
+    count = tokens.count_request(call.whole_body, model)
     return json_answer(200, {"object": "response.input_tokens", "input_tokens": count})
 
 
 def _compact(call: Call, model: str, at_s: float) -> Answer:
     """The user's messages unchanged, and one compaction item in place of all answers."""
-    body = call.body or {}
+    body = call.whole_body
     input_, ids = body.get("input") or [], Ids(call.request.body.decode("utf-8", "replace"))
     messages = [{"role": "user", "content": input_}] if isinstance(input_, str) else input_
     user_messages = [
@@ -140,7 +143,7 @@ def _context(call: Call, body: dict[str, Any], model: str, at_s: float, seed: st
 
 def _number(query: dict[str, list[str]], name: str, default: int) -> int:
     value = query.get(name, [""])[0]
-    return int(value) if value.isdecimal() else default
+    return int(value) if value.isdecimal() and len(value) <= 9 else default
 
 
 def _list(data: list[dict[str, Any]]) -> Answer:
