@@ -36,6 +36,7 @@ class Store:
         self._deleted: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._made: Counter[str] = Counter()
         self._seen: OrderedDict[str, int] = OrderedDict()
+        self._made_up: set[tuple[str, str]] = set()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -46,9 +47,12 @@ class Store:
         self._made[kind] += 1
         return self._made[kind] - 1
 
-    def put(self, kind: str, name: str, value: Any, size: int) -> None:
-        """Keep an object of `size` bytes under its id, in place of one that had it."""
+    def put(self, kind: str, name: str, value: Any, size: int, *, made_up: bool = False) -> None:
+        """Keep an object of `size` bytes under its id, in place of one that had it; `made_up` is one that nobody made, and that
+        is made up again after it was deleted."""
         self._remove((kind, name))
+        if made_up:
+            self._made_up.add((kind, name))
         self._deleted.pop((kind, name), None)
         self._objects[kind, name] = _Kept(value, size)
         self._bytes += size
@@ -83,8 +87,11 @@ class Store:
         return (kept.value for (each, _), kept in self._objects.items() if each == kind)
 
     def delete(self, kind: str, name: str) -> None:
-        """Remove an object; from now on it `was_deleted`."""
+        """Remove an object; from now on it `was_deleted`, unless it was made up."""
+        made_up = (kind, name) in self._made_up
         self._remove((kind, name))
+        if made_up:
+            return
         self._deleted[kind, name] = None
         while len(self._deleted) > MAX_DELETED:
             self._deleted.popitem(last=False)
@@ -99,8 +106,10 @@ class Store:
         self._deleted.clear()
         self._made.clear()
         self._seen.clear()
+        self._made_up.clear()
         self._bytes = 0
 
     def _remove(self, key: tuple[str, str]) -> None:
+        self._made_up.discard(key)
         if (kept := self._objects.pop(key, None)) is not None:
             self._bytes -= kept.size

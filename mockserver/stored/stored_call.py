@@ -61,7 +61,7 @@ class StoredCall:
         deleted = self.store.was_deleted(kind, name)
         if make_up is not None and self.makes_up and not deleted:
             found = make_up(self, name)
-            self.store.put(kind, name, found, 0)
+            self.store.put(kind, name, found, 0, made_up=True)
             return found
         raise NotStoredError(refusals.not_found(kind, name), deleted=deleted)
 
@@ -71,9 +71,10 @@ class StoredCall:
         Raises:
             NotStoredError: there is none.
         """
-        if not self.makes_up or self.store.was_deleted(kind, self.id):
+        if self.store.get(kind, self.id) is not None:
+            self.store.delete(kind, self.id)
+        elif not self.makes_up or self.store.was_deleted(kind, self.id):
             self.find(kind)
-        self.store.delete(kind, self.id)
         return json_answer(200, {"id": self.id, "object": deleted, "deleted": True})
 
     def page(

@@ -28,6 +28,7 @@ class VectorStoreFile:
     name: str
     index: FileIndex
     at_s: float
+    made_up: bool = False
 
     def at(self, now_s: float) -> dict[str, Any]:
         """The file as it is shown at a time."""
@@ -231,7 +232,9 @@ def _page_of(say: StoredCall, each: Any) -> Answer:
 def _file(say: StoredCall) -> VectorStoreFile:
     vector_store, name = _store(say), say.call.address.item or ""
     if say.makes_up and name not in vector_store.files and not say.store.was_deleted(FILE, name):
-        return _attach(say, vector_store, {"file_id": name})
+        attached = _attach(say, vector_store, {"file_id": name})
+        attached.made_up = True
+        return attached
     return vector_store.file(name)
 
 
@@ -247,8 +250,8 @@ def _update_file(say: StoredCall) -> Answer:
 
 def _delete_file(say: StoredCall) -> Answer:
     name = _file(say).shown["id"]
-    del _store(say).files[name]
-    say.store.delete(FILE, name)
+    if not _store(say).files.pop(name).made_up:
+        say.store.delete(FILE, name)
     return json_answer(200, {"id": name, "object": f"{FILE}.deleted", "deleted": True})
 
 
