@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz conformance clients lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate conformance clients lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -49,6 +49,9 @@ test-e2e: setup    ## browser tests, through the real API; finds or installs a b
 
 fuzz: setup        ## look for secrets that are written and for texts that break redaction: EXAMPLES=20000
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(RUN) pytest tests/unit/test_redaction_generated.py -n 0 --timeout=0 -q
+
+fuzz-gate: setup   ## look for a way past the gate with odd bytes on raw connections: EXCHANGES=100000
+	@$(RUN:-m=) tools/wire_fuzz.py $(or $(EXCHANGES),100000) $(SEED)
 
 conformance: setup ## run the official SDK's own tests against the mock
 	@$(RUN:-m=) tools/conformance.py

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from email.utils import formatdate
 from typing import Any, Protocol
+from weakref import WeakSet
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -46,6 +47,10 @@ class WireProtocol(HttpToolsProtocol):
 
     _received = b""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cycles: WeakSet[Any] = WeakSet()
+
     def on_message_begin(self) -> None:
         """Start a request, with the transport among its extensions."""
         super().on_message_begin()
@@ -60,6 +65,14 @@ class WireProtocol(HttpToolsProtocol):
         """Begin to answer a request; not yet where `_unsupported_upgrade_warning` reads it again."""
         if not self._reads_again():
             super().on_headers_complete()
+            self._cycles.add(self.cycle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every request that the client has left; uvicorn tells the last of pipelined ones alone."""
+        super().connection_lost(exc)
+        for cycle in self._cycles:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -221,6 +234,8 @@ class Connection:
     async def tunnel(self, status: int, headers: Headers, other: RawStream) -> None:
         """Pass on a server's agreement to another protocol, then bytes in both directions until one side ends."""
         transport = self._scope["extensions"][_EXTENSION][_TRANSPORT]
+        if transport.is_closing():  # the client has left already
+            return
         http, pipe = transport.get_protocol(), _Pipe()
         transport.set_protocol(pipe)
         lines = [f"HTTP/1.1 {status} Switching Protocols", *(f"{name}: {value}" for name, value in headers)]
@@ -258,12 +273,17 @@ class Connection:
 
     async def write(self, data: bytes) -> None:
         """Send bytes of the body, unless nobody is there any more: asyncio would complain of each."""
-        if self._transport is None or not self._transport.is_closing():
+        if not self._is_closing:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def finish(self) -> None:
         """End the answer properly."""
-        await self._send({"type": "http.response.body", "body": b""})
+        if not self._is_closing:
+            await self._send({"type": "http.response.body", "body": b""})
+
+    @property
+    def _is_closing(self) -> bool:
+        return self._transport is not None and self._transport.is_closing()
 
     async def answer(self, status: int, text: str, *headers: tuple[str, str]) -> None:
         """Send a complete plain-text answer."""
