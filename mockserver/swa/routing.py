@@ -158,6 +158,8 @@ class _Gate:
         if rule is not None and rule.rewrite:
             target, _, query = rule.rewrite.partition("?")
         target = target if target.startswith("/") else f"/{target}"
+        if self.method == "CONNECT":  # what would follow is a tunnel, on which nothing decides
+            return Decision(Action.ERROR, 405, "", self.headers, self.number, "no tunnels")
         if _is_api(target):
             return Decision(Action.API, 200, target, (), self.number, query=query)
         if target.startswith("/.auth/"):

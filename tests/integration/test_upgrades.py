@@ -175,6 +175,14 @@ def test_what_is_no_whole_handshake_opens_nothing(ports: tuple[int, list[bytes]]
     assert b"upgrade" not in b"".join(received).lower()
 
 
+@pytest.mark.parametrize("path", ["/", "/api/open"])
+def test_connect_opens_no_tunnel(ports: tuple[int, list[bytes]], path: str) -> None:
+    port, received = ports
+    first, second = converse(port, head(path, method="CONNECT"), head("/admin/secret"))
+    assert (first[9:12], second[9:12]) == (b"405", b"401")
+    assert received == []
+
+
 def test_the_preface_of_http2_is_no_request(ports: tuple[int, list[bytes]]) -> None:
     port, received = ports
     converse(port, PREFACE + head("/admin/secret"))
