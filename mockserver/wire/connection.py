@@ -65,7 +65,8 @@ class WireProtocol(HttpToolsProtocol):
         """Begin to answer a request; not yet where `_unsupported_upgrade_warning` reads it again."""
         if not self._reads_again():
             super().on_headers_complete()
-            self._cycles.add(self.cycle)
+            if self.cycle is not None:  # None while a WebSocket begins
+                self._cycles.add(self.cycle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request that the client has left; uvicorn tells the last of pipelined ones alone."""

@@ -391,7 +391,7 @@ def test_up_serves_a_dev_server_and_ends_it(run: Callable[..., Running]) -> None
     ("configurations", "arguments", "message"),
     [
         (None, [], "There is no swa-cli.config.json: say what to serve with --app DIR or --app URL"),
-        ({"a": {}, "b": {}}, [], "several configurations; choose with --configuration: a, b"),
+        ({"a": {}, "b": {}}, [], "a, the first of several; --configuration chooses: b"),
         ({"a": {}}, ["--configuration", "c"], "no configuration 'c'; choose with --configuration: a"),
         (
             {"a": {"appDevserverUrl": "http://localhost:1", "run": "exit 3"}},

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "dress-rehearsal cassette accept my-cassettes": "tests/integration/test_accept_and_drift.py::test_accept_carries_old_answers_over_to_a_new_system_prompt_and_marks_them",
     "dress-rehearsal record --missing --upstream $UPSTREAM --cassettes my-cassettes": "tests/integration/test_accept_and_drift.py::test_missing_recordings_are_made_after_a_question_with_their_size",
     'dress-rehearsal site --app http://localhost:5173 --run "npm run dev" --api http://127.0.0.1:7071': "tests/integration/test_command_line.py::test_site_takes_the_place_of_swa_start",
+    "dress-rehearsal site --check": "tests/unit/test_site_check.py::test_our_own_configurations_are_fine",
     "dress-rehearsal site": "tests/integration/test_command_line.py::test_site_takes_the_place_of_swa_start",
 }
 #: Commands that no test runs, and why.
@@ -44,6 +45,8 @@ BY_HAND = {
     "make wheel": "the pipelines run it, after the tests",
     "make fuzz": "takes minutes; a small part of it is a unit test",
     "make conformance": "downloads the SDK's own tests",
+    "make clients": "downloads the libraries",
+    "make fuzz-gate": "takes minutes; a small part of it is an integration test",
     "make local-model": "downloads a model",
     'eval "$(.venv/bin/python tools/local_model.py env)"': "belongs to the local model",
     "make fmt": "writes into the source, which lint checks",
@@ -101,9 +104,10 @@ def test_the_readme_shows_what_the_start_prints(run: Callable[..., Running]) -> 
     printed = README.partition("$ make mock\n")[2].partition("```")[0].splitlines()
     server = run("up", "--on-miss", "generate", *FREE["up"].split())
     server.read_until(r"^http://127\.0\.0\.1:\d+$")
-    assert [comparable(line) for line in server.lines] == [
-        comparable(line) for line in printed if not line.startswith("config ")
-    ]
+    shown_lines, printed_lines = (
+        [comparable(line) for line in lines if not line.startswith("config ")] for lines in (printed, server.lines)
+    )
+    assert printed_lines == shown_lines
 
 
 def test_the_readme_shows_what_a_miss_prints(project: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from mockserver import tokens
 from mockserver.answers.conformance import violations
 from mockserver.answers.generated.generate import generate
+from mockserver.answers.generated.images import picture
 from mockserver.answers.generated.prose import MADE_UP
 from mockserver.answers.generated.schema_instance import instance
 from mockserver.answers.latency import Latency
@@ -519,3 +520,12 @@ def test_a_schema_in_the_system_text_is_followed() -> None:
         assert list(json.loads(answer)) == ["city"]
     user = {"role": "user", "content": f"What is {json.dumps(schema)}?"}
     assert "Made up by the mock" in choice(chat(messages=[user]))["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"), [("64x32", (64, 32)), ("99999999x3", (4096, 3)), ("0x0", (1, 1)), ("wide", (1024, 1024))]
+)
+def test_a_picture_has_the_wanted_size_and_fits_in_memory(size: str, sides: tuple[int, int]) -> None:
+    """Such sizes come here only with `--lenient image-size`."""
+    data = picture("a lighthouse", size, "png")
+    assert struct.unpack(">II", data[16:24]) == sides  # the first chunk of a PNG starts with them

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import random
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,13 +17,18 @@ from mockserver.exchange import Answer, Event, json_answer
 
 #: Keeps a picture, and gives the address at which a browser finds it.
 Publish = Callable[[bytes, str], str]
+_SIZE, _LONGEST_SIDE = re.compile("([0-9]{1,9})x([0-9]{1,9})"), 4096
 
 
 def picture(text: str, size: str, kind: str, *, transparent: bool = False) -> bytes:
-    """A PNG, JPEG or WebP image (`kind`) of a size such as `1024x1024`, the same for the same text."""
+    """A PNG, JPEG or WebP image (`kind`) of a size such as `1024x1024`, the same for the same text.
+
+    A size that no service draws, which `--lenient image-size` lets through, becomes the nearest that fits in memory.
+    """
     from PIL import Image, ImageDraw, ImageFont  # 60 ms of imports, for those who ask for images
 
-    width, height = map(int, size.split("x"))
+    sides = _SIZE.fullmatch(size)
+    width, height = (max(1, min(int(side), _LONGEST_SIDE)) for side in sides.groups()) if sides else (1024, 1024)
     chance = random.Random(text)  # noqa: S311  a colour, not a secret
     colour = tuple(chance.randrange(40, 140) for _ in range(3))
     image = Image.new("RGBA", (width, height), (*colour, 0 if transparent else 255))
