@@ -12,7 +12,7 @@ import click
 from mockserver.cli.errors import user_errors
 from mockserver.cli.param_types import PATH, PORT
 from mockserver.cli.signals import stop_signal
-from mockserver.functions.process import READY, report_to_parent
+from mockserver.functions.process import HostReports, ReportsToParent
 from mockserver.functions.workers import WorkerKind
 from mockserver.wire.server import Servers, bind, url_of
 
@@ -33,7 +33,9 @@ from mockserver.wire.server import Servers, bind, url_of
 )
 @click.option("--reload", is_flag=True, help="Restart when a file of the app changes.")
 @click.option("--debug", is_flag=True, help="Let a debugger attach.")
-@click.option("--stop-on-eof", is_flag=True, hidden=True, help="Stop when standard input ends, and report every call.")
+@click.option(
+    "--stop-on-eof", is_flag=True, hidden=True, help="Stop when standard input ends; report to standard output."
+)
 def functions(
     *,
     app: Path,
@@ -56,16 +58,14 @@ def functions(
     files = AppFiles(app)
     # Bytecode is compared by the second: after two edits within a second, the app before the last edit would be loaded.
     sys.dont_write_bytecode |= reload
-    if stop_on_eof:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C, and stops us
-        threading.Thread(target=_stop_at_eof, daemon=True).start()
+    reports = _reports_to_parent() if stop_on_eof else HostReports()
     with user_errors():
         socket = bind(port, "the Functions host")
         port = socket.getsockname()[1]
         try:
             app_folder = open_app(app)
             if debug:
-                listen()
+                listen(reports)
             app_worker, worker_name = start_worker(app_folder, WorkerKind(worker))
         except LoadError as error:
             if not reload or not restarted():
@@ -74,16 +74,15 @@ def functions(
             with stop_signal() as stopped:
                 files.wait_for_change(stopped)
             if not stopped.is_set():
-                restart(port, start_folder)
+                restart(port, start_folder, reports)
             return
     # Only from here on: before that, Ctrl-C must end an import that does not return.
     with user_errors(), stop_signal() as stopped:
-        report = report_to_parent if stop_on_eof else lambda _record: None
-        host = FunctionsHost(app_worker, key=key, origins=app_folder.origins | {*origins}, report=report)
+        host = FunctionsHost(app_worker, key=key, origins=app_folder.origins | {*origins}, report=reports.ended)
         servers = Servers((host, socket), at_end=app_worker.close)
         servers.start()
-        click.echo(f"functions  {len(app_worker.functions)} on {worker_name}")
-        click.echo(f"{READY}{url_of(socket)}")
+        reports.say(f"functions  {len(app_worker.functions)} on {worker_name}")
+        reports.ready(url_of(socket))
         try:
             if reload:
                 files.wait_for_change(stopped)
@@ -92,8 +91,14 @@ def functions(
         finally:
             servers.stop()
         if not stopped.is_set():
-            click.echo("functions  a file of the app has changed: restarting")
-            restart(port, start_folder)
+            reports.say("functions  a file of the app has changed: restarting")
+            restart(port, start_folder, reports)
+
+
+def _reports_to_parent() -> ReportsToParent:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C, and stops us
+    threading.Thread(target=_stop_at_eof, daemon=True).start()
+    return ReportsToParent()
 
 
 def _stop_at_eof() -> None:

@@ -18,7 +18,6 @@ from mockserver.cli.startup import (
     token_in_file,
     warn_of_other_machines,
 )
-from mockserver.functions.process import READY
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.journal.entry import Entry
 from mockserver.simulation.settings import OnMiss
@@ -56,7 +55,7 @@ def model(choice: ModelChoice, *, port: int, api_key: str | None, deployments: t
         click.echo(
             f"{count} answers; on a miss: {choice.on_miss}; control: {endpoint.url}/__admin, token in {token_file}"
         )
-        click.echo(f"{READY}{endpoint.url}")
+        click.echo(f"ready {endpoint.url}")
         tokens.load_early()
         stopped.wait()
     print_recorded(endpoint)

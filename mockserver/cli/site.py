@@ -17,7 +17,6 @@ from mockserver.cli.site_check import check_site
 from mockserver.clock import SystemClock
 from mockserver.flask_apps.site_app import create_app
 from mockserver.fronts.gate import Delivery, SiteFront
-from mockserver.functions.process import READY
 from mockserver.harness.environment import authority_file, state_folder
 from mockserver.journal.entry import Entry
 from mockserver.swa.personas import load_personas
@@ -97,7 +96,7 @@ def site(
             servers.start()
             if tls is not None:
                 click.echo(f"trust      {authority_file(tls.authority, socket.getsockname()[1])}")
-            click.echo(f"{READY}{url_of(socket, 'https' if tls else 'http')}")
+            click.echo(f"ready {url_of(socket, 'https' if tls else 'http')}")
             try:
                 stopped.wait()
             finally:

@@ -8,16 +8,15 @@ import threading
 import time
 
 from mockserver.functions.app import LoadError
+from mockserver.functions.process import HostReports
 
 #: The default port of editors. Source: the documentation of VS Code's Python debugger.
 PORT = 5678
-PAUSED = "debugger   has paused the API: the gate's 45 s do not count down"
-RESUMED = "debugger   has resumed the API"
 _INTERVAL_S = 0.1
 
 
-def listen() -> None:
-    """Let a debugger attach, and print a line when it pauses or resumes the app.
+def listen(reports: HostReports) -> None:
+    """Let a debugger attach, and report where, and when it pauses or resumes the app.
 
     Raises:
         LoadError: debugpy is not installed.
@@ -31,20 +30,20 @@ def listen() -> None:
         _, port = debugpy.listen(("127.0.0.1", PORT))
     except (OSError, RuntimeError):  # another session has the default port
         _, port = debugpy.listen(("127.0.0.1", 0))
-    print(f"debugger   attach to 127.0.0.1:{port}", flush=True)
-    watcher = threading.Thread(target=_watch, daemon=True, name="mockserver-debug")
+    reports.say(f"debugger   attach to 127.0.0.1:{port}")
+    watcher = threading.Thread(target=_watch, args=(reports,), daemon=True, name="mockserver-debug")
     # A debugger stops every thread except its own, and this one must keep running.
     watcher.pydev_do_not_trace = watcher.is_pydev_daemon_thread = True  # type: ignore[attr-defined]  # pydevd's marks
     watcher.start()
 
 
-def _watch() -> None:
+def _watch(reports: HostReports) -> None:
     paused = False
     while True:
         time.sleep(_INTERVAL_S)
         if _is_paused() != paused:
             paused = not paused
-            print(PAUSED if paused else RESUMED, flush=True)
+            reports.paused(paused=paused)
 
 
 def _is_paused() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import subprocess
@@ -12,12 +13,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mockserver.errors import UserError
-from mockserver.functions.debug import PAUSED, RESUMED
 
-READY = "ready "  # starts the line that a host prints when it has started, before its URL
-_RECORD = "mockserver call "  # starts the line that it prints for each call that has ended, if it has a parent
+_PAUSED = "debugger   has paused the API: the gate's 45 s do not count down"
+_RESUMED = "debugger   has resumed the API"
 _STOP_S = 5
 
 
@@ -41,10 +42,67 @@ class InvocationRecord:
     error: str = ""
 
 
-def report_to_parent(record: InvocationRecord) -> None:
-    """Report a call to the parent process."""
-    sys.stdout.write(f"{_RECORD}{json.dumps(dataclasses.asdict(record))}\n")
-    sys.stdout.flush()
+class HostReports:
+    """What a host says of itself: on the console, as it is here, or to the process that started it."""
+
+    def say(self, line: str) -> None:
+        """Say what an engineer wants to know."""
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    def ready(self, url: str) -> None:
+        """Say that the host answers at a URL."""
+        self.say(f"ready {url}")
+
+    def ended(self, record: InvocationRecord) -> None:
+        """Say that a call has ended."""
+
+    def paused(self, *, paused: bool) -> None:
+        """Say that a debugger has paused or resumed the app."""
+        self.say(_PAUSED if paused else _RESUMED)
+
+    def hand_over(self) -> None:
+        """Prepare for this process to be replaced by another one of the same command."""
+        sys.stdout.flush()
+
+
+class ReportsToParent(HostReports):
+    """Reports as JSON, one object a line, on what was standard output. What the app prints goes to the error output instead:
+    nothing that an app prints, on whatever level, is taken for a report."""
+
+    def __init__(self) -> None:
+        self._pipe = os.dup(1)  # no process that the app starts inherits it
+        os.dup2(2, 1)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
+        self._lock = threading.Lock()
+
+    def say(self, line: str) -> None:
+        """Have the parent print it."""
+        self._send(line=line)
+
+    def ready(self, url: str) -> None:
+        """Tell it the URL."""
+        self._send(ready=url)
+
+    def ended(self, record: InvocationRecord) -> None:
+        """Tell it of a call."""
+        self._send(ended=dataclasses.asdict(record))
+
+    def paused(self, *, paused: bool) -> None:
+        """Tell it that its patience has to wait, or not any more."""
+        self._send(paused=paused)
+
+    def hand_over(self) -> None:
+        """Give the next process the pipe as its standard output."""
+        super().hand_over()
+        os.dup2(self._pipe, 1)
+
+    def _send(self, **report: Any) -> None:
+        rest = memoryview(f"{json.dumps(report)}\n".encode())
+        with self._lock, contextlib.suppress(OSError):  # a parent that is gone ends this process too
+            while rest:
+                rest = rest[os.write(self._pipe, rest) :]
 
 
 class FunctionsProcess:
@@ -64,7 +122,7 @@ class FunctionsProcess:
         command = [sys.executable, "-m", "mockserver", "functions", "--stop-on-eof", *options]
         command += ["--app", str(app), "--port", str(port)]
         self._process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._url: str | None = None
         #: Whether a debugger has paused it.
@@ -108,15 +166,28 @@ class FunctionsProcess:
             self._process.stdout.close()
 
     def _read_output(self) -> None:
-        """Read what the host prints until it ends: its URL and its calls; everything else goes to the console."""
+        """Read what the host reports until it ends. What is no report, such as Python's own errors before the host runs, is shown."""
         for line in self._process.stdout or ():
-            if line.startswith(READY):  # again after each restart
-                self._url = line.removeprefix(READY).strip()
+            try:
+                ((kind, report),) = json.loads(line).items()
+                record = InvocationRecord(**report) if kind == "ended" else None
+            except (ValueError, TypeError, AttributeError):
+                _show(line.decode(errors="replace").rstrip("\n"))
+                continue
+            if record is not None:
+                self._report(record)
+            elif kind == "ready":  # again after each restart
+                self._url = report
                 self._started_or_ended.set()
-            elif line.startswith(_RECORD):
-                self._report(InvocationRecord(**json.loads(line.removeprefix(_RECORD))))
+            elif kind == "paused":
+                self.paused = report
+                _show(_PAUSED if report else _RESUMED)
             else:
-                self.paused = line.startswith(PAUSED) or (self.paused and not line.startswith(RESUMED))
-                sys.stdout.write(line)
-                sys.stdout.flush()
+                _show(report)
         self._started_or_ended.set()
+
+
+def _show(line: str) -> None:
+    """Print a line. A console that is gone, or that lacks a letter, must not end who reads the reports: the host would wait."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, flush=True)

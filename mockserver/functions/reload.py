@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+from mockserver.functions.process import HostReports
+
 _INTERVAL_S = 0.4
 _RESTARTED = "MOCKSERVER_RESTARTED"
 _SUFFIXES = frozenset({".py", ".json", ".txt"})
@@ -32,11 +34,11 @@ def restarted() -> bool:
     return _RESTARTED in os.environ
 
 
-def restart(port: int, folder: Path) -> None:
+def restart(port: int, folder: Path, reports: HostReports) -> None:
     """Replace this process with the same command, in the same folder, on the same port."""
     os.chdir(folder)  # loading an app makes its folder the working directory
     os.environ[_RESTARTED] = "1"
-    sys.stdout.flush()
+    reports.hand_over()
     os.execv(sys.executable, [sys.executable, "-m", "mockserver", *sys.argv[1:], "--port", str(port)])  # noqa: S606  ourselves
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from mockserver.functions.debug import PAUSED, RESUMED
 from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, ModelOptions, OptionsError, SiteOptions, Topology
@@ -88,11 +87,11 @@ def test_time_in_a_debugger_does_not_count_against_the_gates_limit(
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(httpx2.get, f"{site.url}/api/health", headers=site.headers("alice"), timeout=60)
         thread = debugger.wait_for("stopped")["body"]["threadId"]
-        console_line(capfd, console, PAUSED)
+        console_line(capfd, console, "has paused the API")
         model.clock.advance(100)
         assert not answer.done()
         debugger.send("continue", threadId=thread)
-        console_line(capfd, console, RESUMED)
+        console_line(capfd, console, "has resumed the API")
         assert answer.result().status_code == 200
     debugger.close()
 

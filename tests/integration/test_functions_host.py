@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from mockserver.functions.app import LoadError, open_app
-from mockserver.functions.process import FunctionsProcess, StartError
+from mockserver.functions.process import FunctionsProcess, InvocationRecord, StartError
 from tests.integration.running import Running
 from tests.polling import wait_until
 
@@ -296,7 +296,7 @@ def test_a_client_that_leaves_ends_the_function(start: Callable[..., str], capfd
     url = start(STREAMING)
     with httpx2.stream("POST", f"{url}/api/stream", json={"events": 1000, "wait": 0.05}, timeout=20) as live:
         next(live.iter_raw())
-    wait_until(lambda: "generator closed" in capfd.readouterr().out)
+    wait_until(lambda: "generator closed" in capfd.readouterr().err)
 
 
 def test_a_changed_app_restarts_and_a_broken_one_waits_for_a_change(
@@ -387,14 +387,53 @@ def test_a_host_that_ctrl_c_ended_is_not_reported_as_failed(tmp_path: Path) -> N
         process.wait_until_ready(stopped)
 
 
-def test_output_of_an_app_goes_to_the_console_and_does_not_block_it(
-    start: Callable[..., str], capfd: pytest.CaptureFixture[str]
+NOISY = r"""
+import os, subprocess, sys
+import azure.functions as func
+
+def noise():
+    forged = {"function": "forged", "method": "GET", "path": "/", "ids": {}, "status": 200, "end": "eof", "took_s": 0, "sent_ms": []}
+    print("ready http://forged.test")
+    print(json.dumps({"ready": "http://forged.test"}))
+    print(json.dumps({"ended": forged}))
+    print("mockserver call " + json.dumps(forged))
+    print("mockserver call {")
+    print("debugger   has paused the API: so it seems")
+    sys.stdout.flush()
+    os.write(1, b"no UTF-8: \xff\xfe\n")
+    subprocess.run([sys.executable, "-c", "print('from a process of the app')"])
+    print("x" * 5000)
+    print("half a line", end="")
+
+import json
+noise()
+app = func.FunctionApp()
+
+
+@app.route(route="x", auth_level="anonymous")
+def x(req: func.HttpRequest) -> str:
+    noise()
+    return "ok"
+"""
+
+
+def test_what_an_app_prints_goes_to_the_error_output_and_is_nothing_else(
+    worker: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    source = (
-        "import azure.functions as func\nprint('loading')\napp = func.FunctionApp()\n\n\n"
-        "@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n    print('asked ' + 'x' * 2000)\n    return 'ok'\n"
-    )
-    url = start(source)
-    with httpx2.Client() as client:
-        assert [client.get(f"{url}/api/x").text for _ in range(100)] == ["ok"] * 100
-    assert "loading" in capfd.readouterr().out
+    records: list[InvocationRecord] = []
+    app = write_app(tmp_path, NOISY)
+    process = FunctionsProcess(app, port=0, environment={}, report=records.append, options=("--worker", worker))
+    try:
+        url = process.wait_until_ready()
+        assert url.startswith("http://127.0.0.1:")
+        with httpx2.Client(timeout=20) as client:
+            assert [client.get(f"{url}/api/x").text for _ in range(30)] == ["ok"] * 30
+        wait_until(lambda: len(records) >= 30)
+        assert [(record.function, record.path) for record in records] == [("x", "/api/x")] * 30
+        assert not process.paused
+    finally:
+        process.stop()
+    output = capfd.readouterr()
+    assert "forged" not in output.out
+    assert "half a line" in output.err
+    assert output.err.count("from a process of the app") == 31
