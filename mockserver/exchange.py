@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 Headers = tuple[tuple[str, str], ...]
@@ -123,13 +124,27 @@ def shown_url(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+def whole_number(text: str) -> int | None:
+    """The number that one to nine digits say; None for anything else."""
+    return int(text) if _DIGITS.fullmatch(text) else None
+
+
 def parse_json(data: bytes) -> Any:
-    """The JSON value in the data; None for anything else, and where it is nested deeper than `MAX_DEPTH`."""
+    """The JSON value in the data; None for anything else, such as NaN, and where it is nested deeper than `MAX_DEPTH`."""
     try:
-        value = json.loads(data)
+        value = _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except (ValueError, RecursionError):
         return None
     return None if data.count(b"[") + data.count(b"{") > MAX_DEPTH and is_too_deep(value) else value
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+#: Python's own reader takes NaN and Infinity too.
+_JSON = json.JSONDecoder(parse_constant=_no_json)
+_DIGITS = re.compile("[0-9]{1,9}")
 
 
 def is_too_deep(value: Any) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import math
 from collections.abc import Mapping
 from typing import Any, cast
 
 from flask import Flask, Response, jsonify, request
 
 from mockserver.clock import SystemClock
-from mockserver.exchange import parse_json
+from mockserver.exchange import parse_json, whole_number
 from mockserver.journal.criteria import JournalCriteria, JournalError
 from mockserver.journal.entry import Entry
 from mockserver.journal.journal import ExpectationError
@@ -25,6 +24,7 @@ from mockserver.simulation.stub import StubError
 
 _NUMBERS = {"status", "events_sent", "attempt", "number", "after", "turn"}
 _LONGEST_WAIT_S = 60
+_LATEST_S = 253_402_300_799 - 366 * 86400  # the end of the last year that dates have, but for what ends later than now
 TOKEN_HEADER = "x-mockserver-token"  # noqa: S105  a header's name
 
 
@@ -159,9 +159,10 @@ def _criteria(given: Mapping[str, str]) -> JournalCriteria:
     criteria: dict[str, Any] = {name: value for name, value in given.items() if name not in ("times", "within_s")}
     for name in _NUMBERS & criteria.keys():
         low, dash, high = criteria[name].partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()):
+        first, last = whole_number(low), whole_number(high if dash else low)
+        if first is None or last is None:
             raise JournalError(f"{name} must be a number or a range as 500-599, got {criteria[name]!r}")
-        criteria[name] = range(int(low), int(high) + 1) if dash else int(low)
+        criteria[name] = range(first, last + 1) if dash else first
     return cast(JournalCriteria, criteria)
 
 
@@ -170,7 +171,7 @@ def _moved(clock: SystemClock, asked: dict[str, Any]) -> bool:
     ahead_s, frozen = asked.get("advance_s", 0), asked.get("frozen")
     if asked.keys() - {"advance_s", "frozen"} or not asked or frozen not in (None, True, False):
         return False
-    if isinstance(ahead_s, bool) or not isinstance(ahead_s, int | float) or not 0 <= ahead_s < math.inf:
+    if isinstance(ahead_s, bool) or not isinstance(ahead_s, int | float) or not 0 <= ahead_s <= _LATEST_S - clock.now():
         return False
     if frozen is not None:
         clock.freeze() if frozen else clock.resume()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mockserver.errors import count_of
-from mockserver.exchange import Answer, Request
+from mockserver.exchange import Answer, Request, whole_number
 from mockserver.matching.miss import Miss
 from mockserver.redaction.exchanges import shown_request
 
@@ -62,8 +62,7 @@ class Entry:
     @property
     def attempt(self) -> int:
         """Which attempt of its client this was, from 1. Source: `x-stainless-retry-count`, sent by the official SDKs."""
-        count = self.request.header("x-stainless-retry-count") or "0"
-        return 1 + int(count) if count.isdecimal() else 1
+        return 1 + (whole_number(self.request.header("x-stainless-retry-count") or "0") or 0)
 
     def __str__(self) -> str:
         parts = [

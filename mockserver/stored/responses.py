@@ -12,7 +12,7 @@ from mockserver.answers.authored.ids import Ids
 from mockserver.contract import refusals
 from mockserver.contract.addresses import Backend
 from mockserver.contract.violation import Violation
-from mockserver.exchange import Answer, Event, json_answer, parse_json
+from mockserver.exchange import Answer, Event, json_answer, parse_json, whole_number
 from mockserver.matching.call import Call
 from mockserver.sse import event_json
 from mockserver.stored.items import as_items, stored_items
@@ -21,8 +21,6 @@ from mockserver.stored.stored_call import Handler, StoredCall, refused
 
 KIND = "response"
 _ID = re.compile(rb'"id": ?"(resp_[\w-]+)"')
-#: The most digits of a number in a query.
-_DIGITS = 9
 #: How long a stream can be read again. Source: openai-python#2828 (2026-01-22), in these words.
 _STREAMED_FOR_S = 300
 
@@ -152,7 +150,8 @@ def get(say: StoredCall) -> Answer:
         words = "This response can no longer be streamed because it is more than 5 minutes old"
         return refused(Violation("stream", "too-old", words, "invalid_request_error"))
     after = say.query.get("starting_after", [""])[0]
-    first = int(after) + 1 if after.isdecimal() and len(after) < _DIGITS else 0
+    number = whole_number(after)
+    first = 0 if number is None else number + 1
     due_s, events = stored.at_s + stored.answer.head_after_ms / 1000, []
     sent_s = say.at_s
     for number, event in enumerate(stored.answer.events):

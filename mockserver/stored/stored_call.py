@@ -11,12 +11,9 @@ from urllib.parse import parse_qs
 from mockserver.answers.authored.ids import Ids
 from mockserver.contract import refusals
 from mockserver.contract.violation import Violation
-from mockserver.exchange import BY_RULE, Answer, Event, Request, json_answer
+from mockserver.exchange import BY_RULE, Answer, Event, Request, json_answer, whole_number
 from mockserver.matching.call import Call
 from mockserver.stored.store import NotStoredError, Store
-
-#: The most digits of a number in a query.
-_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -86,10 +83,10 @@ class StoredCall:
         Source: API reference, 2026-11: after, before, limit, order.
         """
         limit_text = self.query.get("limit", [str(limit)])[0]
-        if not limit_text.isdecimal() or len(limit_text) > _DIGITS:
+        if (asked := whole_number(limit_text)) is None:
             words = "Invalid type for 'limit': expected an integer, but got a string instead."
             return refused(Violation("limit", "type", words, "invalid_type"))
-        if not 1 <= (limit := int(limit_text)) <= most:
+        if not 1 <= (limit := asked) <= most:
             problem, sign = ("above maximum", f"<= {most}") if limit else ("below minimum", ">= 1")
             words = f"Invalid 'limit': integer {problem} value. Expected a value {sign}, but got {limit} instead."
             code = f"integer_{problem.replace(' ', '_').replace('imum', '')}_value"

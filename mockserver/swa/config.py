@@ -18,7 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from mockserver.documents import Strict, convert
 from mockserver.errors import UserError, did_you_mean
-from mockserver.exchange import Headers
+from mockserver.exchange import Headers, whole_number
 from mockserver.swa.providers import provider_problems
 
 FILE_NAME = "staticwebapp.config.json"
@@ -285,10 +285,10 @@ def _fallback(entry: FallbackEntry, where: str) -> Fallback:
 def _overrides(entries: dict[str, dict[str, Any]], where: str) -> Iterator[tuple[int, Override]]:
     for code, document in entries.items():
         place = f"{where}: responseOverrides.{code}"
-        if not code.isdecimal():
+        if (status := whole_number(code)) is None:
             raise ConfigError(f"{place}: the keys of responseOverrides are statuses, as 404")
         entry = convert(document, OverrideEntry, place, ConfigError)
-        yield int(code), Override(entry.redirect, entry.rewrite, _status(entry.status_code, place))
+        yield status, Override(entry.redirect, entry.rewrite, _status(entry.status_code, place))
 
 
 def _override_notes(entries: dict[str, dict[str, Any]]) -> Iterator[str]:
@@ -340,9 +340,10 @@ def _status(value: int | str | None, where: str) -> int | None:
     """A `statusCode`, which may be a number or its digits."""
     if value is None:
         return None
-    if not str(value).isdecimal() or not 100 <= int(value) <= 599:
+    status = whole_number(str(value))
+    if status is None or not 100 <= status <= 599:
         raise ConfigError(f"{where}: statusCode must be a status from 100 to 599, got {value!r}")
-    return int(value)
+    return status
 
 
 def _headers(entry: dict[str, str], where: str) -> Headers:

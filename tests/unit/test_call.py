@@ -26,17 +26,17 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often a request's body was parsed, and its address looked up."""
     counts: Counter[str] = Counter()
-    loads = json.loads
+    decode = json.JSONDecoder.decode
 
-    def counted_loads(text: Any, **options: Any) -> Any:
-        counts["parsed"] += isinstance(text, bytes) and text.startswith(b'{"model": "gpt-4o", "messages"')
-        return loads(text, **options)
+    def counted_decode(decoder: json.JSONDecoder, text: str, *options: Any) -> Any:
+        counts["parsed"] += text.startswith('{"model": "gpt-4o", "messages"')
+        return decode(decoder, text, *options)
 
     def counted_address_of(*parts: str) -> Any:
         counts["looked up"] += 1
         return address_of(*parts)
 
-    monkeypatch.setattr(json, "loads", counted_loads)
+    monkeypatch.setattr(json.JSONDecoder, "decode", counted_decode)
     monkeypatch.setattr("mockserver.matching.call.address_of", counted_address_of)
     return counts
 

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 from flask.testing import FlaskClient
 
+from mockserver.clock import SystemClock
 from mockserver.flask_apps import control
+from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.simulation import Simulation
 from tests.unit.examples import FakeClock, chat
 
@@ -48,3 +53,37 @@ def test_a_wrong_stub_is_refused_whole(client: FlaskClient, simulation: Simulati
     }
     assert client.post("/__admin/stubs", data="x", headers=TOKEN).status_code == 400
     assert simulation.scopes.everybody.stubs == ()
+
+
+@pytest.mark.parametrize("count", ["²", "9" * 5000, "-1", "1.5", "x"])
+def test_an_odd_count_of_retries_does_not_spoil_the_journal(
+    client: FlaskClient, simulation: Simulation, count: str
+) -> None:
+    request = chat()
+    simulation.answer(replace(request, headers=(*request.headers, ("x-stainless-retry-count", count))))
+    for path in ("/__admin/journal", "/__admin/timeline", "/__admin/journal/verify?attempt=1"):
+        assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 5000, "1-", "-1", "", "1-" + "9" * 5000])
+@pytest.mark.parametrize("name", ["number", "status", "attempt", "turn"])
+def test_an_odd_number_is_refused(client: FlaskClient, name: str, number: str) -> None:
+    for path in ("/__admin/journal", "/__admin/timeline", "/__admin/journal/verify"):
+        assert client.get(path, query_string={name: number}).status_code == 400
+
+
+@pytest.mark.parametrize("seconds", ["NaN", "Infinity", "-1", "1e308", "1e12", "true", '"60"', "9" * 400])
+def test_a_clock_that_cannot_be_told_stays_as_it_is(seconds: str) -> None:
+    clock = SystemClock()
+    client = control.create_app(Simulation(clock=clock), "t0").test_client()
+    answer = client.post("/__admin/clock", data=f'{{"advance_s": {seconds}}}', headers=TOKEN)
+    assert (answer.status_code, "advance_s" in answer.text) == (400, True)
+    assert clock.now() < time.time() + 60
+
+
+def test_answers_are_made_at_the_latest_time_of_the_clock() -> None:
+    simulation = Simulation(on_miss=OnMiss.GENERATE, clock=(clock := SystemClock()))
+    client = control.create_app(simulation, "t0").test_client()
+    moved = client.post("/__admin/clock", json={"advance_s": 253_300_000_000 - clock.now()}, headers=TOKEN)
+    assert moved.status_code == 200
+    assert [simulation.answer(chat()).status, client.get("/__admin/timeline").status_code] == [200, 200]

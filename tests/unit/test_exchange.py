@@ -90,3 +90,27 @@ def test_a_server_url_is_split_into_its_parts(text: str, port: int | None) -> No
 )
 def test_an_invalid_server_url_is_none(text: str) -> None:
     assert server_url(text) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a": NaN}',
+        b"[Infinity]",
+        b"-Infinity",
+        b'"\xff"',
+        b"",
+        b"[" * 5000,
+        b"9" * 5000,
+        b"\xff\xfe{",
+        b"\xfe\xff\x00",
+    ],
+)
+def test_what_is_no_json_is_none(data: bytes) -> None:
+    assert parse_json(data) is None
+
+
+def test_json_in_utf_8_utf_16_and_with_a_mark_is_read() -> None:
+    assert [parse_json('{"ü": 1}'.encode(code)) for code in ("utf-8", "utf-8-sig", "utf-16", "utf-16-be")] == [
+        {"ü": 1}
+    ] * 4

@@ -17,7 +17,7 @@ from mockserver.answers.generated.compose import compose
 from mockserver.answers.generated.schema_instance import instance
 from mockserver.contract.addresses import Backend
 from mockserver.contract.violations import definitions
-from mockserver.exchange import Answer, Event, json_answer
+from mockserver.exchange import Answer, Event, json_answer, whole_number
 from mockserver.matching.call import Call
 
 StoredObject = Callable[[Call, str, float], Answer]
@@ -143,7 +143,7 @@ def _context(call: Call, body: dict[str, Any], model: str, at_s: float, seed: st
 
 def _number(query: dict[str, list[str]], name: str, default: int) -> int:
     value = query.get(name, [""])[0]
-    return int(value) if value.isdecimal() and len(value) <= 9 else default
+    return default if (number := whole_number(value)) is None else number
 
 
 def _list(data: list[dict[str, Any]]) -> Answer:
