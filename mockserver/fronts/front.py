@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import Any
 
-from a2wsgi import WSGIMiddleware
-
 from mockserver.exchange import Answer, End, Headers, Request
+from mockserver.fronts.wsgi import Wsgi
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection, dated
 from mockserver.wire.play import schedule
 from mockserver.wire.upstream import HOP_BY_HOP
@@ -23,14 +21,7 @@ class Front:
     """An ASGI application that checks the Host, and leaves what it does not answer itself to a Flask application."""
 
     def __init__(self, flask: Any) -> None:
-        def with_raw_path(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-            scope = environ["asgi.scope"]
-            environ["RAW_URI"] = "?".join(
-                part.decode("latin-1") for part in (scope["raw_path"], scope["query_string"]) if part
-            )
-            return flask(environ, start_response)  # type: ignore[no-any-return]  # a WSGI application
-
-        self._flask = WSGIMiddleware(with_raw_path)  # type: ignore[arg-type]  # a2wsgi's own type for environ
+        self._flask = Wsgi(flask)
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request: by `carry`, else by Flask."""
@@ -50,8 +41,7 @@ class Front:
     async def _answer(self, connection: Connection, scope: AsgiScope, send: AsgiSend) -> None:
         request = await connection.accept(REQUEST_LIMIT_BYTES)
         if request is not None and not await self.carry(connection, request):
-            receive_again = connection.receive_again(request.body)
-            await self._flask(scope, receive_again, dated(send))  # type: ignore[arg-type]  # its ASGI types are stricter
+            await self._flask.answer(scope, request.body, dated(send))
 
     async def converse(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Carry a WebSocket; refused unless a front has some."""

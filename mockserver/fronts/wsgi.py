@@ -1,0 +1,94 @@
+"""Runs a WSGI application behind an async front: it has a thread while it works, and none while its client reads."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from a2wsgi.wsgi import build_environ
+
+from mockserver.exchange import Headers
+from mockserver.wire.connection import AsgiScope, AsgiSend
+
+#: How many requests are worked on at once; more wait. A request that waits for something, such as `verify`, has a thread too.
+_THREADS = 64
+_PORTION_BYTES = 64 << 10
+
+WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Wsgi:
+    """A WSGI application for requests whose body has been read."""
+
+    def __init__(self, application: WsgiApplication) -> None:
+        self._application = application
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mockserver-wsgi")
+
+    async def answer(self, scope: AsgiScope, body: bytes, send: AsgiSend) -> None:
+        """Answer one request. `RAW_URI` has its path and query as they came, as from Werkzeug and Gunicorn."""
+        environ: dict[str, Any] = {**build_environ(scope, io.BytesIO(body))}  # type: ignore[arg-type]  # it wants a2wsgi's own reader
+        environ["RAW_URI"] = b"?".join(part for part in (scope["raw_path"], scope["query_string"]) if part).decode(
+            "latin-1"
+        )
+        output, loop, started = _Output(self._application, environ), asyncio.get_running_loop(), False
+        try:
+            while not output.ended:
+                data = await loop.run_in_executor(self._threads, output.portion)
+                if not started:
+                    headers = [
+                        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in output.headers
+                    ]
+                    await send({"type": "http.response.start", "status": output.status, "headers": headers})
+                    started = True
+                await send({"type": "http.response.body", "body": data, "more_body": not output.ended})
+        finally:
+            if not output.ended:
+                self._threads.submit(output.close)
+
+
+class _Output:
+    """What the application answers; `status` and `headers` are known after the first portion."""
+
+    status: int
+    headers: Headers
+
+    def __init__(self, application: WsgiApplication, environ: dict[str, Any]) -> None:
+        self._application, self._environ = application, environ
+        self._iterable: Iterable[bytes] | None = None
+        self._chunks: Iterator[bytes] = iter(())
+        self._lock = threading.Lock()
+        self.ended = False
+
+    def portion(self) -> bytes:
+        """The next bytes: a chunk of a stream, or as much as one write takes of what has a length."""
+        with self._lock:
+            if self._iterable is None:
+                self._iterable = self._application(self._environ, self._start)
+                self._chunks = iter(self._iterable)
+            portion = bytearray()
+            for chunk in self._chunks:
+                portion += chunk
+                if len(portion) >= _PORTION_BYTES or (portion and not self._has_length()):
+                    return bytes(portion)
+            self._close()
+            return bytes(portion)
+
+    def close(self) -> None:
+        """Close the application's answer before its end."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        self.ended = True
+        getattr(self._iterable, "close", lambda: None)()
+
+    def _has_length(self) -> bool:
+        return any(name.lower() == "content-length" for name, _ in self.headers)
+
+    def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        del exc_info  # Flask answers its own exceptions
+        self.status, self.headers = int(status.partition(" ")[0]), tuple(headers)

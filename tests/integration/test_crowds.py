@@ -1,0 +1,65 @@
+"""Crowds: what many clients do at once does not keep others from their answers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from mockserver.clock import SystemClock
+from mockserver.flask_apps.site_app import create_app
+from mockserver.fronts.gate import SiteFront
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ModelOptions
+from mockserver.swa.personas import load_personas
+from mockserver.swa.session import Sessions
+from mockserver.swa.static_web_app import load_static_web_app
+from mockserver.wire.server import Servers, bind, url_of
+
+CROWD = 200
+LARGE = 16 << 20  # more than the buffers of a connection hold
+
+
+@pytest.fixture
+def site_port(tmp_path: Path) -> Iterator[int]:
+    (tmp_path / "index.html").write_text("<p>here</p>")
+    (tmp_path / "large.bin").write_bytes(bytes(LARGE))
+    clock = SystemClock()
+    site = load_static_web_app(
+        tmp_path, personas=load_personas(), sessions=Sessions("k", clock), clock=clock, api_urls=(), config=None
+    )
+    front, sock = SiteFront(create_app(site), site), bind(0, "the test")
+    servers = Servers((front, sock), at_end=front.close)
+    servers.start()
+    yield int(url_of(sock).rpartition(":")[2])
+    servers.stop()
+
+
+def test_downloads_that_nobody_reads_do_not_stop_the_site(site_port: int) -> None:
+    request = f"GET /large.bin HTTP/1.1\r\nhost: 127.0.0.1:{site_port}\r\n\r\n".encode()
+    with ExitStack() as crowd:
+        clients = [crowd.enter_context(socket.create_connection(("127.0.0.1", site_port))) for _ in range(CROWD)]
+        for client in clients:
+            client.sendall(request)
+        for client in clients:
+            client.settimeout(20)
+            assert client.recv(12) == b"HTTP/1.1 200"
+        assert httpx2.get(f"http://127.0.0.1:{site_port}/", timeout=10).text == "<p>here</p>"
+        assert httpx2.get(f"http://127.0.0.1:{site_port}/.auth/me", timeout=10).status_code == 200
+        whole = crowd.enter_context(clients[0].makefile("rb"))
+        while whole.readline().strip():
+            pass
+        assert whole.read(LARGE) == bytes(LARGE)
+
+
+def test_many_who_wait_for_the_journal_do_not_stop_the_model() -> None:
+    with ModelEndpoint(ModelOptions()) as model, ExitStack() as crowd:
+        port = int(model.url.rpartition(":")[2])
+        for _ in range(40):
+            client = crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
+            client.sendall(b"GET /__admin/journal/verify?within_s=8 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        assert httpx2.get(f"{model.url}/__admin/health", timeout=5).status_code == 200
