@@ -87,7 +87,36 @@ def definitions(specification: str, *, requests: bool = False) -> dict[str, Any]
 @functools.cache
 def _validator(specification: str, schema: str, requests: bool) -> jsonschema_rs.Draft202012Validator:
     definitions_ = definitions(specification, requests=requests)
-    return jsonschema_rs.Draft202012Validator({"$ref": f"#/$defs/{schema}", "$defs": definitions_})
+    if requests:
+        _refuse_decimals(definitions_)
+    root = {"$ref": f"#/$defs/{schema}", "$defs": definitions_}
+    return jsonschema_rs.Draft202012Validator(root, keywords={_NO_DECIMAL: _NoDecimal})
+
+
+_NO_DECIMAL = "x-no-decimal"
+
+
+class _NoDecimal:
+    """A keyword of schemas: 50.0 is no integer. To JSON Schema it is one; the services refuse it."""
+
+    def __init__(self, parent_schema: Any, value: Any, schema_path: Any) -> None:
+        """Nothing depends on where it stands."""
+
+    def validate(self, instance: Any) -> None:
+        """Raise ValueError for a decimal number."""
+        if isinstance(instance, float):
+            raise ValueError("a decimal number")
+
+
+def _refuse_decimals(node: Any) -> None:
+    """Add the keyword wherever a schema wants integers."""
+    if isinstance(node, dict):
+        types = node.get("type")
+        if types == "integer" or (isinstance(types, list) and "integer" in types and "number" not in types):
+            node[_NO_DECIMAL] = True
+        node = list(node.values())
+    for inner in node if isinstance(node, list) else ():
+        _refuse_decimals(inner)
 
 
 @functools.cache
@@ -197,12 +226,14 @@ def _violation(error: jsonschema_rs.ValidationError) -> Violation:
     chosen, options = _relevant(error)
     path, kind, got = tuple(chosen.instance_path), type(chosen.kind).__name__.rpartition("_")[2], chosen.instance
     facts = chosen.kind.as_dict()
+    if _is_type(chosen):
+        kind = "Type"
     if kind == "Required":
         field = _field((*path, facts["property"]))
         return Violation(field, "required", f"Missing required parameter: '{field}'.", "missing_required_parameter")
     field = _field(path)
     if kind == "Type":
-        expected = _expected(path) or _or([_TYPES[name] for name in _without_null(options or facts["types"])])
+        expected = _expected(path) or _or([_TYPES[name] for name in _without_null(options or _types(chosen))])
         message = f"Invalid type for '{field}': expected {expected}, but got {_described(got)} instead."
         return Violation(field, "type", message, "invalid_type")
     if kind in ("Enum", "Constant"):
@@ -244,8 +275,12 @@ def _out_of_bounds(field: str, kind: str, facts: Mapping[str, Any], got: Any) ->
     else:
         noun = "decimal" if field in _DECIMALS or isinstance(got, float) else "integer"
         problem, code = f"{noun} {problem}", f"{noun}_{code}"
-        details = f"Expected a value {sign} {limit:g}, but got {got:g} instead."
+        details = f"Expected a value {sign} {_number(limit)}, but got {_number(got)} instead."
     return Violation(field, "bounds", f"Invalid '{field}': {problem}. {details}", code)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _relevant(error: jsonschema_rs.ValidationError) -> tuple[jsonschema_rs.ValidationError, list[Any]]:
@@ -264,16 +299,23 @@ def _relevant(error: jsonschema_rs.ValidationError) -> tuple[jsonschema_rs.Valid
     here = tuple(error.instance_path)
     if all(_is_type_of_whole(branch, here) for branch in candidates):
         types = [branch[0] for branch in candidates]
-        return types[0], [name for type_error in types for name in type_error.kind.as_dict()["types"]]
+        return types[0], [name for type_error in types for name in _types(type_error)]
     deeper = [branch for branch in candidates if not _is_type_of_whole(branch, here)]
     return _relevant(min(deeper, key=len)[0])
 
 
 def _is_type_of_whole(branch: list[jsonschema_rs.ValidationError], here: Path) -> bool:
     """Whether the only error is the type of the whole value."""
-    return (
-        len(branch) == 1 and tuple(branch[0].instance_path) == here and type(branch[0].kind).__name__.endswith("Type")
-    )
+    return len(branch) == 1 and tuple(branch[0].instance_path) == here and _is_type(branch[0])
+
+
+def _is_type(error: jsonschema_rs.ValidationError) -> bool:
+    return type(error.kind).__name__.endswith("Type") or error.kind.as_dict().get("keyword") == _NO_DECIMAL
+
+
+def _types(error: jsonschema_rs.ValidationError) -> list[str]:
+    """The types that would fit instead."""
+    return list(error.kind.as_dict().get("types", ["integer"]))
 
 
 def _is_tag(error: jsonschema_rs.ValidationError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -529,3 +530,33 @@ def test_a_picture_has_the_wanted_size_and_fits_in_memory(size: str, sides: tupl
     """Such sizes come here only with `--lenient image-size`."""
     data = picture("a lighthouse", size, "png")
     assert struct.unpack(">II", data[16:24]) == sides  # the first chunk of a PNG starts with them
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "string"}, "minItems": 10_000_000},
+        {"type": "array", "minItems": 3000, "items": {"type": "array", "minItems": 3000, "items": {"type": "integer"}}},
+        {"type": "array", "minItems": 100_000, "uniqueItems": True, "items": {"type": "integer"}},
+        {"type": "string", "minLength": 10**9},
+        {"type": "string", "pattern": "^((a{1000}){1000}){1000}$"},
+        {"type": "string", "pattern": "^(((((a*)*)*)*)*)*$"},
+        {"type": "string", "pattern": "^(a|b{3000})+?(?=x)[a-z]{500000}$"},
+        {"type": "object", "minProperties": 10**9},
+        {"$defs": {"n": {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"]}}, "$ref": "#/$defs/n"},
+        {"$defs": {f"n{n}": {"allOf": [{"$ref": f"#/$defs/n{n + 1}"}] * 2} for n in range(40)}, "$ref": "#/$defs/n0"},
+    ],
+)  # fmt: skip
+def test_a_schema_that_asks_for_more_than_a_model_writes_is_cut_off(schema: dict[str, Any]) -> None:
+    assert len(json.dumps(instance(schema, "seed"))) < 1_000_000
+
+
+@pytest.mark.parametrize("pattern", ["^[A-Z]{3}-[0-9]{4}$", "^(red|green)+$", "a*b?c{2,}", "^.{20,}$", r"^(\w+)@\1$"])
+def test_ordinary_patterns_are_matched(pattern: str) -> None:
+    assert re.search(pattern, instance({"type": "string", "pattern": pattern}, "seed"))
+
+
+def test_a_vector_is_no_longer_than_any_models() -> None:
+    body = {"model": "text-embedding-3-small", "input": "x", "dimensions": 10**9}
+    answer = ask(Request("POST", "/v1/embeddings", body=json.dumps(body).encode()))
+    assert len(json.loads(answer.body)["data"][0]["embedding"]) == 4096

@@ -154,6 +154,32 @@ def test_the_nearest_request_is_accepted(path: str, keys: dict[str, Any]) -> Non
     assert (answer.status, answer.decided_by) == (200, "made up")
 
 
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        (CHAT, {"max_tokens": 50.0}),
+        (CHAT, {"max_completion_tokens": 50.0}),
+        (CHAT, {"n": 2.0}),
+        (CHAT, {"seed": 1.0}),
+        (CHAT, {"top_logprobs": 2.0, "logprobs": True}),
+        (RESPONSES, {"max_output_tokens": 50.0}),
+        (RESPONSES, {"top_logprobs": 2.0}),
+        ("/v1/images/generations", {"model": "gpt-image-1", "prompt": "x", "n": 2.0}),
+        ("/v1/completions", {"model": "gpt-3.5-turbo-instruct", "prompt": "x", "best_of": 2.0}),
+    ],
+)
+def test_a_whole_decimal_is_no_integer(path: str, keys: dict[str, Any]) -> None:
+    """JSON Schema takes it for one. The words are those for other types."""
+    field = next(key for key, value in keys.items() if isinstance(value, float))
+    message = f"Invalid type for '{field}': expected an integer, but got a decimal number instead."
+    assert refusal(answered(path, whole(path, keys))) == (400, message, field, "invalid_type")
+
+
+def test_an_integer_that_no_float_holds_is_refused_in_words() -> None:
+    answer = answered(CHAT, whole(CHAT, {"seed": 10**400}))
+    assert refusal(answer)[0] == 400
+
+
 def test_every_rule_between_fields_has_its_refusal() -> None:
     names = {rule.name for rule in REQUEST_RULES if not rule.name.startswith("model-")}
     assert {rule for rule, *_ in REFUSED} == names

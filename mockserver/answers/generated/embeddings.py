@@ -17,13 +17,15 @@ from mockserver.exchange import Answer, json_answer
 #: A vector's dimensions where the request does not say. Source: the models' pages, 2024-01.
 _DIMENSIONS = {"text-embedding-3-large": 3072}
 _DEFAULT_DIMENSIONS = 1536
+#: More than any model has; a request may ask for any number.
+_MOST_DIMENSIONS = 4096
 
 
 def embeddings(body: Mapping[str, Any], model: str) -> Answer:
     """The answer with a vector for each input, as numbers or as base64 of little-endian 32-bit floats."""
     value = body["input"]  # a text, a list of tokens, or a list of either
     inputs = value if isinstance(value, list) and value and not isinstance(value[0], int) else [value]
-    dimensions = body.get("dimensions") or _DIMENSIONS.get(model, _DEFAULT_DIMENSIONS)
+    dimensions = min(body.get("dimensions") or _DIMENSIONS.get(model, _DEFAULT_DIMENSIONS), _MOST_DIMENSIONS)
     vectors = [_vector(json.dumps(item, ensure_ascii=False), dimensions) for item in inputs]
     as_base64 = body.get("encoding_format") == "base64"
     data = [

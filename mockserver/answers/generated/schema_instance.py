@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import rstr
+from rstr.xeger import STAR_PLUS_LIMIT, sre_parse  # type: ignore[attr-defined]  # its own way to Python's parser
 
 Schema = Mapping[str, Any]
 
 _MAX_DEPTH = 4  # from here on, only required properties and items
+_DEEPEST = 40  # nothing is written below
+#: The longest value, in characters, and about what a piece of one takes. Longer than any model's answer; the schema may ask for more.
+_LONGEST, _PIECE = 200_000, 16
 _FORMATS = {
     "date": "2026-05-17",
     "date-time": "2026-05-17T09:30:00Z",
@@ -47,6 +52,7 @@ _WORDS = {
 def instance(schema: Schema, seed: str) -> Any:
     """A value that the schema allows; {} for an empty schema.
 
+    A schema that asks for more than a model writes gets a value that is cut off, and so may not fit it.
     `not`, `if` and `contains` are ignored, so that a schema with these may not allow the value.
     """
     return _Writer(schema, random.Random(seed)).value(schema, "", 0)  # noqa: S311  no secret
@@ -57,8 +63,12 @@ class _Writer:
 
     def __init__(self, root: Schema, chance: random.Random) -> None:
         self.root, self.chance = root, chance
+        self.left = _LONGEST
 
     def value(self, schema: Any, name: str, depth: int) -> Any:
+        self.left -= _PIECE
+        if self.left < 0 or depth > _DEEPEST:
+            return None
         schema = self.resolved(schema if isinstance(schema, Mapping) else {}, depth)
         if "const" in schema:
             return schema["const"]
@@ -82,6 +92,9 @@ class _Writer:
     def resolved(self, schema: Schema, depth: int) -> Schema:
         """The schema with its reference and its `allOf` parts merged in, and one member of `anyOf` or `oneOf`."""
         for _ in range(20):  # a reference may point to a reference
+            self.left -= 1
+            if self.left < 0:
+                return {}
             if "$ref" in schema:
                 schema = {
                     **self.referred(schema["$ref"]),
@@ -114,7 +127,9 @@ class _Writer:
             if key in required or (depth < _MAX_DEPTH and not self.contains_itself(inner))
         }
         others = schema.get("additionalProperties", {})
-        for key in [*required, *(f"key_{number}" for number in range(1, least + 1))]:
+        for key in itertools.chain(required, (f"key_{number}" for number in range(1, least + 1))):
+            if self.left < 0:
+                break
             if key not in mapping and (key in required or len(mapping) < least):
                 mapping[key] = self.value(others, key, depth + 1)
         return mapping
@@ -148,7 +163,7 @@ class _Writer:
         items = schema.get("items", {})
         length = 0 if depth >= _MAX_DEPTH or items is False else self.chance.randint(1, 2)
         singular = re.sub(r"s$", "", name)
-        while len(array) < max(least, min(length, most)):
+        while len(array) < max(least, min(length, most)) and self.left >= 0:
             item = self.value(items, singular, depth + 1)
             if schema.get("uniqueItems") and item in array:
                 if len(array) >= least:
@@ -184,17 +199,37 @@ class _Writer:
 
     def text(self, schema: Schema, name: str) -> str:
         if "pattern" in schema:
-            with contextlib.suppress(re.error):  # of another dialect, as \p{L}
-                return str(rstr.Rstr(self.chance).xeger(schema["pattern"]))
+            with contextlib.suppress(re.error, OverflowError, RecursionError):  # of another dialect, as \p{L}
+                return self.cut(self.matching(schema["pattern"]))
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
         words = next((words for ending, words in _WORDS.items() if snake_case.endswith(ending)), None)
         text = self.chance.choice(words) if words else f"example {snake_case.replace('_', ' ')}".strip()
         least, most = schema.get("minLength", 0), schema.get("maxLength")
-        while len(text) < least:
-            text += " example"[: least - len(text)]
-        return text[:most]
+        text += (" example" * (min(least, self.left) // 8 + 1))[: max(0, least - len(text))]
+        return self.cut(text[:most])
+
+    def matching(self, pattern: str) -> str:
+        """A text that matches; an empty one where it might be longer than what is left."""
+        if _longest(sre_parse.parse(pattern)) > self.left:
+            return ""
+        return str(rstr.Rstr(self.chance).xeger(pattern))
+
+    def cut(self, text: str) -> str:
+        """A text, as much as is left."""
+        text = text[: max(0, self.left)]
+        self.left -= len(text)
+        return text
+
+
+def _longest(node: Any) -> int:
+    """How many characters `rstr` may write for a parsed pattern, or a part of one: it repeats 100 times, unless it must more."""
+    if isinstance(node, tuple) and repr(node[0]).endswith("REPEAT"):
+        least, most, repeated = node[1]
+        return max(int(least), min(int(most), STAR_PLUS_LIMIT)) * _longest(repeated)
+    parts = node if isinstance(node, tuple | list | sre_parse.SubPattern) else ()
+    return max(1, sum(map(_longest, parts)))
 
 
 def _implied(schema: Schema) -> str:
