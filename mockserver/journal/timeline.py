@@ -57,7 +57,10 @@ def timeline(title: str, entries: Sequence[Entry]) -> str:
     bars = [[_bar(entry, began_s, whole_s) for entry in visit] for visit in visits]
     folder = Path(__file__).parent
     pages = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
-    return pages.get_template("timeline.html").render(title=title, visits=bars, whole_s=whole_s)
+    page = pages.get_template("timeline.html").render(title=title, visits=bars, whole_s=whole_s)
+    return page.encode(
+        "utf-8", "backslashreplace"
+    ).decode()  # JSON can spell half of a surrogate pair, and no page hold it
 
 
 def _bar(entry: Entry, began_s: float, whole_s: float) -> TimelineBar:

@@ -87,3 +87,14 @@ def test_answers_are_made_at_the_latest_time_of_the_clock() -> None:
     moved = client.post("/__admin/clock", json={"advance_s": 253_300_000_000 - clock.now()}, headers=TOKEN)
     assert moved.status_code == 200
     assert [simulation.answer(chat()).status, client.get("/__admin/timeline").status_code] == [200, 200]
+
+
+@pytest.mark.parametrize("on_miss", [OnMiss.ERROR, OnMiss.GENERATE])
+def test_half_an_emoji_is_shown_as_it_was_spelled(on_miss: OnMiss) -> None:
+    simulation = Simulation(on_miss=on_miss)
+    client = control.create_app(simulation, "t0").test_client()
+    simulation.answer(chat("\ud83d"))
+    assert [client.get(f"/__admin/{page}").status_code for page in ("journal", "journal/verify", "timeline")] == [
+        200
+    ] * 3
+    assert "\\ud83d" in client.get("/__admin/timeline").text
