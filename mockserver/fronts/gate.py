@@ -233,7 +233,7 @@ class SiteFront(Front):
         async def stream(live: LiveAnswer) -> None:
             own = {name for name, _ in live.headers} | _NOT_FOR_DEVELOPMENT
             added = tuple(header for header in decision.headers if header[0] not in own)
-            status, headers = live.status, live.headers
+            status, headers = live.status, _headers_from_site(live.headers, app.base_url)
             if decision.status != 200:
                 status, headers = decision.status, tuple(header for header in headers if header[0] != "etag")
             await _stream(connection, tape, replace(live, status=status, headers=(*headers, *added)), None)
@@ -290,13 +290,13 @@ async def _cut(connection: Connection, tape: Tape, instead: Answer) -> str:
     return "reset"
 
 
-def _headers_from_site(headers: Headers, api_url: str) -> Headers:
-    """The API's headers; a redirect to the API becomes a redirect to the site."""
-    return tuple((name, _on_site(value, api_url) if name == "location" else value) for name, value in headers)
+def _headers_from_site(headers: Headers, server_url: str) -> Headers:
+    """The headers of an API or a dev server; a redirect to the server itself becomes a redirect to the site."""
+    return tuple((name, _on_site(value, server_url) if name == "location" else value) for name, value in headers)
 
 
-def _on_site(location: str, api_url: str) -> str:
-    rest = location.removeprefix(api_url)
+def _on_site(location: str, server_url: str) -> str:
+    rest = location.removeprefix(server_url)
     if rest == location or (rest and rest[0] not in "/?#"):  # elsewhere: another port may begin alike
         return location
     return rest if rest.startswith("/") else f"/{rest}"

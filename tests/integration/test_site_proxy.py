@@ -222,6 +222,9 @@ class DevServer(socketserver.BaseRequestHandler):
             return
         body = b"<script>inline()</script> " + line
         status = b"404 Not Found" if b" /missing" in line else b"200 OK"
+        if b" /redirects" in line:  # to an address made from what it was asked, as frameworks do
+            host = next(part[6:] for part in head.split(b"\r\n") if part.lower().startswith(b"host: "))
+            status = b"302 Found\r\nlocation: http://" + (b"other.test" if b"?out" in line else host) + b"/there?x=1"
         self.request.sendall(b"HTTP/1.1 %s\r\ncontent-length: %d\r\nx-dev: 1\r\n\r\n%s" % (status, len(body), body))
 
 
@@ -278,6 +281,11 @@ def test_dev_server_is_behind_the_gate_and_its_bytes_are_unchanged(
     assert (answer.status_code, answer.text) == (status, f"<script>inline()</script> {request_line}HTTP/1.1")
     assert (answer.headers["x-dev"], answer.headers["x-global"]) == ("1", "1")
     assert "content-security-policy" not in answer.headers
+
+
+def test_a_redirect_of_the_dev_server_to_itself_stays_on_the_site(dev_site: str) -> None:
+    here, away = (httpx2.get(f"{dev_site}/redirects{query}", trust_env=False) for query in ("", "?out"))
+    assert [here.headers["location"], away.headers["location"]] == ["/there?x=1", "http://other.test/there?x=1"]
 
 
 def test_no_path_under_api_or_auth_goes_to_the_dev_server(dev_site: str) -> None:
