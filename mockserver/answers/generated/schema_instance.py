@@ -69,10 +69,10 @@ class _Writer:
         self.left -= _PIECE
         if self.left < 0 or depth > _DEEPEST:
             return None
-        schema = self.resolved(schema if isinstance(schema, Mapping) else {}, depth)
+        schema = self.resolved(schema, depth)
         if "const" in schema:
             return schema["const"]
-        if "enum" in schema:
+        if schema.get("enum"):
             return self.chance.choice(schema["enum"])
         kinds = schema.get("type") or _implied(schema)
         kind = kinds if isinstance(kinds, str) else next((kind for kind in kinds if kind != "null"), "null")
@@ -82,15 +82,19 @@ class _Writer:
             case "array":
                 return self.array(schema, name, depth)
             case "integer" | "number":
-                return self.number(schema, integer=kind == "integer")
+                with contextlib.suppress(OverflowError, ValueError):  # bounds beyond a float's
+                    return self.number(schema, integer=kind == "integer")
+                return 0
             case "boolean":
                 return self.chance.random() < 0.5
             case "null":
                 return None
         return self.text(schema, name)
 
-    def resolved(self, schema: Schema, depth: int) -> Schema:
-        """The schema with its reference and its `allOf` parts merged in, and one member of `anyOf` or `oneOf`."""
+    def resolved(self, schema: Any, depth: int, level: int = 0) -> Schema:
+        """The schema with its reference and its `allOf` parts merged in, and one member of `anyOf` or `oneOf`; {} for true and false."""
+        if not isinstance(schema, Mapping) or level > _DEEPEST:  # a part may refer to the whole
+            return {}
         for _ in range(20):  # a reference may point to a reference
             self.left -= 1
             if self.left < 0:
@@ -107,7 +111,7 @@ class _Writer:
                 break
             rest = {key: value for key, value in schema.items() if key not in ("allOf", "anyOf", "oneOf")}
             for part in parts:
-                rest = _merged(rest, self.resolved(part, depth))
+                rest = _merged(rest, self.resolved(part, depth, level + 1))
             schema = rest
         return schema
 
@@ -120,7 +124,7 @@ class _Writer:
 
     def mapping(self, schema: Schema, depth: int) -> dict[str, Any]:
         """A mapping with all properties, except optional ones that may contain themselves."""
-        required, least = schema.get("required", ()), schema.get("minProperties", 0)
+        required, least = schema.get("required", ()), _count(schema, "minProperties", 0)
         mapping = {
             key: self.value(inner, key, depth + 1)
             for key, inner in schema.get("properties", {}).items()
@@ -159,7 +163,7 @@ class _Writer:
 
     def array(self, schema: Schema, name: str, depth: int) -> list[Any]:
         array = [self.value(item, name, depth + 1) for item in schema.get("prefixItems", ())]
-        least, most = schema.get("minItems", 0), schema.get("maxItems", 2)
+        least, most = _count(schema, "minItems", 0), _count(schema, "maxItems", 2)
         items = schema.get("items", {})
         length = 0 if depth >= _MAX_DEPTH or items is False else self.chance.randint(1, 2)
         singular = re.sub(r"s$", "", name)
@@ -199,14 +203,15 @@ class _Writer:
 
     def text(self, schema: Schema, name: str) -> str:
         if "pattern" in schema:
-            with contextlib.suppress(re.error, OverflowError, RecursionError):  # of another dialect, as \p{L}
+            # What `rstr` cannot write: another dialect, as \p{L}; more than 100 times of something; a class without a letter.
+            with contextlib.suppress(ValueError, re.error, OverflowError, RecursionError, IndexError, FutureWarning):
                 return self.cut(self.matching(schema["pattern"]))
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
         words = next((words for ending, words in _WORDS.items() if snake_case.endswith(ending)), None)
         text = self.chance.choice(words) if words else f"example {snake_case.replace('_', ' ')}".strip()
-        least, most = schema.get("minLength", 0), schema.get("maxLength")
+        least, most = _count(schema, "minLength", 0), _count(schema, "maxLength", _LONGEST)
         text += (" example" * (min(least, self.left) // 8 + 1))[: max(0, least - len(text))]
         return self.cut(text[:most])
 
@@ -230,6 +235,11 @@ def _longest(node: Any) -> int:
         return max(int(least), min(int(most), STAR_PLUS_LIMIT)) * _longest(repeated)
     parts = node if isinstance(node, tuple | list | sre_parse.SubPattern) else ()
     return max(1, sum(map(_longest, parts)))
+
+
+def _count(schema: Schema, keyword: str, default: int) -> int:
+    """The number of a keyword, which JSON Schema lets people write as 2.0 too."""
+    return int(schema.get(keyword, default))
 
 
 def _implied(schema: Schema) -> str:
