@@ -37,6 +37,8 @@ _SINCE: pytest.StashKey[int] = pytest.StashKey()
 #: What this run leaves in pytest's cache, by key.
 _RESULTS = pytest.StashKey[dict[str, list[Any]]]()
 _RAN = pytest.StashKey[bool]()
+#: How many faults of the mock's own code have been reported.
+_CRASHES = pytest.StashKey[int]()
 _MARK = "expects_miss"
 _PASSED = pytest.StashKey[bool]()
 #: Files that were recorded into, with the number of answers; 0 where the test failed and they were not kept.
@@ -180,6 +182,8 @@ def mock_server(mock_model: ModelEndpoint, request: pytest.FixtureRequest) -> It
         yield MockServer(mock_model, simulation.scopes.everybody)
     simulation.reset()
     mock_model.clock.resume()
+    if crashes := _crash_reports(request.config, mock_model):  # after the test's call
+        pytest.fail("\n\n".join(crashes), pytrace=False)
 
 
 def _scenario_of(mark: pytest.Mark) -> str:
@@ -343,26 +347,22 @@ def _failures(item: pytest.Item) -> tuple[str, ...]:
     model = item.config.stash.get(_MODEL, None)
     if model is None:
         return ()
-    reports = _miss_reports(model.simulation.journal, item)
+    from mockserver.simulation.miss_report import miss_reports
+
+    reports = miss_reports(_misses(model.simulation.journal, item))
     if item.get_closest_marker(_MARK) is not None:
         reports = () if reports else (f"marked {_MARK}, but every request was answered",)
     elif reports:
         _store_misses(model, item)
-    return (*reports, *model.simulation.journal.unmet())
+    return (*_crash_reports(item.config, model), *reports, *model.simulation.journal.unmet())
 
 
-def _miss_reports(journal: Journal, item: pytest.Item) -> tuple[str, ...]:
-    """The report of the test's misses, once for each reason."""
-    from mockserver.simulation.miss_report import miss_report, same_reason
-
-    by_reason: list[list[Miss]] = []
-    for miss in _misses(journal, item):
-        alike = next((misses for misses in by_reason if same_reason(misses[0], miss)), None)
-        if alike is None:
-            by_reason.append([miss])
-        else:
-            alike.append(miss)
-    return tuple(miss_report(misses[0], len(misses)) for misses in by_reason)
+def _crash_reports(config: pytest.Config, model: ModelEndpoint) -> tuple[str, ...]:
+    """The faults of the mock's own code that have not been reported yet."""
+    records, reported = model.simulation.journal.records, config.stash.get(_CRASHES, 0)
+    config.stash[_CRASHES] = records.crash_count
+    crashes = list(records.crashes)[reported - records.crash_count or 100 :]
+    return tuple("\n".join((f"{crash}. Please report it:", crash.body, crash.traceback)) for crash in crashes)
 
 
 def _store_misses(model: ModelEndpoint, item: pytest.Item) -> None:

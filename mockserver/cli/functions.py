@@ -78,8 +78,9 @@ def functions(
             return
     # Only from here on: before that, Ctrl-C must end an import that does not return.
     with user_errors(), stop_signal() as stopped:
-        host = FunctionsHost(app_worker, key=key, origins=app_folder.origins | {*origins}, report=reports.ended)
-        servers = Servers((host, socket), at_end=app_worker.close)
+        allowed = app_folder.origins | {*origins}
+        host = FunctionsHost(app_worker, key=key, origins=allowed, report=reports.ended, crashed=reports.crashed)
+        servers = Servers((host, socket), at_end=app_worker.close, crashed=reports.crashed)
         servers.start()
         reports.say(f"functions  {len(app_worker.functions)} on {worker_name}")
         reports.ready(url_of(socket))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from mockserver.flask_apps.site_app import create_app
 from mockserver.fronts.gate import Delivery, SiteFront
 from mockserver.harness.environment import authority_file, state_folder
 from mockserver.journal.entry import Entry
+from mockserver.journal.records import Records
 from mockserver.swa.personas import load_personas
 from mockserver.swa.session import Sessions, session_key
 from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
@@ -86,21 +89,28 @@ def site(
             config=config,
             search=defaults.search if config is None else None,
         )
-        socket = bind(_DEFAULT_PORT if port is None else port, "the site")
+        sock = bind(_DEFAULT_PORT if port is None else port, "the site")
         with running(command, app, stopped, folder=defaults.run_in):
             for line in config_notes(web_app):
                 click.echo(line, err=True)
-            front = SiteFront(create_app(web_app), web_app, delivery=Delivery(delivery), report=_report)
-            tls = LocalTls() if ssl else None
-            servers = Servers((front, socket), at_end=front.close, tls=tls.context if tls else None)
-            servers.start()
-            if tls is not None:
-                click.echo(f"trust      {authority_file(tls.authority, socket.getsockname()[1])}")
-            click.echo(f"ready {url_of(socket, 'https' if tls else 'http')}")
-            try:
-                stopped.wait()
-            finally:
-                servers.stop()
+            _serve(web_app, sock, Delivery(delivery), LocalTls() if ssl else None, stopped)
+
+
+def _serve(
+    web_app: StaticWebApp, sock: socket.socket, delivery: Delivery, tls: LocalTls | None, stopped: threading.Event
+) -> None:
+    """Answer until stopped."""
+    records = Records()
+    front = SiteFront(create_app(web_app), web_app, delivery=delivery, records=records, report=_report)
+    servers = Servers((front, sock), at_end=front.close, tls=tls.context if tls else None, crashed=records.crashed)
+    servers.start()
+    if tls is not None:
+        click.echo(f"trust      {authority_file(tls.authority, sock.getsockname()[1])}")
+    click.echo(f"ready {url_of(sock, 'https' if tls else 'http')}")
+    try:
+        stopped.wait()
+    finally:
+        servers.stop()
 
 
 def _place_of_cli(configuration: str | None) -> Path:

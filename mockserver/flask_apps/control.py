@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, cast
 
 from flask import Flask, Response, jsonify, request
@@ -31,6 +32,7 @@ TOKEN_HEADER = "x-mockserver-token"  # noqa: S105  a header's name
 def create_app(simulation: Simulation, token: str) -> Flask:
     """The routes over a simulation. Reading is free on this machine; whatever changes something needs the token."""
     app = Flask("mockserver.control", static_folder=None)
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # a fault of ours is not for Flask to answer
 
     @app.before_request
     def authorise() -> tuple[Response, int] | None:
@@ -56,7 +58,12 @@ def create_app(simulation: Simulation, token: str) -> Flask:
     @app.get("/__admin/health")
     def health() -> Response:
         index = simulation.index
-        return jsonify(status="ok", on_miss=simulation.settings.on_miss, files=index.files, stubs=len(index))
+        loaded = {"on_miss": simulation.settings.on_miss, "files": index.files, "stubs": len(index)}
+        return jsonify(status="ok", **loaded, crashes=simulation.journal.records.crash_count)
+
+    @app.get("/__admin/crashes")
+    def crashes() -> Response:
+        return jsonify([asdict(crash) for crash in simulation.journal.records.crashes])
 
     @app.post("/__admin/reset")
     def reset() -> tuple[str, int]:

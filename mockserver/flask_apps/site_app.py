@@ -35,6 +35,7 @@ _TITLES = {
 def create_app(site: StaticWebApp) -> Flask:
     """The application over a site. Every request goes through `site.decide`; there is no way around the gate."""
     app = Flask("mockserver.site", root_path=str(_HERE), static_folder=None)
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # a fault of ours is not for Flask to answer
 
     add_mock_pages(app, site)
 

@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
+from mockserver.crash import Crash
 from mockserver.exchange import Answer, End, Headers, Request
 from mockserver.fronts.wsgi import Wsgi
-from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection, dated
+from mockserver.journal.records import Records
+from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
 from mockserver.wire.play import schedule
 from mockserver.wire.upstream import HOP_BY_HOP
 
-log = logging.getLogger("mockserver")
-
 #: Source: Static Web Apps quotas, "Maximum request size" (static-web-apps#467, #1721).
 REQUEST_LIMIT_BYTES = 30 << 20
+#: Source: the official SDKs do not repeat a request whose answer says so.
+_NO_RETRY = ("x-should-retry", "false")
 
 
 class Front:
     """An ASGI application that checks the Host, and leaves what it does not answer itself to a Flask application."""
 
-    def __init__(self, flask: Any) -> None:
-        self._flask = Wsgi(flask)
+    def __init__(self, flask: Any, records: Records) -> None:
+        self._flask, self._records = Wsgi(flask), records
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request: by `carry`, else by Flask."""
         if scope["type"] == "websocket":
-            await self.converse(scope, receive, send)
+            try:
+                await self.converse(scope, receive, send)
+            except Exception as error:  # noqa: BLE001  as below; uvicorn closes the connection
+                self._records.crashed(Crash.of(f"WebSocket {scope['raw_path'].decode('latin-1')}", error))
             return
         if scope["type"] != "http":
             return
-        connection = Connection(scope, receive, send)
+        connection, request = Connection(scope, receive, send), None
         try:
-            await self._answer(connection, scope, send)
-        except Exception:
-            log.exception("the mock server failed on %s %s", scope["method"], scope["path"])
+            request = await connection.accept(REQUEST_LIMIT_BYTES)
+            if request is not None and not await self.carry(connection, request):
+                await self._flask.answer(scope, request.body, connection)
+        except Exception as error:  # noqa: BLE001  the outermost frame of our own code
+            during, body = f"{scope['method']} {scope['raw_path'].decode('latin-1')}", request.body if request else b""
+            self._records.crashed(Crash.of(during, error, body))
             if not connection.started:
-                await connection.answer(500, "The mock server failed; its console says why.\n")
-
-    async def _answer(self, connection: Connection, scope: AsgiScope, send: AsgiSend) -> None:
-        request = await connection.accept(REQUEST_LIMIT_BYTES)
-        if request is not None and not await self.carry(connection, request):
-            await self._flask.answer(scope, request.body, dated(send))
+                await connection.answer(500, "The mock failed; its console says why.\n", _NO_RETRY)
 
     async def converse(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Carry a WebSocket; refused unless a front has some."""

@@ -84,10 +84,9 @@ class SiteFront(Front):
 
         `attribute` may raise ScopeError for a request without a clear scope, which is then refused with the reason.
         """
-        super().__init__(flask)
+        super().__init__(flask, records or Records())
         self._site, self._delivery, self._report = site, delivery, report
         self._attribute, self._paused = attribute, paused
-        self._records = records or Records()
         self._apis = deque(map(Upstream, site.api_urls))
         self._app = Upstream(site.app_url) if site.app_url else None
 

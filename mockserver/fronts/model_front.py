@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import re
 import zlib
 from collections.abc import Callable, Sequence
@@ -23,8 +22,6 @@ from mockserver.wire.play import play
 from mockserver.wire.tape import Tape
 from mockserver.wire.upstream import UpstreamError
 
-log = logging.getLogger("mockserver")
-
 #: How long an upstream may take to close a stream whose last event has come.
 _AFTER_LAST_EVENT_S = 2
 
@@ -40,7 +37,7 @@ class ModelFront(Front):
         recorder: Recorder | None = None,
         report: Callable[[Entry], None] = lambda _entry: None,
     ) -> None:
-        super().__init__(flask)
+        super().__init__(flask, simulation.journal.records)
         self._simulation, self._recorder, self._report = simulation, recorder, report
         self._realtime = RealtimeFront(simulation, report)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from mockserver.crash import Crash
 from mockserver.exchange import End, Request, json_answer, parse_json
 from mockserver.journal.entry import Entry
 from mockserver.simulation.realtime import METHOD, RealtimeSession, ServerEvent, session_of
 from mockserver.simulation.simulation import Simulation
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
-
-log = logging.getLogger("mockserver")
 
 #: How browsers and some clients send a key: as one of the subprotocols.
 _KEY_PROTOCOL = "openai-insecure-api-key."
@@ -109,8 +107,8 @@ class _Live:
         except ValueError as problem:
             await self._tell(self._session.error(str(problem), "invalid_value", param="response"))
             return
-        except Exception:
-            log.exception("a realtime response failed")
+        except Exception as error:  # noqa: BLE001  the session goes on
+            self._simulation.journal.records.crashed(Crash.of("a realtime response.create", error))
             await self._tell(self._session.error("The mock server failed; its console says why.", "server_error"))
             return
         clock, answer, sent_ms = self._simulation.clock, entry.answer, list[float]()

@@ -12,7 +12,7 @@ from typing import Any
 from a2wsgi.wsgi import build_environ
 
 from mockserver.exchange import Headers
-from mockserver.wire.connection import AsgiScope, AsgiSend
+from mockserver.wire.connection import AsgiScope, Connection
 
 #: How many requests are worked on at once; more wait. A request that waits for something, such as `verify`, has a thread too.
 _THREADS = 64
@@ -28,23 +28,20 @@ class Wsgi:
         self._application = application
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mockserver-wsgi")
 
-    async def answer(self, scope: AsgiScope, body: bytes, send: AsgiSend) -> None:
+    async def answer(self, scope: AsgiScope, body: bytes, connection: Connection) -> None:
         """Answer one request. `RAW_URI` has its path and query as they came, as from Werkzeug and Gunicorn."""
         environ: dict[str, Any] = {**build_environ(scope, io.BytesIO(body))}  # type: ignore[arg-type]  # it wants a2wsgi's own reader
         environ["RAW_URI"] = b"?".join(part for part in (scope["raw_path"], scope["query_string"]) if part).decode(
             "latin-1"
         )
-        output, loop, started = _Output(self._application, environ), asyncio.get_running_loop(), False
+        output, loop = _Output(self._application, environ), asyncio.get_running_loop()
         try:
             while not output.ended:
                 data = await loop.run_in_executor(self._threads, output.portion)
-                if not started:
-                    headers = [
-                        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in output.headers
-                    ]
-                    await send({"type": "http.response.start", "status": output.status, "headers": headers})
-                    started = True
-                await send({"type": "http.response.body", "body": data, "more_body": not output.ended})
+                if not connection.started:
+                    await connection.start(output.status, output.headers)
+                await connection.write(data)
+            await connection.finish()
         finally:
             if not output.ended:
                 self._threads.submit(output.close)
@@ -87,8 +84,9 @@ class _Output:
         getattr(self._iterable, "close", lambda: None)()
 
     def _has_length(self) -> bool:
-        return any(name.lower() == "content-length" for name, _ in self.headers)
+        return any(name == "content-length" for name, _ in self.headers)
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
         del exc_info  # Flask answers its own exceptions
-        self.status, self.headers = int(status.partition(" ")[0]), tuple(headers)
+        self.status = int(status.partition(" ")[0])
+        self.headers = tuple((name.lower(), value) for name, value in headers)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hmac
 import re
 import time
-import traceback
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mockserver.crash import Crash
 from mockserver.exchange import Headers, Request
 from mockserver.functions.process import InvocationRecord
 from mockserver.functions.routes import specificity
@@ -116,10 +116,11 @@ class FunctionsHost:
         key: str | None = None,
         origins: frozenset[str] = frozenset(),
         report: Callable[[InvocationRecord], None] = lambda _record: None,
+        crashed: Callable[[Crash], None] = lambda _crash: None,
     ) -> None:
         # A literal comes before a parameter, independent of the order in the file.
         self._functions = sorted(worker.functions, key=lambda function: specificity(function.template))
-        self._worker, self._key, self._origins, self._report = worker, key, origins, report
+        self._worker, self._key, self._origins, self._report, self._crashed = worker, key, origins, report, crashed
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request."""
@@ -137,9 +138,10 @@ class FunctionsHost:
         if allowed and request.method == "OPTIONS" and request.header("access-control-request-method"):
             await _preflight(connection, request)
             return
-        function, parameters = self._find(scope["method"], scope["path"])
-        invocation = Invocation(function or _NO_FUNCTION, parameters, request, connection, scope, response)
+        function = None
         try:
+            function, parameters = self._find(scope["method"], scope["path"])
+            invocation = Invocation(function or _NO_FUNCTION, parameters, request, connection, scope, response)
             if function is None:
                 await invocation.empty(404)  # for a wrong method too: the host never answers 405
             elif not self._may_call(function, request):
@@ -147,10 +149,11 @@ class FunctionsHost:
             else:
                 await self._worker.answer(invocation)
         except Exception as error:  # noqa: BLE001  the outermost frame of the host
-            traceback.print_exc()
+            self._crashed(Crash.of(f"{request.method} {request.raw_path}, at the Functions host", error, request.body))
             response.error = type(error).__name__
             if not connection.started:
-                await invocation.empty(500)
+                await connection.start(500, (("content-length", "0"),))
+                await connection.finish()
         finally:
             self._report(response.record(function.name if function else "", request))
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mockserver.crash import Crash
 from mockserver.errors import UserError
 
 _PAUSED = "debugger   has paused the API: the gate's 45 s do not count down"
@@ -61,6 +62,10 @@ class HostReports:
         """Say that a debugger has paused or resumed the app."""
         self.say(_PAUSED if paused else _RESUMED)
 
+    def crashed(self, crash: Crash) -> None:
+        """Say that the host itself has failed."""
+        sys.stderr.write(f"{crash}\n{crash.traceback}")
+
     def hand_over(self) -> None:
         """Prepare for this process to be replaced by another one of the same command."""
         sys.stdout.flush()
@@ -93,6 +98,10 @@ class ReportsToParent(HostReports):
         """Tell it that its patience has to wait, or not any more."""
         self._send(paused=paused)
 
+    def crashed(self, crash: Crash) -> None:
+        """Tell it that this host has failed."""
+        self._send(crashed=dataclasses.asdict(crash))
+
     def hand_over(self) -> None:
         """Give the next process the pipe as its standard output."""
         super().hand_over()
@@ -115,10 +124,14 @@ class FunctionsProcess:
         port: int,
         environment: Mapping[str, str],
         report: Callable[[InvocationRecord], None] = lambda _record: None,
+        crashed: Callable[[Crash], None] = lambda _crash: None,
         options: Sequence[str] = (),
     ) -> None:
-        """Start the host without waiting for it; `wait_until_ready` waits."""
-        self._report = report
+        """Start the host without waiting for it; `wait_until_ready` waits.
+
+        `report` gets each call of a function that has ended, `crashed` each fault of the host's own code or of `report`.
+        """
+        self._report, self._crashed = report, crashed
         command = [sys.executable, "-m", "mockserver", "functions", "--stop-on-eof", *options]
         command += ["--app", str(app), "--port", str(port)]
         self._process = subprocess.Popen(
@@ -161,30 +174,61 @@ class FunctionsProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._reader.join()
-        if self._process.stdout is not None:
+        self._reader.join(_STOP_S)
+        if (
+            self._process.stdout is not None and not self._reader.is_alive()
+        ):  # a process of the app may still hold the pipe
             self._process.stdout.close()
 
     def _read_output(self) -> None:
         """Read what the host reports until it ends. What is no report, such as Python's own errors before the host runs, is shown."""
         for line in self._process.stdout or ():
+            report = _report_of(line)
             try:
-                ((kind, report),) = json.loads(line).items()
-                record = InvocationRecord(**report) if kind == "ended" else None
-            except (ValueError, TypeError, AttributeError):
-                _show(line.decode(errors="replace").rstrip("\n"))
-                continue
-            if record is not None:
-                self._report(record)
-            elif kind == "ready":  # again after each restart
-                self._url = report
+                self._take(report)
+            except Exception as error:  # noqa: BLE001  what reads reports must not end with one: the host would wait
+                self._crashed(Crash.of(f"the host's report {report}", error))
+        self._started_or_ended.set()
+
+    def _take(self, report: Report) -> None:
+        match report:
+            case InvocationRecord():
+                self._report(report)
+            case Crash():
+                self._crashed(report)
+            case _Ready(url):  # again after each restart
+                self._url = url
                 self._started_or_ended.set()
-            elif kind == "paused":
+            case bool():
                 self.paused = report
                 _show(_PAUSED if report else _RESUMED)
-            else:
+            case str():
                 _show(report)
-        self._started_or_ended.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    url: str
+
+
+#: What a line of a host says: of a call, of a fault of its own, that it is ready or paused, or words to show.
+Report = InvocationRecord | Crash | _Ready | bool | str
+
+
+def _report_of(line: bytes) -> Report:
+    """The report in a line, or its text if it is none."""
+    kinds: dict[str, Callable[[Any], Report]] = {
+        "ended": lambda fields: InvocationRecord(**fields),
+        "crashed": lambda fields: Crash(**fields),
+        "ready": _Ready,
+        "paused": bool,
+        "line": str,
+    }
+    try:
+        ((kind, value),) = json.loads(line).items()
+        return kinds[kind](value)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return line.decode(errors="replace").rstrip("\n")
 
 
 def _show(line: str) -> None:

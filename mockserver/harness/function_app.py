@@ -62,8 +62,9 @@ class FunctionApp:
         try:
             for url, environment, options in self._commands():
                 port, app = int(url.rpartition(":")[2]), self._options.app
+                crashed = self._model.simulation.journal.records.crashed
                 process = FunctionsProcess(
-                    app, port=port, environment=environment, report=self._record, options=options
+                    app, port=port, environment=environment, report=self._record, crashed=crashed, options=options
                 )
                 self._processes.append(process)
             for process in self._processes:

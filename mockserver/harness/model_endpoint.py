@@ -133,6 +133,7 @@ class ModelEndpoint:
             patience_s=None if recorder else 2,
             tls=tls.context if tls else None,
             websockets=True,
+            crashed=self.simulation.journal.records.crashed,
         )
 
     @property
@@ -145,4 +146,5 @@ class ModelEndpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.simulation.journal.records.stop_waiting()
         self._servers.stop()

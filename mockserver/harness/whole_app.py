@@ -73,7 +73,11 @@ class WholeApp:
             paused=lambda: functions.paused,
         )
         app = self._front if options.address == LOOPBACK else TokenGate(self._front, model.token, hidden=True)
-        self._servers = Servers(*((app, socket) for socket in sockets), at_end=self._front.close)
+        self._servers = Servers(
+            *((app, socket) for socket in sockets),
+            at_end=self._front.close,
+            crashed=simulation.journal.records.crashed,
+        )
 
     def __enter__(self) -> Self:
         self._servers.start()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+from mockserver.crash import Crash
 from mockserver.exchange import Answer
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
 from mockserver.matching.miss import Miss
 from mockserver.redaction.exchanges import without_credentials
+from mockserver.redaction.redaction import clean
+
+log = logging.getLogger("mockserver")
 
 _MAX_MISSES = 1000
+_MAX_CRASHES = 100
 
 
 class Records:
@@ -33,6 +39,10 @@ class Records:
         self.count = 0
         #: What to verify when the test ends; each raises where it is not so.
         self.expectations: list[Callable[[], None]] = []
+        #: The last faults of our own code, without secrets, and how many there were; a reset keeps them.
+        self.crashes: deque[Crash] = deque(maxlen=_MAX_CRASHES)
+        self.crash_count = 0
+        self._stopping = False
 
     def open(
         self,
@@ -90,14 +100,36 @@ class Records:
         return closed
 
     def wait(self, happened: Callable[[], bool], within_s: float) -> bool:
-        """Whether something happened within that many seconds of real time; checked whenever an entry changes."""
+        """Whether something happened within that many seconds of real time; checked whenever an entry changes.
+
+        After `stop_waiting` it does not wait.
+        """
         until_s = time.monotonic() + within_s
         while not happened():
             with self._changed:
-                if (left_s := until_s - time.monotonic()) <= 0:
+                if (left_s := until_s - time.monotonic()) <= 0 or self._stopping:
                     return False
                 self._changed.wait(min(left_s, 0.05))  # a change between the check and the wait is seen soon
         return True
+
+    def stop_waiting(self) -> None:
+        """End all waits: nothing will happen any more."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def crashed(self, crash: Crash) -> None:
+        """Note a fault of our own code, and say so in one line."""
+        try:
+            kept = Crash(**{field: clean(text) for field, text in asdict(crash).items()})
+        except Exception as error:  # noqa: BLE001  where redaction is at fault, its words alone are shown
+            kept = Crash(
+                "the redaction of a crash", f"{type(error).__name__} after {crash.error.partition(':')[0]}", ""
+            )
+        with self._changed:
+            self.crashes.append(kept)
+            self.crash_count += 1
+        log.error("%s. Please report it: GET /__admin/crashes has the traceback", kept)
 
     def entries(self, visit_ids: str | Collection[str] | None = None) -> list[Entry]:
         """All of them, or those with such a request id or trace, oldest first."""

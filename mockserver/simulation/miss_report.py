@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 
 from mockserver import tokens
 from mockserver.matching.miss import Miss
@@ -23,6 +24,18 @@ def same_reason(one: Miss, other: Miss) -> bool:
 def miss_report(miss: Miss, alike: int = 1) -> str:
     """The whole explanation, without secrets; `alike` counts the misses of this run that have this one reason."""
     return str(clean(_report(miss, alike)))
+
+
+def miss_reports(misses: Iterable[Miss]) -> tuple[str, ...]:
+    """The report of some misses, once for each reason."""
+    by_reason: list[list[Miss]] = []
+    for miss in misses:
+        alike = next((group for group in by_reason if same_reason(group[0], miss)), None)
+        if alike is None:
+            by_reason.append([miss])
+        else:
+            alike.append(miss)
+    return tuple(miss_report(group[0], len(group)) for group in by_reason)
 
 
 def _report(miss: Miss, alike: int) -> str:

@@ -123,17 +123,6 @@ class _ClientLeftError(Exception):
     """The client left before its request was complete."""
 
 
-def dated(send: AsgiSend) -> AsgiSend:
-    """A send function that adds the date to an answer's head."""
-
-    async def send_dated(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start" and not any(name == b"date" for name, _ in message["headers"]):
-            message["headers"] = [*message["headers"], (b"date", formatdate(usegmt=True).encode())]
-        await send(message)
-
-    return send_dated
-
-
 class Connection:
     """One HTTP exchange as an ASGI server passes it to an application."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import uvicorn
 
+from mockserver.crash import Crash
 from mockserver.errors import UserError
 from mockserver.wire.connection import WireProtocol
 from mockserver.wire.uvicorn_check import check_uvicorn
@@ -85,8 +86,7 @@ class Servers:
     """ASGI applications, each served on its socket until `stop`. `at_end` runs after the last request, and `stop` waits for it.
 
     A request that has not ended `patience_s` seconds after `stop` is cancelled; None waits for ever. With `tls`, clients
-    have to speak TLS. With
-    `websockets`, the applications get those too.
+    have to speak TLS. With `websockets`, the applications get those too. `crashed` is told what no application caught.
     """
 
     def __init__(
@@ -96,10 +96,11 @@ class Servers:
         patience_s: int | None = 2,
         tls: ssl.SSLContext | None = None,
         websockets: bool = False,
+        crashed: Callable[[Crash], None] = lambda _crash: None,
     ) -> None:
         self._tls, self._websockets = tls, websockets
         self._served, self._patience_s = served, patience_s
-        self._at_end = at_end
+        self._at_end, self._crashed = at_end, crashed
         self._servers: list[_Server] = []
         self._thread = threading.Thread(target=self._run, name="mockserver", daemon=True)
 
@@ -128,11 +129,20 @@ class Servers:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._uncaught)
         await asyncio.gather(
             *(server.serve([sock]) for server, (_, sock) in zip(self._servers, self._served, strict=True))
         )
         if self._at_end is not None:
             await self._at_end()
+
+    def _uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell of a callback's or a task's exception; those of sockets are the network's, and asyncio logs them."""
+        error = context.get("exception")
+        if error is None or isinstance(error, OSError):
+            loop.default_exception_handler(context)
+        else:
+            self._crashed(Crash.of(str(context.get("message", "the event loop")), error))
 
 
 class _Server(uvicorn.Server):

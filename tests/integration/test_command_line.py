@@ -240,6 +240,17 @@ def test_the_control_token_is_for_this_user_and_this_run(run: Callable[..., Runn
     assert not token_file.exists()
 
 
+def test_a_verification_that_waits_does_not_hold_the_end_up(run: Callable[..., Running]) -> None:
+    model = run("model", "--port", "0")
+    port = int(model.read_until(r"^ready http://127\.0\.0\.1:(\d+)$")[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=0.5) as client:
+        client.sendall(b"GET /__admin/journal/verify?within_s=60 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        model.process.send_signal(signal.SIGINT)
+        assert model.process.wait(20) == 0
+
+
 def test_bind_warns_of_other_machines_which_need_the_token(run: Callable[..., Running], tmp_path: Path) -> None:
     weak = run("model", "--port", "0", "--bind", "0.0.0.0", DRESS_REHEARSAL_TOKEN="short")
     assert (weak.exit_status(), "DRESS_REHEARSAL_TOKEN must be 16 or more letters" in weak.lines[-1]) == (1, True)

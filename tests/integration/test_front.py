@@ -13,7 +13,6 @@ import pytest
 
 from mockserver.exchange import Answer, Event, Interaction, Request
 from mockserver.fronts.front import REQUEST_LIMIT_BYTES
-from mockserver.journal.entry import Entry
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.stub import parse_stub
@@ -103,18 +102,6 @@ def test_an_incomplete_request_uses_no_stub(simulation: Simulation, serve_front:
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\ncontent-length: 999\r\n\r\n{"
         )
     assert httpx2.get(f"{url}/__admin/journal").json() == []
-
-
-def test_an_error_of_ours_is_a_500_and_is_printed_on_the_console(
-    serve_front: Serve, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Broken(Simulation):
-        def answer(self, request: Request) -> Entry:
-            raise RuntimeError(f"a bug of ours at {request.raw_path}")
-
-    answer = httpx2.post(f"{serve_front(Broken())}/v1/chat/completions", content=BODY)
-    assert (answer.status_code, answer.text) == (500, "The mock server failed; its console says why.\n")
-    assert "a bug of ours" in caplog.text
 
 
 def test_an_entry_is_closed_before_the_last_bytes_are_sent(simulation: Simulation, serve_front: Serve) -> None:

@@ -56,6 +56,61 @@ def test_a_test_that_fails_by_itself_shows_its_miss_too(suite: pytest.Pytester) 
     result.stdout.fnmatch_lines(["*assert 1 == 2", "*No recording fits POST /v1/chat/completions*"])
 
 
+CRASHING = """
+    import pytest
+    from app import ask, swallowing
+    from mockserver.simulation import simulation
+
+    def broken(turn):
+        raise ZeroDivisionError("a fault of the mock")
+
+"""
+
+
+def test_a_crash_of_the_mock_that_the_app_swallowed_fails_its_test_in_its_call_phase(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        CRASHING
+        + """
+    def test_it(mock_server, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(simulation, "decide", broken)
+            swallowing(mock_server)
+        mock_server.model.simulation.reset()
+
+    def test_after(mock_server):
+        mock_server.say("Hi")
+        assert ask(mock_server) == "Hi"
+"""
+    )
+    result = suite.runpytest_inprocess()
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "The mock failed on POST /v1/chat/completions: ZeroDivisionError: a fault of the mock*",
+            '*"Something nobody recorded"*',
+            "Traceback*",
+        ]
+    )
+
+
+def test_a_crash_after_the_call_is_an_error_of_its_test(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        CRASHING
+        + """
+    @pytest.fixture
+    def late(mock_server):
+        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(simulation, "decide", broken)
+            swallowing(mock_server)
+
+    def test_it(late):
+        pass
+"""
+    )
+    suite.runpytest_inprocess().assert_outcomes(passed=1, errors=1)
+
+
 def test_a_miss_is_charged_to_its_own_test_and_to_no_other(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """

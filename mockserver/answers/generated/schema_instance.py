@@ -91,7 +91,7 @@ class _Writer:
                 return None
         return self.text(schema, name)
 
-    def resolved(self, schema: Any, depth: int, level: int = 0) -> Schema:
+    def resolved(self, schema: Schema | bool, depth: int, level: int = 0) -> Schema:
         """The schema with its reference and its `allOf` parts merged in, and one member of `anyOf` or `oneOf`; {} for true and false."""
         if not isinstance(schema, Mapping) or level > _DEEPEST:  # a part may refer to the whole
             return {}
