@@ -118,6 +118,11 @@ def server_url(text: str) -> SplitResult | None:
         return None
 
 
+def is_origin_of(origin: str, host: str) -> bool:
+    """Whether an Origin header is that of a site with this Host."""
+    return origin.partition("://")[2] == host
+
+
 def shown_url(url: str) -> str:
     """A server's address without the name and password in it."""
     parts = urlsplit(url)

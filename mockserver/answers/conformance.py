@@ -40,6 +40,6 @@ def violations(call: Call, answer: Answer) -> tuple[Violation, ...]:
 
 
 def _completed_response(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The response in the last `response.completed` event; empty if there is none."""
+    """The response in the last `response.completed` event; empty without such an event."""
     completed = (event.get("response") or {} for event in reversed(events) if event.get("type") == "response.completed")
     return next(completed, {})

@@ -14,17 +14,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import click
+
 from mockserver.functions.process import StartError
 
 _START_S = 120
+_SAY_AFTER_S = 10
 _STOP_S = 5
 
 
 @contextmanager
 def running(
-    command: str | None, app: Path | str, stopped: threading.Event, *, folder: Path | None = None
+    command: str | None, app: Path | str, stopped: threading.Event, *, where: str, folder: Path | None = None
 ) -> Iterator[None]:
-    """Run a dev server's command, if there is one, in a folder, and end it with all processes that it started.
+    """Run a dev server's command, if there is one, in a folder, and end it with all processes that it started. `where` says
+    what sets its address.
 
     Raises:
         StartError: it ended at once, or nothing answers at the URL of the app.
@@ -35,18 +39,17 @@ def running(
     process = subprocess.Popen(command, shell=True, start_new_session=True, cwd=folder)  # noqa: S602  the user's own command
     try:
         if isinstance(app, str):
-            _wait_for(app, process, command, stopped)
+            _wait_for(app, process, command, stopped, where)
         yield
     finally:
         if process.poll() is None or os.name != "nt":
             _end(process)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], command: str, stopped: threading.Event) -> None:
-    address, until_s = (
-        (urlsplit(url).hostname or "", urlsplit(url).port or (443 if url.startswith("https:") else 80)),
-        time.monotonic() + _START_S,
-    )
+def _wait_for(url: str, process: subprocess.Popen[bytes], command: str, stopped: threading.Event, where: str) -> None:
+    address = urlsplit(url).hostname or "", urlsplit(url).port or (443 if url.startswith("https:") else 80)
+    began_s, said = time.monotonic(), False
+    advice = f"If the dev server has printed another address, pass that: {where}."
     while not stopped.wait(0.1):
         try:
             socket.create_connection(address, timeout=1).close()
@@ -54,8 +57,11 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], command: str, stopped:
         except OSError as error:
             if (status := process.poll()) is not None:
                 raise StartError(f"--run {command!r} ended with status {status} before {url} answered.") from error
-            if time.monotonic() > until_s:
-                raise StartError(f"--run {command!r} runs, but nothing answers at {url}.") from error
+            if time.monotonic() > began_s + _START_S:
+                raise StartError(f"--run {command!r} runs, but nothing answers at {url}. {advice}") from error
+            if not said and time.monotonic() > began_s + _SAY_AFTER_S:
+                said = True
+                click.secho(f"waiting    nothing answers at {url} yet. {advice}", fg="yellow", err=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -90,7 +90,9 @@ def site(
             search=defaults.search if config is None else None,
         )
         sock = bind(_DEFAULT_PORT if port is None else port, "the site")
-        with running(command, app, stopped, folder=defaults.run_in):
+        with running(
+            command, app, stopped, where=f"--app URL, or appDevserverUrl in {SWA_CLI_CONFIG}", folder=defaults.run_in
+        ):
             for line in config_notes(web_app):
                 click.echo(line, err=True)
             _serve(web_app, sock, Delivery(delivery), LocalTls() if ssl else None, stopped)

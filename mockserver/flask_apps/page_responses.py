@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from flask import Response, redirect, request
 from werkzeug.exceptions import Forbidden
 
+from mockserver.exchange import is_origin_of
 from mockserver.swa.principal import ClientPrincipal
 from mockserver.swa.session import cookie_parts
 from mockserver.swa.static_web_app import StaticWebApp
@@ -47,7 +48,7 @@ def check_origin() -> None:
         Forbidden: it does.
     """
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and not is_origin_of(origin, request.host):
         raise Forbidden("Sign-in from another site is not allowed.")
 
 

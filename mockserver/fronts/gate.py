@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
 
-from mockserver.exchange import Answer, End, Event, Headers, Request, first
+from mockserver.exchange import Answer, End, Event, Headers, Request, first, is_origin_of
 from mockserver.fronts.front import Front, sent_ms_of, sized
 from mockserver.journal.entry import Entry, Place
 from mockserver.journal.records import Records
@@ -207,13 +206,14 @@ class SiteFront(Front):
         """Proxy a request to a dev server, its bytes unchanged, and return how it ended."""
         request, decision = visit.call.request, visit.decision
         target = self._site.app_target(request, decision)
-        if web_socket := _asks_for_web_socket(request):
-            origin = request.header("origin")
-            if origin is not None and urlsplit(origin).netloc != request.header("host"):
-                return await _answer(
-                    connection, tape, _plain(403, "Another site may not open a connection to this one.\n")
-                )
-        plain = replace(request, headers=tuple(header for header in request.headers if _for_dev_server(header[0])))
+        origin = request.header("origin")
+        of_site = origin is not None and is_origin_of(origin, request.header("host") or "")
+        if (web_socket := _asks_for_web_socket(request)) and origin is not None and not of_site:
+            return await _answer(connection, tape, _plain(403, "Another site may not open a connection to this one.\n"))
+        headers = tuple(header for header in request.headers if _for_dev_server(header[0]))
+        if of_site:  # as the Host: Next.js refuses its hot reload to any origin but its own
+            headers = tuple((name, app.base_url if name == "origin" else value) for name, value in headers)
+        plain = replace(request, headers=headers)
 
         async def pass_on() -> None:
             async with app.ask(plain, target, upgrade=web_socket) as live:

@@ -40,7 +40,7 @@ class Conversation:
 
     @cached_property
     def last_prompt(self) -> list[str] | None:
-        """The texts of the user's last message; None if there is none."""
+        """The texts of the user's last message; None if the user has said nothing."""
         last = next((item for item in reversed(self.items) if item.get("role") == "user"), None)
         return None if last is None else _texts(last)
 

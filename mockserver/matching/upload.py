@@ -34,7 +34,7 @@ class Upload:
 
 
 def upload_of(request: Request, schema: str) -> Upload | None:
-    """The form in a request; None where there is none. `schema` says of what type its fields are."""
+    """The form in a request; None if it has no form. `schema` says of what type its fields are."""
     kind, options = parse_options_header(request.header("content-type") or "")
     if kind != "multipart/form-data":
         return None

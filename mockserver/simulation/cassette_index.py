@@ -87,7 +87,7 @@ class CassetteIndex:
             self._models |= {request.model: found[1].decode()} if found else {}
 
     def recorded(self, request: CanonicalRequest) -> tuple[Stub, ...]:
-        """The stubs for a request in recorded order; empty if there is none."""
+        """The stubs for a request in recorded order."""
         return self._recorded.get(request.fingerprint, ())
 
     def has_operation(self, request: CanonicalRequest) -> bool:
@@ -120,7 +120,7 @@ class CassetteIndex:
         return tuple(name for name, _ in counts.most_common())
 
     def model_behind(self, name: str) -> str | None:
-        """The model that a recorded answer for this model or deployment names; None if there is none."""
+        """The model that a recorded answer for this model or deployment names; None if no recording fits."""
         return self._models.get(name)
 
     def __len__(self) -> int:

@@ -59,7 +59,7 @@ class Scenarios:
         """The stubs of a scenario that can be chosen.
 
         Raises:
-            ScenarioError: there is none of that name.
+            ScenarioError: no scenario of that name.
         """
         for file in self._files.values():
             if file.choosable and file.path.stem == name:

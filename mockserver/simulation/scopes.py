@@ -106,7 +106,7 @@ class Scopes:
         """The open scope of that name.
 
         Raises:
-            ScopeError: there is none.
+            ScopeError: it does not exist.
         """
         with self.lock:
             if name not in self._open:

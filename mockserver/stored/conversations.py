@@ -41,7 +41,7 @@ class StoredConversation:
         """The item with that id.
 
         Raises:
-            NotStoredError: there is none.
+            NotStoredError: it does not exist.
         """
         found = next((item for item in self.items if item.get("id") == name), None)
         if found is None:

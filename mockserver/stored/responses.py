@@ -186,7 +186,7 @@ def _kept(say: StoredCall) -> StoredResponse:
 
 
 def missing_item(store: Store, call: Call) -> NotStoredError | None:
-    """The first item that a request names by its id alone and that is not kept; None if there is none."""
+    """The first item that a request names by its id alone and that is not kept; None if all are."""
     known = {name for item in call.earlier if isinstance(item, Mapping) and isinstance(name := item.get("id"), str)}
     for item in as_items((call.body or {}).get("input")):
         if not isinstance(item, Mapping) or not isinstance(name := item.get("id"), str) or name in known:

@@ -78,7 +78,7 @@ class Store:
         return count
 
     def get(self, kind: str, name: str) -> Any:
-        """The object with that id; None if there is none."""
+        """The object with that id; None if it does not exist."""
         kept = self._objects.get((kind, name))
         return kept and kept.value
 

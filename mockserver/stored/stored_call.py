@@ -50,7 +50,7 @@ class StoredCall:
         """The object of a kind with an id, that of the path unless another is given; else what `make_up` makes of its id.
 
         Raises:
-            NotStoredError: there is none.
+            NotStoredError: it does not exist.
         """
         name = self.id if name is None else name
         if (found := self.store.get(kind, name)) is not None:
@@ -66,7 +66,7 @@ class StoredCall:
         """Delete the object of the path; `deleted` is what the answer calls it.
 
         Raises:
-            NotStoredError: there is none.
+            NotStoredError: it does not exist.
         """
         if self.store.get(kind, self.id) is not None:
             self.store.delete(kind, self.id)

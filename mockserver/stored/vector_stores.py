@@ -56,7 +56,7 @@ class VectorStore:
         """The file with that id.
 
         Raises:
-            NotStoredError: there is none.
+            NotStoredError: it does not exist.
         """
         if name not in self.files:
             raise NotStoredError(refusals.not_found(FILE, name), deleted=True)
@@ -66,7 +66,7 @@ class VectorStore:
         """The batch with that id.
 
         Raises:
-            NotStoredError: there is none.
+            NotStoredError: it does not exist.
         """
         if name not in self.batches:
             raise NotStoredError(refusals.not_found(BATCH, name), deleted=True)

@@ -37,7 +37,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def config_notes(file: Path | None, config: Config, searched: Path) -> Iterator[str]:
-    """Which configuration is in use, with how many rules; or that there is none, and which files have almost its name.
+    """Which configuration is in use, with how many rules, or that no file is; and which files have almost its name.
 
     `searched` is the folder in which it was looked for.
     """
@@ -46,6 +46,9 @@ def config_notes(file: Path | None, config: Config, searched: Path) -> Iterator[
         yield f"{_short(file)}: {'1 rule' if count == 1 else f'{count} rules'}"
     else:
         yield f"no {FILE_NAME} in {_short(searched)} or below it: no rule applies, and everything is open"
+        for beside in dict.fromkeys((Path(FILE_NAME).resolve(), (searched.resolve().parent / FILE_NAME))):
+            if beside.is_file():
+                yield f"{_short(beside)} is not read: add --config {_short(beside)}"
     others = [path for path in find_configs(searched) if file is not None and path.resolve() != file.resolve()]
     if others:
         yield f"not used: {', '.join(map(_short, others))}"

@@ -100,7 +100,7 @@ def find_persona(personas: dict[str, Persona], key: str) -> Persona:
     """The persona with that key.
 
     Raises:
-        PersonaError: there is none; says which there are.
+        PersonaError: it does not exist; says which do.
     """
     if key not in personas:
         raise PersonaError(

@@ -141,7 +141,7 @@ class Connection:
 
     @property
     def host(self) -> str:
-        """The Host header without the port, in lower case; an empty string if there is none, or more than one."""
+        """The Host header without the port, in lower case; an empty string if the request does not have exactly one."""
         values = [value for name, value in self._headers if name == "host"]
         value = values[0].lower() if len(values) == 1 else ""
         name, colon, port = value.rpartition(":")

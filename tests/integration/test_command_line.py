@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from mockserver.cassettes import cassette
+from mockserver.cli import dev_server
+from mockserver.functions.process import StartError
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from tests.integration.running import Running, gone
 
@@ -367,6 +370,22 @@ def test_site_takes_the_place_of_swa_start(run: Callable[..., Running], tmp_path
     with pytest.raises(OSError):  # noqa: PT011  refused, however the system words it
         socket.create_connection(("127.0.0.1", port), timeout=1)
     assert "leaves /a itself open" in "\n".join(site.lines)
+
+
+def test_a_dev_server_at_another_address_is_not_waited_for_in_silence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev_server, "_SAY_AFTER_S", 0)
+    monkeypatch.setattr(dev_server, "_START_S", 0.5)
+    url, advice = f"http://127.0.0.1:{free_port()}", "printed another address, pass that: --app URL"
+    with (
+        pytest.raises(StartError, match=f"nothing answers at {url}.*{advice}"),
+        dev_server.running("sleep 60", url, threading.Event(), where="--app URL"),
+    ):
+        pass
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"waiting    nothing answers at {url} yet.")
+    assert advice in line
 
 
 def test_processes_that_a_dev_server_left_are_ended(run: Callable[..., Running], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import socketserver
 import threading
@@ -221,6 +222,8 @@ class DevServer(socketserver.BaseRequestHandler):
                 self.request.sendall(data.upper())
             return
         body = b"<script>inline()</script> " + line
+        if b" /origin" in line:
+            body = next((part for part in head.split(b"\r\n") if part.lower().startswith(b"origin: ")), b"")
         status = b"404 Not Found" if b" /missing" in line else b"200 OK"
         if b" /redirects" in line:  # to an address made from what it was asked, as frameworks do
             host = next(part[6:] for part in head.split(b"\r\n") if part.lower().startswith(b"host: "))
@@ -286,6 +289,14 @@ def test_dev_server_is_behind_the_gate_and_its_bytes_are_unchanged(
 def test_a_redirect_of_the_dev_server_to_itself_stays_on_the_site(dev_site: str) -> None:
     here, away = (httpx2.get(f"{dev_site}/redirects{query}", trust_env=False) for query in ("", "?out"))
     assert [here.headers["location"], away.headers["location"]] == ["/there?x=1", "http://other.test/there?x=1"]
+
+
+def test_the_dev_server_sees_its_own_origin_for_the_sites_and_any_other_as_it_is(dev_site: str) -> None:
+    origins = (dev_site, "http://other.test", "null", "http://[")
+    seen = [httpx2.get(f"{dev_site}/origin", headers={"origin": origin}, trust_env=False).text for origin in origins]
+    assert re.fullmatch(r"origin: http://localhost:\d+", seen[0])
+    assert seen[0] != f"origin: {dev_site}"
+    assert seen[1:] == [f"origin: {origin}" for origin in origins[1:]]
 
 
 def test_no_path_under_api_or_auth_goes_to_the_dev_server(dev_site: str) -> None:

@@ -53,6 +53,15 @@ def test_no_configuration_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ]
 
 
+@pytest.mark.parametrize("name", ["staticwebapp.config.json", "app/staticwebapp.config.json"])
+def test_a_configuration_beside_the_built_page_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, "app/dist/index.html", name)
+    assert site(Path("app/dist")).config_notes[1:] == (f"{name} is not read: add --config {name}",)
+
+
 @pytest.mark.parametrize(
     "name", ["StaticWebApp.config.json", "staticwebapp.config.json.txt", "static-web-app.config.json"]
 )

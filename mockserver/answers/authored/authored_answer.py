@@ -103,7 +103,7 @@ class Found:
 class AuthoredAnswer:
     """What an answer says, independent of its form: JSON or a stream, from OpenAI or from Azure.
 
-    A text, a refusal, tool calls, or several of these; `text` is None if there is none. `parts` are the pieces in which a
+    A text, a refusal, tool calls, or several of these; `text` may be None. `parts` are the pieces in which a
     stream sends the text, empty for words. `finish` None follows from the rest. `reasoning` is the summary of the model's
     reasoning; the service sends it to those who ask. `context` is what Azure's On Your Data adds to the message. `found` is what
     a search in files found. `headers` take the place of the service's own.

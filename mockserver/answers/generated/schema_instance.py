@@ -116,7 +116,7 @@ class _Writer:
         return schema
 
     def referred(self, pointer: str) -> Schema:
-        """The schema that a reference points to; {} if there is none."""
+        """The schema that a reference points to; {} if it points to nothing."""
         node: Any = self.root
         for step in pointer.removeprefix("#").strip("/").split("/") if pointer != "#" else ():
             node = node.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(node, Mapping) else {}
