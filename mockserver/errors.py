@@ -1,4 +1,4 @@
-"""Errors that the user can correct, and two words that messages need: a near name, and a count.
+"""Errors that the user can correct, and what messages need: a near name, a count, and no control characters.
 
 UserError                    shown alone on the command line, without a traceback
 ├── CassetteError            a cassette that cannot be used            cassettes
@@ -14,7 +14,7 @@ UserError                    shown alone on the command line, without a tracebac
 ├── AcceptError              an answer that cannot be kept             cassette_tools
 ├── NoRunError               pytest has left nothing here              cassette_tools
 ├── PartialRunError          the last run was not of all tests         cassette_tools
-├── ConfigError, SwaCliConfigError, PersonaError, StatesError          swa
+├── ConfigError, SwaCliConfigError, PersonaError, StatesError, SessionKeyError   swa
 ├── LoadError, StartError                                              functions
 ├── SignInError              a sign-in that cannot be read             flask_apps
 ├── PortTakenError, AddressError, TlsError                             wire
@@ -27,8 +27,12 @@ AssertionError.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+#: Control characters, and those that change the direction of what follows.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class UserError(Exception):
@@ -39,6 +43,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'prompt'?)` where a known name is near, else an empty string."""
     near = get_close_matches(name, list(known), 1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def printable(text: str) -> str:
+    """The text with its control characters, but not its line ends and tabs, as escapes: no name can move a terminal's cursor."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def count_of(count: int, noun: str) -> str:

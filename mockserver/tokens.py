@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -45,7 +46,12 @@ def installed() -> bool:
 
 def load_early() -> None:
     """Load the newest vocabulary in the background, so that the first request does not wait half a second for it."""
-    threading.Thread(target=count, args=("", ""), daemon=True).start()
+
+    def load() -> None:
+        with contextlib.suppress(OSError):  # the first request loads it then
+            count("", "")
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def count(text: str, model: str) -> int:

@@ -131,6 +131,7 @@ def check(wheel: Path) -> None:
         print(f"bare environment: site answers after {site:.1f} s, model after {model:.1f} s")
         size = sum(path.stat().st_size for path in (folder / "bare").rglob("*") if path.is_file())
         print(f"bare environment: {size / 1e6:.0f} MB")
+        write_materials(wheel, python)
         full = install(
             folder / "full",
             f"dress-rehearsal[check,generate] @ {wheel.as_uri()}",
@@ -165,13 +166,13 @@ def _run_tests(python: Path, folder: Path) -> None:
     print(f"its tests, without the source: {run.stdout.strip().splitlines()[-1]}")
 
 
-def write_materials(wheel: Path) -> None:
-    """Write the bill of materials of the wheel's environment and of the page, as CycloneDX."""
+def write_materials(wheel: Path, python: str) -> None:
+    """Write the bills of materials, as CycloneDX: of the environment that has the wheel and what it needs, and of the page."""
     cyclonedx = str(Path(sys.executable).with_name("cyclonedx-py"))
-    to = str(DIST / "python.cdx.json")
-    subprocess.run(
-        [cyclonedx, "requirements", str(ROOT / "requirements" / "mock.txt"), "--output-file", to], check=True
-    )
+    to = DIST / "python.cdx.json"
+    project = ["--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible"]
+    subprocess.run([cyclonedx, "environment", python, *project, "--output-file", str(to)], check=True)
+    to.write_text(re.sub(r'"file:[^"]*/', '"', to.read_text()))  # where the wheel lay is nobody's business
     npm = shutil.which("npm")
     if npm is None:
         raise WheelError("npm is not on PATH; it lists the components of the page")
@@ -193,7 +194,6 @@ def main() -> None:
     try:
         wheel = build()
         check(wheel)
-        write_materials(wheel)
     except WheelError as error:
         sys.exit(f"wheel: {error}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 
@@ -25,9 +24,14 @@ def principal_of(header: str | None) -> Principal | None:
     """The principal in the header's value; None if the header is missing or cannot be read."""
     try:
         fields = json.loads(base64.b64decode(header or "", validate=True))
-        return Principal(str(fields["userId"]), str(fields["userDetails"]), frozenset(map(str, fields["userRoles"])))
-    except (binascii.Error, ValueError, KeyError, TypeError):
+        json.dumps(fields, ensure_ascii=False).encode()  # JSON can spell half of a surrogate pair, which UTF-8 cannot
+    except (ValueError, RecursionError):
         return None
+    match fields:
+        case {"userId": str(user_id), "userDetails": str(details), "userRoles": list(roles)}:
+            known = all(isinstance(role, str) for role in roles)
+            return Principal(user_id, details, frozenset(roles)) if known else None
+    return None
 
 
 def require_role(principal: Principal | None, role: str) -> Principal:

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 
@@ -20,6 +19,7 @@ from chat_api.principal import Principal, principal_of, require_role
 from chat_api.settings import Settings, load_settings
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
+_ORIGIN = re.compile(r"https?://[^/?#]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 #: A page of another origin can read only these headers.
 _EXPOSED = {"access-control-expose-headers": "x-request-id, retry-after"}
@@ -200,8 +200,9 @@ def _site_of(request: ApiRequest) -> str:
     Raises:
         ApiError: 403 `forbidden` for a page of another site, 400 `bad_request` where neither has the origin.
     """
-    browser, original = request.headers.get("origin", ""), urlsplit(request.headers.get("x-ms-original-url", ""))
-    gate = f"{original.scheme}://{original.netloc}" if original.netloc else ""
+    browser = request.headers.get("origin", "")
+    original = _ORIGIN.match(request.headers.get("x-ms-original-url", ""))
+    gate = original[0] if original else ""
     if browser and gate and browser != gate:
         raise ApiError(403, "forbidden", "Only the site's own pages can get tickets.")
     if not (browser or gate):

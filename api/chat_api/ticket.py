@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -66,10 +65,14 @@ def read_ticket(text: str, key: str) -> Ticket:
         raise refused("A valid ticket is required; the site issues it.")
     try:
         fields = json.loads(base64.urlsafe_b64decode(payload))
-        user = Principal(fields["sub"], fields["name"], frozenset(fields["roles"]))
-        return Ticket(user, fields["origin"], fields["sha256"], fields["exp"])
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise refused("The ticket cannot be read.") from error
+    match fields:
+        case {"sub": str(id_), "name": str(name), "roles": [*roles], "origin": str(origin), "sha256": str(sha256)}:
+            expires_s = fields.get("exp")
+            if sha256.isascii() and isinstance(expires_s, int | float) and all(isinstance(role, str) for role in roles):
+                return Ticket(Principal(id_, name, frozenset(roles)), origin, sha256, expires_s)
+    raise refused("The ticket cannot be read.")
 
 
 def refused(reason: str) -> ApiError:

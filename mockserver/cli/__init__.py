@@ -12,6 +12,14 @@ from typing import Any
 import click
 
 from mockserver import __version__
+from mockserver.errors import printable
+
+
+class _Plain(logging.Formatter):
+    """The message alone, without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 class _Commands(UserDict[str, Any]):
@@ -41,4 +49,6 @@ def main() -> None:
     """Your whole Azure chat app on this machine: sign-in, roles, the real API, streamed model answers."""
     # Else the interpreter looks through all that was imported once more as it ends: 0.3 s of an API with the SDK (measured).
     atexit.register(gc.freeze)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Plain())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockserver.errors import count_of
+from mockserver.errors import count_of, printable
 from mockserver.exchange import first
 from mockserver.journal.entry import Entry
 from mockserver.redaction.exchanges import shown_request
@@ -46,7 +46,7 @@ def visit_line(visit: Entry, model_entries: Sequence[Entry]) -> str | None:
 
 def miss_text(entry: Entry) -> str | None:
     """The report of a miss; None if the entry is not a miss."""
-    return miss_report(entry.miss) if entry.miss else None
+    return printable(miss_report(entry.miss)) if entry.miss else None
 
 
 def _model_part(entry: Entry) -> tuple[str, ...]:
@@ -56,4 +56,5 @@ def _model_part(entry: Entry) -> tuple[str, ...]:
 
 
 def _line(*parts: str) -> str:
-    return str(clean("  ".join(part for part in parts if part)))
+    line = str(clean("  ".join(part for part in parts if part)))
+    return printable(line).replace("\n", "\\n").replace("\t", "\\t")

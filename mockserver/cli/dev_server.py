@@ -25,7 +25,7 @@ _STOP_S = 5
 
 @contextmanager
 def running(
-    command: str | None, app: Path | str, stopped: threading.Event, *, where: str, folder: Path | None = None
+    command: str | None, app: Path | str, stopped: threading.Event, where: str, *, folder: Path | None = None
 ) -> Iterator[None]:
     """Run a dev server's command, if there is one, in a folder, and end it with all processes that it started. `where` says
     what sets its address.

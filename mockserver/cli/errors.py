@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from mockserver.errors import UserError
+from mockserver.errors import UserError, printable
 
 
 @contextmanager
@@ -22,4 +22,4 @@ def user_errors() -> Iterator[None]:
         text = str(error)
         if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
             text = f"{error.filename}: {error.strerror}"
-        raise click.ClickException(text) from error
+        raise click.ClickException(printable(text)) from error

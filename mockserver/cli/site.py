@@ -19,11 +19,10 @@ from mockserver.cli.site_check import check_site
 from mockserver.clock import SystemClock
 from mockserver.flask_apps.site_app import create_app
 from mockserver.fronts.gate import Delivery, SiteFront
-from mockserver.harness.environment import authority_file, state_folder
+from mockserver.harness.environment import authority_file, sessions_of
 from mockserver.journal.entry import Entry
 from mockserver.journal.records import Records
 from mockserver.swa.personas import load_personas
-from mockserver.swa.session import Sessions, session_key
 from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
 from mockserver.swa.swa_cli_config import SWA_CLI_CONFIG, SwaCliConfig, read_swa_cli_config
 from mockserver.wire.server import Servers, bind, url_of
@@ -83,16 +82,17 @@ def site(
         web_app = load_static_web_app(
             app,
             personas=load_personas(personas),
-            sessions=Sessions(session_key(state_folder()), clock),
+            sessions=sessions_of(app, clock),
             clock=clock,
             api_urls=(api,) if api else (),
             config=config,
             search=defaults.search if config is None else None,
         )
         sock = bind(_DEFAULT_PORT if port is None else port, "the site")
-        with running(
-            command, app, stopped, where=f"--app URL, or appDevserverUrl in {SWA_CLI_CONFIG}", folder=defaults.run_in
-        ):
+        if command is not None and defaults.run == command:
+            click.echo(f"run        {command}   from {SWA_CLI_CONFIG}", err=True)
+        where = f"--app URL, or appDevserverUrl in {SWA_CLI_CONFIG}"
+        with running(command, app, stopped, where, folder=defaults.run_in):
             for line in config_notes(web_app):
                 click.echo(line, err=True)
             _serve(web_app, sock, Delivery(delivery), LocalTls() if ssl else None, stopped)

@@ -136,13 +136,8 @@ def up(
             address=choice.address,
         )
         app = WholeApp(endpoint, functions, site_options, report=_report_visit)
-        with (
-            running(command, webapp, stopped, where="--webapp URL"),
-            endpoint,
-            functions,
-            app,
-            token_in_file(endpoint) as token_file,
-        ):
+        served = running(command, webapp, stopped, "--webapp URL")
+        with served, endpoint, functions, app, token_in_file(endpoint) as token_file:
             _print_started(app, functions, api_options, choice.address, token_file)
             tokens.load_early()
             while not stopped.wait(0.3):

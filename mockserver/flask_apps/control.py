@@ -45,6 +45,12 @@ def create_app(simulation: Simulation, token: str) -> Flask:
             return None
         return jsonify(error=f"{request.method} changes something: send this run's token in {TOKEN_HEADER}"), 403
 
+    @app.after_request
+    def private(response: Response) -> Response:
+        response.headers["cache-control"] = "no-store"
+        response.headers["x-content-type-options"] = "nosniff"
+        return response
+
     @app.errorhandler(ScopeError)
     @app.errorhandler(ScenarioError)
     def not_found(error: Exception) -> tuple[Response, int]:

@@ -145,7 +145,7 @@ def with_roles(site: StaticWebApp, principal: ClientPrincipal, *, fails: bool) -
         answer = httpx2.post(f"{site.api_url}{source}", json=body, trust_env=False, timeout=45)
         roles = _roles_in(answer.raise_for_status().json())
     except (httpx2.HTTPError, ValueError) as error:
-        log.warning("the roles function %s gave %s no roles: %s", source, principal.user_details, error)
+        log.warning("the roles function %s gave %r no roles: %s", source, principal.user_details, error)
         roles = []
     return replace(principal, roles=(*BUILT_IN_ROLES, *(role for role in roles if role not in BUILT_IN_ROLES)))
 

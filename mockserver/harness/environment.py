@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mockserver.cassettes.real_endpoint import Credentials
+from mockserver.clock import Clock
+from mockserver.swa.session import Sessions, session_key
 
 #: Variables for the keys of the real endpoint. A key may also be typed at a prompt; it is never on the command line.
 KEY_VARIABLES = {
@@ -44,6 +46,15 @@ def trusting(authority: Path | None) -> dict[str, str]:
 def state_folder() -> Path:
     """The folder of what must survive a restart; only this user can read it."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "dress-rehearsal"
+
+
+def sessions_of(app: Path | str, clock: Clock) -> Sessions:
+    """The sessions of a site: of its built files, or in the working folder for a dev server's URL.
+
+    Raises:
+        SessionKeyError: the key that signs them is not safe.
+    """
+    return Sessions(session_key(state_folder(), app if isinstance(app, Path) else Path()), clock)
 
 
 def authority_file(certificate: bytes, port: int) -> Path:

@@ -9,7 +9,7 @@ from typing import Self
 
 from mockserver.flask_apps import site_app
 from mockserver.fronts.gate import Attribution, SiteFront
-from mockserver.harness.environment import state_folder
+from mockserver.harness.environment import sessions_of
 from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import OptionsError, SiteOptions
@@ -20,7 +20,7 @@ from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.site_faults import SiteFault, site_fault
 from mockserver.swa.personas import find_persona
 from mockserver.swa.principal import ClientPrincipal
-from mockserver.swa.session import SESSION_COOKIE, Sessions, session_key
+from mockserver.swa.session import SESSION_COOKIE
 from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
 from mockserver.wire.server import LOOPBACK, Servers, bind_to, url_of
 from mockserver.wire.token_gate import TokenGate
@@ -47,7 +47,7 @@ class WholeApp:
         site = load_static_web_app(
             options.webapp,
             personas=options.personas,
-            sessions=Sessions(session_key(state_folder()), model.clock),
+            sessions=sessions_of(options.webapp, model.clock),
             clock=model.clock,
             api_urls=functions.urls,
             config=options.config,

@@ -15,13 +15,12 @@ from flask import Flask
 from mockserver.clock import SystemClock
 from mockserver.flask_apps import model_app as model_routes
 from mockserver.flask_apps import site_app as site_routes
-from mockserver.harness.environment import state_folder
+from mockserver.harness.environment import sessions_of
 from mockserver.harness.model_endpoint import model_simulation
 from mockserver.harness.options import ModelOptions, OptionsError
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from mockserver.simulation.settings import OnMiss
 from mockserver.swa.personas import BUNDLED_PERSONAS, load_personas
-from mockserver.swa.session import Sessions, session_key
 from mockserver.swa.static_web_app import load_static_web_app
 
 _TRUSTED_HOSTS = ("127.0.0.1", "localhost")
@@ -81,7 +80,7 @@ def site_app(
     site = load_static_web_app(
         Path(folder),
         personas=load_personas(Path(personas)),
-        sessions=Sessions(session_key(state_folder()), clock),
+        sessions=sessions_of(Path(folder), clock),
         clock=clock,
         api_urls=(api.rstrip("/"),) if api else (),
         config=Path(config) if config else None,

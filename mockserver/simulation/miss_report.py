@@ -55,7 +55,8 @@ def _report(miss: Miss, alike: int) -> str:
         lines.append(f"It would fit with {options}")
     if alike > 1:
         lines.append(f"{alike} requests in this run miss for this one reason.")
-    return "\n".join([*lines, *(f"  {command}   {effect}" for command, effect in _ways_out(miss, alike))])
+    lines += [f"  {command}   {effect}" for command, effect in _ways_out(miss, alike)]
+    return "\n".join(line.replace("\n", "\\n") for line in lines)
 
 
 def _nearest(miss: Miss) -> list[str]:

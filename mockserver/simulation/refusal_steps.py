@@ -109,10 +109,9 @@ def check_request(turn: Turn) -> Outcome | None:
 def _say_unknown(name: str) -> None:
     """Say once that a model's rules are not known."""
     log.warning(
-        "model %s is not known, so its requests are checked as those of %s; --deployment %s=MODEL says which it is",
+        "model %r is not known, so its requests are checked as those of %s; --deployment NAME=MODEL says which it is",
         name,
         ASSUMED,
-        name,
     )
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
+import itertools
 import os
+import re
 import secrets
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from mockserver.clock import Clock
+from mockserver.errors import UserError
+from mockserver.exchange import whole_number
 from mockserver.swa.principal import ClientPrincipal
 
 SESSION_COOKIE = "StaticWebAppsAuthCookie"
@@ -19,6 +25,8 @@ SESSION_COOKIE = "StaticWebAppsAuthCookie"
 
 #: The longest value of one cookie: browsers keep 4,096 bytes with its name and attributes. Source: RFC 6265bis, 5.5.
 _LONGEST_VALUE = 3_800
+#: How many combinations of parts are tried, where several programs have cookies of one name.
+_MOST_TRIED = 32
 
 
 def cookie_parts(value: str) -> dict[str, str]:
@@ -29,12 +37,22 @@ def cookie_parts(value: str) -> dict[str, str]:
     return {SESSION_COOKIE + (f"_{number}" if number else ""): part for number, part in enumerate(parts)}
 
 
-def _joined(cookies: dict[str, str]) -> str:
-    first = cookies.get(SESSION_COOKIE, "")
-    count, divider, start = first.partition("~")
-    if not divider or not count.isdecimal() or len(count) > 2:
-        return first
-    return start + "".join(cookies.get(f"{SESSION_COOKIE}_{number}", "") for number in range(1, int(count)))
+def _values(cookie_header: str) -> Iterator[str]:
+    """What may be a session in a Cookie header. Cookies ignore ports: there may be some of other programs with our names."""
+    cookies: dict[str, list[str]] = {}
+    for name, _, value in (part.strip().partition("=") for part in cookie_header.split(";")):
+        cookies.setdefault(name, []).append(value)
+    for first in cookies.get(SESSION_COOKIE, []):
+        count, divider, start = first.partition("~")
+        if not divider:
+            yield first
+        elif len(count) <= 2 and (number := whole_number(count)):
+            parts = [cookies.get(f"{SESSION_COOKIE}_{part}", []) for part in range(1, number)]
+            yield from map("".join, itertools.islice(itertools.product([start], *parts), _MOST_TRIED))
+
+
+class SessionKeyError(UserError):
+    """A key for sessions that others may know."""
 
 
 class Sessions:
@@ -49,10 +67,7 @@ class Sessions:
         return self._serializer.dumps([self._clock.now() + expires_in_s, principal.for_me()])
 
     def principal(self, cookie_header: str | None) -> ClientPrincipal | None:
-        """Who is signed in, by the request's Cookie header; None without a session, after its end, or for a forged cookie.
-
-        Cookies ignore ports: the header may hold cookies of any other program on this machine.
-        """
+        """Who is signed in, by the request's Cookie header; None without a session, after its end, or for a forged cookie."""
         session = self._read(cookie_header)
         if session is None:
             return None
@@ -69,22 +84,28 @@ class Sessions:
 
     def _read(self, cookie_header: str | None) -> tuple[float, dict[str, Any]] | None:
         """When the session expires, and its user as `/.auth/me` has it; None without a session, or for a forged one."""
-        cookies: dict[str, str] = {}
-        for name, _, each in (part.strip().partition("=") for part in (cookie_header or "").split(";")):
-            cookies.setdefault(name, each)
-        value = _joined(cookies)
-        try:
-            expires_s, me = self._serializer.loads(value)
-        except BadSignature:
-            return None
-        return expires_s, me
+        for value in _values(cookie_header or ""):
+            with contextlib.suppress(BadSignature):
+                expires_s, me = self._serializer.loads(value)
+                return expires_s, me
+        return None
 
 
-def session_key(folder: Path) -> str:
-    """The key that signs sessions: created once and readable by this user alone, so that sessions survive a restart."""
+def session_key(folder: Path, project: Path) -> str:
+    """The key that signs the sessions of a project, the same after a restart. It is made from a key of this user's, which is
+    created once, so that no project accepts the sessions of another.
+
+    Raises:
+        SessionKeyError: the user's key is not one that only this user knows.
+    """
+    key = _users_key(folder)
+    return hmac.digest(key.encode(), str(project.resolve()).encode(errors="surrogateescape"), "sha256").hex()
+
+
+def _users_key(folder: Path) -> str:
     path = folder / "session-key"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists() or not path.read_text(encoding="ascii"):
+    if not path.exists() or not path.stat().st_size:
         # Written to another file, then linked in place: of several processes that start at once one wins, and all read one key.
         handle, name = tempfile.mkstemp(dir=folder)  # mode 0600
         with os.fdopen(handle, "w", encoding="ascii") as file:
@@ -94,4 +115,9 @@ def session_key(folder: Path) -> str:
                 path.unlink()
             os.link(name, path)
         Path(name).unlink()
-    return path.read_text(encoding="ascii")
+    key, mode = path.read_bytes(), path.stat().st_mode
+    known_to_others = os.name != "nt" and mode & 0o077
+    if known_to_others or not re.fullmatch(rb"[0-9a-f]{64}", key):
+        why = f"others may read or change it (mode {mode & 0o777:o})" if known_to_others else "it is not a key of ours"
+        raise SessionKeyError(f"{path}: {why}. Delete it: a new one is made, and everybody signs in again.")
+    return key.decode()

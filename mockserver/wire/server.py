@@ -23,6 +23,11 @@ from mockserver.wire.uvicorn_check import check_uvicorn
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104  only on request, with --bind
 _START_S = 30
+#: What accepting a connection may lack. asyncio reports it some thousand times a second.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_QUIET_S = 10
+
+log = logging.getLogger("mockserver")
 
 
 class PortTakenError(UserError):
@@ -101,6 +106,7 @@ class Servers:
         self._tls, self._websockets = tls, websockets
         self._served, self._patience_s = served, patience_s
         self._at_end, self._crashed = at_end, crashed
+        self._quiet_until_s = 0.0
         self._servers: list[_Server] = []
         self._thread = threading.Thread(target=self._run, name="mockserver", daemon=True)
 
@@ -139,7 +145,11 @@ class Servers:
     def _uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Tell of a callback's or a task's exception; those of sockets are the network's, and asyncio logs them."""
         error = context.get("exception")
-        if error is None or isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+            if loop.time() > self._quiet_until_s:
+                log.warning("no new connection can be accepted for now: %s", error.strerror)
+                self._quiet_until_s = loop.time() + _QUIET_S
+        elif error is None or isinstance(error, OSError):
             loop.default_exception_handler(context)
         else:
             self._crashed(Crash.of(str(context.get("message", "the event loop")), error))

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from tests.polling import wait_until
 
 ROOT = Path(__file__).parents[2]
 STATE = Path(tempfile.mkdtemp(prefix="dress-rehearsal-"))
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
 
 
 class Running:
     """A command of ours in a process group of its own, with what it has printed so far."""
 
-    def __init__(self, *arguments: str, folder: Path = ROOT, **environment: str) -> None:
+    def __init__(
+        self, *arguments: str, folder: Path = ROOT, limits: Mapping[int, int] | None = None, **environment: str
+    ) -> None:
+        """`limits` are limits of the process, by their number in `resource`."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mockserver", *arguments],
             cwd=folder,
@@ -29,6 +36,7 @@ class Running:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=partial(_limit, limits) if limits else None,  # noqa: PLW1509  no thread of this process holds a lock
         )
         self.lines: list[str] = []
 
@@ -49,6 +57,13 @@ class Running:
     def group_is_empty(self) -> bool:
         """Whether no process of the command's group is left."""
         return gone(self.process.pid, os.killpg)
+
+
+def _limit(limits: Mapping[int, int]) -> None:
+    import resource
+
+    for number, limit in limits.items():
+        resource.setrlimit(number, (limit, limit))
 
 
 def gone(number: int, ask: Callable[[int, int], None] = os.kill) -> bool:

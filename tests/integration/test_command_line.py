@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -358,10 +359,15 @@ def test_site_takes_the_place_of_swa_start(run: Callable[..., Running], tmp_path
     """`swa-cli.config.json` is read, the dev server started, waited for and ended."""
     (tmp_path / "dev.py").write_text(DEV_SERVER)
     port = free_port()
-    start = {"appDevserverUrl": f"http://localhost:{port}", "run": f"{sys.executable} dev.py {port}", "port": 0}
+    start: dict[str, Any] = {
+        "appDevserverUrl": f"http://localhost:{port}",
+        "run": f"{sys.executable} dev.py {port}",
+        "port": 0,
+    }
     (tmp_path / "swa-cli.config.json").write_text(json.dumps({"configurations": {"app": start}}))
     (tmp_path / "staticwebapp.config.json").write_text('{"routes": [{"route": "/a/*", "allowedRoles": ["boss"]}]}')
     site = run("site", folder=tmp_path)
+    site.read_until(rf"^run        {re.escape(start['run'])}   from swa-cli\.config\.json$")
     url = site.read_until(r"^ready (\S+)$")[1]
     assert httpx2.get(url, trust_env=False, timeout=30).text == "dev"
     assert httpx2.get(f"{url}/a/b", trust_env=False, timeout=30).status_code == 401
@@ -380,7 +386,7 @@ def test_a_dev_server_at_another_address_is_not_waited_for_in_silence(
     url, advice = f"http://127.0.0.1:{free_port()}", "printed another address, pass that: --app URL"
     with (
         pytest.raises(StartError, match=f"nothing answers at {url}.*{advice}"),
-        dev_server.running("sleep 60", url, threading.Event(), where="--app URL"),
+        dev_server.running("sleep 60", url, threading.Event(), "--app URL"),
     ):
         pass
     (line,) = capsys.readouterr().err.splitlines()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mockserver.swa.personas import load_personas
 from mockserver.swa.session import Sessions
 from mockserver.swa.static_web_app import load_static_web_app
 from mockserver.wire.server import Servers, bind, url_of
+from tests.integration.running import Running
 
 CROWD = 200
 LARGE = 16 << 20  # more than the buffers of a connection hold
@@ -63,3 +65,19 @@ def test_many_who_wait_for_the_journal_do_not_stop_the_model() -> None:
             client = crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
             client.sendall(b"GET /__admin/journal/verify?within_s=8 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
         assert httpx2.get(f"{model.url}/__admin/health", timeout=5).status_code == 200
+
+
+def test_without_file_descriptors_new_connections_wait_and_the_console_says_so_once(
+    run: Callable[..., Running],
+) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    model = run("model", "--port", "0", "--on-miss", "generate", limits={resource.RLIMIT_NOFILE: 64})
+    port = int(model.read_until(r"^ready http://127\.0\.0\.1:(\d+)$")[1])
+    with ExitStack() as crowd:
+        for _ in range(100):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
+        model.read_until("no new connection can be accepted for now: Too many open files")
+    assert httpx2.get(f"http://127.0.0.1:{port}/__admin/health", timeout=20).json()["crashes"] == 0
+    model.process.send_signal(signal.SIGINT)
+    assert model.exit_status() == 0
+    assert model.lines[model.lines.index(next(line for line in model.lines if "no new" in line)) + 1 :] == []

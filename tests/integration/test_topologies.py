@@ -113,12 +113,14 @@ def test_a_ticket_of_the_site_is_valid_at_the_direct_app_for_one_question(
     [
         ("bob", {"sha256": "0" * 64}, {}, 403),
         ("alice", {"sha256": "0" * 64}, {"origin": "https://elsewhere.example"}, 403),
+        ("alice", {"sha256": "0" * 64}, {"origin": "http://["}, 403),
+        ("alice", {"sha256": "0" * 64}, {"origin": "null", "x-ms-original-url": "http://["}, 403),
         ("alice", {"sha256": "0" * 63}, {}, 400),
         ("alice", {"sha256": "Z" * 64}, {}, 400),
         ("alice", ["0" * 64], {}, 400),
         ("alice", {}, {}, 400),
     ],
-    ids=["no-role", "another-sites-page", "short", "no-hex", "no-object", "empty"],
+    ids=["no-role", "another-sites-page", "broken-origin", "no-origin", "short", "no-hex", "no-object", "empty"],
 )
 def test_tickets_are_for_the_invited_and_the_sites_own_pages(
     direct_site: WholeApp, persona: str, body: Any, headers: dict[str, str], status: int

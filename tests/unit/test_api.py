@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hmac
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from chat_api import completion, errors
 from chat_api.errors import ApiError
 from chat_api.principal import principal_of, require_role
 from chat_api.settings import Settings, load_settings
+from chat_api.ticket import read_ticket
 
 SETTINGS = Settings(api_key="k", models=("gpt-4o",), system_prompt="Be brief.")
 
@@ -108,10 +110,54 @@ def test_an_invalid_request_is_refused_before_it_reaches_the_model(body: object,
 
 
 @pytest.mark.parametrize(
-    "value", [None, "", "!", base64.b64encode(b"[]").decode(), base64.b64encode(b"{}").decode(), header(userRoles=5)]
+    "value",
+    [
+        None,
+        "",
+        "!",
+        "\xe9",
+        base64.b64encode(b"[]").decode(),
+        base64.b64encode(b"{}").decode(),
+        base64.b64encode(b"[" * 5000).decode(),
+        base64.b64encode(b'{"userId": ' + b"1" * 5000 + b"}").decode(),
+        header(userRoles=5),
+        header(userRoles={"invited": 0}),
+        header(userRoles="invited"),
+        header(userRoles=[["invited"]]),
+        header(userRoles=["invited", None]),
+        header(userId={"a": 1}),
+        header(userDetails="\ud83d"),
+    ],
+    ids=lambda value: str(value)[:30],
 )
 def test_an_unreadable_principal_counts_as_none(value: str | None) -> None:
     assert principal_of(value) is None
+
+
+ODD_TICKETS: list[object] = [
+    [],
+    None,
+    {"sub": 1},
+    {"exp": "x"},
+    {"exp": None},
+    {"sha256": 5},
+    {"sha256": "\xe9"},
+    {"roles": {"invited": 0}},
+    {"roles": [["invited"]]},
+    {"origin": []},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_TICKETS, ids=str)
+def test_a_signed_ticket_of_another_shape_is_refused(odd: object) -> None:
+    """As an app that shares the key may sign one."""
+    fields = {"sub": "1", "name": "a", "roles": [], "origin": "https://a.example", "sha256": "0", "exp": 9e9}
+    text = json.dumps({**fields, **odd} if isinstance(odd, dict) else odd)
+    payload = base64.urlsafe_b64encode(text.encode())
+    signature = base64.urlsafe_b64encode(hmac.digest(b"key", b"chat-ticket-v1." + payload, "sha256")).rstrip(b"=")
+    with pytest.raises(ApiError) as raised:
+        read_ticket(f"{payload.decode()}.{signature.decode()}", "key")
+    assert (raised.value.status, str(raised.value)) == (401, "The ticket cannot be read.")
 
 
 def test_a_user_needs_the_role_or_else_a_sign_in() -> None:

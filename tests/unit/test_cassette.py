@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -277,3 +278,18 @@ def test_a_large_text_is_what_it_was_when_it_is_read_again(start: str, end: str,
     ):
         text = to_yaml([{"a": {"string": value, "after": 1}, "b": value}])
         assert yaml.load(text, yaml.CSafeLoader) == [{"a": {"string": value, "after": 1}, "b": value}]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_file_is_as_private_as_the_user_wants(tmp_path: Path) -> None:
+    old = tmp_path / "old.yaml"
+    old.touch()
+    old.chmod(0o640)
+    before = os.umask(0o077)
+    try:
+        for path in (tmp_path / "new.yaml", old):
+            cassette.write(path, "text")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"new.yaml": 0o600, "old.yaml": 0o640}

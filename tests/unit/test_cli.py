@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from mockserver.cli import main
+from mockserver.cli import _Plain, console, main
 from mockserver.cli.signals import stop_signal
+from mockserver.exchange import Answer, Request
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
+from mockserver.simulation.simulation import Simulation
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -54,6 +58,31 @@ def test_other_signals_do_not_set_the_event() -> None:
         signal.raise_signal(signal.SIGFPE)
         assert not stopped.wait(0.1)
     signal.signal(signal.SIGFPE, before)
+
+
+FORGED = "x\n\x1b[2Jready http://127.0.0.1:1\u202e\x9b"
+
+
+def test_no_name_forges_a_line_of_the_console(caplog: pytest.LogCaptureFixture) -> None:
+    simulation = Simulation()
+    body = json.dumps({"model": FORGED, "messages": [{"role": "user", "content": FORGED}]}).encode()
+    request = Request("POST", "/v1/chat/completions", headers=(("authorization", "Bearer k"),), body=body)
+    miss = simulation.answer(request)
+    visit = replace(miss, persona=FORGED, rule=FORGED, answer=Answer(302, (("location", FORGED),), decided_by=FORGED))
+    lines = [console.model_line(miss), str(console.visit_line(visit, ())), str(console.visit_line(visit, [miss]))]
+    lines += [*str(console.miss_text(miss)).splitlines(), *map(_Plain().format, caplog.records)]
+    assert len(lines) > 6
+    for line in lines:
+        assert line.isprintable(), ascii(line)
+        assert not line.lstrip().startswith("ready"), line
+
+
+def test_an_error_message_moves_no_cursor(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(r'{interactions: [{"\e[2J\x9b": 1}]}')
+    result = CliRunner().invoke(main, ["cassette", "check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "\\x1b[2J" in result.output
+    assert result.output.replace("\n", "").isprintable()
 
 
 def test_each_command_has_the_name_under_which_it_is_registered() -> None:

@@ -45,6 +45,12 @@ def test_nothing_changes_without_the_token(
     assert simulation.scopes.everybody.stubs == ()
 
 
+@pytest.mark.parametrize("path", ["health", "journal", "timeline", "crashes", "scenarios", "journal/verify", "none"])
+def test_what_the_routes_show_is_kept_by_nobody_and_taken_for_nothing_else(client: FlaskClient, path: str) -> None:
+    headers = client.get(f"/__admin/{path}?within_s=0").headers
+    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
 def test_a_wrong_stub_is_refused_whole(client: FlaskClient, simulation: Simulation) -> None:
     answer = client.post("/__admin/stubs", json=[{"say": "Hi"}, {"sai": "Hi"}], headers=TOKEN)
     assert answer.status_code == 400

@@ -272,3 +272,9 @@ def test_lock_files_carry_no_index_and_every_package_its_hash() -> None:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"://|--index|--extra-index|--find-links", text)
         assert len(re.findall(r"^[a-z]", text, re.MULTILINE)) == len(re.findall(r"==\S+.*\\\n    --hash", text))
+
+
+@pytest.mark.parametrize("folder", ["webapp", "examples/static-web-app"])
+def test_our_own_configurations_are_fine(folder: str) -> None:
+    result = CliRunner().invoke(main, ["site", "--check", "--config", str(ROOT / folder / "staticwebapp.config.json")])
+    assert result.exit_code == 0, result.output

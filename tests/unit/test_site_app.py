@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from mockserver.clock import SystemClock
 from mockserver.exchange import Request
 from mockserver.flask_apps.site_app import create_app
 from mockserver.swa.personas import load_personas
 from mockserver.swa.principal import ClientPrincipal
-from mockserver.swa.session import SESSION_COOKIE, Sessions, session_key
+from mockserver.swa.session import SESSION_COOKIE, SessionKeyError, Sessions, cookie_parts, session_key
 from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
 from tests.unit.examples import FakeClock
 
@@ -214,15 +215,45 @@ def test_link_out_of_the_folder_is_not_a_file(site: StaticWebApp, tmp_path_facto
 
 def test_session_key_is_readable_by_this_user_alone(tmp_path: Path) -> None:
     folder = tmp_path / "state"
-    key = session_key(folder)
-    assert session_key(folder) == key
+    key = session_key(folder, Path("a"))
+    assert session_key(folder, Path("a")) == key
     assert (folder / "session-key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in folder.iterdir()] == ["session-key"]
 
 
+def test_a_session_belongs_to_its_project(tmp_path: Path) -> None:
+    a, b = (Sessions(session_key(tmp_path, tmp_path / name), SystemClock()) for name in "ab")
+    cookie = f"{SESSION_COOKIE}={a.cookie(load_personas()['carol'].principal('aad'), 60)}"
+    assert a.principal(cookie) is not None
+    assert b.principal(cookie) is None
+
+
 def test_empty_session_key_is_never_used(tmp_path: Path) -> None:
     (tmp_path / "session-key").touch()
-    assert len(session_key(tmp_path)) == 64
+    session_key(tmp_path, Path())
+    assert len((tmp_path / "session-key").read_text()) == 64
+
+
+@pytest.mark.parametrize(
+    ("key", "mode", "why"),
+    [("a", 0o600, "not a key of ours"), ("\xff" * 64, 0o600, "not a key"), ("a" * 64, 0o666, r"others may.*mode 666")],
+)
+def test_a_session_key_that_others_may_know_is_refused(tmp_path: Path, key: str, mode: int, why: str) -> None:
+    file = tmp_path / "session-key"
+    file.write_text(key, encoding="latin-1")
+    file.chmod(mode)
+    with pytest.raises(SessionKeyError, match=f"session-key: .*{why}.*Delete it"):
+        session_key(tmp_path, Path())
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_cookies_of_other_programs_with_the_same_name_do_not_sign_out(site: StaticWebApp, large: bool) -> None:
+    claims = tuple((f"claim{number}", "x" * 100) for number in range(60 if large else 0))
+    ada = ClientPrincipal("aad", "ada", "ada", ("anonymous",), claims)
+    parts = [f"{name}={part}" for name, part in cookie_parts(site.sessions.cookie(ada, 60)).items()]
+    others = [f"{SESSION_COOKIE}=of-another-program", f"{SESSION_COOKIE}=3~", f"{SESSION_COOKIE}_1=x"]
+    for cookies in ([*others, *parts], [*parts, *others]):
+        assert site.sessions.principal("; ".join(cookies)) == ada
 
 
 def test_persona_who_signed_in_last_is_offered_first(client: FlaskClient) -> None:

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 from mockserver.cli import main
 
-ROOT = Path(__file__).parents[2]
 DUPLICATE = '{"routes": [\n  {"route": "/a"},\n  {"route": "/a/"}\n]}'
 
 
@@ -58,12 +57,6 @@ def test_github_gets_annotations_at_the_rules_line(tmp_path: Path, monkeypatch: 
     lines = [line for line in check("--config", str(tmp_path))[1].splitlines() if line.startswith("::")]
     assert len(lines) == 1
     assert lines[0].startswith(f"::error file={file},line=3,title=duplicate-route::rule 2 (/a/) has the route")
-
-
-@pytest.mark.parametrize("folder", ["webapp", "examples/static-web-app"])
-def test_our_own_configurations_are_fine(folder: str) -> None:
-    status, output = check("--config", str(ROOT / folder / "staticwebapp.config.json"))
-    assert status == 0, output
 
 
 def test_the_place_is_the_official_clis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
