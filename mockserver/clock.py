@@ -78,8 +78,8 @@ class SystemClock:
                 self._changed.wait(self._real(left_s))
 
     def _real(self, seconds: float) -> float | None:
-        """The same wait in real time; None if the clock is stopped."""
-        return seconds / self._speed if self._speed else None
+        """The same wait in real time, at most an hour at once; None if the clock is stopped."""
+        return min(seconds / self._speed, 3600) if self._speed else None
 
     def _set(self, speed: float, advance_s: float = 0) -> None:
         with self._changed:

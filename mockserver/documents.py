@@ -5,6 +5,7 @@ The types are msgspec's, which also gives their JSON Schemas, so that editors an
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -33,12 +34,35 @@ _WORDS = {
 _PROBLEM = re.compile(r"(?P<text>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$.*)`)?", re.DOTALL)
 
 
-class _Loader(yaml.CSafeLoader):
-    """YAML without the collections that JSON does not have."""
+#: How many values a document may stand for: an alias stands for all that it names, and so on.
+_MOST_VALUES = 1_000_000
+#: How many levels libyaml's reader may go down without a check; each takes a part of the thread's stack.
+_UNCHECKED_LEVELS = 1_000
+
+
+class BoundError(ValueError):
+    """A document that would take too much to read."""
+
+
+class PlainLoader(yaml.CSafeLoader):
+    """YAML with the values that JSON has, dates and bytes: no other collections, no merge keys, and finite numbers."""
+
+    def finite(self, node: yaml.ScalarNode) -> float:
+        """The number of a node."""
+        number: float = self.construct_yaml_float(node)
+        if not math.isfinite(number):
+            raise yaml.constructor.ConstructorError(None, None, "a number must be finite", node.start_mark)
+        return number
 
 
 for _tag in ("set", "omap", "pairs"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.construct_undefined)  # type: ignore[type-var]  # typed for another base class
+    PlainLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", PlainLoader.construct_undefined)  # type: ignore[type-var]  # typed for another base class
+PlainLoader.add_constructor("tag:yaml.org,2002:float", PlainLoader.finite)
+# Merges of merges take all memory.
+PlainLoader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:merge"]
+    for letter, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -52,14 +76,74 @@ def parse_yaml(text: bytes | str, where: str, error: ErrorOf) -> Any:
         UserError: made by `error`; not UTF-8 or not YAML, with the place.
     """
     try:
-        document = yaml.load(text.decode() if isinstance(text, bytes) else text, Loader=_Loader)  # noqa: S506  a safe one
+        return load_yaml(text.decode() if isinstance(text, bytes) else text)
     except UnicodeDecodeError as problem:
         raise error(f"{where}: not valid UTF-8 (byte {problem.start})") from problem
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:  # ValueError: a date that does not exist
-        raise error(f"{where}: not valid YAML: {' '.join(str(problem).split())}") from problem
+    except BoundError as problem:
+        raise error(f"{where}: {problem}") from problem
+    except (yaml.YAMLError, ValueError) as problem:
+        words = " ".join(str(problem).replace('in "<unicode string>", ', "at ").split())
+        raise error(f"{where}: not valid YAML: {words}") from problem
+
+
+def load_yaml(text: str, loader: type[PlainLoader] = PlainLoader) -> Any:
+    """What a YAML document says, within bounds of time, memory and depth.
+
+    Raises:
+        yaml.YAMLError: not YAML.
+        BoundError: nested too deep, or aliases that stand for too much.
+        ValueError: a date that does not exist.
+    """
+    too_deep = f"must be nested at most {MAX_DEPTH} levels deep"
+    if _may_be_deep(text) and _depth(text) > MAX_DEPTH:
+        raise BoundError(too_deep)
+    try:
+        document = yaml.load(text, Loader=loader)  # noqa: S506  a safe one
+    except RecursionError as problem:
+        raise BoundError(too_deep) from problem
+    if "&" in text:
+        _count(document, 0, {})
     if is_too_deep(document):
-        raise error(f"{where}: must be nested at most {MAX_DEPTH} levels deep")
+        raise BoundError(too_deep)
     return document
+
+
+def _may_be_deep(text: str) -> bool:
+    """Whether a text could be nested deeper than is safe to read: each level has a bracket, a dash, a mark, or more indentation."""
+    levels = sum(map(text.count, ("[", "{", "- ", "-\t", "? ", "?\t")))
+    return levels > _UNCHECKED_LEVELS or " " * _UNCHECKED_LEVELS in text
+
+
+def _depth(text: str) -> int:
+    """How deep a document is nested, or to where it is known to be too deep."""
+    level = deepest = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            level += 1
+            deepest = max(deepest, level)
+            if deepest > MAX_DEPTH:
+                break
+        elif isinstance(event, yaml.CollectionEndEvent):
+            level -= 1
+    return deepest
+
+
+def _count(value: Any, level: int, known: dict[int, int]) -> int:
+    """How many values a value stands for.
+
+    Raises:
+        BoundError: too many, or it contains itself.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if level > MAX_DEPTH:
+        raise BoundError(f"must be nested at most {MAX_DEPTH} levels deep")
+    if id(value) not in known:
+        items = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_count(item, level + 1, known) for item in items)
+        if known[id(value)] > _MOST_VALUES:
+            raise BoundError(f"its aliases must stand for at most {_MOST_VALUES:,} values")
+    return known[id(value)]
 
 
 def convert(document: Any, type_: type[T], where: str, error: ErrorOf) -> T:

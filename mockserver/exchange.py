@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +21,8 @@ BY_RULE = "x-mockserver-rule"
 
 #: The deepest JSON that is read. The models allow schemas ten levels deep; validators and Python end at a few hundred.
 MAX_DEPTH = 200
+#: What a compressed text may hold. A thousandth of it can say so.
+MAX_UNPACKED_BYTES = 64 << 20
 
 
 class End(StrEnum):
@@ -118,6 +123,20 @@ def server_url(text: str) -> SplitResult | None:
         return None
 
 
+def gunzip(data: bytes) -> bytes:
+    """What a gzip file holds.
+
+    Raises:
+        OSError, EOFError, zlib.error: not a whole gzip file.
+        ValueError: it holds more than `MAX_UNPACKED_BYTES`.
+    """
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        plain = file.read(MAX_UNPACKED_BYTES + 1)
+    if len(plain) > MAX_UNPACKED_BYTES:
+        raise ValueError(f"it holds more than {MAX_UNPACKED_BYTES >> 20} MB")
+    return plain
+
+
 def is_origin_of(origin: str, host: str) -> bool:
     """Whether an Origin header is that of a site with this Host."""
     return origin.partition("://")[2] == host
@@ -147,8 +166,15 @@ def _no_json(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-#: Python's own reader takes NaN and Infinity too.
-_JSON = json.JSONDecoder(parse_constant=_no_json)
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is beyond any number")
+    return number
+
+
+#: Python's own reader takes NaN and Infinity too, and reads 1e999 as the latter.
+_JSON = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)
 _DIGITS = re.compile("[0-9]{1,9}")
 
 

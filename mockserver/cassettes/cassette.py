@@ -170,7 +170,7 @@ def files(directories: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         if not directory.is_dir():
             raise FileNotFoundError(f"no folder of cassettes at {directory}")
         for path in sorted(directory.rglob("*")):
-            if path.suffix in SUFFIXES and not path.name.startswith("."):
+            if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file():
                 yield path.relative_to(directory).as_posix(), path
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from mockserver.exchange import gunzip
 from mockserver.redaction.kinds import matches
 from mockserver.redaction.known import known
 from mockserver.redaction.literals import literals
@@ -123,9 +124,11 @@ class Redaction:
 
     def _compressed(self, data: bytes, counts: Counter[str] | None) -> bytes:
         try:
-            plain = gzip.decompress(data)
+            plain = gunzip(data)
         except (OSError, EOFError, zlib.error):
             return data
+        except ValueError:  # too large to be read, so that it may hold anything
+            return REDACTED.encode()
         cleaned = self.data(plain, counts)
         return data if cleaned == plain else gzip.compress(cleaned, mtime=0)
 

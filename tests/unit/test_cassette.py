@@ -293,3 +293,11 @@ def test_a_file_is_as_private_as_the_user_wants(tmp_path: Path) -> None:
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == {"new.yaml": 0o600, "old.yaml": 0o640}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+    (tmp_path / "b.yaml").mkdir()
+    (tmp_path / "c.yaml").touch()
+    assert [name for name, _ in cassette.files([tmp_path])] == ["c.yaml"]

@@ -96,6 +96,8 @@ def test_an_invalid_server_url_is_none(text: str) -> None:
     "data",
     [
         b'{"a": NaN}',
+        b'{"a": 1e999}',
+        b"[-1e999]",
         b"[Infinity]",
         b"-Infinity",
         b'"\xff"',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ ANSWER = '{"id":"chatcmpl-1","choices":[]}'
 STREAM = 'data: {"choices":[]}\n\ndata: {"choices":[1]}\n\ndata: [DONE]\n\n'
 URI = "https://api.openai.com/v1/chat/completions"
 JSON = {"content-type": ["application/json"]}
+BOMB = gzip.compress(bytes(65 << 20), 1)
 
 
 def exchange(
@@ -155,7 +157,9 @@ def test_the_body_tells_the_operation_where_there_is_no_address(
         (vcr(exchange(uri="https://api.groq.com/openai/v1/chat/completions")), "cannot tell the backend from https://api.groq.com"),
         (vcr(exchange(uri="http://[")), "Invalid IPv6 URL"),
         (vcr(exchange(status="fine")), "its answer has no status"),
-        (vcr(exchange(answer={"string": b"\x1f\x8bbroken"})), "its compressed body is broken"),
+        (vcr(exchange(answer={"string": b"\x1f\x8bbroken"})), "its compressed body cannot be read"),
+        (vcr(exchange(answer={"string": BOMB})), "it holds more than 64 MB"),
+        (vcr(exchange(answer={"string": zlib.compress(bytes(65 << 20))}, headers={"content-encoding": "deflate"})), "holds more than 64 MB"),
         (vcr(exchange(answer={"string": b"\x0b\x02"}, headers={"content-encoding": "br"})), "compressed with br"),
         (vcr(exchange(answer={"base64_string": "a"})), "its body is not valid base64"),
         (vcr(exchange(answer=7)), "its body must be text, bytes or JSON, got int"),
@@ -178,7 +182,10 @@ def test_an_entry_that_cannot_be_imported_is_named_and_the_rest_is_kept(
         ("a.yaml", b"a: [", "not valid YAML or JSON: while parsing"),
         ("a.json", b"{", "not valid YAML or JSON: Expecting"),
         ("a.yaml", b"\xff", "not valid UTF-8 (byte 0)"),
-        ("a.yaml.gz", b"\x1f\x8b\x08broken", "it is not a whole gzip file"),
+        ("a.yaml.gz", b"\x1f\x8b\x08broken", "it is not a gzip file that can be read"),
+        ("a.json.gz", BOMB, "it holds more than 64 MB"),
+        ("a.json", b"[" * 100_000, "not valid YAML or JSON: "),
+        ("a.yaml", b"- " * 100_000, "must be nested at most 200 levels deep"),
         (
             "a.yaml",
             b"a: !!python/object/apply:os.system [ls]",

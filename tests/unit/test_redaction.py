@@ -509,3 +509,8 @@ def test_what_stands_beside_a_secret_in_one_token_stays() -> None:
     body = json.dumps({"choices": [{"index": 0, "logprobs": {"content": tokens}}]}).encode()
     (event,) = taken_out(chat(), Answer(200, (), (Event(0, body),))).interaction.answer.events
     assert json.loads(event.data)["choices"][0]["logprobs"]["content"][0]["token"] == "(REDACTED) "
+
+
+def test_what_is_too_large_to_be_unpacked_is_not_kept() -> None:
+    bomb = gzip.compress(b"sk-proj-" + b"a1" * 20 + bytes(65 << 20))
+    assert Redaction().data(bomb) == b"REDACTED"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
 from collections import Counter
@@ -22,7 +21,8 @@ from mockserver.cassette_tools.importers.raw import RawError, RawInteraction
 from mockserver.cassettes.cassette import Cassette, Source
 from mockserver.contract.addresses import AddressForm, Backend, address_of
 from mockserver.contract.operations import OPERATIONS
-from mockserver.exchange import Answer, Event, Interaction, Request, first, is_event_stream
+from mockserver.documents import PlainLoader, load_yaml
+from mockserver.exchange import MAX_UNPACKED_BYTES, Answer, Event, Interaction, Request, first, gunzip, is_event_stream
 from mockserver.matching.call import Call
 from mockserver.redaction.exchanges import redacted
 from mockserver.redaction.redaction import Redaction
@@ -126,7 +126,7 @@ def _day(header: str | None) -> str:
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-class _Loader(yaml.CSafeLoader):
+class _Loader(PlainLoader):
     """Loads plain data only, with the tags that other tools write for texts and bytes."""
 
 
@@ -150,15 +150,15 @@ def _document(path: Path) -> Any:
     data = path.read_bytes()
     if data.startswith(b"\x1f\x8b"):
         try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise RawError(f"it is not a whole gzip file: {error}") from error
+            data = gunzip(data)
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            raise RawError(f"it is not a gzip file that can be read: {error}") from error
     try:
         text = data.decode()
-        return json.loads(text) if ".json" in path.suffixes else yaml.load(text, Loader=_Loader)  # noqa: S506  a safe one
+        return json.loads(text) if ".json" in path.suffixes else load_yaml(text, _Loader)
     except UnicodeDecodeError as error:
         raise RawError(f"not valid UTF-8 (byte {error.start})") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         if isinstance(error, RawError):
             raise
         raise RawError(f"not valid YAML or JSON: {' '.join(str(error).split())[:200]}") from error
@@ -233,11 +233,15 @@ def decompressed(body: bytes, encoding: str | None) -> bytes:
     """
     try:
         if body.startswith(b"\x1f\x8b"):
-            return gzip.decompress(body)
+            return gunzip(body)
         if encoding == "deflate" and not body.lstrip().startswith((b"{", b"[", b"data:", b"event:")):
-            return zlib.decompress(body)
-    except (OSError, EOFError, zlib.error) as error:
-        raise RawError(f"its compressed body is broken: {error}") from error
+            inflator = zlib.decompressobj()
+            plain = inflator.decompress(body, MAX_UNPACKED_BYTES)
+            if inflator.unconsumed_tail or not inflator.eof:
+                raise ValueError(f"it is cut off, or holds more than {MAX_UNPACKED_BYTES >> 20} MB")
+            return plain
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise RawError(f"its compressed body cannot be read: {error}") from error
     if encoding in ("br", "zstd") and not body.lstrip().startswith((b"{", b"[", b"data:", b"event:")):
         raise RawError(f"its body is compressed with {encoding}, which is not supported")
     return body
