@@ -8,7 +8,7 @@ from mockserver.crash import Crash
 from mockserver.exchange import Answer, End, Headers, Request
 from mockserver.fronts.wsgi import Wsgi
 from mockserver.journal.records import Records
-from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
+from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBudget, Connection
 from mockserver.wire.play import schedule
 from mockserver.wire.upstream import HOP_BY_HOP
 
@@ -22,7 +22,7 @@ class Front:
     """An ASGI application that checks the Host, and leaves what it does not answer itself to a Flask application."""
 
     def __init__(self, flask: Any, records: Records) -> None:
-        self._flask, self._records = Wsgi(flask), records
+        self._flask, self._records, self._budget = Wsgi(flask), records, BodyBudget()
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request: by `carry`, else by Flask."""
@@ -36,7 +36,7 @@ class Front:
             return
         connection, request = Connection(scope, receive, send), None
         try:
-            request = await connection.accept(REQUEST_LIMIT_BYTES)
+            request = await connection.accept(REQUEST_LIMIT_BYTES, self._budget)
             if request is not None and not await self.carry(connection, request):
                 await self._flask.answer(scope, request.body, connection)
         except Exception as error:  # noqa: BLE001  the outermost frame of our own code
@@ -44,6 +44,8 @@ class Front:
             self._records.crashed(Crash.of(during, error, body))
             if not connection.started:
                 await connection.answer(500, "The mock failed; its console says why.\n", _NO_RETRY)
+        finally:
+            connection.release()
 
     async def converse(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Carry a WebSocket; refused unless a front has some."""

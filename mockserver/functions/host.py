@@ -14,7 +14,7 @@ from mockserver.exchange import Headers, Request
 from mockserver.functions.process import InvocationRecord
 from mockserver.functions.routes import specificity
 from mockserver.matching.call import VISIT_HEADERS
-from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
+from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBudget, Connection
 
 #: Source: Functions host, DefaultMaxRequestBodySize.
 REQUEST_LIMIT_BYTES = 104_857_600
@@ -121,6 +121,7 @@ class FunctionsHost:
         # A literal comes before a parameter, independent of the order in the file.
         self._functions = sorted(worker.functions, key=lambda function: specificity(function.template))
         self._worker, self._key, self._origins, self._report, self._crashed = worker, key, origins, report, crashed
+        self._budget = BodyBudget()
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request."""
@@ -132,12 +133,21 @@ class FunctionsHost:
             allowed = "*"
         response = RecordedResponse(send, (("access-control-allow-origin", allowed),) if allowed else ())
         connection = Connection(scope, receive, response)
-        request = await connection.accept(REQUEST_LIMIT_BYTES)
-        if request is None:
-            return
-        if allowed and request.method == "OPTIONS" and request.header("access-control-request-method"):
-            await _preflight(connection, request)
-            return
+        try:
+            request = await connection.accept(REQUEST_LIMIT_BYTES, self._budget)
+            if request is None:
+                return
+            if allowed and request.method == "OPTIONS" and request.header("access-control-request-method"):
+                await _preflight(connection, request)
+            else:
+                await self._invoke(scope, connection, request, response)
+        finally:
+            connection.release()
+
+    async def _invoke(
+        self, scope: AsgiScope, connection: Connection, request: Request, response: RecordedResponse
+    ) -> None:
+        """Answer a request by the function for it, and report the call."""
         function = None
         try:
             function, parameters = self._find(scope["method"], scope["path"])

@@ -40,13 +40,14 @@ _SENT_ON = frozenset(
     | {"response.output_text.delta", "response.output_text.done"}
 )
 _WORD_S = 0.4
+_MOST_KEPT_BYTES = 64 << 20
 
 
 @dataclass
 class RealtimeSession:
     """A session as its handshake began it. `preview` sends the events of the preview.
 
-    `items` is the conversation, oldest first; `active` the id of the response that was last begun.
+    `items` is the conversation, oldest first, `kept_bytes` what it was told in; `active` the id of the response that was last begun.
     """
 
     handshake: Request
@@ -57,6 +58,7 @@ class RealtimeSession:
     items: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     buffered: int = 0
+    kept_bytes: int = 0
     active: str | None = None
 
     # --- what the server says by itself ---
@@ -107,6 +109,12 @@ class RealtimeSession:
             known = ", ".join(f"'{kind}'" for kind in sorted(_CLIENT_EVENTS))
             words = f"Invalid value: '{said['type']}'. Supported values are: {known}."
             yield self.error(words, "invalid_value", param="type", caused_by=said.get("event_id"))
+            return
+        if said["type"] == "conversation.item.create":
+            self.kept_bytes += len(text)
+        if self.kept_bytes > _MOST_KEPT_BYTES:
+            words = f"The conversation is larger than {_MOST_KEPT_BYTES >> 20} MB, the most that the mock keeps."
+            yield self.error(words, "mockserver_conversation_too_large", caused_by=said.get("event_id"))
             return
         try:
             yield from takes(said)

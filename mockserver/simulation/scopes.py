@@ -22,6 +22,7 @@ from mockserver.stored.store import Store
 SCOPE_HEADER = "x-mockserver-scope"
 #: How many request ids and traces are remembered; the oldest are forgotten first.
 MAX_VISITS = 10_000
+MAX_SCOPES = 10_000
 
 
 class ScopeError(UserError):
@@ -95,10 +96,13 @@ class Scopes:
 
         Raises:
             ScenarioError: no scenario of that name.
+            ScopeError: too many are open.
         """
         if scenario is not None:
             self._scenarios.chosen(scenario)
         with self.lock:
+            if len(self._open) >= MAX_SCOPES and name not in self._open:
+                raise ScopeError(f"{MAX_SCOPES} scopes are open: close each with its test, or reset")
             name = name or secrets.token_urlsafe(9)
             return self._open.setdefault(name, Scope(name, scenario))
 

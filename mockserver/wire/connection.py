@@ -106,21 +106,57 @@ class WireProtocol(HttpToolsProtocol):
 
 
 class _Pipe(asyncio.Protocol):
-    """Keeps what a client sends until it is read; empty bytes are its end."""
+    """One side of a tunnel: neither side is read faster than the other reads."""
 
-    def __init__(self) -> None:
-        self.data: asyncio.Queue[bytes] = asyncio.Queue()
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._data: asyncio.Queue[bytes] = asyncio.Queue()
+        self._writable = asyncio.Event()
+        self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        self.data.put_nowait(data)
+        self._data.put_nowait(data)
+        self._transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self.data.put_nowait(b"")
+        self._data.put_nowait(b"")
+        self._writable.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    async def read(self) -> bytes:
+        """What the client sent next; empty at its end."""
+        if self._data.empty() and not self._transport.is_closing():
+            self._transport.resume_reading()
+        return await self._data.get()
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes once the client has room for them."""
+        await self._writable.wait()
+        self._transport.write(data)
 
 
 class _ClientLeftError(Exception):
     """The client left before its request was complete."""
+
+
+class _TooMuchError(Exception):
+    """The server holds too many bytes of requests."""
+
+
+_RETRY = ("retry-after", "1")
+
+
+class BodyBudget:
+    """How many bytes of requests' bodies a server holds at once, from the first byte until the request is answered."""
+
+    def __init__(self, most_bytes: int = 512 << 20) -> None:
+        self.most_bytes, self.held_bytes = most_bytes, 0
 
 
 class Connection:
@@ -131,6 +167,7 @@ class Connection:
         self._departure: asyncio.Task[None] | None = None
         self._transport = scope.get("extensions", {}).get(_EXTENSION, {}).get(_TRANSPORT)
         self.started = False
+        self._budget, self._held_bytes = BodyBudget(), 0
         hosts = dict.fromkeys(
             header for header in scope["headers"] if header[0] == b"host"
         )  # a repeated Host counts once
@@ -151,9 +188,10 @@ class Connection:
         """Accept the request for any Host, because its sender has been checked in another way."""
         self._scope.setdefault("extensions", {}).setdefault(_EXTENSION, {})[_ADMITTED] = True
 
-    async def accept(self, limit_bytes: int) -> Request | None:
-        """The complete request. None if it was refused, because of its Host or because its body exceeds the limit, and if
-        the client left before it was complete."""
+    async def accept(self, limit_bytes: int, budget: BodyBudget | None = None) -> Request | None:
+        """The complete request. None if it was refused, because of its Host or because its body exceeds the limit or what is
+        left of the budget, and if the client left before it was complete. Its bytes count until `release`."""
+        self._budget = budget or self._budget
         if not self.is_for_this_machine:
             await self.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
             return None
@@ -161,10 +199,18 @@ class Connection:
             body = await self._body(limit_bytes)
         except _ClientLeftError:
             return None
+        except _TooMuchError:
+            await self.answer(503, f"More than {self._budget.most_bytes >> 20} MB of requests at once.\n", _RETRY)
+            return None
         if body is None:
             await self.answer(413, f"The request is larger than {limit_bytes >> 20} MB.\n")
             return None
         return self.request_of(self._scope["method"], body)
+
+    def release(self) -> None:
+        """Let go of the request's body: others may take its place."""
+        self._budget.held_bytes -= self._held_bytes
+        self._held_bytes = 0
 
     @property
     def is_for_this_machine(self) -> bool:
@@ -182,6 +228,7 @@ class Connection:
 
         Raises:
             _ClientLeftError: the client left before the body was complete.
+            _TooMuchError: the server holds too many bytes.
         """
         chunks: list[bytes] = []
         size = 0
@@ -191,6 +238,10 @@ class Connection:
                 raise _ClientLeftError
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
+            self._budget.held_bytes += len(chunks[-1])
+            self._held_bytes = size
+            if self._budget.held_bytes > self._budget.most_bytes:
+                raise _TooMuchError
             if size > limit_bytes:
                 return None
             if not message.get("more_body"):
@@ -226,19 +277,18 @@ class Connection:
         transport = self._scope["extensions"][_EXTENSION][_TRANSPORT]
         if transport.is_closing():  # the client has left already
             return
-        http, pipe = transport.get_protocol(), _Pipe()
+        http, pipe = transport.get_protocol(), _Pipe(transport)
         transport.set_protocol(pipe)
         lines = [f"HTTP/1.1 {status} Switching Protocols", *(f"{name}: {value}" for name, value in headers)]
         transport.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        transport.resume_reading()
 
         async def to_server() -> None:
-            while data := await pipe.data.get():
+            while data := await pipe.read():
                 await other.write(data)
 
         async def to_client() -> None:
             while data := await other.read(1 << 16):
-                transport.write(data)
+                await pipe.write(data)
 
         tasks = [asyncio.create_task(to_server()), asyncio.create_task(to_client())]
         try:

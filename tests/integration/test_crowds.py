@@ -12,15 +12,19 @@ import httpx2
 import pytest
 
 from mockserver.clock import SystemClock
+from mockserver.flask_apps import control
 from mockserver.flask_apps.site_app import create_app
 from mockserver.fronts.gate import SiteFront
+from mockserver.fronts.model_front import ModelFront
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ModelOptions
+from mockserver.simulation.simulation import Simulation
 from mockserver.swa.personas import load_personas
 from mockserver.swa.session import Sessions
 from mockserver.swa.static_web_app import load_static_web_app
 from mockserver.wire.server import Servers, bind, url_of
 from tests.integration.running import Running
+from tests.polling import wait_until
 
 CROWD = 200
 LARGE = 16 << 20  # more than the buffers of a connection hold
@@ -65,6 +69,66 @@ def test_many_who_wait_for_the_journal_do_not_stop_the_model() -> None:
             client = crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
             client.sendall(b"GET /__admin/journal/verify?within_s=8 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
         assert httpx2.get(f"{model.url}/__admin/health", timeout=5).status_code == 200
+
+
+def test_more_bytes_of_uploads_than_memory_is_for_are_refused_until_some_have_ended() -> None:
+    front = ModelFront(control.create_app(Simulation(), "t"), Simulation())
+    front._budget.most_bytes = 10 << 20
+    sock = bind(0, "the test")
+    servers = Servers((front, sock))
+    servers.start()
+    port = int(url_of(sock).rpartition(":")[2])
+
+    def upload(part: int) -> socket.socket:
+        client = crowd.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        head = (
+            "POST /v1/files HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\ncontent-length: 5000000\r\n\r\n"
+        )
+        client.sendall(head.encode() + bytes(part))
+        return client
+
+    with ExitStack() as crowd:
+        held = [upload(4_900_000), upload(4_900_000)]
+        wait_until(lambda: front._budget.held_bytes == 9_800_000)
+        assert upload(1_000_000).recv(12) == b"HTTP/1.1 503"
+        held[0].close()
+        wait_until(lambda: front._budget.held_bytes == 4_900_000)
+        assert upload(5_000_000).recv(12) == b"HTTP/1.1 400"
+        wait_until(lambda: front._budget.held_bytes == 4_900_000)
+    wait_until(lambda: front._budget.held_bytes == 0)
+    servers.stop()
+
+
+@pytest.mark.parametrize("who_floods", ["client", "server"])
+def test_neither_side_of_a_tunnel_fills_the_memory_where_the_other_does_not_read(
+    who_floods: str, tmp_path: Path
+) -> None:
+    (tmp_path / "staticwebapp.config.json").write_text("{}")
+    listening, clock = socket.create_server(("127.0.0.1", 0)), SystemClock()
+    site = load_static_web_app(
+        f"http://127.0.0.1:{listening.getsockname()[1]}",
+        personas=load_personas(),
+        sessions=Sessions("k", clock),
+        clock=clock,
+        api_urls=(),
+        config=tmp_path,
+    )
+    front, sock = SiteFront(create_app(site), site), bind(0, "the test")
+    servers = Servers((front, sock), at_end=front.close)
+    servers.start()
+    address = ("127.0.0.1", int(url_of(sock).rpartition(":")[2]))
+    with listening, socket.create_connection(address, timeout=20) as client:
+        upgrade = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        client.sendall(f"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n{upgrade}\r\n".encode())
+        with listening.accept()[0] as server:
+            server.recv(10_000)
+            server.sendall(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 101"
+            flooding = client if who_floods == "client" else server
+            flooding.settimeout(1)
+            with pytest.raises(TimeoutError):
+                flooding.sendall(bytes(200 << 20))
+    servers.stop()
 
 
 def test_without_file_descriptors_new_connections_wait_and_the_console_says_so_once(

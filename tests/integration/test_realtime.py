@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 from mockserver.answers.latency import Latency
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ModelOptions
+from mockserver.simulation import realtime
 from mockserver.simulation.settings import OnMiss
 from tests.polling import wait_until
 
@@ -290,3 +291,15 @@ def test_an_item_has_an_id_of_its_own(opened: Open) -> None:
     for expected in ("conversation.item.done", "error"):
         tell(socket, "conversation.item.create", item={**user("a"), "id": "mine"})
         assert until(socket, expected)[-1]["type"] == expected
+
+
+def test_a_conversation_has_an_end(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime, "_MOST_KEPT_BYTES", 3_000)
+    socket = opened()
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x" * 1_000}]}
+    for _ in range(4):
+        tell(socket, "conversation.item.create", item=item)
+    kinds: list[str] = []
+    while not kinds or kinds[-1] != "error":
+        kinds.append(json.loads(socket.recv(timeout=10))["type"])
+    assert kinds.count("conversation.item.added") == 2

@@ -121,3 +121,14 @@ def test_stubs_that_are_said_at_the_same_time_have_names_of_their_own() -> None:
     with ThreadPoolExecutor(8) as pool:
         said = list(pool.map(lambda _: scopes.say_entries({"say": "x"}, name="said")[0].name, range(200)))
     assert (len(set(said)), len(scopes.everybody.stubs)) == (200, 200)
+
+
+def test_scopes_that_nobody_closes_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scopes_module, "MAX_SCOPES", 2)
+    simulation = Simulation()
+    names = [simulation.scopes.open(name=name).name for name in ("a", "b", "a")]
+    assert names == ["a", "b", "a"]
+    with pytest.raises(ScopeError, match="2 scopes are open"):
+        simulation.scopes.open()
+    simulation.scopes.close("a")
+    simulation.scopes.open()
