@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import logging
+import sys
 from collections import UserDict
 from importlib import import_module
 from typing import Any
@@ -48,6 +49,7 @@ _COMMANDS = _Commands(
 def main() -> None:
     """Your whole Azure chat app on this machine: sign-in, roles, the real API, streamed model answers."""
     # Else the interpreter looks through all that was imported once more as it ends: 0.3 s of an API with the SDK (measured).
+    sys.setswitchinterval(0.001)
     atexit.register(gc.freeze)
     handler = logging.StreamHandler()
     handler.setFormatter(_Plain())

@@ -7,6 +7,7 @@ import contextlib
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +41,8 @@ class ModelFront(Front):
         super().__init__(flask, simulation.journal.records)
         self._simulation, self._recorder, self._report = simulation, recorder, report
         self._realtime = RealtimeFront(simulation, report)
+        # One at a time: several would share one interpreter, and the event loop would wait for each of them in turn.
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="mockserver-aside")
 
     async def converse(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """A realtime session."""
@@ -53,7 +56,8 @@ class ModelFront(Front):
             await connection.answer(403, "A web page may not call the model; it calls the site's API.\n")
             return True
         if _takes_long(request):  # other requests must not wait for it
-            entry = await asyncio.to_thread(self._simulation.answer, request)
+            loop = asyncio.get_running_loop()
+            entry = await loop.run_in_executor(self._aside, self._simulation.answer, request)
         else:
             entry = self._simulation.answer(request)
         if entry.answer is not None:

@@ -86,9 +86,12 @@ class CassetteIndex:
             found = next((match for event in answer.events if (match := _MODEL.search(event.data))), None)
             self._models |= {request.model: found[1].decode()} if found else {}
 
-    def recorded(self, request: CanonicalRequest) -> tuple[Stub, ...]:
-        """The stubs for a request in recorded order."""
-        return self._recorded.get(request.fingerprint, ())
+    def recorded(self, call: Call) -> tuple[Stub, ...]:
+        """The stubs for a request in recorded order. It is compared only where its operation was recorded: that takes long for a
+        large body."""
+        if call.operation is not None and (call.address.backend, call.operation.name) not in self._operations:
+            return ()
+        return self._recorded.get(call.canonical.fingerprint, ())
 
     def has_operation(self, request: CanonicalRequest) -> bool:
         """Whether a request of the same operation was recorded, or one with the same method and path where that is none."""

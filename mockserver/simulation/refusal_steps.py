@@ -45,7 +45,7 @@ def check_key(turn: Turn) -> Outcome | None:
     recording = turn.settings.on_miss is OnMiss.RECORD
     if turn.call.operation is None and (
         request.raw_path.startswith(turn.settings.other_upstreams)
-        or turn.index.recorded(turn.call.canonical)
+        or turn.index.recorded(turn.call)
         or not (recording or turn.call.address.is_known)
     ):
         return None
@@ -85,7 +85,7 @@ def check_request(turn: Turn) -> Outcome | None:
     """What the contract refuses; a recording of the same request, and an upstream's own word, go first."""
     call = turn.call
     missing = continue_call(turn)
-    if turn.settings.on_miss is OnMiss.RECORD or turn.index.recorded(call.canonical):
+    if turn.settings.on_miss is OnMiss.RECORD or turn.index.recorded(call):
         return None
     asked = Asked(
         call.address,

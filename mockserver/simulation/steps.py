@@ -31,7 +31,7 @@ def answer_from_stubs(turn: Turn) -> Outcome | None:
     """What a test or a scenario says. Its faults without an answer are kept for the answer of a later step."""
     with turn.scopes.lock:
         stubs = fitting(turn)
-        authorable = turn.call.canonical.operation in AUTHORABLE
+        authorable = turn.call.operation is not None and turn.call.operation.name in AUTHORABLE
         answering = [
             stub
             for stub in stubs
@@ -63,7 +63,7 @@ def _has_called(turn: Turn, stub: Stub) -> bool:
 
 def answer_from_recordings(turn: Turn) -> Outcome | None:
     """The recording of the same request; of a sequence the next one, and in the end the last again and again."""
-    sequence = turn.index.recorded(turn.call.canonical)
+    sequence = turn.index.recorded(turn.call)
     if not sequence:
         return None
     fingerprint = turn.call.canonical.fingerprint

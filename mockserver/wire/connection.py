@@ -155,7 +155,7 @@ _RETRY = ("retry-after", "1")
 class BodyBudget:
     """How many bytes of requests' bodies a server holds at once, from the first byte until the request is answered."""
 
-    def __init__(self, most_bytes: int = 512 << 20) -> None:
+    def __init__(self, most_bytes: int = 256 << 20) -> None:
         self.most_bytes, self.held_bytes = most_bytes, 0
 
 
