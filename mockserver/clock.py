@@ -7,7 +7,12 @@ import contextlib
 import math
 import threading
 import time
+from functools import partial
 from typing import Protocol
+
+# Where it can be read, the time since the machine started with the time in which it slept: after a suspended laptop wakes up,
+# sessions and limits have gone on. Another wall clock changes neither.
+_uptime_s = partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 
 
 class Clock(Protocol):
@@ -31,13 +36,13 @@ class SystemClock:
 
     def __init__(self, speed: float = 1.0) -> None:
         self._initial_speed = self._speed = speed
-        self._epoch_s, self._start_s = time.time(), time.monotonic()
+        self._epoch_s, self._start_s = time.time(), _uptime_s()
         self._changed = threading.Condition()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     def now(self) -> float:
         """Seconds since the epoch, never going back."""
-        return self._epoch_s + (time.monotonic() - self._start_s) * self._speed
+        return self._epoch_s + (_uptime_s() - self._start_s) * self._speed
 
     @property
     def frozen(self) -> bool:
@@ -83,7 +88,7 @@ class SystemClock:
 
     def _set(self, speed: float, advance_s: float = 0) -> None:
         with self._changed:
-            self._epoch_s, self._start_s, self._speed = self.now() + advance_s, time.monotonic(), speed
+            self._epoch_s, self._start_s, self._speed = self.now() + advance_s, _uptime_s(), speed
             self._changed.notify_all()
         for loop, changed in tuple(self._waiting):
             with contextlib.suppress(RuntimeError):  # the loop has ended

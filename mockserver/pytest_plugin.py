@@ -391,6 +391,10 @@ def _write_timeline(item: pytest.Item) -> str:
 
     name = re.sub(r"[^\w.-]+", "-", item.nodeid.rpartition("/")[2]).strip("-")[:150]
     path = item.config.rootpath / "test-results" / f"{name}.html"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(timeline(item.nodeid, entries), encoding="utf-8")
+    page = timeline(item.nodeid, entries)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:  # the test's own failure counts more
+        return f"What happened could not be written: {error}"
     return f"What happened: {path.relative_to(item.config.rootpath)}"

@@ -8,7 +8,7 @@ from mockserver.crash import Crash
 from mockserver.exchange import Answer, End, Headers, Request
 from mockserver.fronts.wsgi import Wsgi
 from mockserver.journal.records import Records
-from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBudget, Connection
+from mockserver.wire.connection import EXHAUSTED, AsgiReceive, AsgiScope, AsgiSend, BodyBudget, Connection
 from mockserver.wire.play import schedule
 from mockserver.wire.upstream import HOP_BY_HOP
 
@@ -40,10 +40,14 @@ class Front:
             if request is not None and not await self.carry(connection, request):
                 await self._flask.answer(scope, request.body, connection)
         except Exception as error:  # noqa: BLE001  the outermost frame of our own code
-            during, body = f"{scope['method']} {scope['raw_path'].decode('latin-1')}", request.body if request else b""
-            self._records.crashed(Crash.of(during, error, body))
+            status, words = 500, "The mock failed; its console says why.\n"
+            if isinstance(error, OSError) and error.errno in EXHAUSTED:
+                status, words = 503, f"This machine cannot answer for now: {error.strerror}.\n"
+            else:
+                during = f"{scope['method']} {scope['raw_path'].decode('latin-1')}"
+                self._records.crashed(Crash.of(during, error, request.body if request else b""))
             if not connection.started:
-                await connection.answer(500, "The mock failed; its console says why.\n", _NO_RETRY)
+                await connection.answer(status, words, _NO_RETRY)
         finally:
             connection.release()
 

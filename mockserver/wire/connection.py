@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 import sys
@@ -16,6 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mockserver.exchange import End, Headers, Request
 
+#: What an error of the system says of a machine that has no descriptors, buffers or memory left; no fault of our code.
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC})
 #: A reset discards what the client has received but not yet read, so a reset waits until the bytes before it were read.
 _READ_BEFORE_RESET_S = 0.1
 
@@ -340,11 +343,10 @@ class Connection:
                 await self.finish()
             case End.RESET:
                 await asyncio.sleep(_READ_BEFORE_RESET_S)
-                transport = self._scope["extensions"][_EXTENSION][_TRANSPORT]
-                transport.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
-                transport.abort()
+                if not self._is_closing:  # the client may have left meanwhile
+                    linger = struct.pack("ii", 1, 0)
+                    self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    self._transport.abort()
             case End.STALL:
                 await asyncio.Event().wait()
 

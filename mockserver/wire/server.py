@@ -18,13 +18,11 @@ import uvicorn
 
 from mockserver.crash import Crash
 from mockserver.errors import UserError
-from mockserver.wire.connection import WireProtocol
+from mockserver.wire.connection import EXHAUSTED, WireProtocol
 from mockserver.wire.uvicorn_check import check_uvicorn
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104  only on request, with --bind
 _START_S = 30
-#: What accepting a connection may lack. asyncio reports it some thousand times a second.
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _QUIET_S = 10
 
 log = logging.getLogger("mockserver")
@@ -145,8 +143,9 @@ class Servers:
     def _uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Tell of a callback's or a task's exception; those of sockets are the network's, and asyncio logs them."""
         error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
             if loop.time() > self._quiet_until_s:
+                # asyncio reports it some thousand times a second.
                 log.warning("no new connection can be accepted for now: %s", error.strerror)
                 self._quiet_until_s = loop.time() + _QUIET_S
         elif error is None or isinstance(error, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -16,10 +17,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 from pytest_httpserver import HTTPServer
 
 from mockserver.cassettes import cassette
-from mockserver.cli import dev_server
+from mockserver.cli import dev_server, main
 from mockserver.functions.process import StartError
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from tests.integration.running import Running, gone
@@ -95,6 +97,31 @@ def test_the_functions_host_does_not_outlive_a_killed_parent(run: Callable[..., 
     up.process.kill()
     up.process.wait()
     assert up.group_is_empty()
+
+
+def test_up_ends_with_a_sentence_when_its_host_is_killed(run: Callable[..., Running]) -> None:
+    up = run("up", *FREE_PORTS)
+    up.read_until(r"^http://")
+    children = Path(f"/proc/{up.process.pid}/task/{up.process.pid}/children")
+    if not children.exists():
+        pytest.skip("needs /proc")
+    for child in children.read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    assert up.exit_status() == 1
+    assert up.lines[-1] == "Error: The Functions host stopped; its own output says why."
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EMFILE])
+def test_what_the_machine_lacks_is_one_plain_message(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("mockserver.functions.process.subprocess.Popen", full)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    result = CliRunner().invoke(main, ["up", *FREE_PORTS])
+    assert (result.exit_code, result.output.splitlines()[-1]) == (1, f"Error: [Errno {number}] {os.strerror(number)}")
 
 
 def test_a_dead_proxy_in_the_environment_changes_nothing(run: Callable[..., Running]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from mockserver.crash import Crash
-from mockserver.exchange import Request
+from mockserver.exchange import End, Request
 from mockserver.flask_apps import control
 from mockserver.functions.host import Function, FunctionsHost
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
@@ -25,6 +27,7 @@ from mockserver.journal.records import Records
 from mockserver.redaction.redaction import Redaction
 from mockserver.simulation import simulation
 from mockserver.simulation.settings import OnMiss
+from mockserver.wire.connection import Connection
 from mockserver.wire.server import Servers, bind, url_of
 from tests.polling import wait_until
 
@@ -202,3 +205,26 @@ def test_a_process_that_an_app_left_does_not_hold_the_end_up(tmp_path: Path) -> 
 def test_a_request_is_named_as_it_may_be_shown() -> None:
     crash = Crash.of("GET /v1", ValueError("first line\nsecond line"), Request("POST", "/v1", body=b"\xff").body)
     assert (str(crash), crash.body) == ("The mock failed on GET /v1: ValueError: first line", "\ufffd")
+
+
+def test_a_reset_of_a_connection_that_has_gone_does_nothing() -> None:
+    class Gone:
+        def is_closing(self) -> bool:
+            return True
+
+    async def send(_message: Any) -> None:
+        """Nobody is there."""
+
+    scope = {"headers": [], "extensions": {"mockserver": {"transport": Gone()}}}
+    asyncio.run(Connection(scope, asyncio.sleep, send).end(End.RESET))  # type: ignore[arg-type]  # nothing is received
+
+
+def test_a_machine_without_room_is_no_crash(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(simulation, "decide", full)
+        answer = httpx2.post(f"{model.url}/v1/chat/completions", json=CHAT, headers=KEY)
+    assert (answer.status_code, answer.text) == (503, "This machine cannot answer for now: Too many open files.\n")
+    assert (ask(model), health(model)) == (200, 0)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
+from mockserver import clock as clock_module
 from mockserver.clock import SystemClock
 
 
@@ -60,3 +62,16 @@ def test_nothing_waits_for_a_moment_in_the_past() -> None:
 def test_a_clock_never_goes_back() -> None:
     with pytest.raises(ValueError, match="never goes back"):
         SystemClock().advance(-1)
+
+
+def test_a_clock_goes_on_while_the_machine_sleeps_and_heeds_no_other_wall_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = SystemClock(speed=1)
+    before_s = at.now()
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        assert getattr(clock_module._uptime_s, "args", ()) == (time.CLOCK_BOOTTIME,)
+    slept = clock_module._uptime_s() + 3600
+    monkeypatch.setattr(clock_module, "_uptime_s", lambda: slept)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert 3599 < at.now() - before_s < 3700
