@@ -13,19 +13,28 @@ import pytest
 from click.testing import CliRunner
 
 from infra.__main__ import main as infra
+from mockserver import documents, exchange
 from mockserver.answers.authored.authored_answer import Filter
+from mockserver.answers.generated import embeddings, images, schema_instance, speech
 from mockserver.cli import main
 from mockserver.contract.operations import OPERATIONS
 from mockserver.contract.request_check import RULE_NAMES
 from mockserver.flask_apps import control
-from mockserver.journal import criteria
+from mockserver.fronts import front, gate, wsgi
+from mockserver.functions import host
+from mockserver.journal import criteria, records
+from mockserver.journal.records import Records
 from mockserver.pytest_plugin import pytest_addoption
+from mockserver.simulation import realtime, scopes
 from mockserver.simulation.model_faults import MODEL_FAULTS
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.site_faults import SITE_FAULTS
 from mockserver.simulation.steps import STEPS
 from mockserver.simulation.stub_entry import StubEntry
+from mockserver.stored import store
 from mockserver.swa.personas import PersonaEntry
+from mockserver.wire import server
+from mockserver.wire.connection import BodyBudget
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -278,3 +287,34 @@ def test_lock_files_carry_no_index_and_every_package_its_hash() -> None:
 def test_our_own_configurations_are_fine(folder: str) -> None:
     result = CliRunner().invoke(main, ["site", "--check", "--config", str(ROOT / folder / "staticwebapp.config.json")])
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("the body of a request", [front.REQUEST_LIMIT_BYTES >> 20]),
+        ("at the Functions host", [host.REQUEST_LIMIT_BYTES >> 20]),
+        ("bodies that a server holds", [BodyBudget().most_bytes >> 20]),
+        ("requests that Flask answers", [wsgi._THREADS]),
+        ("an idle connection", [server._SETTINGS["timeout_keep_alive"]]),
+        ("an API call through the gate", [int(gate.API_LIMIT_S)]),
+        ("a verification that waits", [control._LONGEST_WAIT_S]),
+        ("the journal", [Records()._max_entries, Records()._max_bytes >> 20]),
+        ("misses", [records._MAX_MISSES, Records()._max_bytes >> 20]),
+        ("an API's answer in the journal", [gate._TAPE_BYTES >> 10]),
+        ("faults of the mock", [records._MAX_CRASHES]),
+        ("what clients have stored", [store.MAX_OBJECTS, store.MAX_BYTES >> 20]),
+        ("open scopes", [scopes.MAX_SCOPES]),
+        ("visits that belong", [scopes.MAX_VISITS]),
+        ("a realtime conversation", [realtime._MOST_KEPT_BYTES >> 20]),
+        ("JSON and YAML", [exchange.MAX_DEPTH]),
+        ("values that a YAML", [documents._MOST_VALUES]),
+        ("what gzip unpacks to", [exchange.MAX_UNPACKED_BYTES >> 20]),
+        ("a generated value", [schema_instance._LONGEST]),
+        ("a generated picture", [images._LONGEST_SIDE, embeddings._MOST_DIMENSIONS]),
+        ("generated speech", [int(speech._LONGEST_S)]),
+    ],
+)
+def test_each_bound_is_what_the_code_says(line: str, values: list[int]) -> None:
+    (bound,) = re.findall(rf"(?m)^\| {re.escape(line)}[^|]*\|([^|]*)\|", TEXTS[ROOT / "docs" / "bounds.md"])
+    assert [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", bound)] == values
