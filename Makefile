@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate conformance clients lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate mutants conformance clients lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -52,6 +52,9 @@ fuzz: setup        ## look for secrets that are written and for texts that break
 
 fuzz-gate: setup   ## look for a way past the gate with odd bytes on raw connections: EXCHANGES=100000
 	@$(RUN:-m=) tools/wire_fuzz.py $(or $(EXCHANGES),100000) $(SEED)
+
+mutants: setup     ## change one thing at a time in the code that guards something, and list what no test notices: AREA=gate SAMPLE=50 SEED=2 JOBS=2
+	@$(RUN:-m=) tools/mutants.py $(AREA) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 conformance: setup ## run the official SDK's own tests against the mock
 	@$(RUN:-m=) tools/conformance.py
