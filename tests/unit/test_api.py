@@ -7,6 +7,7 @@ import base64
 import hmac
 import json
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx2
@@ -14,9 +15,9 @@ import openai
 import pytest
 from chat_api import completion, errors
 from chat_api.errors import ApiError
-from chat_api.principal import principal_of, require_role
+from chat_api.principal import Principal, principal_of, require_role
 from chat_api.settings import Settings, load_settings
-from chat_api.ticket import read_ticket
+from chat_api.ticket import HEADER, LIFETIME_S, Ticket, read_ticket
 
 SETTINGS = Settings(api_key="k", models=("gpt-4o",), system_prompt="Be brief.")
 
@@ -314,6 +315,70 @@ def test_an_answer_that_takes_too_long_is_ended_before_the_gate_cuts_it() -> Non
 )
 def test_a_topology_lists_the_settings_it_needs(environment: dict[str, str], missing: tuple[str, ...]) -> None:
     assert load_settings(environment).missing == missing
+
+
+KEY, BODY = "k" * 32, b'{"messages": []}'
+TICKET = Ticket(
+    Principal("1", "alice", frozenset({"invited", "a"})), "https://s.example", sha256(BODY).hexdigest(), 1000.0
+)
+
+
+def test_a_ticket_is_read_as_it_was_signed() -> None:
+    text = TICKET.text(KEY)
+    payload, _, signature = text.partition(".")
+    assert base64.urlsafe_b64decode(payload) == (
+        b'{"sub":"1","name":"alice","roles":["a","invited"],"origin":"https://s.example",'
+        b'"sha256":"%b","exp":1000.0}' % TICKET.sha256.encode()
+    )
+    expected = hmac.digest(KEY.encode(), b"chat-ticket-v1." + payload.encode(), "sha256")
+    assert signature == base64.urlsafe_b64encode(expected).decode().rstrip("=")
+    assert read_ticket(text, KEY) == TICKET
+    assert (HEADER, LIFETIME_S) == ("x-chat-ticket", 90)
+
+
+def signed(payload: bytes) -> str:
+    """A text that has our signature and is no ticket."""
+    signature = base64.urlsafe_b64encode(hmac.digest(KEY.encode(), b"chat-ticket-v1." + payload, "sha256"))
+    return f"{payload.decode()}.{signature.decode().rstrip('=')}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "A valid ticket is required; the site issues it."),
+        (".", "A valid ticket is required; the site issues it."),
+        (TICKET.text("other" * 8), "A valid ticket is required; the site issues it."),
+        (TICKET.text(KEY)[:-1], "A valid ticket is required; the site issues it."),
+        (TICKET.text(KEY) + ".", "A valid ticket is required; the site issues it."),
+        ("e30" + TICKET.text(KEY), "A valid ticket is required; the site issues it."),
+        (TICKET.text(KEY).replace(".", ""), "A valid ticket is required; the site issues it."),
+        (signed(b"e30"), "The ticket cannot be read."),
+        (signed(base64.urlsafe_b64encode(b"{}")), "The ticket cannot be read."),
+        (signed(base64.urlsafe_b64encode(b"[]")), "The ticket cannot be read."),
+        (signed(base64.urlsafe_b64encode(b"\xff")), "The ticket cannot be read."),
+    ],
+)
+def test_only_a_ticket_with_our_signature_is_read(text: str, reason: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        read_ticket(text, KEY)
+    assert (caught.value.status, caught.value.code, str(caught.value)) == (401, "ticket_refused", reason)
+
+
+@pytest.mark.parametrize(
+    ("body", "origin", "now_s", "reason"),
+    [
+        (BODY, "https://s.example", 999.999, None),
+        (BODY, "https://s.example", 1000.0, "The ticket has expired."),
+        (BODY, "https://s.example", 1001.0, "The ticket has expired."),
+        (BODY, "https://s.example.evil", 0.0, "The ticket is for another site."),
+        (BODY, "", 0.0, "The ticket is for another site."),
+        (BODY + b" ", "https://s.example", 0.0, "The ticket is for another question."),
+    ],
+)
+def test_a_ticket_is_for_one_question_from_one_site_for_a_short_time(
+    body: bytes, origin: str, now_s: float, reason: str | None
+) -> None:
+    assert TICKET.refusal(body, origin=origin, now_s=now_s) == reason
 
 
 def test_the_adapters_stay_thin() -> None:
