@@ -113,7 +113,7 @@ def parse_limits(texts: Iterable[str]) -> Mapping[str, Limit]:
         name, _, amounts = text.partition("=")
         parts = [re.fullmatch(r"(\d+)(rpm|tpm)", part.strip()) for part in amounts.split(",")]
         by_unit = {part[2]: int(part[1]) for part in parts if part}
-        if not name or not all(parts) or len(by_unit) != len(parts) or 0 in by_unit.values():
+        if not name or len(by_unit) != len(parts) or 0 in by_unit.values():
             raise LimitError(
                 f"--limit must be NAME=6rpm,1000tpm, or one of the two, and * for every name; got {text!r}"
             )

@@ -8,6 +8,7 @@ import random
 import pytest
 
 from mockserver.contract.addresses import Backend
+from mockserver.contract.throttling import Exceeded
 from mockserver.exchange import Request
 from mockserver.simulation.limits import (
     REQUESTS_WINDOW_S,
@@ -74,6 +75,24 @@ def test_what_alone_costs_more_than_a_minute_never_gets_through() -> None:
     assert admission.exceeded.what == "tokens"
 
 
+@pytest.mark.parametrize(("limit", "portion"), [(1, 1), (6, 1), (11, 1), (12, 2), (60, 10), (120, 20)])
+def test_a_portion_is_what_ten_seconds_have_of_a_minute(limit: int, portion: int) -> None:
+    window = LimitWindow(Limit(limit))
+    for _ in range(portion):
+        verdict = window.admit(100.0, 1, Backend.AZURE)
+        assert verdict.exceeded is None
+        window = verdict.window
+    wait_s = 60.001 if limit == 1 else 10.001
+    assert window.admit(100.0, 1, Backend.AZURE).exceeded == Exceeded("requests", limit, portion, 1, wait_s)
+
+
+def test_a_minute_later_to_the_moment_a_request_counts_no_more() -> None:
+    window = LimitWindow(Limit(1, 10)).admit(100.0, 10, Backend.AZURE).window
+    assert dict(window.headers(100.0, Backend.AZURE))["x-ratelimit-remaining-requests"] == "0"
+    assert window.admit(159.999, 10, Backend.AZURE).exceeded is not None
+    assert window.admit(160.0, 10, Backend.AZURE).exceeded is None
+
+
 def test_what_is_left_counts_down_as_each_backend_says_it() -> None:
     one = LimitWindow(Limit(60, 1000)).admit(100, 30, Backend.OPENAI)
     two = one.window.admit(100.5, 70, Backend.OPENAI)
@@ -86,13 +105,21 @@ def test_what_is_left_counts_down_as_each_backend_says_it() -> None:
 
 @pytest.mark.parametrize(
     ("text", "limit"),
-    [("m=6rpm", Limit(6)), ("m=1000tpm", Limit(None, 1000)), ("m=6rpm,1000tpm", Limit(6, 1000)), ("*=1rpm", Limit(1))],
+    [
+        ("m=6rpm", Limit(6)),
+        ("m=1000tpm", Limit(None, 1000)),
+        ("m=6rpm,1000tpm", Limit(6, 1000)),
+        ("*=1rpm", Limit(1)),
+        ("m=6rpm, 9tpm", Limit(6, 9)),
+    ],
 )
 def test_a_limit_is_read(text: str, limit: Limit) -> None:
     assert list(parse_limits((text,)).values()) == [limit]
 
 
-@pytest.mark.parametrize("text", ["m", "m=", "m=6", "=6rpm", "m=0rpm", "m=6rpm,7rpm", "m=6 per minute"])
+@pytest.mark.parametrize(
+    "text", ["m", "m=", "m=6", "=6rpm", "m=0rpm", "m=6rpm,7rpm", "m=6rpm,x", "a=b=6rpm", "m=6 per minute"]
+)
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(LimitError, match="must be NAME=6rpm,1000tpm"):
         parse_limits((text,))
