@@ -6,7 +6,7 @@ import pytest
 
 from mockserver.exchange import Request
 from mockserver.matching.call import Call
-from mockserver.matching.criteria import Criteria
+from mockserver.matching.criteria import Criteria, problem
 from tests.unit.examples import chat
 
 AZURE = "/openai/deployments/chat-eu/chat/completions?api-version=2024-10-21"
@@ -23,12 +23,25 @@ AZURE = "/openai/deployments/chat-eu/chat/completions?api-version=2024-10-21"
         (Criteria(model="chat-eu"), chat(path=AZURE), True),
         (Criteria(path="/api/me"), Request("GET", "/api/me", "x=1"), True),
         (Criteria("Hello!", path="/api/me"), chat("Hello!"), False),
+        (Criteria("Hello!"), Request("GET", "/v1/models"), False),
+        (Criteria(contains="Hello!"), Request("GET", "/v1/models"), False),
+        (Criteria(model="gpt-4o"), Request("GET", "/v1/models"), False),
+        (Criteria(operation="listModels"), Request("GET", "/v1/models"), True),
+        (Criteria(operation="listModels"), Request("GET", "/api/me"), False),
     ],
 )
 def test_criteria_fit_requests_with_all_their_values_and_empty_criteria_fit_all(
     criteria: Criteria, request_: Request, fits: bool
 ) -> None:
     assert criteria.fits(Call(request_)) is fits
+
+
+@pytest.mark.parametrize(
+    ("value", "problem_"), [(1, None), (0, "got 0"), (True, "got True"), (1.0, "got 1.0"), ("1", "got '1'")]
+)
+def test_a_turn_is_an_integer_from_1(value: object, problem_: str | None) -> None:
+    found = problem("turn", value)
+    assert found == (problem_ and f"must be an integer >= 1, {problem_}")
 
 
 def test_a_calls_visit_ids_are_its_request_id_and_its_trace() -> None:
