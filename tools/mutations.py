@@ -17,8 +17,6 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 _PAIRS = ("any all", "min max", "startswith endswith", "removeprefix removesuffix", "partition rpartition")
 _TWINS = {a: b for pair in _PAIRS for a, b in (pair.split(), pair.split()[::-1])}
 _TRIMS = ("lower", "strip", "rstrip", "lstrip", "casefold")
-#: Parts of the tree that only people and type checkers read.
-_UNREAD = ("annotation", "returns", "format_spec", "type_params")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def mutants(path: str, tree: ast.Module) -> list[Mutant]:
 def _below(path: str, scope: str, lines: range, node: ast.AST) -> Iterator[Mutant]:
     for name, value in ast.iter_fields(node):
         for index, child in enumerate(value if isinstance(value, list) else [value]):
-            if not isinstance(child, ast.AST) or name in _UNREAD or _is_for_people(child):
+            if not isinstance(child, ast.AST) or name in _unread(node) or _is_for_people(child):
                 continue
             inner, reach = scope, lines
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -77,6 +75,14 @@ def _below(path: str, scope: str, lines: range, node: ast.AST) -> Iterator[Mutan
                 own = getattr(child, "lineno", reach.start)
                 yield Mutant(path, inner, range(min(own, reach.start), reach.stop), node, place, child, new)
             yield from _below(path, inner, reach, child)
+
+
+def _unread(node: ast.AST) -> tuple[str, ...]:
+    """The fields that only people and type checkers read, or whose change would be none: one more letter to strip."""
+    match node:
+        case ast.Call(ast.Attribute(_, name)) if name in _TRIMS:
+            return ("args",)
+    return ("annotation", "returns", "format_spec", "type_params")
 
 
 def _own_lines(statement: ast.stmt) -> range:
@@ -126,7 +132,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.BinOp(left, _ARITHMETIC[type(op)](), right)
         case ast.AugAssign(target, op, value) if type(op) in _ARITHMETIC:
             yield ast.AugAssign(target, _ARITHMETIC[type(op)](), value)
-        case ast.Call(ast.Attribute(value, name), []) if name in _TRIMS:
+        case ast.Call(ast.Attribute(value, name)) if name in _TRIMS:
             yield value
         case ast.Call(ast.Name(name), args, keywords) if name in _TWINS:
             yield ast.Call(ast.Name(_TWINS[name], ast.Load()), args, keywords)
