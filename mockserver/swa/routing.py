@@ -93,7 +93,8 @@ def decide(
     gate = _Gate(config, method, raw_path, rule, is_file, request.query)
     if path.startswith("/.auth/"):
         return gate.serve_auth(path)
-    if config.auth.roles_source is not None and path.lower().rstrip("/") == config.auth.roles_source.lower():
+    source = config.auth.roles_source
+    if source is not None and path.lower().rstrip("/") == source.lower().rstrip("/"):
         return gate.fail(404, "only sign-in may call the roles function")
     if rule is not None and rule.allowed_roles and "anonymous" not in rule.allowed_roles:
         if principal is None:

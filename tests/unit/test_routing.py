@@ -114,6 +114,16 @@ def test_page_refuses_post() -> None:
     assert decided("/contact", method="POST").status == 405
 
 
+@pytest.mark.parametrize("source", ["/api/roles", "/API/Roles", "/api/roles/"])
+@pytest.mark.parametrize("path", ["/api/roles", "/API/ROLES", "/api/roles/", "/api//roles//", "/api/r%6Fles"])
+def test_nobody_calls_the_roles_function(source: str, path: str) -> None:
+    config = parse_config({"auth": {"identityProviders": {"github": {}}, "rolesSource": source}})
+    for method in ("GET", "POST"):
+        decision = decided(path, ADMIN, method, config)
+        assert (decision.action, decision.status) == (Action.ERROR, 404)
+    assert decided("/api/roles2", config=config).action is Action.API
+
+
 def test_headers_are_defaults_then_global_then_the_rules__empty_value_removes() -> None:
     headers = dict(decided("/docs/a.png").headers)
     assert (headers["x-global"], headers["cache-control"]) == ("1", "max-age=9")
