@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.swa.config import ConfigError, load_config, parse_config
+from mockserver.swa.config import Config, ConfigError, Fallback, compile_pattern, load_config, parse_config
 from mockserver.swa.findings import Severity, findings
 
 
@@ -50,6 +50,16 @@ from mockserver.swa.findings import Severity, findings
             {"responseOverrides": {"401": {"statusCode": 700}}},
             "responseOverrides.401: statusCode must be a status from 100",
         ),
+        (
+            {"navigationFallback": {"rewrite": "/a", "exclude": ["/a/*/b"]}},
+            "navigationFallback.exclude: a route must have at most one *, at its end or before an extension, got '/a/*/b'",
+        ),
+        ({"defaultHeaders": {}}, "defaultHeaders belongs to the old routes.json"),
+        ({"globalHeaders": {"x": "Ā"}}, "globalHeaders.x: no header can carry 'Ā' (U+0100)"),
+        (
+            {"networking": {"allowedIpRanges": ["1.2.3"]}},
+            "networking.allowedIpRanges: '1.2.3' is not a valid IPv4 range",
+        ),
         ({"navigationFallback": {}}, "navigationFallback: the key 'rewrite' is required"),
         (
             {"networking": {"allowedIpRanges": ["10.0.0.1/99"]}},
@@ -83,6 +93,11 @@ def test_configuration_that_is_too_large_or_not_json_is_refused(tmp_path: Path) 
     with pytest.raises(ConfigError, match="not valid JSON"):
         load_config(path)
     path.write_text(json.dumps({"globalHeaders": {"x": "y" * 20_000}}))
+    with pytest.raises(ConfigError, match="must be at most 20000 bytes"):
+        load_config(path)
+    path.write_text("{}".ljust(20_000))
+    assert load_config(path) == Config()
+    path.write_text("{}".ljust(20_001))
     with pytest.raises(ConfigError, match="must be at most 20000 bytes"):
         load_config(path)
 
@@ -164,6 +179,50 @@ def test_status_code_may_be_a_number_or_its_digits() -> None:
     assert [rule.status for rule in rules] == [404, 404]
 
 
+@pytest.mark.parametrize(("status", "valid"), [(99, False), (100, True), (599, True), (600, False), (-404, False)])
+def test_status_code_is_from_100_to_599(status: int, valid: bool) -> None:
+    document = {"responseOverrides": {"404": {"statusCode": status}}}
+    if valid:
+        assert parse_config(document).overrides[404].status == status
+    else:
+        with pytest.raises(ConfigError, match="must be a status from 100 to 599"):
+            parse_config(document)
+
+
+def test_paths_of_the_fallback_may_lack_their_slash() -> None:
+    rooted = {"rewrite": "/index.html", "exclude": ["/assets/*", "*.png"]}
+    bare = {"rewrite": "index.html", "exclude": ["assets/*", "/*.png"]}
+    assert parse_config({"navigationFallback": bare}).fallback == Fallback("/index.html", ("/assets/*", "/*.png"))
+    assert parse_config({"navigationFallback": rooted}).fallback == Fallback("/index.html", ("/assets/*", "/*.png"))
+
+
+def test_the_roles_of_a_configuration_are_its_own() -> None:
+    routes = [
+        {"route": "/a", "allowedRoles": ["b", "authenticated"]},
+        {"route": "/c", "allowedRoles": ["anonymous", "a"]},
+    ]
+    assert parse_config({"routes": routes}).roles == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "fits_not"),
+    [
+        ("/a", ["/a"], ["/a/", "/A", "/ab", "/x/a"]),
+        ("/a*", ["/a", "/a/b", "/ab"], ["/A", "/x/a"]),
+        ("*", ["/", "/a/b"], []),
+        ("/a/*.{png,jpg}", ["/a/b.png", "/a/b/c.jpg"], ["/a/b.gif", "/a/b.pngx", "/a/bpng", "/a/b.png,jpg"]),
+        ("/a.b", ["/a.b"], ["/axb"]),
+        ("/a/index.html", ["/a", "/a/", "/a/index.html"], ["/ab", "/a/index", "/a/indexxhtml"]),
+        ("a", [], ["/a", "a", ""]),
+    ],
+)
+def test_a_pattern_fits_itself_alone_but_for_its_star(pattern: str, fits: list[str], fits_not: list[str]) -> None:
+    compiled = compile_pattern(pattern, "")
+    assert [path for path in [*fits, *fits_not] if compiled.fullmatch(path)] == fits
+    whatever_case = compile_pattern(pattern, "", ignore_case=True)
+    assert [path for path in fits if whatever_case.fullmatch(path.upper())] == fits
+
+
 def test_own_registrations_replace_the_preconfigured_providers() -> None:
     providers: dict[str, object] = {
         "azureActiveDirectory": {"registration": {}},
@@ -195,18 +254,28 @@ def test_a_provider_is_held_to_the_official_schema_and_may_be_off() -> None:
         "github": {"enabled": False, "registration": {"clientSecretSettingName": "y"}},
         "google": {"registration": {"clientSecretSettingsName": "y"}},
         "customOpenIdConnectProviders": {
-            "mine": {"registration": {"clientCredential": {}, "openIdConnectConfiguration": {}}}
+            "mine": {"registration": {"clientCredential": {}, "openIdConnectConfiguration": {}}},
+            "other": {"registration": {"clientCredential": {}}},
         },
     }
     config = parse_config({"auth": {"identityProviders": providers}})
-    assert config.auth.providers == ("aad", "google", "mine")
+    assert config.auth.providers == ("aad", "google", "mine", "other")
     assert [(finding.severity, finding.text) for finding in findings(config)] == [
         (
             Severity.ERROR,
             "auth.identityProviders.google.registration.clientSecretSettingsName is unknown (did you mean 'clientSecretSettingName'?)",
         ),
         (Severity.ERROR, "auth.identityProviders.google.registration needs clientSecretSettingName"),
+        (Severity.ERROR, "auth.identityProviders.other.registration needs openIdConnectConfiguration"),
     ]
+
+
+def test_what_borders_on_an_error_is_taken() -> None:
+    rule = {"route": "/a", "redirect": "/b", "statusCode": 302, "headers": {"X-Last": "ÿ"}}
+    config = parse_config({"routes": [rule], "forwardingGateway": {"allowedForwardedHosts": ["Example.COM"]}})
+    assert (config.rules[0].status, config.rules[0].headers) == (302, (("x-last", "ÿ"),))
+    assert config.gateway.allowed_hosts == {"example.com"}
+    assert parse_config({"auth": {"identityProviders": {"github": "x"}}}).auth.providers == ("github",)
 
 
 def test_networking_without_ranges_lets_everybody_in() -> None:
