@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from pathlib import Path
 
@@ -9,12 +11,16 @@ import msgspec
 import pytest
 
 from mockserver.swa.personas import EIGHT_HOURS_S, Persona, PersonaError, PersonasFile, load_personas
+from mockserver.swa.principal import ClientPrincipal
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[]", "must be a mapping of personas"),
+        ("{}", "must be a mapping of personas"),
+        ("alice", "must be a mapping of personas"),
+        ("alice: {expires_in_s: -0.1}", "alice.expires_in_s must be a number > 0, got -0.1"),
         ("alice: x", "alice must be a mapping, got 'x'"),
         (
             "alice: {role: x}",
@@ -33,13 +39,39 @@ def test_error_in_the_personas_is_named(tmp_path: Path, text: str, message: str)
         load_personas(tmp_path / "personas.yaml")
 
 
+def test_a_personas_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PersonaError, match="there is no personas file"):
+        load_personas(tmp_path / "personas.yaml")
+    with pytest.raises(PersonaError, match=re.escape(f"{tmp_path}: ")):
+        load_personas(tmp_path)
+
+
+def test_a_persona_is_the_same_user_at_each_sign_in_and_another_at_each_provider() -> None:
+    ada = Persona("ada", "Ada", "ada@example.com", ("invited",), claims=(("a", "b"),))
+    for provider in ("aad", "github"):
+        assert ada.principal(provider) == ClientPrincipal(
+            provider,
+            hashlib.sha256(f"{provider}|ada".encode()).hexdigest()[:32],
+            "ada@example.com",
+            ("anonymous", "authenticated", "invited"),
+            (("name", "Ada"), ("a", "b")),
+        )
+
+
+def test_the_api_gets_a_principal_as_base64_of_utf_8_without_claims() -> None:
+    principal = ClientPrincipal("aad", "1", "grüße", ("anonymous", "authenticated"), (("a", "b"),))
+    assert base64.b64decode(principal.header()).decode() == (
+        '{"identityProvider": "aad", "userId": "1", "userDetails": "grüße", "userRoles": ["anonymous", "authenticated"]}'
+    )
+
+
 def test_persona_has_defaults_from_its_key_and_texts_that_yaml_reads_as_other_types(tmp_path: Path) -> None:
     (tmp_path / "personas.yaml").write_text(
-        "ada: {}\n7: {name: 42, note: 2026-01-01, expires_in_s: 5, claims: {a: b}}\n"
+        "ada: {}\n7: {name: 42, email: 43, note: 2026-01-01, expires_in_s: 5, claims: {a: b}}\n"
     )
     assert load_personas(tmp_path / "personas.yaml") == {
         "ada": Persona("ada", "Ada", "ada@example.com", expires_in_s=EIGHT_HOURS_S),
-        "7": Persona("7", "42", "7@example.com", expires_in_s=5, note="2026-01-01", claims=(("a", "b"),)),
+        "7": Persona("7", "42", "43", expires_in_s=5, note="2026-01-01", claims=(("a", "b"),)),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from itsdangerous import URLSafeSerializer
 
 from mockserver.clock import SystemClock
 from mockserver.exchange import Request
@@ -226,6 +227,33 @@ def test_a_session_belongs_to_its_project(tmp_path: Path) -> None:
     cookie = f"{SESSION_COOKIE}={a.cookie(load_personas()['carol'].principal('aad'), 60)}"
     assert a.principal(cookie) is not None
     assert b.principal(cookie) is None
+
+
+def test_of_processes_that_start_at_once_one_writes_the_session_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a" / "b"
+
+    def late(size: int) -> str:
+        (folder / "session-key").touch(0o600)
+        (folder / "session-key").write_text("b" * 2 * size)
+        return "a" * 2 * size
+
+    monkeypatch.setattr("secrets.token_hex", late)
+    session_key(folder, Path())
+    assert (folder / "session-key").read_text() == "b" * 64
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_session_is_read_where_its_purpose_and_key_are_right(clock: FakeClock) -> None:
+    principal = ClientPrincipal("aad", "1", "ada", ("anonymous", "authenticated"), (("name", "Ada"),))
+    sessions, session = Sessions("key", clock), [clock.now() + 1, principal.for_me()]
+    for key, salt, reads in (("key", "session", principal), ("key", "other", None), ("other", "session", None)):
+        header = f"a=b=c; StaticWebAppsAuthCookie={URLSafeSerializer(key, salt=salt).dumps(session)};StaticWebAppsAuthCookie=x"
+        assert sessions.principal(header) == reads
+        assert sessions.left_s(header) == (reads and 1.0)
+    clock.now_s += 1
+    assert sessions.principal(f"{SESSION_COOKIE}={sessions.cookie(principal, 0)}") is None
 
 
 def test_empty_session_key_is_never_used(tmp_path: Path) -> None:
