@@ -95,6 +95,8 @@ def _own_lines(statement: ast.stmt) -> range:
 def _is_for_people(node: ast.AST) -> bool:
     """Whether a node is prose (it has a space), a log's line, a docstring, or says how a dataclass is made."""
     match node:
+        case ast.keyword("frozen"):
+            return True
         case ast.Expr(ast.Constant()) | ast.Expr(ast.Call(ast.Attribute(ast.Name("log")))):
             return True
         case ast.Constant(str(text)):

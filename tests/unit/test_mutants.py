@@ -29,6 +29,7 @@ LISTED = areas(AREAS.read_text(encoding="utf-8"))
         ("a += b", ["a += b -> a -= b", "a += b -> pass"]),
         ("log.info('x', 1)", []),
         ("@dataclass(frozen=True)\nclass A:\n    b: Literal['c']", []),
+        ("class A(Struct, frozen=True):\n    pass", []),
         ("def f():\n    return a", ["return a -> return None"]),
         ("def f():\n    'Text.'\n    return None", []),
         ("if a:\n    raise b", ["raise b -> pass", "a -> not a"]),
