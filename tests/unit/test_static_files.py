@@ -143,6 +143,14 @@ def test_a_forged_division_signs_nobody_in(clock: FakeClock, value: str) -> None
     assert Sessions("k", clock).principal(f"{SESSION_COOKIE}={value}; {SESSION_COOKIE}_1=y") is None
 
 
+@pytest.mark.parametrize(("count", "reads"), [("1", True), ("10", True), ("99", True), ("100", False), ("001", False)])
+def test_a_session_has_at_most_99_cookies(clock: FakeClock, count: str, reads: bool) -> None:
+    sessions = Sessions("k", clock)
+    value = sessions.cookie(ClientPrincipal("aad", "1", "ada", ("anonymous", "authenticated")), 60)
+    assert cookie_parts(value) == {SESSION_COOKIE: value}
+    assert (sessions.principal(f"{SESSION_COOKIE}={count}~{value}") is not None) is reads
+
+
 @pytest.mark.parametrize(
     ("location", "sent"),
     [
