@@ -321,6 +321,7 @@ def test_web_socket_reaches_the_dev_server_but_not_a_guarded_path(dev_site: str)
 
     assert answer_to_upgrade("/?token=x") == b"HOT"
     assert answer_to_upgrade("/", f"origin: http://{host}:{port}\r\n") == b"HOT"
-    assert answer_to_upgrade("/", "origin: http://evil.example\r\n").startswith(b"HTTP/1.1 403")
+    for foreign in ("http://evil.example", "http://["):
+        assert answer_to_upgrade("/", f"origin: {foreign}\r\n").startswith(b"HTTP/1.1 403")
     assert answer_to_upgrade("/admin/socket").startswith(b"HTTP/1.1 401")
     assert httpx2.get(f"{dev_site}/", trust_env=False).status_code == 200

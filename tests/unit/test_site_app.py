@@ -114,10 +114,17 @@ def test_sign_in_never_redirects_to_another_site(client: FlaskClient, target: st
     assert (answer.status_code, answer.location) == (302, "/")
 
 
-def test_another_site_cannot_sign_a_user_in(client: FlaskClient) -> None:
-    answer = client.post("/.auth/login/aad", data={"persona": "alice"}, headers={"origin": "https://evil.example"})
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://localhost.evil.example", "http://localhost:81", "null", "", "http://["]
+)
+def test_another_site_cannot_sign_a_user_in(client: FlaskClient, origin: str) -> None:
+    answer = client.post("/.auth/login/aad", data={"persona": "alice"}, headers={"origin": origin})
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
+    assert (
+        client.post("/.auth/login/aad", data={"persona": "alice"}, headers={"origin": "http://localhost"}).status_code
+        == 302
+    )
 
 
 @pytest.mark.parametrize(
