@@ -6,6 +6,7 @@ import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,7 +14,9 @@ from itsdangerous import URLSafeSerializer
 
 from mockserver.clock import SystemClock
 from mockserver.exchange import Request
+from mockserver.flask_apps.sign_in import _guarded_paths
 from mockserver.flask_apps.site_app import create_app
+from mockserver.swa.config import parse_config
 from mockserver.swa.personas import load_personas
 from mockserver.swa.principal import ClientPrincipal
 from mockserver.swa.session import SESSION_COOKIE, SessionKeyError, Sessions, cookie_parts, session_key
@@ -112,6 +115,91 @@ def test_session_ends_with_time_on_logout_and_when_the_cookie_is_changed(client:
 def test_sign_in_never_redirects_to_another_site(client: FlaskClient, target: str) -> None:
     answer = client.get("/.auth/login/aad", query_string={"persona": "alice", "post_login_redirect_uri": target})
     assert (answer.status_code, answer.location) == (302, "/")
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("/a?b=c", "/a?b=c"),
+        ("http://localhost/a?b=c", "/a?b=c"),
+        ("https://localhost/localhost/a", "/localhost/a"),
+        ("http://localhost//evil.example", "/"),
+        ("ftp://localhost/a", "/"),
+        ("http://localhost:81/a", "/"),
+        ("a", "/"),
+        ("", "/"),
+    ],
+)
+@pytest.mark.parametrize(
+    "action", ["login/aad?persona=alice&post_login", "logout?post_logout", "purge/aad?post_logout"]
+)
+def test_a_sign_in_and_a_sign_out_lead_back_to_the_site(
+    client: FlaskClient, action: str, target: str, location: str
+) -> None:
+    answer = client.get(f"/.auth/{action}_redirect_uri={quote(target)}")
+    assert (answer.status_code, answer.location) == (302, location)
+
+
+def test_a_redirect_is_under_the_host_that_a_trusted_gateway_forwards(tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "index.html").touch()
+    (tmp_path / "staticwebapp.config.json").write_text(
+        '{"forwardingGateway": {"allowedForwardedHosts": ["a.example"]}}'
+    )
+    site = load_static_web_app(
+        tmp_path, personas=load_personas(), sessions=Sessions("k", clock), clock=clock, api_urls=()
+    )
+    client = create_app(site).test_client()
+    for host, location in (("A.example", "https://a.example/x"), ("b.example", "/x"), ("", "/x")):
+        answer = client.get("/.auth/logout?post_logout_redirect_uri=/x", headers={"x-forwarded-host": host})
+        assert answer.location == location
+
+
+def test_the_cookies_of_a_sign_in_and_a_sign_out(client: FlaskClient) -> None:
+    cookies = client.get("/.auth/login/aad?persona=alice&expires_in=0.5").headers.getlist("set-cookie")
+    assert cookies[0].startswith("StaticWebAppsAuthCookie=")
+    assert cookies[0].partition("; ")[2].endswith("Max-Age=1; HttpOnly; Path=/; SameSite=Lax")
+    assert cookies[1].startswith("mockserver-last-persona=alice; ")
+    assert cookies[1].endswith("Max-Age=2592000; HttpOnly; Path=/.auth; SameSite=Lax")
+    assert "Max-Age=28800;" in client.get("/.auth/login/aad?persona=alice").headers["set-cookie"]
+    out = client.get("/.auth/logout").headers["set-cookie"]
+    assert out == "StaticWebAppsAuthCookie=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/"
+
+
+def test_a_link_signs_in_with_other_roles_for_another_time(client: FlaskClient, clock: FakeClock) -> None:
+    client.get("/.auth/login/aad?persona=alice&roles=boss,invited&expires_in=5")
+    shown = client.get("/.auth/me").json
+    assert shown is not None
+    assert shown["clientPrincipal"]["userRoles"] == ["anonymous", "authenticated", "boss", "invited"]
+    clock.now_s += 4.9
+    assert client.get("/").status_code == 200
+    clock.now_s += 0.1
+    assert client.get("/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/.auth/login/aad/callback", 401, "answer to a sign-in"),
+        ("/.auth/login/aad?persona=", 400, "Choose a persona, or enter a user name."),
+        ("/.auth/login/aad", 200, "Microsoft Entra ID"),
+        ("/.auth/login/github", 200, "GitHub"),
+        ("/.auth/sign-in.css", 200, "font"),
+    ],
+)
+def test_what_is_under_auth(client: FlaskClient, path: str, status: int, text: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, text in answer.text) == (status, True)
+
+
+def test_the_sign_in_page_tries_a_path_of_each_guarded_rule() -> None:
+    rules = [
+        {"route": "/a/*", "allowedRoles": ["x"]},
+        {"route": "/*", "allowedRoles": ["x"]},
+        {"route": "/b", "allowedRoles": ["anonymous", "x"]},
+        {"route": "/c"},
+        {"route": "/d*.{png,jpg}", "allowedRoles": ["authenticated"]},
+    ]
+    assert _guarded_paths(parse_config({"routes": rules})) == ["/a", "/", "/d"]
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,29 @@ def test_a_request_without_the_token_is_refused(headers: list[tuple[str, str]], 
         assert (status, seen) == (401, [])
 
 
+def test_a_cookie_is_enough_beside_old_ones_and_the_token_in_another_header_is_not() -> None:
+    for cookies in (f"{COOKIE}=old; {COOKIE}={TOKEN}", f"{COOKIE}={TOKEN}; {COOKIE}=old"):
+        assert ask(("cookie", cookies))[0] == 200
+    assert ask(("x-other", TOKEN))[0] == 401
+    assert ask(("cookie", f"mockserver-token={TOKEN}"))[0] == 200
+    assert ask(("cookie", f"{COOKIE}={TOKEN}=x"))[0] == 401
+    assert ask(("cookie", f"{COOKIE}=x={TOKEN}"))[0] == 401
+
+
+def test_a_web_socket_without_the_token_is_closed() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def none(*_: Any) -> Any:
+        raise AssertionError("nothing gets in")
+
+    scope = {"type": "websocket", "query_string": b"", "headers": [], "client": (ELSEWHERE, 1)}
+    asyncio.run(TokenGate(none, TOKEN, hidden=True)(scope, none, send))
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
 def test_a_token_in_an_address_is_moved_to_a_cookie() -> None:
     status, headers, seen = ask(path=f"/c/1?q=%C3%BC&token={TOKEN}&a=")
     assert (status, headers["location"], seen) == (303, "?q=%C3%BC&a=", [])
