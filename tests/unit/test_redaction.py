@@ -7,6 +7,7 @@ import gzip
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from mockserver.exchange import Answer, Event, Headers, Interaction, Request
 from mockserver.matching.call import Call
 from mockserver.redaction.exchanges import (
     RedactedInteraction,
+    personal_headers,
     redacted,
     shown_answer,
     shown_request,
@@ -22,7 +24,8 @@ from mockserver.redaction.exchanges import (
 )
 from mockserver.redaction.kinds import KINDS
 from mockserver.redaction.known import remember
-from mockserver.redaction.redaction import Redaction, clean
+from mockserver.redaction.redaction import Redaction, Secret, apart, clean
+from mockserver.redaction.replacements import REDACTED
 from tests.unit.canaries import CANARIES, CORES, NOT_SECRET
 from tests.unit.examples import chat
 from tests.unit.ordinary_texts import ORDINARY
@@ -351,6 +354,50 @@ def test_base64_of_a_text_is_looked_into(strip: bool) -> None:
     assert Redaction().text(text) == text.replace(encoded(f"the key is {AWS} ü"), encoded("the key is REDACTED ü"))
 
 
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("filling", ["", "x", "xx"])
+def test_base64_stays_in_its_alphabet_and_with_or_without_its_padding(encode: Any, padded: bool, filling: str) -> None:
+    inner = '{"mail": "ada@corp-x.com", "x": ">>>>>>??????"}' + filling
+    given, expected = (encode(text.encode()).decode() for text in (inner, Redaction().text(inner)))
+    given = given if padded else given.rstrip("=")
+    assert ({"+", "/"} if encode is base64.b64encode else {"-", "_"}) <= set(given) & set(expected)
+    kept = expected if len(given) % 4 == 0 else expected.rstrip("=")
+    assert Redaction().text(f"a {given} b") == f"a {kept} b"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AccessKey", "access_token", "AccountKey", "admin-key", "OPENAI_API_KEY", "api token", "Authorization", "authToken",
+        "bearer_token", "function_key", "x-functions-key", "id_token", "key1", "KEY2", "_master-key", "passphrase", "passwd",
+        "db_password", "privateKey", "PWD", "query_key", "refresh_token", "sas-token", "clientSecret", "secret_key",
+        "aws_session_token", "Ocp-Apim-Subscription-Key",
+    ],
+)  # fmt: skip
+def test_the_value_of_a_secrets_name_is_taken_out(name: str) -> None:
+    assert clean({name: "Hunter2-hunter2"}) == {name: REDACTED}
+    assert clean({name: "Hunter2"}) == {name: "Hunter2"}  # too short to be one
+    assert clean({f"{name}_note": "Hunter2-hunter2"}) == {f"{name}_note": "Hunter2-hunter2"}
+
+
+def test_the_shortest_secret_is_found_alone_and_in_json() -> None:
+    assert Redaction().text("a@b.co") != "a@b.co"
+    assert "a@b.co" not in Redaction().text('{"x":"a@b.co"}')
+
+
+def test_secrets_that_overlap_become_one_and_neighbours_stay_two() -> None:
+    one, two = Secret(0, 10, "one", "k"), Secret(2, 5, "two", "k")
+    assert apart([two, one]) == [one]
+    assert apart([two, one._replace(end=4)]) == [Secret(0, 5, "one", "k")]
+    assert apart([two, one._replace(end=2)]) == [one._replace(end=2), two]
+
+
+def test_bytes_that_are_no_text_stay_beside_a_secret() -> None:
+    data = Redaction().data(b"\xff ada@corp-x.com \xfe")
+    assert (data[:2], data[-2:], b"corp-x" in data) == (b"\xff ", b" \xfe", False)
+
+
 def test_a_compressed_body_is_looked_into() -> None:
     answer = Answer(200, (("content-encoding", "gzip"),), (Event(3, gzip.compress(f'{{"a": "{AWS}"}}'.encode())),))
     assert gzip.decompress(taken_out(chat(), answer).interaction.answer.body) == b'{"a": "REDACTED"}'
@@ -361,6 +408,19 @@ def test_known_keys_are_taken_out_whatever_their_form_and_across_events() -> Non
     answer = taken_out(chat(), streamed("my hunter2", "-hun", "ter2-hunter2 and short")).interaction.answer
     assert text_of(answer) == "my REDACTED and short"
     assert Call(chat("hunter2-hunter2-hunter2")).canonical.body["messages"][0]["content"] == "hunter2-hunter2-hunter2"
+
+
+def test_a_known_key_is_taken_out_at_the_start_and_each_time() -> None:
+    remember(["hunter3-hunter3-hunter3"])
+    assert Redaction().text("hunter3-hunter3-hunter3") == "REDACTED"
+    assert Redaction().text("hunter3-hunter3-hunter3hunter3-hunter3-hunter3 ") == "REDACTEDREDACTED "
+    assert Redaction(with_known=False).text("hunter3-hunter3-hunter3") == "hunter3-hunter3-hunter3"
+
+
+def test_letters_of_data_that_look_like_a_secret_stay() -> None:
+    noise = base64.b64encode(bytes(range(200, 256)) * 12).decode()
+    assert Redaction().text(f"{noise}/{AWS}/{noise}") == f"{noise}/{AWS}/{noise}"
+    assert AWS not in Redaction().text(f"{noise[:200]}/{AWS}/")
 
 
 def test_what_a_project_allows_stays() -> None:
@@ -421,6 +481,20 @@ def test_a_recording_has_only_harmless_headers_and_no_secret_in_them() -> None:
         ("x-ratelimit-limit-requests", "5"),
         ("location", "/jobs/1?sig=REDACTED"),
     )
+
+
+def test_the_headers_of_a_person_are_named_until_they_are_taken_out() -> None:
+    headers = (("authorization", "Bearer x"), ("accept", "*/*"), ("cookie", REDACTED))
+    assert personal_headers(headers) == ("authorization",)
+
+
+def test_a_query_without_a_key_stays_and_a_key_in_it_is_counted() -> None:
+    for query in ("", "a", "a=", "api-key=", "a=b&c"):
+        assert without_credentials(replace(chat(), query=query)).query == query
+    assert without_credentials(replace(chat(), query="a=b&api-key=x&c")).query == f"a=b&api-key={REDACTED}&c"
+    assert taken_out(replace(chat(), query="a=b&api-key=x"), Answer(200, ())).secrets == {"key in an address": 1}
+    again = taken_out(replace(chat(), query=f"api-key={REDACTED}"), Answer(200, ()))
+    assert again.secrets == {}
 
 
 def test_a_form_is_decoded_value_by_value() -> None:
