@@ -93,6 +93,18 @@ def test_an_address_has_its_operation_form_and_deployment(
         ({"stream": "yes"}, "stream", "Invalid type for 'stream': expected a boolean, but got a string instead.", "invalid_type"),
         ({"response_format": {"type": "json"}}, "response_format.type", "Invalid value: 'json'. Supported values are: 'text', 'json_schema', and 'json_object'.", "invalid_value"),
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name", "Missing required parameter: 'tools[0].function.name'.", "missing_required_parameter"),
+        ({"messages": None}, "messages", "Invalid type for 'messages': expected an array of objects, but got null instead.", "invalid_type"),
+        ({"model": None}, "model", "Invalid type for 'model': expected a string, but got null instead.", "invalid_type"),
+        ({"stream": 0.5}, "stream", "Invalid type for 'stream': expected a boolean, but got a decimal number instead.", "invalid_type"),
+        ({"n": True}, "n", "Invalid type for 'n': expected an integer, but got a boolean instead.", "invalid_type"),
+        ({"n": []}, "n", "Invalid type for 'n': expected an integer, but got an array instead.", "invalid_type"),
+        ({"metadata": "x"}, "metadata", "Invalid type for 'metadata': expected a metadata object, but got a string instead.", "invalid_type"),
+        ({"n": 129}, "n", "Invalid 'n': integer above maximum value. Expected a value <= 128, but got 129 instead.", "integer_above_max_value"),
+        ({"temperature": -1}, "temperature", "Invalid 'temperature': decimal below minimum value. Expected a value >= 0, but got -1 instead.", "decimal_below_min_value"),
+        ({"temperature": 2.25}, "temperature", "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 2.25 instead.", "decimal_above_max_value"),
+        ({"response_format": {"type": "text", "schema": {}}}, "response_format.schema", "Unknown parameter: 'response_format.schema'.", "unknown_parameter"),
+        ({"max_toknes": 1}, "max_toknes", "Unknown parameter: 'max_toknes'. Did you mean 'max_tokens'?", "unknown_parameter"),
+        ({"max_toknezz": 1}, "max_toknezz", "Unknown parameter: 'max_toknezz'.", "unknown_parameter"),
         ({"unheard_of": 1}, "unheard_of", "Unknown parameter: 'unheard_of'.", "unknown_parameter"),
     ],
 )  # fmt: skip
@@ -101,6 +113,23 @@ def test_an_invalid_request_is_refused_in_the_words_of_the_service(
 ) -> None:
     first = refused(CHAT, {**BASE, **change})[0]
     assert (first.field, first.message, first.code) == (field, message, code)
+
+
+@pytest.mark.parametrize("key", ["temperature", "n", "stop"])
+def test_a_null_stands_for_an_absent_key(key: str) -> None:
+    assert refused(CHAT, {**BASE, key: None}) == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [("messages", "input"), ("response_format", "text.format"), ("reasoning_effort", "reasoning.effort")],
+)
+def test_what_moved_in_responses_is_told_its_new_place(key: str, place: str) -> None:
+    first = refused(address_of("POST", "/v1/responses", ""), {"model": "gpt-4o", "input": "x", key: "low"})[0]
+    words = (
+        f"Unsupported parameter: '{key}'. In the Responses API, this parameter has moved to '{place}'. Try again with "
+    )
+    assert (first.rule, first.code, first.message.startswith(words)) == ("unknown-key", "unsupported_parameter", True)
 
 
 def test_required_fields_are_named_and_a_deployment_in_the_path_is_the_model() -> None:

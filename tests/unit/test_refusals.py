@@ -24,6 +24,12 @@ CALL = {
     "role": "assistant",
     "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
 }
+TWO_CALLS = {
+    "role": "assistant",
+    "tool_calls": [
+        {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}} for call_id in ("c1", "c2")
+    ],
+}
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": "x"}
 ITEM_CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "x"}
@@ -94,6 +100,15 @@ REFUSED: list[tuple[str, str, dict[str, Any], str, str | None, str | None]] = [
     ("prompt-token", "/v1/completions", {"model": "gpt-3.5-turbo-instruct", "prompt": [12345, 123456]}, "Invalid token in prompt: 123456. Minimum value is 0, maximum value is 100257 (inclusive).", None, None),
     ("image-size", "/v1/images/generations", {"model": "dall-e-3", "prompt": "x", "size": "256x256"}, "Invalid value: '256x256'. Supported values are: '1024x1024', '1792x1024', and '1024x1792'.", "size", "invalid_value"),
     ("image-size", "/v1/images/generations", {"model": "gpt-image-2", "prompt": "x", "size": "20000x20000"}, "Invalid value: '20000x20000'. Supported values are: '1024x1024' and 'auto'.", "size", "invalid_value"),
+    ("prompt-token", "/v1/completions", {"model": "gpt-3.5-turbo-instruct", "prompt": [[0], [100258]]}, "Invalid token in prompt: 100258. Minimum value is 0, maximum value is 100257 (inclusive).", None, None),
+    ("prompt-token", "/v1/completions", {"model": "gpt-3.5-turbo-instruct", "prompt": [-1]}, "Invalid token in prompt: -1. Minimum value is 0, maximum value is 100257 (inclusive).", None, None),
+    ("call-without-tool", CHAT, {"messages": [USER, TWO_CALLS, RESULT, USER]}, "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: c2", "messages.[3].role", None),
+    ("call-without-tool", CHAT, {"messages": [USER, TWO_CALLS]}, "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: c1, c2", "messages.[2].role", None),
+    ("name", CHAT, {"messages": [USER, {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "a.b", "arguments": ""}}]}, RESULT]}, "Invalid 'messages[1].tool_calls[0].function.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "messages[1].tool_calls[0].function.name", "invalid_value"),
+    ("name", CHAT, {"messages": [{"role": "system", "content": "x", "name": "a.b"}, USER]}, "Invalid 'messages[0].name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "messages[0].name", "invalid_value"),
+    ("name", CHAT, {"messages": [USER, {"role": "assistant", "content": "x", "name": "a.b"}]}, "Invalid 'messages[1].name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "messages[1].name", "invalid_value"),
+    ("image-size", "/v1/images/generations", {"model": None, "prompt": "x", "size": "1024x1792"}, "Invalid value: '1024x1792'. Supported values are: '256x256', '512x512', and '1024x1024'.", "size", "invalid_value"),
+    ("image-size", "/v1/images/generations", {"model": "gpt-image-2", "prompt": "x", "size": "4096x4097"}, "Invalid value: '4096x4097'. Supported values are: '1024x1024' and 'auto'.", "size", "invalid_value"),
     ("one-image", "/v1/images/generations", {"model": "dall-e-3", "prompt": "x", "n": 2}, "You must provide n=1 for this model.", "n", None),
     ("name", RESPONSES, {"text": {"format": {"type": "json_schema", "name": "a b", "schema": STRICT}}}, "Invalid 'text.format.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "text.format.name", "invalid_value"),
     ("without-content", CHAT, {"messages": [USER, {"role": "assistant"}]}, "Invalid value for 'content': expected a string, got null.", "messages.[1].content", None),
@@ -113,6 +128,13 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     (CHAT, {"messages": [{"role": "user", "content": ""}]}),
     (CHAT, {"messages": [USER, {"role": "assistant", "content": None, "refusal": "No."}, USER]}),
     (f"{V1}/chat/completions", {"tools": []}),
+    (CHAT, {"messages": [USER, TWO_CALLS, RESULT, {**RESULT, "tool_call_id": "c2"}]}),
+    ("/v1/completions", {"model": "gpt-3.5-turbo-instruct", "prompt": [0, 100257]}),
+    ("/v1/images/generations", {"model": "gpt-image-2", "prompt": "x", "size": "4096x4096"}),
+    ("/v1/images/generations", {"model": "gpt-image-2", "prompt": "x", "size": "auto"}),
+    ("/v1/images/generations", {"model": "dall-e-3", "prompt": "x", "n": 1, "size": "1792x1024"}),
+    ("/v1/images/generations", {"model": "dall-e-2", "prompt": "x", "n": 2, "size": "512x512"}),
+    (RESPONSES, {"text": {"format": {"type": "json_schema", "name": "a" * 64, "schema": STRICT}}}),
     (RESPONSES, {"input": [USER, ITEM_CALL, OUTPUT]}),
     (RESPONSES, {"input": [OUTPUT], "previous_response_id": "resp_1"}),
     (RESPONSES, {"input": [], "previous_response_id": "resp_1"}),
