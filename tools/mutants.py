@@ -138,27 +138,31 @@ class Judge:
         self._reached_by, self._seconds = pickle.loads(found.read_bytes())
 
     def survivors(self, chosen: Iterable[Mutant], tree: ast.Module, jobs: int) -> Iterator[Mutant]:
-        """The mutants that no test notices. One with which the tests take far too long is noticed."""
-        waiting = list(chosen)[::-1]
-        running: dict[int, tuple[Mutant, float]] = {}
+        """The mutants that no test notices. One with which the tests take far too long is noticed.
+
+        First run the tests that reach the mutant; if they pass, the others: what they use may have been kept from before.
+        """
+        waiting = [(mutant, self._tests(mutant)) for mutant in chosen][::-1]
+        running: dict[int, tuple[Mutant, frozenset[str], float]] = {}
         while waiting or running:
             if waiting and len(running) < jobs:
-                mutant = waiting.pop()
-                if tests := self._tests(mutant):
+                mutant, tests = waiting.pop()
+                if tests:
                     until_s = time.monotonic() + 20 + 5 * sum(self._seconds[test] for test in tests)
-                    running[self._start(mutant, tree, tests)] = mutant, until_s
+                    running[self._start(mutant, tree, tests)] = mutant, tests, until_s
                 else:
                     yield mutant
                 continue
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid in running:
-                mutant, _ = running.pop(pid)
+                mutant, tests, _ = running.pop(pid)
                 code = os.waitstatus_to_exitcode(status)
                 if code == _NO_TESTS:
                     raise SystemExit(f"{mutant.name}: its tests were not found")
                 if code == _OK:
-                    yield mutant
-            for late in [each for each, (_, until_s) in running.items() if time.monotonic() > until_s]:
+                    others = frozenset(self._seconds) - tests if tests == self._tests(mutant) else frozenset()
+                    waiting.append((mutant, others))
+            for late in [each for each, (*_, until_s) in running.items() if time.monotonic() > until_s]:
                 os.killpg(late, signal.SIGKILL)
             time.sleep(0.005)
 
