@@ -166,11 +166,14 @@ def test_answer_is_delivered_as_configured(
 def test_answer_without_a_body_keeps_its_headers(site: StaticWebApp, httpserver: HTTPServer, method: str) -> None:
     httpserver.expect_request("/api/x").respond_with_data("12345", headers={"etag": '"1"'})
     httpserver.expect_request("/api/none").respond_with_data("", status=204)
+    httpserver.expect_request("/api/same").respond_with_data("", status=304, headers={"etag": '"1"'})
     with ExitStack() as stack:
         url = serve(site, stack)
         answer = httpx2.request(method, f"{url}/api/x", trust_env=False)
         assert (answer.headers["content-length"], answer.headers["etag"]) == ("5", '"1"')
-        assert httpx2.request(method, f"{url}/api/none", trust_env=False).status_code == 204
+        for path, status in (("none", 204), ("same", 304)):
+            answer = httpx2.request(method, f"{url}/api/{path}", trust_env=False)
+            assert (answer.status_code, "content-length" in answer.headers) == (status, False)
 
 
 def test_instances_of_an_api_are_called_in_turn(site: StaticWebApp, httpserver: HTTPServer) -> None:
