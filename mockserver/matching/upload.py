@@ -43,6 +43,10 @@ def upload_of(request: Request, schema: str) -> Upload | None:
         _, texts, parts = parser.parse(io.BytesIO(request.body), kind, len(request.body), options)
     except ValueError:
         return None
+    if None in texts or None in parts:  # a part that names no field
+        for _, part in parts.items(multi=True):
+            part.close()
+        return None
     fields: dict[str, Any] = {}
     files: dict[str, list[UploadedFile]] = {}
     for field, part in parts.items(multi=True):

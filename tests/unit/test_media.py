@@ -60,6 +60,12 @@ def test_the_fields_of_a_form_are_of_the_types_of_their_schema() -> None:
     assert call.form.files["file"][0].data == b"\xff\x00"
 
 
+@pytest.mark.parametrize("head", ["x", 'filename="a.mp3"'])
+def test_a_form_with_a_part_that_names_no_field_is_none(head: str) -> None:
+    call = upload(form((head, b"x"), ('name="model"', b"whisper-1")))
+    assert (call.form, call.body) == (None, None)
+
+
 @given(st.binary(max_size=300), st.sampled_from(["", "multipart/form-data", "multipart/form-data; boundary=b"]))
 def test_any_body_is_a_form_or_none(body: bytes, content_type: str) -> None:
     call = Call(Request("POST", "/v1/files", "", (("content-type", content_type),), body))
