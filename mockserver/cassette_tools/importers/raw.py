@@ -29,8 +29,14 @@ class RawInteraction:
 
 
 def headers_of(value: Any) -> Headers:
-    """Headers from a mapping to a value or a list of values, or from a list of pairs."""
-    pairs = value.items() if isinstance(value, dict) else value or ()
+    """Headers from a mapping to a value or a list of values, or from a list of pairs.
+
+    Raises:
+        RawError: it is something else.
+    """
+    pairs = list(value.items()) if isinstance(value, dict) else value or []
+    if not isinstance(pairs, list) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        raise RawError(f"its headers must be a mapping or a list of pairs, got {type(value).__name__}")
     return tuple(
         (str(name).lower(), str(item))
         for name, items in pairs
@@ -67,13 +73,16 @@ def status_of(value: Any) -> int:
     """The status from a number or a mapping with `code`.
 
     Raises:
-        RawError: there is no status.
+        RawError: there is no status that HTTP has.
     """
     code: Any = value.get("code") if isinstance(value, dict) else value
     try:
-        return int(code)
-    except (TypeError, ValueError) as error:
+        status = int(code)
+    except (TypeError, ValueError, OverflowError) as error:
         raise RawError("its answer has no status") from error
+    if not 100 <= status <= 599:
+        raise RawError(f"its answer has no status from 100 to 599, got {code}")
+    return status
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:
