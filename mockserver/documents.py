@@ -54,6 +54,15 @@ class PlainLoader(yaml.CSafeLoader):
             raise yaml.constructor.ConstructorError(None, None, "a number must be finite", node.start_mark)
         return number
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node; what it is not has its place."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as problem:
+            kind = node.tag.rpartition(":")[2]
+            said = str(problem) if isinstance(problem, ValueError | OverflowError) else f"{node.value!r} is no {kind}"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from problem
+
 
 for _tag in ("set", "omap", "pairs"):
     PlainLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", PlainLoader.construct_undefined)  # type: ignore[type-var]  # typed for another base class
@@ -232,7 +241,10 @@ def _place(steps: list[str | int]) -> tuple[str, str]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python's limit, 4,300 digits
+        return "a number of very many digits"
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 

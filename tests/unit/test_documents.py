@@ -59,11 +59,24 @@ def test_a_mistake_says_where_and_what(document: Any, problem: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "problem"),
+def test_a_number_too_long_to_be_written_out_is_still_a_mistake_with_a_place() -> None:
+    document = parse_yaml(b"- name: a\n  inner: {size: [0x" + b"f" * 5000 + b"]}", "f.yaml", UserError)
+    with pytest.raises(UserError) as raised:
+        convert(document, list[Card], "f.yaml", UserError)
+    assert str(raised.value) == "f.yaml: entry 1: inner.size must be an integer, got a number of very many digits"
+
+
     [
         (b"a: \xff", r"f\.yaml: not valid UTF-8 \(byte 3\)"),
         (b"a: b: c", r"f\.yaml: not valid YAML: .* line 1"),
         (b"a: 2026-13-45", r"f\.yaml: not valid YAML: month must be in 1\.\.12"),
         (b"[" * 300 + b"]" * 300, r"f\.yaml: must be nested at most 200 levels deep"),
+        (b"a: !!bool x", r"f\.yaml: not valid YAML: 'x' is no bool in .*, line 1, column 4"),
+        (b"a: !!int ''", r"f\.yaml: not valid YAML: '' is no int in .*, line 1, column 4"),
+        (b"a: !!float x", r"f\.yaml: not valid YAML: could not convert string to float: 'x' in .*, line 1, column 4"),
+        (b"a: !!timestamp x", r"f\.yaml: not valid YAML: 'x' is no timestamp in .*, line 1, column 4"),
+        (b"a: !!int [1]", r"f\.yaml: not valid YAML: expected a scalar node"),
+        (b"a: " + b"9" * 5000, r"f\.yaml: not valid YAML: Exceeds the limit .* line 1, column 4"),
         (b"- {call: !!set {a}}", r"f\.yaml: not valid YAML: could not determine a constructor for the tag .*:set"),
         (
             b"- {roles: !!omap [a: b]}",

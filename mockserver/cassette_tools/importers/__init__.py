@@ -159,8 +159,8 @@ def _document(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise RawError(f"not valid UTF-8 (byte {error.start})") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, RawError):
-            raise
+        if isinstance(error.__cause__, RawError):  # a Python object
+            raise error.__cause__ from None
         raise RawError(f"not valid YAML or JSON: {' '.join(str(error).split())[:200]}") from error
 
 
