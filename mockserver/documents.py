@@ -161,12 +161,37 @@ def convert(document: Any, type_: type[T], where: str, error: ErrorOf) -> T:
     Raises:
         UserError: made by `error`; an unknown key with the nearest known one, or a wrong value with what it must be.
     """
+    for steps, text in _half_pairs(document):
+        entry, name = _place(steps)
+        raise error(f"{where}: {entry}{name + ': ' if name else ''}not valid Unicode: {_shown(text)}")
     try:
         return msgspec.convert(document, type_)
     except msgspec.ValidationError as problem:
         raise error(f"{where}: {_explained(str(problem), document, type_)}") from problem
-    except UnicodeEncodeError as problem:  # half of a surrogate pair, which JSON can spell and no file can hold
-        raise error(f"{where}: not valid Unicode: {problem.object!r}") from problem
+
+
+def _half_pairs(document: Any) -> Iterator[tuple[list[str | int], str]]:
+    """Each text with half of a surrogate pair, which JSON can spell and no file can hold, and its path; a key's is its mapping's."""
+    level: list[tuple[list[str | int], Any]] = [([], document)]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[tuple[list[str | int], Any]] = []
+        for steps, value in level:
+            if isinstance(value, str) and not _is_text(value):
+                yield steps, value
+            elif isinstance(value, dict):
+                yield from ((steps, key) for key in value if isinstance(key, str) and not _is_text(key))
+                below += [([*steps, str(key)], each) for key, each in value.items()]
+            elif isinstance(value, list):
+                below += [([*steps, index], each) for index, each in enumerate(value)]
+        level = below
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.isascii() or value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _explained(problem: str, document: Any, type_: Any) -> str:

@@ -47,7 +47,9 @@ NAMED = {"name": "a"}
         ({"name": "a"}, "f.yaml: must be a list, got {'name': 'a'}"),
         ([{**NAMED, "parts": {3: {}}}], "f.yaml: entry 1: every key of parts must be a string, got 3"),
         ([{"name": "a", 1: 2}], "f.yaml: entry 1: every key must be a string, got 1"),
-        ([{"na\ud800me": "x"}], "f.yaml: not valid Unicode: 'na\\ud800me'"),
+        ([{"na\ud800me": "x"}], "f.yaml: entry 1: not valid Unicode: 'na\\ud800me'"),
+        ([NAMED, {"name": "\ud83d"}], "f.yaml: entry 2: name: not valid Unicode: '\\ud83d'"),
+        ([{**NAMED, "either": [{"prompt": "a\udc00"}]}], "f.yaml: entry 1: either[1].prompt: not valid Unicode: 'a\\udc00'"),
         (["x" * 100], f"f.yaml: entry 1: must be a mapping, got '{'x' * 56}…"),
     ],
 )  # fmt: skip
@@ -57,8 +59,6 @@ def test_a_mistake_says_where_and_what(document: Any, problem: str) -> None:
     assert str(raised.value) == problem
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
 def test_a_number_too_long_to_be_written_out_is_still_a_mistake_with_a_place() -> None:
     document = parse_yaml(b"- name: a\n  inner: {size: [0x" + b"f" * 5000 + b"]}", "f.yaml", UserError)
     with pytest.raises(UserError) as raised:
@@ -66,6 +66,8 @@ def test_a_number_too_long_to_be_written_out_is_still_a_mistake_with_a_place() -
     assert str(raised.value) == "f.yaml: entry 1: inner.size must be an integer, got a number of very many digits"
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
     [
         (b"a: \xff", r"f\.yaml: not valid UTF-8 \(byte 3\)"),
         (b"a: b: c", r"f\.yaml: not valid YAML: .* line 1"),
@@ -77,6 +79,8 @@ def test_a_number_too_long_to_be_written_out_is_still_a_mistake_with_a_place() -
         (b"a: !!timestamp x", r"f\.yaml: not valid YAML: 'x' is no timestamp in .*, line 1, column 4"),
         (b"a: !!int [1]", r"f\.yaml: not valid YAML: expected a scalar node"),
         (b"a: " + b"9" * 5000, r"f\.yaml: not valid YAML: Exceeds the limit .* line 1, column 4"),
+        (b"[" * 5000, r"f\.yaml: not valid YAML: "),
+        (b"[" * 300 + b"]" * 300, r"f\.yaml: must be nested at most 200 levels deep"),
         (b"- {call: !!set {a}}", r"f\.yaml: not valid YAML: could not determine a constructor for the tag .*:set"),
         (
             b"- {roles: !!omap [a: b]}",

@@ -446,6 +446,7 @@ def test_tests_sign_in_with_one_request(client: FlaskClient) -> None:
         ),
         ({"principal": {"userDetails": "ada", "userRoles": [1]}}, "principal.userRoles[1] must be a string, got 1"),
         ({"principal": {"userDetails": "ada", "claims": "x"}}, "principal.claims must be a list, got 'x'"),
+        ({"principal": {"userDetails": "\ud83d"}}, "principal.userDetails: not valid Unicode: '\\ud83d'"),
         ({"principal": {"userDetails": " "}}, "principal.userDetails must be the user's name"),
         ({"persona": "alice", "expires_in_s": True}, "expires_in_s must be a number or a string, got True"),
         (
