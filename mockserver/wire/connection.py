@@ -94,6 +94,9 @@ class WireProtocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """Go on with HTTP/1.1, as a server may that is asked for another protocol. Source: RFC 9110, 7.8.
+    def _should_upgrade(self) -> bool:
+        return super()._should_upgrade() and not self._reads_again()
+
 
         The parser reads nothing more after such a request, so another one does, the request itself again where it had to wait.
         """

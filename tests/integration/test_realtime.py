@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib import resources
+from socket import create_connection
 from typing import Any
 
 import jsonschema_rs
@@ -303,3 +304,14 @@ def test_a_conversation_has_an_end(opened: Open, monkeypatch: pytest.MonkeyPatch
     while not kinds or kinds[-1] != "error":
         kinds.append(json.loads(socket.recv(timeout=10))["type"])
     assert kinds.count("conversation.item.added") == 2
+
+
+@pytest.mark.parametrize("more", ["", "content-length: 2\r\n"], ids=["put", "with-a-body"])
+def test_a_handshake_that_is_none_is_a_request_as_any_other(endpoint: ModelEndpoint, more: str) -> None:
+    method, body = ("GET", "{}") if more else ("PUT", "")
+    head = f"{method} /v1/realtime?model=gpt-realtime HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer k\r\n{more}"
+    upgrade = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    with create_connection(("127.0.0.1", int(endpoint.url.rpartition(":")[2])), timeout=5) as client:
+        client.sendall(f"{head}{upgrade}\r\n{body}".encode())
+        assert client.recv(12) == b"HTTP/1.1 404"
+    assert endpoint.simulation.journal.records.crash_count == 0
