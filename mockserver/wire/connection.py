@@ -31,6 +31,8 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _EXTENSION, _TRANSPORT, _ADMITTED = "mockserver", "transport", "admitted"
 
 
+#: Answers without a body, for which uvicorn takes no length. Source: RFC 9110, 8.6 forbids it with 204 and leaves it open with 304.
+_BODILESS = (204, 304)
 #: Headers that ask for another protocol.
 _OF_UPGRADE = frozenset({b"upgrade", b"http2-settings", b"connection"})
 
@@ -92,11 +94,11 @@ class WireProtocol(HttpToolsProtocol):
         web_socket = names.get(b"upgrade", b"").strip().lower() == b"websocket"
         return with_body or not web_socket or self.parser.get_method() != b"GET"
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Go on with HTTP/1.1, as a server may that is asked for another protocol. Source: RFC 9110, 7.8.
     def _should_upgrade(self) -> bool:
         return super()._should_upgrade() and not self._reads_again()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Go on with HTTP/1.1, as a server may that is asked for another protocol. Source: RFC 9110, 7.8.
 
         The parser reads nothing more after such a request, so another one does, the request itself again where it had to wait.
         """
@@ -311,9 +313,11 @@ class Connection:
         self._scope["headers"] = [header for header in self._scope["headers"] if header[0].lower() != name.encode()]
 
     async def start(self, status: int, headers: Headers) -> None:
-        """Send the head of the answer, with a date if it has none."""
+        """Send the head of the answer, with a date if it has none, and without the length of a body that it cannot have."""
         self.started = True
         dated = headers if any(name == "date" for name, _ in headers) else (*headers, ("date", formatdate(usegmt=True)))
+        if status in _BODILESS:
+            dated = tuple(header for header in dated if header[0] != "content-length")
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in dated]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 

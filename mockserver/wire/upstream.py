@@ -72,12 +72,14 @@ class Upstream:
         to another protocol.
 
         Raises:
-            UpstreamError: no connection, no answer, or an answer that broke off while it was read.
+            UpstreamError: no connection, no answer, one with a status that HTTP does not have, or one that broke off while it was read.
         """
         forwarded = upstream_request(request, self.base_url, target, self._timeout, upgrade=upgrade)
         try:
             answer = await self._client.send(forwarded, stream=True)
             try:
+                if not 100 <= answer.status_code <= 599:
+                    raise UpstreamError(f"{shown_url(self.base_url)}: it answered with status {answer.status_code}")
                 switched = answer.status_code == 101
                 raw = answer.extensions.get("network_stream") if switched else None
                 headers = _headers(answer, _FRAMING if switched else HOP_BY_HOP)

@@ -8,7 +8,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,38 @@ def test_api_that_does_not_answer_is_a_plain_502(url: str) -> None:
     assert (answer.status_code, answer.text) == (502, "The API does not answer.\n")
 
 
+@contextmanager
+def raw_server(answer: bytes) -> Iterator[str]:
+    """The URL of a server that answers everything with these bytes."""
+
+    class Raw(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(10_000)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Raw) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def site_before(folder: Path, api: str) -> StaticWebApp:
+    """A site whose API is at a URL."""
+    (folder / "index.html").write_text("<h1>Start</h1>")
+    return load_static_web_app(
+        folder, personas=load_personas(), sessions=SESSIONS, clock=SystemClock(), api_urls=(api,)
+    )
+
+
+@pytest.mark.parametrize("status", [b"600 Odd", b"999 Odd"])
+def test_an_answer_with_a_status_that_http_does_not_have_is_a_502(tmp_path: Path, status: bytes) -> None:
+    with ExitStack() as stack:
+        api = stack.enter_context(raw_server(b"HTTP/1.1 %b\r\ncontent-length: 0\r\n\r\n" % status))
+        answer = httpx2.get(f"{serve(site_before(tmp_path, api), stack)}/api/x", trust_env=False)
+    assert (answer.status_code, answer.text) == (502, "The API does not answer.\n")
+
+
 def test_answer_that_breaks_off_breaks_off_for_the_client(url: str, httpserver: HTTPServer) -> None:
     def events() -> Iterator[bytes]:
         yield b"data: 1\n\n"
@@ -160,6 +192,17 @@ def test_answer_is_delivered_as_configured(
                 passed.release()
     assert b"".join(chunks) == b"piece 0\npiece 1\npiece 2\n"
     assert len(chunks) == pieces
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body_may_say_how_long_it_would_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    with ExitStack() as stack:
+        api = stack.enter_context(raw_server(b"HTTP/1.1 %d Odd\r\ncontent-length: 5\r\netag: x\r\n\r\n" % status))
+        answer = httpx2.get(f"{serve(site_before(tmp_path, api), stack)}/api/x", trust_env=False)
+    assert (answer.status_code, answer.headers["etag"], answer.content) == (status, "x", b"")
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
