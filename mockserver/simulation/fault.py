@@ -52,7 +52,7 @@ MODEL_FAULT_KINDS: tuple[str, ...] = get_args(ModelFaultKind)
 SITE_FAULT_KINDS: tuple[str, ...] = get_args(SiteFaultKind)
 
 #: How `retry_after` is written: seconds, milliseconds, a date that many seconds ahead, or not at all.
-RETRY_AFTER = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>s|ms|s as a date)?|never")
+RETRY_AFTER = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,9})?) ?(?P<unit>s|ms|s as a date)?|never")
 
 
 class FaultError(UserError):

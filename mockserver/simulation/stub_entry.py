@@ -22,7 +22,7 @@ FilterName = Literal[
 FinishName = Literal["stop", "length", "content_filter", "tool_calls"]
 #: Tool calls by function name; a list calls the same function twice.
 ToolCalls = dict[str, dict[str, Any]]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Milliseconds = Annotated[float, Meta(ge=0)]
 #: Where there is no `body`, which may be null.
 NO_BODY = UNSET

@@ -75,6 +75,18 @@ KINDS = ", ".join(sorted((*MODEL_FAULTS, *SITE_FAULTS)))
             "demo.yaml#1: unknown fault 'drop' (did you mean 'dropped'?); known values: " + KINDS,
         ),
         (
+            f"- {{fault: rate_limited, retry_after: {'9' * 400}s}}",
+            f"demo.yaml#1: retry_after must be like 3s, 250ms, '3s as a date' or never, got '{'9' * 400}s'",
+        ),
+        (
+            f"- {{fault: stall, wait_ms: 1{'0' * 400}}}",
+            f"demo.yaml#1: wait_ms must be an integer <= 1000000000, got 1{'0' * 56}…",
+        ),
+        (
+            "- {say: x, usage: {input: 1000000001}}",
+            "demo.yaml#1: usage.input must be an integer <= 1000000000, got 1000000001",
+        ),
+        (
             "- {fault: stall, retry_after: soon}",
             "demo.yaml#1: retry_after must be like 3s, 250ms, '3s as a date' or never, got 'soon'",
         ),
