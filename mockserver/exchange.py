@@ -154,9 +154,9 @@ def whole_number(text: str) -> int | None:
 
 
 def parse_json(data: bytes) -> Any:
-    """The JSON value in the data; None for anything else, such as NaN, and where it is nested deeper than `MAX_DEPTH`."""
+    """The JSON value in the data; None for anything else, such as NaN or bytes that are no text, and where it is nested deeper than `MAX_DEPTH`."""
     try:
-        value = _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
+        value = _JSON.decode(data.decode(json.detect_encoding(data)))
     except (ValueError, RecursionError):
         return None
     return None if data.count(b"[") + data.count(b"{") > MAX_DEPTH and is_too_deep(value) else value

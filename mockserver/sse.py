@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
+
+from mockserver.exchange import parse_json
 
 #: An event ends with a blank line; lines end in LF, CRLF or CR.
 _EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
@@ -52,10 +53,7 @@ def split_events(body: bytes) -> tuple[bytes, ...]:
 def event_json(event: bytes) -> dict[str, Any] | None:
     """The JSON object in a server-sent event; None for a comment, for `[DONE]` and for anything else."""
     lines = [line.removeprefix(b"data:").strip() for line in event.splitlines() if line.startswith(b"data:")]
-    try:
-        parsed = json.loads(b"\n".join(lines))
-    except ValueError:
-        return None
+    parsed = parse_json(b"\n".join(lines))
     return parsed if isinstance(parsed, dict) else None
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mockserver.exchange import MAX_DEPTH, Answer, Event, Request, is_event_stream, parse_json, server_url
 from mockserver.matching.call import Call
-from mockserver.sse import EventSplitter, split_events
+from mockserver.sse import EventSplitter, ends_stream, event_json, split_events
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,16 @@ def test_the_body_is_the_events_joined() -> None:
     assert Answer(200, events=(Event(1, b"a"), Event(2, b"b"))).body == b"ab"
 
 
+@pytest.mark.parametrize("data", [b"", b"[1]", b"\xff", b"{", b'{"a": NaN}', b'{"a":' * 3000 + b"1" + b"}" * 3000])
+def test_only_an_object_is_the_json_of_an_event(data: bytes) -> None:
+    assert event_json(b"data: " + data + b"\n\n") is None
+
+
+def test_an_event_that_is_nested_too_deep_does_not_end_a_stream() -> None:
+    assert ends_stream(b'data: {"type": "error"}\n\n')
+    assert not ends_stream(b'data: {"type": "error", "x": ' + b"[" * 3000 + b"]" * 3000 + b"}\n\n")
+
+
 @pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"{", b"null", b'{"a":' * 201 + b"1" + b"}" * 201])
 def test_only_an_object_is_a_json_object(body: bytes) -> None:
     assert Call(Request("POST", "/", body=body)).body is None
@@ -110,6 +120,12 @@ def test_an_invalid_server_url_is_none(text: str) -> None:
 )
 def test_what_is_no_json_is_none(data: bytes) -> None:
     assert parse_json(data) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_json_with_half_a_pair_that_is_not_escaped_is_no_text_and_none(encoding: str) -> None:
+    assert parse_json('{"a": "\ud800"}'.encode(encoding, "surrogatepass")) is None
+    assert parse_json(b'{"a": "\\ud800"}') == {"a": "\ud800"}
 
 
 def test_json_in_utf_8_utf_16_and_with_a_mark_is_read() -> None:
