@@ -99,7 +99,7 @@ def read_swa_cli_config(path: Path, name: str | None = None) -> SwaCliConfig:
     app_folder = path.parent / entry.app_location
     api_url = entry.api_devserver_url or entry.data_api_devserver_url
     if api_url is UNSET and entry.api_location:
-        if (path.parent / entry.api_location).exists():
+        if _exists(path.parent / entry.api_location):
             api_url = f"http://127.0.0.1:{entry.api_port}"
         else:
             notes.append(f"{where}: there is no folder {entry.api_location}, so there is no API")
@@ -107,7 +107,7 @@ def read_swa_cli_config(path: Path, name: str | None = None) -> SwaCliConfig:
         raise SwaCliConfigError(f"{where}: the URL of an API must be as http://localhost:7071, got {api_url!r}")
     output = app_folder / entry.output_location
     return SwaCliConfig(
-        entry.app_devserver_url or (output if output.exists() else path.parent / entry.output_location),
+        entry.app_devserver_url or (output if _exists(output) else path.parent / entry.output_location),
         None if api_url is UNSET else api_url.rstrip("/"),
         None if entry.run is UNSET else startup_command(entry.run, app_folder),
         path.parent / entry.swa_config_location if entry.swa_config_location else app_folder,
@@ -122,10 +122,18 @@ def startup_command(run: str, folder: Path) -> str | None:
     without a colon; None for what the CLI ignores."""
     if ":" not in run:
         script = folder / run
-        return str(script.resolve()) if not Path(run).is_absolute() and script.exists() else run
+        return str(script.resolve()) if not Path(run).is_absolute() and _exists(script) else run
     tool, *rest = run.split(":")
     if tool in ("npm", "yarn"):
         return f"{tool} run {':'.join(rest)} --if-present"
     if tool == "npx":
         return f"npx {':'.join(rest)}"
     return f"{run} --if-present" if tool.startswith("npm run") and len(rest) == 1 else None
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file or folder; there is none whose name no file can have."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

@@ -33,6 +33,18 @@ def test_error_is_named(tmp_path: Path, text: str, message: str) -> None:
         read_swa_cli_config(path)
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "\\u0000", "\\ud800"], ids=["long", "zero", "half-a-pair"])
+@pytest.mark.parametrize("key", ["run", "outputLocation", "appLocation", "apiLocation"])
+def test_a_name_that_no_file_has_is_one_that_does_not_exist(tmp_path: Path, key: str, name: str) -> None:
+    path = tmp_path / "swa-cli.config.json"
+    path.write_text(f'{{"configurations": {{"app": {{"run": "start me", "{key}": "{name}"}}}}}}')
+    if "\\ud" in name:
+        with pytest.raises(SwaCliConfigError, match=f"{key}: not valid Unicode"):
+            read_swa_cli_config(path)
+    else:
+        assert read_swa_cli_config(path).api_url is None
+
+
 def test_other_keys_belong_to_the_official_cli(tmp_path: Path) -> None:
     path = tmp_path / "swa-cli.config.json"
     path.write_text(
