@@ -259,7 +259,15 @@ def _is_unicode(text: str) -> bool:
 
 
 def _event(payload: Mapping[str, Any]) -> bytes:
-    return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + json_bytes(payload) + b"\n\n"
+
+
+def json_bytes(value: object) -> bytes:
+    """The JSON of a value. Half of a surrogate pair, which a model may send and UTF-8 cannot hold, stays escaped."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _bad(message: str) -> ApiError:

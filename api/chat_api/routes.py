@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 
@@ -19,7 +20,6 @@ from chat_api.principal import Principal, principal_of, require_role
 from chat_api.settings import Settings, load_settings
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
-_ORIGIN = re.compile(r"https?://[^/?#]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 #: A page of another origin can read only these headers.
 _EXPOSED = {"access-control-expose-headers": "x-request-id, retry-after"}
@@ -198,11 +198,14 @@ def _site_of(request: ApiRequest) -> str:
     """The origin of the site's page: from the browser's Origin header, else from the gate; the two must not differ.
 
     Raises:
-        ApiError: 403 `forbidden` for a page of another site, 400 `bad_request` where neither has the origin.
+        ApiError: 403 `forbidden` for a page of another site, 400 `bad_request` where neither has the origin, or the gate's is no URL.
     """
     browser = request.headers.get("origin", "")
-    original = _ORIGIN.match(request.headers.get("x-ms-original-url", ""))
-    gate = original[0] if original else ""
+    try:
+        original = urlsplit(request.headers.get("x-ms-original-url", ""))
+    except ValueError as error:
+        raise ApiError(400, "bad_request", "x-ms-original-url must be a URL.") from error
+    gate = f"{original.scheme}://{original.netloc}" if original.netloc else ""
     if browser and gate and browser != gate:
         raise ApiError(403, "forbidden", "Only the site's own pages can get tickets.")
     if not (browser or gate):
@@ -211,7 +214,7 @@ def _site_of(request: ApiRequest) -> str:
 
 
 def _json(body: object, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Reply:
-    return Reply(status, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), headers or {})
+    return Reply(status, completion.json_bytes(body), headers or {})
 
 
 def _refusal(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -134,6 +135,21 @@ def test_the_request_id_reaches_the_model_and_comes_back(site: WholeApp, mock_se
     answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=headers)
     assert answer.headers["x-request-id"] == "my-own-1"
     assert mock_server.journal[-1].request.header("x-request-id") == "my-own-1"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_half_an_emoji_from_the_model_is_spelled_as_it_came(
+    site: WholeApp, mock_server: MockServer, stream: bool
+) -> None:
+    choice = {"index": 0, "finish_reason": "stop", "delta" if stream else "message": {"content": "HALF"}}
+    answer: Any = {"id": "c", "object": "x", "created": 1, "model": "m", "choices": [choice]}
+    text = json.dumps(answer).replace("HALF", "\\ud83d")
+    if stream:
+        mock_server.say(events=[text, "[DONE]"])
+    else:
+        mock_server.say(body=text, headers={"content-type": "application/json"})
+    got = httpx2.post(f"{site.url}/api/chat/completions", json={**ASK, "stream": stream}, headers=site.headers("alice"))
+    assert (got.status_code, '"content":"\\ud83d"' in got.text) == (200, True)
 
 
 @pytest.mark.expects_miss
