@@ -47,8 +47,9 @@ test-integration: setup  ## integration tests: real processes on loopback; a par
 test-e2e: setup    ## browser tests, through the real API; finds or installs a browser
 	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e -n auto --junitxml=test-results/e2e.xml --tracing=retain-on-failure $(SHARDED) $(ARGS)
 
-fuzz: setup        ## look for secrets that are written and for texts that break redaction: EXAMPLES=20000
+fuzz: setup        ## look for secrets that are written, for texts that break redaction, and for odd input that stops the mock: EXAMPLES=20000 INPUTS=20000
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(RUN) pytest tests/unit/test_redaction_generated.py -n 0 --timeout=0 -q
+	@$(RUN:-m=) tools/fuzz_ports.py $(or $(INPUTS),20000) $(SEED)
 
 fuzz-gate: setup   ## look for a way past the gate with odd bytes on raw connections: EXCHANGES=100000
 	@$(RUN:-m=) tools/wire_fuzz.py $(or $(EXCHANGES),100000) $(SEED)
