@@ -51,7 +51,7 @@ def parse_latency(text: str) -> Latency:
     values: dict[str, float] = {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-z/]*)", value.strip())
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([a-z/]*)", value.strip())
         if key not in units or not match or match[2] not in units[key]:
             raise LatencyError(
                 f"--latency {text}: {part!r} is not understood; write first=600ms,p95=2s,rate=45tok/s,seed=1"

@@ -111,7 +111,7 @@ def parse_limits(texts: Iterable[str]) -> Mapping[str, Limit]:
     limits: dict[str, Limit] = {}
     for text in texts:
         name, _, amounts = text.partition("=")
-        parts = [re.fullmatch(r"(\d+)(rpm|tpm)", part.strip()) for part in amounts.split(",")]
+        parts = [re.fullmatch(r"(\d{1,12})(rpm|tpm)", part.strip()) for part in amounts.split(",")]
         by_unit = {part[2]: int(part[1]) for part in parts if part}
         if not name or len(by_unit) != len(parts) or 0 in by_unit.values():
             raise LimitError(

@@ -33,6 +33,9 @@ def test_a_profile_is_read(text: str, profile: Latency) -> None:
         ("rate=0tok/s", "rate must be more than 0 tok/s"),
         ("first=2s,p95=1s", "p95 must be at least first (2000 ms), got 1000 ms"),
         ("", "'' is not understood"),
+        (f"seed={'9' * 400}", "is not understood"),
+        (f"first={'9' * 5000}ms", "is not understood"),
+        (f"rate=0.{'0' * 400}1tok/s", "is not understood"),
     ],
 )
 def test_an_invalid_profile_is_an_error(text: str, problem: str) -> None:
