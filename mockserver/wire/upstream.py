@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx2
@@ -65,6 +66,9 @@ class Upstream:
             else not loopback
         )
         self._client = httpx2.AsyncClient(limits=limits, trust_env=not loopback, verify=trust)
+        self._client.cookies.jar.set_policy(
+            DefaultCookiePolicy(allowed_domains=())
+        )  # cookies are their clients' to keep
 
     @asynccontextmanager
     async def ask(self, request: Request, target: str, *, upgrade: bool = False) -> AsyncIterator[LiveAnswer]:

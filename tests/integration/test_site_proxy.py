@@ -10,8 +10,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -202,6 +204,20 @@ def test_an_answer_that_has_no_body_may_say_how_long_it_would_be(
         api = stack.enter_context(raw_server(b"HTTP/1.1 %d Odd\r\ncontent-length: 5\r\netag: x\r\n\r\n" % status))
         answer = httpx2.get(f"{serve(site_before(tmp_path, api), stack)}/api/x", trust_env=False)
     assert (answer.status_code, answer.headers["etag"], answer.content) == (status, "x", b"")
+    assert caplog.messages == []
+
+
+def test_the_proxy_keeps_no_cookie_of_an_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    redirect = b"HTTP/1.1 302 Found\r\nlocation: /api/y\r\nset-cookie: a=\xff; path=/\r\ncontent-length: 0\r\n\r\n"
+    with ExitStack() as stack:
+        url = serve(site_before(tmp_path, stack.enter_context(raw_server(redirect))), stack)
+        statuses = []
+        for _ in range(2):
+            client = HTTPConnection(urlsplit(url).netloc)
+            stack.callback(client.close)
+            client.request("GET", "/api/x")
+            statuses.append(client.getresponse().status)
+    assert statuses == [302, 302]
     assert caplog.messages == []
 
 
