@@ -22,6 +22,6 @@ def flask_request() -> Request:
         request.method,
         raw.partition("?")[0],
         request.query_string.decode("latin-1"),
-        tuple((name.lower(), value) for name, value in request.headers),
+        tuple((name.lower(), value.strip(" \t")) for name, value in request.headers),
         request.get_data(),
     )

@@ -33,6 +33,8 @@ _EXTENSION, _TRANSPORT, _ADMITTED = "mockserver", "transport", "admitted"
 
 #: Answers without a body, for which uvicorn takes no length. Source: RFC 9110, 8.6 forbids it with 204 and leaves it open with 304.
 _BODILESS = (204, 304)
+#: What may stand around a header's value and is no part of it. Source: RFC 9110, 5.5.
+_SPACE = b" \t"
 #: Headers that ask for another protocol.
 _OF_UPGRADE = frozenset({b"upgrade", b"http2-settings", b"connection"})
 
@@ -179,7 +181,8 @@ class Connection:
         hosts = dict.fromkeys(
             header for header in scope["headers"] if header[0] == b"host"
         )  # a repeated Host counts once
-        scope["headers"] = [*hosts, *(header for header in scope["headers"] if header[0] != b"host")]
+        others = ((name, value.strip(_SPACE)) for name, value in scope["headers"] if name != b"host")
+        scope["headers"] = [*hosts, *others]
         self._headers: Headers = tuple(
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
         )
