@@ -160,12 +160,14 @@ class Rig:
     @cached_property
     def dev_site(self) -> int:
         """The port of a site before a dev server."""
+        (self.folder / "rules").mkdir()
+        (self.folder / "rules" / FILE_NAME).write_text("{}")
         site = load_static_web_app(
             self.upstream,
             personas=self.personas,
             sessions=self.sessions,
             clock=self.clock,
-            config=self.folder,
+            config=self.folder / "rules",
             api_urls=(),
         )
         return self._serve(site)
