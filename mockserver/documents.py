@@ -15,7 +15,7 @@ import yaml
 from msgspec import inspect
 
 from mockserver.errors import UserError, did_you_mean
-from mockserver.exchange import MAX_DEPTH, is_too_deep
+from mockserver.exchange import MAX_DEPTH, is_text, is_too_deep
 
 T = TypeVar("T")
 #: Makes the error of one kind of document from its message.
@@ -176,22 +176,14 @@ def _half_pairs(document: Any) -> Iterator[tuple[list[str | int], str]]:
     for _ in range(MAX_DEPTH + 1):
         below: list[tuple[list[str | int], Any]] = []
         for steps, value in level:
-            if isinstance(value, str) and not _is_text(value):
+            if isinstance(value, str) and not is_text(value):
                 yield steps, value
             elif isinstance(value, dict):
-                yield from ((steps, key) for key in value if isinstance(key, str) and not _is_text(key))
+                yield from ((steps, key) for key in value if isinstance(key, str) and not is_text(key))
                 below += [([*steps, str(key)], each) for key, each in value.items()]
             elif isinstance(value, list):
                 below += [([*steps, index], each) for index, each in enumerate(value)]
         level = below
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.isascii() or value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _explained(problem: str, document: Any, type_: Any) -> str:

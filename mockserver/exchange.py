@@ -178,6 +178,15 @@ _JSON = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)
 _DIGITS = re.compile("[0-9]{1,9}")
 
 
+def is_text(value: str) -> bool:
+    """Whether a string can be written: without half of a surrogate pair, which JSON can spell."""
+    try:
+        value.isascii() or value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_too_deep(value: Any) -> bool:
     """Whether a value of lists and mappings is nested deeper than `MAX_DEPTH`."""
     level = [value]

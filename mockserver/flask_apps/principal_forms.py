@@ -16,6 +16,7 @@ from werkzeug.exceptions import BadRequest
 
 from mockserver.documents import Strict, convert
 from mockserver.errors import UserError
+from mockserver.exchange import is_text, parse_json
 from mockserver.swa.principal import BUILT_IN_ROLES, ROLE_NAME, ClientPrincipal
 from mockserver.swa.static_web_app import StaticWebApp
 
@@ -143,7 +144,7 @@ def with_roles(site: StaticWebApp, principal: ClientPrincipal, *, fails: bool) -
         if site.api_url is None:
             raise ValueError("this site has no API")
         answer = httpx2.post(f"{site.api_url}{source}", json=body, trust_env=False, timeout=45)
-        roles = _roles_in(answer.raise_for_status().json())
+        roles = _roles_in(parse_json(answer.raise_for_status().content))
     except (httpx2.HTTPError, ValueError) as error:
         log.warning("the roles function %s gave %r no roles: %s", source, principal.user_details, error)
         roles = []
@@ -157,6 +158,6 @@ def _roles_in(answer: object) -> list[str]:
         ValueError: it is not `{"roles": ["…"]}`.
     """
     roles = answer.get("roles") if isinstance(answer, dict) else None
-    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+    if not isinstance(roles, list) or not all(isinstance(role, str) and is_text(role) for role in roles):
         raise ValueError(f'its answer must be {{"roles": ["…"]}}, got {str(answer)[:100]!r}')
     return roles

@@ -66,11 +66,18 @@ def test_roles_function_that_fails_gives_no_roles_and_a_warning(
     assert "the roles function /api/roles gave ada no roles" in caplog.text
 
 
-@pytest.mark.parametrize("answer", [{"roles": "admin"}, {"roles": [1]}, {"roles": None}, ["admin"], "admin", {}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({"roles": "admin"}, {"roles": [1]}, {"roles": None}, ["admin"], "admin", {}),
+        *({"roles": ["\ud83d"]}, "[" * 3000 + "]" * 3000, '{"roles": NaN}', "nothing"),
+    ],
+)
 def test_an_answer_of_another_shape_gives_no_roles_and_says_what_came(
     tmp_path: Path, httpserver: HTTPServer, caplog: pytest.LogCaptureFixture, answer: Any
 ) -> None:
-    httpserver.expect_request("/api/roles").respond_with_json(answer)
+    data = answer if isinstance(answer, str) else json.dumps(answer)
+    httpserver.expect_request("/api/roles").respond_with_data(data, content_type="application/json")
     client = client_of(tmp_path, httpserver.url_for("").rstrip("/"))
     client.post("/.auth/login/okta", data={"userDetails": "ada", "userRoles": "admin"})
     shown = client.get("/.auth/me").json
