@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import fnmatch
 import functools
 import gzip
@@ -257,9 +258,12 @@ def _decoded(text: str) -> str | None:
 
 
 def _bytes_of(text: str) -> bytes:
-    """What base64 stands for, with or without its padding, in either alphabet."""
+    """What base64 stands for, with or without its padding, in either alphabet; bytes that are no text where it is none."""
     plain = text.rstrip("=").replace("-", "+").replace("_", "/")
-    return b"\xff" if len(plain) % 4 == 1 else base64.b64decode(plain + "=" * (-len(plain) % 4))
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4))
+    except binascii.Error:  # its length, or padding that is not at its end
+        return b"\xff"
 
 
 def _is_text(data: bytes, *, whole: bool = True) -> bool:

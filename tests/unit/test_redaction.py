@@ -345,6 +345,13 @@ def test_keys_of_json_are_looked_at_and_their_names_too() -> None:
     }
 
 
+@pytest.mark.parametrize("start", ["AAAAA=", "=", "A=A=A=", "A" * 61 + "=", "A" * 62 + "=="])
+@pytest.mark.parametrize("rest", [600, 5000])
+def test_letters_of_base64_that_are_no_base64_are_shown_as_they_are(start: str, rest: int) -> None:
+    text = start + "A" * rest
+    assert clean([text, {"x": text}]) == [text, {"x": text}]
+
+
 @pytest.mark.parametrize("strip", [False, True])
 def test_base64_of_a_text_is_looked_into(strip: bool) -> None:
     def encoded(text: str) -> str:
