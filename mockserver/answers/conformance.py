@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from mockserver.contract.answer_rules import assembled, impossible
 from mockserver.contract.violation import Violation
 from mockserver.contract.violations import answer_violations, event_violations
-from mockserver.exchange import Answer, End
-from mockserver.matching.call import Call
+from mockserver.exchange import Answer, End, parse_json
+from mockserver.matching.call import Call, whole_letters
 from mockserver.sse import event_json
 
 
@@ -24,12 +23,11 @@ def violations(call: Call, answer: Answer) -> tuple[Violation, ...]:
     if not answer.streams and operation.answer is None:  # bytes, or one of several shapes
         return ()
     if answer.streams:
-        events = [payload for event in answer.events if (payload := event_json(event.data)) is not None]
+        events = [whole_letters(payload) for event in answer.events if (payload := event_json(event.data)) is not None]
         by_schema = tuple(violation for event in events for violation in event_violations(address, event))
     else:
-        try:
-            whole = json.loads(answer.body)
-        except ValueError:
+        whole = whole_letters(parse_json(answer.body))
+        if whole is None:
             return (Violation("", "no-json", "the body is not JSON"),)
         by_schema = answer_violations(address, whole)
     if any(violation.rule == "type" for violation in by_schema):  # the rules below rely on the types

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mockserver.exchange import Answer, first
+from mockserver.exchange import Answer, first, parse_json
 from mockserver.sse import event_json
 
 #: Headers that clients act on.
@@ -105,7 +104,7 @@ def _has_place(event: str, path: str, fields: Fields) -> bool:
 
 def _fields(answer: Answer) -> Fields:
     types: Fields = defaultdict(set)
-    events = [event_json(event.data) for event in answer.events] if answer.streams else [_json(answer)]
+    events = [event_json(event.data) for event in answer.events] if answer.streams else [parse_json(answer.body)]
     for event in events:
         if isinstance(event, dict):
             kind = str(event.get("type") or event.get("object") or "event") if answer.streams else ""
@@ -123,10 +122,3 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for item in value:
             yield from _walk(item, f"{path}[]")
-
-
-def _json(answer: Answer) -> Any:
-    try:
-        return json.loads(answer.body)
-    except ValueError:
-        return None

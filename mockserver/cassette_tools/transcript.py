@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mockserver.contract.answer_rules import assembled
-from mockserver.exchange import Interaction, first
+from mockserver.contract.answer_rules import an_object, assembled, objects
+from mockserver.exchange import Interaction, first, parse_json
 from mockserver.matching.call import Call
 from mockserver.sse import event_json
 
@@ -58,7 +58,7 @@ def _turns(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         messages = [{"role": "user", "content": messages}]
     for message in messages if isinstance(messages, list) else ():
         if isinstance(message, dict):
-            calls = "".join(f"\n{_call(call)}" for call in message.get("tool_calls") or ())
+            calls = "".join(f"\n{_call(call)}" for call in objects(message.get("tool_calls")))
             content = message.get("content", message.get("output", message.get("arguments")))
             yield message.get("role") or message.get("type") or "?", (_text(content) + calls).strip("\n")
         else:
@@ -72,7 +72,7 @@ def _text(content: Any) -> str:
 
 
 def _call(call: Mapping[str, Any]) -> str:
-    function: Mapping[str, Any] = call.get("function") or call
+    function = an_object(call.get("function")) or call
     return f"calls {function.get('name')}({function.get('arguments')})"
 
 
@@ -80,14 +80,11 @@ def whole_answer(interaction: Interaction) -> Any:
     """The answer's JSON, which a stream's events add up to; None if it is not JSON."""
     answer = interaction.answer
     if not answer.streams:
-        try:
-            return json.loads(answer.body)
-        except ValueError:
-            return None
+        return parse_json(answer.body)
     events = [parsed for event in answer.events if (parsed := event_json(event.data)) is not None]
     ends = ("response.completed", "response.incomplete", "response.failed")
     final = next((event for event in reversed(events) if event.get("type") in ends), None)
-    return final["response"] if final else assembled(events)
+    return final.get("response") if final else assembled(events)
 
 
 def _answer(interaction: Interaction) -> tuple[str, str, int | None]:
@@ -98,20 +95,21 @@ def _answer(interaction: Interaction) -> tuple[str, str, int | None]:
             return interaction.answer.body.decode(), "not JSON", None
         except UnicodeDecodeError:
             return f"({len(interaction.answer.body):,} bytes)", "not JSON", None
-    usage = whole.get("usage") or {}
+    usage = an_object(whole.get("usage"))
     if error := whole.get("error"):
         return str(error.get("message") if isinstance(error, dict) else error), "refused", None
-    if choices := whole.get("choices"):
-        texts = [_message(choice.get("message") or {}) for choice in choices]
+    if choices := objects(whole.get("choices")):
+        texts = [_message(an_object(choice.get("message"))) for choice in choices]
         return "\n---\n".join(texts), str(choices[0].get("finish_reason")), usage.get("total_tokens")
     if "output" in whole and whole.get("object") == "response":
         texts = [
-            _text(item.get("content")) if item.get("type") == "message" else _call(item) for item in whole["output"]
+            _text(item.get("content")) if item.get("type") == "message" else _call(item)
+            for item in objects(whole["output"])
         ]
         return "\n".join(texts), str(whole.get("status")), usage.get("total_tokens")
     return json.dumps(whole, ensure_ascii=False)[:500], "JSON", usage.get("total_tokens")
 
 
 def _message(message: Mapping[str, Any]) -> str:
-    calls = [_call(call) for call in message.get("tool_calls") or ()]
+    calls = [_call(call) for call in objects(message.get("tool_calls"))]
     return "\n".join(filter(None, [_text(message.get("content")), str(message.get("refusal") or ""), *calls]))

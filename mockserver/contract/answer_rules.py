@@ -19,49 +19,73 @@ def impossible(operation: Operation, request: Mapping[str, Any], answer: Mapping
     return tuple(check(request, answer)) if check else ()
 
 
+def an_object(value: Any) -> Mapping[str, Any]:
+    """The JSON object that a value is; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """The JSON objects in the list that a value is; none for anything else."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def assembled(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The chat completion that a stream of chunks makes together."""
+    """The chat completion that a stream of chunks makes together; what is in no chunk's form adds nothing to it."""
     choices: dict[int, dict[str, Any]] = {}
     usage = None
     for chunk in chunks:
         usage = chunk.get("usage") or usage
-        for part in chunk.get("choices", ()):
+        for part in objects(chunk.get("choices")):
             index = part.get("index", 0)
+            if not isinstance(index, int):
+                continue
             message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
             choice = choices.setdefault(
                 index, {"index": index, "message": message, "logprobs": None, "finish_reason": None}
             )
             choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
-            message, delta = choice["message"], part.get("delta") or {}
+            message, delta = choice["message"], an_object(part.get("delta"))
             for key in ("content", "refusal"):
-                if delta.get(key) is not None:
+                if isinstance(delta.get(key), str):
                     message[key] = (message[key] or "") + delta[key]
-            for call in delta.get("tool_calls") or ():
-                calls = message.setdefault("tool_calls", [])
-                if call["index"] >= len(calls):
-                    function = {"name": call["function"].get("name", ""), "arguments": ""}
-                    calls.append({"id": call.get("id"), "type": "function", "function": function})
-                calls[call["index"]]["function"]["arguments"] += call["function"].get("arguments") or ""
+            for call in objects(delta.get("tool_calls")):
+                _add_call(message.setdefault("tool_calls", []), call)
     return {"choices": [choices[index] for index in sorted(choices)], **({"usage": usage} if usage else {})}
 
 
+def _add_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:
+    """Add a part of a call to those so far; one of no call so far begins another."""
+    place, function = part.get("index"), an_object(part.get("function"))
+    if not isinstance(place, int) or not 0 <= place < len(calls):
+        place = len(calls)
+        named = {"name": function.get("name", ""), "arguments": ""}
+        calls.append({"id": part.get("id"), "type": "function", "function": named})
+    arguments = function.get("arguments")
+    calls[place]["function"]["arguments"] += arguments if isinstance(arguments, str) else ""
+
+
 def _completion(request: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[Violation]:
-    choices, usage = answer.get("choices", []), answer.get("usage") or {}
+    choices, usage = objects(answer.get("choices")), an_object(answer.get("usage"))
     n = request.get("n") or 1
     if len(choices) != n:
         yield Violation("choices", "wrong-n", f"the number of choices must be n = {n}, got {len(choices)}")
     yield from _sum(usage, "prompt_tokens", "completion_tokens")
     limit = request.get("max_completion_tokens") or request.get("max_tokens")
-    tokens = usage.get("completion_tokens", 0)
-    if limit and tokens > limit * len(choices) and any(choice.get("finish_reason") == "stop" for choice in choices):
+    tokens = _count(usage, "completion_tokens")
+    if (
+        isinstance(limit, int)
+        and limit
+        and tokens > limit * len(choices)
+        and any(choice.get("finish_reason") == "stop" for choice in choices)
+    ):
         problem = f"must not be 'stop' after {tokens} tokens, because the request allows {limit}"
         yield Violation("choices[0].finish_reason", "longer-than-allowed", problem)
-    offered = {(tool.get("function") or {}).get("name") for tool in request.get("tools") or ()}
+    offered = {str(an_object(tool.get("function")).get("name")) for tool in objects(request.get("tools"))}
     for index, choice in enumerate(choices):
-        message, field = choice.get("message") or {}, f"choices[{index}].message"
-        calls = message.get("tool_calls") or []
+        message, field = an_object(choice.get("message")), f"choices[{index}].message"
+        calls = objects(message.get("tool_calls"))
         for call in calls:
-            yield from _offered((call.get("function") or {}).get("name"), offered, f"{field}.tool_calls")
+            yield from _offered(an_object(call.get("function")).get("name"), offered, f"{field}.tool_calls")
         if choice.get("finish_reason") == "stop" and not calls:
             if _requires_call(request.get("tool_choice")):
                 yield Violation(f"{field}.tool_calls", "no-call", "must hold a call, because tool_choice requires one")
@@ -71,27 +95,32 @@ def _completion(request: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterat
 
 def _requires_call(choice: Any) -> bool:
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        return bool((choice.get("allowed_tools") or {}).get("mode") == "required")
+        return bool(an_object(choice.get("allowed_tools")).get("mode") == "required")
     return choice == "required" or isinstance(choice, dict)
 
 
 def _response(request: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[Violation]:
-    yield from _sum(answer.get("usage") or {}, "input_tokens", "output_tokens")
-    offered = {tool.get("name") for tool in request.get("tools") or ()}
-    for index, item in enumerate(answer.get("output", ())):
+    yield from _sum(an_object(answer.get("usage")), "input_tokens", "output_tokens")
+    offered = {str(tool.get("name")) for tool in objects(request.get("tools"))}
+    for index, item in enumerate(objects(answer.get("output"))):
         if item.get("type") == "function_call":
             yield from _offered(item.get("name"), offered, f"output[{index}].name")
 
 
 def _sum(usage: Mapping[str, Any], *parts: str) -> Iterator[Violation]:
-    total, expected = usage.get("total_tokens"), sum(usage.get(part) or 0 for part in parts)
+    total, expected = usage.get("total_tokens"), sum(_count(usage, part) for part in parts)
     if total is not None and total != expected:
         yield Violation("usage.total_tokens", "usage-sum", f"must be {' + '.join(parts)} = {expected}, got {total}")
 
 
-def _offered(name: Any, offered: set[Any], field: str) -> Iterator[Violation]:
-    if name not in offered:
-        known = ", ".join(sorted(map(str, offered))) or "none"
+def _count(usage: Mapping[str, Any], part: str) -> int:
+    count = usage.get(part)
+    return count if isinstance(count, int) else 0
+
+
+def _offered(name: Any, offered: set[str], field: str) -> Iterator[Violation]:
+    if str(name) not in offered:
+        known = ", ".join(sorted(offered)) or "none"
         yield Violation(field, "tool-not-offered", f"calls {name!r}; the request offers {known}")
 
 
@@ -102,15 +131,15 @@ def _schema(response_format: Any, content: Any, field: str) -> Iterator[Violatio
         return
     try:
         value = json.loads(content or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         yield Violation(field, "no-json", f"must be JSON, because response_format is {kind}")
         return
-    described = response_format.get("json_schema") or {}
+    described = an_object(response_format.get("json_schema"))
     if kind == "json_schema" and described.get("strict"):
         try:
-            validator = jsonschema_rs.validator_for(described["schema"])
-        except (ValueError, jsonschema_rs.ReferencingError):
+            validator = jsonschema_rs.validator_for(described.get("schema") or {})
+            error = next(iter(validator.iter_errors(value)), None)
+        except (ValueError, TypeError, jsonschema_rs.ReferencingError):
             return  # no valid schema, which `--lenient` or a recording let through: it binds nobody
-        error = next(iter(validator.iter_errors(value)), None)
         if error is not None:
             yield Violation(field, "schema-broken", f"breaks the request's own schema: {error.message}")

@@ -25,13 +25,14 @@ VISIT_HEADERS = ("x-request-id", "traceparent")
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def _whole_letters(value: Any) -> Any:
+def whole_letters(value: Any) -> Any:
+    """The JSON value with a sign in place of each half of a surrogate pair, which no validator takes."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_whole_letters(each) for each in value]
+        return [whole_letters(each) for each in value]
     if isinstance(value, dict):
-        return {_whole_letters(key): _whole_letters(each) for key, each in value.items()}
+        return {whole_letters(key): whole_letters(each) for key, each in value.items()}
     return value
 
 
@@ -75,7 +76,7 @@ class Call:
             return self.form.fields
         parsed = parse_json(self.request.body)
         if isinstance(parsed, dict) and _HALF_PAIR.search(self.request.body):
-            parsed = _whole_letters(parsed)
+            parsed = whole_letters(parsed)
         return parsed if isinstance(parsed, dict) else None
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -10,10 +9,12 @@ from typing import Any
 
 from mockserver.contract import refusals, throttling
 from mockserver.contract.addresses import Address
+from mockserver.contract.answer_rules import an_object
 from mockserver.contract.refusals import Refusal
 from mockserver.contract.throttling import Exceeded
-from mockserver.exchange import Answer, End, Event, Headers
+from mockserver.exchange import Answer, End, Event, Headers, json_answer
 from mockserver.simulation.fault import RETRY_AFTER, Fault
+from mockserver.sse import event_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +210,9 @@ def _rate_limited_in_stream(fault: Fault, answer: Answer, _context: FaultContext
     kept = answer.events[: _or(fault.after, 1)]
     message = "Your requests to the deployment have exceeded rate limit."
     error: dict[str, Any] = {"code": "rate_limit_exceeded", "message": message, "param": None}
-    first = answer.events[0].data.decode()
-    if first.startswith("event: response."):
-        response = json.loads(first.partition("data: ")[2])["response"]
+    first = answer.events[0].data
+    if first.startswith(b"event: response."):
+        response = an_object((event_json(first) or {}).get("response"))
         failed = {"response": {**response, "status": "failed"}, "sequence_number": len(kept)}
         nested = {"type": "too_many_requests", "headers": {"x-ms-fe-error": "true"}, **error}
         last = [("response.failed", failed), ("error", {"error": nested, "sequence_number": len(kept) + 1})]
@@ -231,7 +232,7 @@ def _or(value: int | None, default: int) -> int:
 
 
 def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json_answer(200, value).body.decode()
 
 
 MODEL_FAULTS: dict[str, Callable[[Fault, Answer, FaultContext], Answer]] = {

@@ -259,7 +259,15 @@ class RealtimeSession:
         wait_ms = answer.head_after_ms
         for event in answer.events:
             wait_ms += event.after_ms
-            for kind, fields in draft.events(event_json(event.data) or {}):
+            said = event_json(event.data) or {}
+            try:
+                told = list(draft.events(said))
+            except (LookupError, TypeError, AttributeError, ValueError) as problem:  # of an answer that a test says
+                words = f"The answer has an event that no session can send: {said.get('type')}: {problem!r}."
+                yield wait_ms, self.error(words, "server_error")
+                wait_ms = 0
+                continue
+            for kind, fields in told:
                 if (name := self.name(kind)) is not None:
                     yield wait_ms, self.event(name, **fields)
                     wait_ms = 0

@@ -13,7 +13,7 @@ from mockserver.contract import refusals
 from mockserver.contract.addresses import Backend
 from mockserver.contract.violation import Violation
 from mockserver.exchange import Answer, Event, json_answer, parse_json, whole_number
-from mockserver.matching.call import Call
+from mockserver.matching.call import Call, whole_letters
 from mockserver.sse import event_json
 from mockserver.stored.items import as_items, stored_items
 from mockserver.stored.store import NotStoredError, Store
@@ -53,7 +53,9 @@ class StoredResponse:
     def said(self) -> list[dict[str, Any]]:
         """The items of its request and of its output."""
         output = self.whole().get("output")
-        return [*self.input(), *(output if isinstance(output, list) and not self.cancelled else ())]
+        items = output if isinstance(output, list) and not self.cancelled else []
+        said: list[dict[str, Any]] = whole_letters([*self.input(), *(item for item in items if isinstance(item, dict))])
+        return said
 
     def whole(self) -> dict[str, Any]:
         """The response at its end; empty where a raw answer is none."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -53,3 +55,39 @@ def recording(*prompts: str) -> str:
     answer = Answer(200, (("content-type", "application/json"),), (Event(0, json.dumps(ANSWER).encode()),))
     interactions = [Interaction(replace(chat(prompt), headers=()), answer) for prompt in prompts]
     return cassette.dump(cassette.new_recording(interactions, upstream="a test"))
+
+
+def odd_shapes(answer: Answer) -> Iterator[Answer]:
+    """The answer again and again, each time with a value of another type, or none, at one place of its JSON."""
+    for number, event in enumerate(answer.events):
+        head, divider, text = event.data.rpartition(b"data: ") if answer.streams else (b"", b"", event.data)
+        if text.startswith(b"{"):
+            for value in _odd_values(json.loads(text)):
+                data = head + divider + json.dumps(value).encode() + b"\n\n"
+                yield replace(answer, events=(*answer.events[:number], Event(0, data), *answer.events[number + 1 :]))
+
+
+_ODD: tuple[Any, ...] = (None, 0, "x", {}, ["x"], [{}], "\ud83d", ...)
+
+
+def _odd_values(value: Any) -> Iterator[Any]:
+    waiting: list[list[str | int]] = [[]]
+    while waiting:
+        path = waiting.pop()
+        here = value
+        for step in path:
+            here = here[step]
+        waiting += [
+            [*path, step]
+            for step in (here if isinstance(here, dict) else range(len(here) if isinstance(here, list) else 0))
+        ]
+        for odd in _ODD if path else ():
+            whole = copy.deepcopy(value)
+            parent = whole
+            for step in path[:-1]:
+                parent = parent[step]
+            if odd is ...:
+                del parent[path[-1]]
+            else:
+                parent[path[-1]] = odd
+            yield whole

@@ -14,7 +14,7 @@ class Ids:
     """Random ids; the same sequence for the same seed."""
 
     def __init__(self, seed: str) -> None:
-        self._random = random.Random(hashlib.sha256(seed.encode()).digest())  # noqa: S311  ids, not secrets
+        self._random = random.Random(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest())  # noqa: S311  ids, not secrets
 
     def letters(self, count: int) -> str:
         """`count` letters and digits."""
