@@ -190,7 +190,7 @@ def _explained(problem: str, document: Any, type_: Any) -> str:
     """msgspec's message in the words of this program: the place, what it must be, and what it is."""
     found = _PROBLEM.fullmatch(problem)
     text, path = (found["text"], found["path"] or "$") if found else (problem, "$")
-    steps = _steps(path, document, type_)
+    steps = _steps(path, document, type_, problem)
     entry, name = _place(steps)
     value = _value_at(document, steps)
     if found and found["key"]:
@@ -214,22 +214,23 @@ def _explained(problem: str, document: Any, type_: Any) -> str:
     return f"{entry}{name + ': ' if name else ''}{text}"
 
 
-def _steps(path: str, document: Any, type_: Any) -> list[str | int]:
+def _steps(path: str, document: Any, type_: Any, problem: str) -> list[str | int]:
     """The keys and indexes of msgspec's path; where it says `[...]`, the key of the mapping that is wrong."""
     steps: list[str | int] = []
     for key, index in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", path):
-        steps.append(key or (_wrong_key(document, steps, type_) if index == "..." else int(index)))
+        steps.append(key or (_wrong_key(document, steps, type_, problem) if index == "..." else int(index)))
     return steps
 
 
-def _wrong_key(document: Any, steps: list[str | int], type_: Any) -> str:
-    """The first key of the mapping at a path that alone makes the document wrong."""
+def _wrong_key(document: Any, steps: list[str | int], type_: Any, problem: str) -> str:
+    """The first key of the mapping at a path that alone makes the document wrong in the same way."""
     mapping = _value_at(document, steps)
     for key, value in mapping.items():
         try:
             msgspec.convert(_with(document, steps, {key: value}), type_)
-        except msgspec.ValidationError:
-            return str(key)
+        except msgspec.ValidationError as error:
+            if str(error) == problem:
+                return str(key)
     return "*"
 
 
