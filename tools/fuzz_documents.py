@@ -8,33 +8,41 @@ import copy
 import gzip
 import json
 import zlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fuzz_rig import ROOT, Rig
+from odd_answers import answers
 from odd_inputs import OddInputs, Raw, dumped, places_in
 from valid_inputs import (
     CASSETTE,
     CHAT_BODY,
     CONFIG,
+    EXCHANGE,
     PERSONAS,
     RECORDINGS,
-    SCHEMA,
     STATES,
     STREAM,
     STUBS,
     SWA_CLI,
-    VALID,
 )
 
+from mockserver.answers.conformance import violations
 from mockserver.answers.latency import parse_latency
 from mockserver.cassette_tools import importers
+from mockserver.cassette_tools.check import check
+from mockserver.cassette_tools.redact import without_secrets
+from mockserver.cassette_tools.structure import changes
+from mockserver.cassette_tools.transcript import transcript, whole_answer
 from mockserver.cassettes import cassette
 from mockserver.contract.addresses import Backend
 from mockserver.errors import UserError
-from mockserver.exchange import Request
+from mockserver.exchange import Interaction, Request
+from mockserver.matching.call import Call
 from mockserver.matching.ignore import parse_ignore
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.limits import LimitWindow, parse_limits
+from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.stub import load_stubs
 from mockserver.sse import event_json, split_events
 from mockserver.swa.config import FILE_NAME
@@ -64,6 +72,8 @@ def document(odd: OddInputs) -> list[Any]:
     """The kind of a document, and its bytes."""
     kind = odd.pick(["cassette", "cassette", "scenario", "scenario", "personas", "states", "site", "site", "swa"])
     match kind:
+        case "cassette" if odd.often() < 0.7:
+            return [kind, dumped(played(odd)).encode("utf-8", "surrogatepass")]
         case "cassette":
             return [kind, odd.yaml(odd.pick(CASSETTE_TEXTS), CASSETTE)]
         case "scenario":
@@ -83,6 +93,21 @@ def document(odd: OddInputs) -> list[Any]:
             return [kind, odd.json(SWA_CLI)]
 
 
+def played(odd: OddInputs) -> Any:
+    """A cassette with an odd answer of a model, and perhaps another one to the same question."""
+    document = copy.deepcopy(CASSETTE)
+    answer = odd.pick(answers())
+    kind = "text/event-stream" if answer.streams else "application/json"
+    interactions: list[Any] = []
+    for _ in range(odd.pick([1, 1, 2])):
+        entry = copy.deepcopy(EXCHANGE)
+        asked = odd.json(answer.asked).decode("utf-8", "replace") if odd.often() < 0.3 else json.dumps(answer.asked)
+        entry["request"] |= {"uri": f"https://api.openai.com/v1/{answer.path}", "body": asked}
+        entry["response"] |= {"headers": {"content-type": [kind]}, "body": {"string": answer.body(odd)}}
+        interactions.append(entry)
+    return {**document, "interactions": interactions}
+
+
 def attack_document(rig: Rig, made: list[Any]) -> None:
     """Read a document as the mock does, and use it."""
     kind, data = made
@@ -97,9 +122,16 @@ def attack_document(rig: Rig, made: list[Any]) -> None:
                 index, read = CassetteIndex(), cassette.load(path)
                 for number, interaction in enumerate(read.interactions):
                     index.add(f"a.yaml#{number}", interaction)
-                cassette.dump(read)
+                list(map(str, check([path])))
+                list(transcript_lines(read.interactions))
+                without_secrets(read)
+                cassette.parse(path, cassette.dump(read).encode())
+                simulation = Simulation(index)
+                for interaction in read.interactions:
+                    simulation.answer(interaction.request)
+                    violations(Call(interaction.request), interaction.answer)
             case "scenario":
-                cassette.is_scenario(data)
+                list(map(str, check([path])))
                 load_stubs(path, data)
             case "personas":
                 for persona in load_personas(path).values():
@@ -125,9 +157,18 @@ def attack_document(rig: Rig, made: list[Any]) -> None:
                     "/" + "a" * 3000,
                 ):
                     for user in (None, rig.personas["carol"].principal("aad")):
-                        site.decide(Request("GET", target), user)
+                        headers = (("x-forwarded-for", "["), ("x-forwarded-host", "\xff"), ("cookie", "a"))
+                        site.decide(Request("GET", target, "", headers), user)
             case _:
                 read_swa_cli_config(path)
+
+
+def transcript_lines(interactions: Sequence[Interaction]) -> Iterator[str]:
+    """What the tools for cassettes say of interactions."""
+    for interaction in interactions:
+        yield from transcript(interaction).lines()
+        yield str(whole_answer(interaction))
+        yield from map(str, changes(interaction.answer, interactions[0].answer))
 
 
 def recording(odd: OddInputs) -> list[Any]:
@@ -250,86 +291,3 @@ def attack_option(_rig: Rig, made: list[str]) -> None:
                     LimitWindow(limit).admit(5.0, 3, Backend.OPENAI).window.admit(5.5, 3000, Backend.AZURE)
             case _:
                 parse_ignore(text)
-
-
-_KEYWORDS: dict[str, list[Any]] = {"pattern": ["^[A-Z]{2,5}$", "(a+)+$", "\\d{1000}", "[", "(?<x>a)", "\\p{L}+", "^$", "(?=a)b", "a{99999}", ".*" * 30], "minLength": [0, 5, 100_000, 10**9], "maxLength": [0, 3], "minItems": [1, 50, 10**9], "maxItems": [0, 2], "uniqueItems": [True], "multipleOf": [3, 0.1, 1e-300], "minimum": [5, -5, 1e300, 10**400], "maximum": [1, 10, 1e-300],
-    "exclusiveMinimum": [0, 1e308], "enum": [[], [1], ["\ud800"], [{}]], "const": [None, {"a": 1}], "format": ["date-time", "email", "ipv6", "uuid", "odd", "regex", "uri"], "type": ["string", "object", "null", ["null", "integer"], []], "anyOf": [[], [True], [{"type": "string"}]], "oneOf": [[{}, {}]], "allOf": [[{"minimum": 3}, {"maximum": 2}], [{"$ref": "#"}]], "not": [{}, {"type": "string"}], "$ref": ["#", "#/$defs/day", "#/nowhere", "x", "#/properties/city", "#/$defs/%ff"],
-    "items": [True, False, [], {"$ref": "#"}], "prefixItems": [[{"type": "string"}], [{"$ref": "#"}]], "properties": [{}, {"a": False}, {"a": {"$ref": "#"}}], "required": [["a"], ["city", "z"]], "additionalProperties": [True, {"type": "string"}], "patternProperties": [{"^x": {}}], "minProperties": [3, 10**6], "maxProperties": [0], "if": [{"const": 1}], "then": [False], "dependentRequired": [{"a": ["b"]}], "contains": [{"const": 9}], "propertyNames": [{"pattern": "^x"}], "default": [1], "$dynamicRef": ["#x"]}  # fmt: skip
-
-
-def schema(odd: OddInputs) -> list[bytes]:
-    """A question with a schema for its answer."""
-    wanted = json.loads(json.dumps(SCHEMA))
-    for _ in range(odd.pick([1, 2, 3, 5])):
-        inside = [part for parent, key in places_in(wanted) if isinstance(part := parent[key], dict)]
-        keyword = odd.pick(list(_KEYWORDS))
-        odd.pick([wanted, *inside])[keyword] = copy.deepcopy(odd.pick(_KEYWORDS[keyword]))
-    if odd.often() < 0.2:
-        wanted = odd.changed(wanted, 1)
-    strict = odd.pick([True, False, False])
-    if odd.often() < 0.7:
-        body: dict[str, Any] = {
-            **VALID["createChatCompletion"][0],
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "x", "strict": strict, "schema": wanted},
-            },
-        }
-    else:
-        body = {
-            **VALID["createChatCompletion"][0],
-            "tools": [{"type": "function", "function": {"name": "f", "parameters": wanted, "strict": strict}}],
-            "tool_choice": "required",
-        }
-    return [dumped(body).encode("utf-8", "surrogatepass")]
-
-
-def attack_schema(rig: Rig, made: list[bytes]) -> None:
-    """Ask for an answer that keeps a schema."""
-    rig.simulation.answer(
-        Request(
-            "POST",
-            "/v1/chat/completions",
-            "",
-            (("authorization", "Bearer k"), ("content-type", "application/json")),
-            made[0],
-        )
-    )
-    rig.simulation.journal.clear()
-
-
-def said(odd: OddInputs) -> Any:
-    """The entries that a test says, as Python values."""
-    entry = odd.changed(odd.pick(STUBS), odd.pick([1, 1, 2]))
-    python = [float("nan"), float("inf"), 10**4400, b"x", (1,), {1: 2}, object, "\ud800", -1, 1e308, True]
-    if isinstance(entry, dict) and odd.often() < 0.4 and (places := list(places_in(entry))):
-        parent, key = odd.pick(places)
-        parent[key] = odd.pick(python)
-    return entry
-
-
-def attack_said(rig: Rig, made: Any) -> None:
-    """Say an entry, and ask for its answer."""
-    simulation = rig.simulation
-    try:
-        simulation.scopes.say_entries(made, name="said")
-    except UserError:
-        return
-    finally:
-        said_entries = simulation.scopes.everybody.stubs
-    if said_entries:
-        for path, body in (
-            ("/v1/chat/completions", VALID["createChatCompletion"][2]),
-            ("/v1/responses", VALID["createResponse"][2]),
-        ):
-            entry = simulation.answer(
-                Request(
-                    "POST",
-                    path,
-                    "",
-                    (("authorization", "Bearer k"), ("content-type", "application/json")),
-                    json.dumps(body).encode(),
-                )
-            )
-            assert entry.answer is None or entry.answer.body is not None  # noqa: S101
-    simulation.reset()

@@ -165,6 +165,21 @@ def attack_model(rig: Rig, made: tuple[str, bytes, bool]) -> None:
         head = re.sub(rb"content-length: \d+", b"content-length: %d" % len(body), head, count=1)
         head = head.replace(b"host: 127.0.0.1:0", b"host: 127.0.0.1:%d" % port)
     checked(port, Sent(label, head + divider + body, whole))
+    if len(data) % 9 == 0:  # what has happened is looked at
+        for view in ("journal", "timeline", "journal?prompt=x&turn=1"):
+            checked(port, Sent(view, request_bytes(port, "GET", f"/__admin/{view}")))
+
+
+def attack_strict_model(rig: Rig, made: tuple[str, bytes, bool]) -> None:
+    """Send a request to the model that has recordings alone, or to the one that refuses next to nothing."""
+    label, data, _ = made
+    port = port_of((rig.strict_model if len(data) % 2 else rig.lenient_model).url)
+    head, divider, body = data.partition(b"\r\n\r\n")
+    head = re.sub(rb"content-length: \d+", b"content-length: %d" % len(body), head, count=1)
+    checked(port, Sent(label, head.replace(b"host: 127.0.0.1:0", b"host: 127.0.0.1:%d" % port) + divider + body))
+    if len(data) % 9 == 0:
+        for view in ("journal", "timeline"):
+            checked(port, Sent(view, request_bytes(port, "GET", f"/__admin/{view}")))
 
 
 _FORM_PIECES = [b"--b", b"--b\r\n", b"--b--", b"\r\n", b"\r\n\r\n", b"Content-Disposition: form-data", b'Content-Disposition: form-data; name="', b"; filename*=UTF-8''%ff", b'; filename="\xff"', b'; name=""', b'name="a[b][c][d]"', b"Content-Type: \xff", b"Content-Transfer-Encoding: base64\r\n", b"Content-Length: -1\r\n",

@@ -34,14 +34,10 @@ from fuzz_documents import (
     attack_document,
     attack_option,
     attack_recording,
-    attack_said,
-    attack_schema,
     attack_stream,
     document,
     option,
     recording,
-    said,
-    schema,
     stream,
 )
 from fuzz_model import (
@@ -49,6 +45,7 @@ from fuzz_model import (
     attack_control,
     attack_model,
     attack_realtime,
+    attack_strict_model,
     model_batch,
     model_body,
     model_control,
@@ -57,6 +54,7 @@ from fuzz_model import (
     model_realtime,
 )
 from fuzz_rig import DEAD_S, HANG_S, Rig, Wrong
+from fuzz_said import attack_said, attack_schema, said, schema
 from fuzz_site import (
     api_request,
     attack_functions,
@@ -90,13 +88,14 @@ class Border:
 BORDERS = (
     Border("model: heads", 10, model_head, attack_model),
     Border("model: bodies", 30, model_body, attack_model),
+    Border("model: misses", 20, model_body, attack_strict_model),
     Border("model: forms", 10, model_form, attack_model),
     Border("model: batches", 3, model_batch, attack_batch),
     Border("model: realtime", 5, model_realtime, attack_realtime),
     Border("model: control routes", 5, model_control, attack_control),
     Border("site: heads", 10, site_request, attack_site),
     Border("site: sign-in", 8, site_form, attack_site),
-    Border("servers behind", 5, upstream_answer, attack_upstream),
+    Border("servers behind", 12, upstream_answer, attack_upstream),
     Border("Functions host", 10, api_request, attack_functions),
     Border("Functions host: heads", 3, functions_head, attack_functions_head),
     Border("documents", 25, document, attack_document),

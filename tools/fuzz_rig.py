@@ -21,6 +21,7 @@ from valid_inputs import CONFIG, FORMS, SITE, TICKET_KEY, VALID
 from mockserver.cassettes.real_endpoint import Credentials
 from mockserver.clock import SystemClock
 from mockserver.contract.addresses import Backend
+from mockserver.contract.request_check import LENIENT_NAMES
 from mockserver.crash import Crash
 from mockserver.flask_apps.site_app import create_app
 from mockserver.fronts.gate import SiteFront
@@ -104,6 +105,24 @@ class Rig:
         return model
 
     @cached_property
+    def strict_model(self) -> ModelEndpoint:
+        """A model that answers from recordings alone, within limits, and explains each miss."""
+        options = ModelOptions(
+            cassettes=(ROOT / "mockserver" / "data" / "cassettes",), speed=1e6, limits=("*=1000000rpm,1000000000tpm",)
+        )
+        model = self.exits.enter_context(ModelEndpoint(options))
+        self.records.append(model.simulation.journal.records)
+        return model
+
+    @cached_property
+    def lenient_model(self) -> ModelEndpoint:
+        """A model that refuses nothing but what no answer can be made for."""
+        options = ModelOptions(on_miss=OnMiss.GENERATE, speed=1e6, lenient=LENIENT_NAMES)
+        model = self.exits.enter_context(ModelEndpoint(options))
+        self.records.append(model.simulation.journal.records)
+        return model
+
+    @cached_property
     def recording_model(self) -> ModelEndpoint:
         """A model that records what the upstream answers."""
         options = ModelOptions(
@@ -151,6 +170,25 @@ class Rig:
             "navigationFallback": CONFIG["navigationFallback"],
             "responseOverrides": CONFIG["responseOverrides"],
         }
+        (folder / FILE_NAME).write_text(json.dumps(rules))
+        site = load_static_web_app(
+            folder, personas=self.personas, sessions=self.sessions, clock=self.clock, api_urls=(self.upstream,)
+        )
+        return self._serve(site)
+
+    @cached_property
+    def fenced_site(self) -> int:
+        """The port of a site with every rule that a configuration can have, and roles from its API."""
+        folder = self.folder / "fenced"
+        folder.mkdir(exist_ok=True)
+        (folder / "index.html").write_text("<title>x</title>")
+        gateway = {"allowedForwardedHosts": ["x.example"]}
+        rules = {
+            **CONFIG,
+            "forwardingGateway": gateway,
+            "networking": {"allowedIpRanges": ["127.0.0.0/8", "AzureCloud"]},
+        }
+        rules["auth"] = {"rolesSource": "/api/roles", "identityProviders": {"azureActiveDirectory": {}}}
         (folder / FILE_NAME).write_text(json.dumps(rules))
         site = load_static_web_app(
             folder, personas=self.personas, sessions=self.sessions, clock=self.clock, api_urls=(self.upstream,)

@@ -13,6 +13,7 @@ import zlib
 from typing import Any
 
 from fuzz_rig import Rig, Sent, Wrong, checked, exchange, form_of, port_of, request_bytes
+from odd_answers import answers
 from odd_inputs import HEADERS, METHODS, OddInputs
 from valid_inputs import CHAT_BODY, LOGIN, PRINCIPAL, SITE, STREAM, TICKET, TICKET_KEY
 
@@ -120,7 +121,7 @@ def _quoted(text: str) -> str:
 def attack_site(rig: Rig, made: tuple[str, bytes, bool]) -> None:
     """Send a request to the site."""
     label, data, whole = made
-    port = rig.site
+    port = rig.fenced_site if len(data) % 3 == 0 else rig.site
     rig.upstream_answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
     for name in ("alice", "carol"):
         data = data.replace(
@@ -148,9 +149,9 @@ def upstream_answer(odd: OddInputs) -> list[bytes]:
             b"304 Not Modified",
             b"101 Switching Protocols",
             b"100 Continue",
-            b"302 Wrong",
+            b"302 Found",
             b"500 Oh",
-            b"999 OddInputs",
+            b"999 Odd",
             b"000 x",
             b"abc",
             b"200",
@@ -181,6 +182,8 @@ def upstream_answer(odd: OddInputs) -> list[bytes]:
                 {"choices": [{"message": {"content": "x"}}], "usage": {"total_tokens": 1}, "error": {"message": "m"}}
             ),
             odd.broken(STREAM.encode()),
+            *[odd.json({"roles": ["admin", "boss"]})] * 3,
+            *[odd.pick(answers()).body(odd).encode()] * 6,
         ]
     )
     lines = [
@@ -188,7 +191,10 @@ def upstream_answer(odd: OddInputs) -> list[bytes]:
         *odd.chance.sample(_UPSTREAM_HEADERS, odd.pick([0, 1, 1, 2, 3])),
     ]
     answer = b"\r\n".join([*lines, b"", body])
-    return [odd.pick([b"api", b"dev", b"record", b"record"]), odd.broken(answer) if odd.often() < 0.15 else answer]
+    return [
+        odd.pick([b"api", b"dev", b"record", b"record", b"roles"]),
+        odd.broken(answer) if odd.often() < 0.15 else answer,
+    ]
 
 
 def attack_upstream(rig: Rig, made: list[bytes]) -> None:
@@ -208,6 +214,11 @@ def attack_upstream(rig: Rig, made: list[bytes]) -> None:
         )
         for file in (rig.folder / "made").glob("*.yaml"):
             file.unlink()
+        return
+    if where == "roles":
+        port, body = rig.fenced_site, json.dumps(LOGIN[1]).encode()
+        sent = request_bytes(port, "POST", "/__mock/login", [b"content-type: application/json"], body)
+        checked(port, Sent("upstream, roles", sent))
         return
     port = rig.site if where == "api" else rig.dev_site
     checked(

@@ -45,6 +45,9 @@ TEXTS = ["\ud800", "a\udfffb", "\udc00\ud800", "\x00", "a\x00b", "\u202e\ufeff",
     "http://[", "https://[::1", "http://127.0.0.1:99999/", "http://x:y@", "//", "://", "http://\ud800/", "2026-02-30", "99999-01-01T00:00:00Z", "/__admin", "auto", "none", "required",
     "gpt-4o", "text-embedding-3-small", "gpt-image-1", "dall-e-2", "whisper-1", "gpt-4o-audio-preview", "o3", "json_object", "b64_json", "base64", "developer", "tool",
     "AAAA", "A===", "=", "//8=", "////", "\ud83d", "message", "function_call_output", "item_reference", "image_generation_call"]  # fmt: skip
+#: What takes long where a pattern tries each place again, or each length.
+LONG = [piece * count for piece in ("a", "A=", "eyJ", "sk-", "a@a.", "{", "\\", "\\u", "\\ud83d", "data:", "://", "-", ".", " ", "\n", "`", "1", "é", "\t ", "<|x|>", "[a](", "**", "key=", "A" * 63 + "=", "%41", "'", '"', ",", "a b ",
+    "-----BEGIN PRIVATE KEY-----", "Bearer ", "AKIA", "/", "api_key: ", "\u200b", "#", "|", "x-", "0x", "aA1-") for count in (400, 60_000 // len(piece))]  # fmt: skip
 #: What only YAML has.
 YAML_ODD = [".nan", ".inf", "-.inf", "!!binary x", "!!binary AAAA", "!!binary \"\xff\"", "!!set {a, b}", "!!omap [a: 1]", "!!pairs [a: 1]", "!!timestamp 9999-99-99", "2026-01-01",
     "2026-02-30", "0001-01-01T00:00:00+99:99", "2026-01-01 00:00:00.123456789123 +23:59", "!!int x", "!!float x", "!!bool x", "!!null x", "!!python/object:os.system x", "!!python/tuple [1]", "!odd x", "&a [*a]", "&a {a: *a}", "*nowhere",
@@ -96,7 +99,7 @@ class OddInputs:
 
     def scalar(self) -> Any:
         """A value that is odd wherever it stands."""
-        kinds = (NUMBERS, NUMBERS, SHAPES, TEXTS, TEXTS, DEEP if self.often() < 0.3 else SHAPES)
+        kinds = (NUMBERS, NUMBERS, SHAPES, TEXTS, TEXTS, LONG, DEEP if self.often() < 0.3 else SHAPES)
         return copy.deepcopy(self.pick(self.pick(kinds))) if self.often() < 0.995 else self.pick(DEEPEST)
 
     def changed(self, value: Any, times: int = 1) -> Any:
