@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from mockserver.answers.authored.ids import Ids
 from mockserver.answers.generated.audio import audio
 from mockserver.exchange import Answer, Request, parse_json
+from mockserver.simulation.realtime_items import as_input, is_tool
 from mockserver.sse import event_json
 
 #: The method of the requests that a session's responses are answered as: no HTTP client sends it.
@@ -220,7 +221,7 @@ class RealtimeSession:
         """
         settings = {**self.settings, **asked}
         tools = settings.get("tools") or []
-        if not isinstance(tools, list) or not all(_is_tool(tool) for tool in tools):
+        if not isinstance(tools, list) or not all(is_tool(tool) for tool in tools):
             raise ValueError("Invalid value for 'response.tools': expected an array of tools with a type and a name.")
         if not isinstance(settings.get("instructions"), str | None):
             raise ValueError("Invalid type for 'response.instructions': expected a string.")
@@ -230,7 +231,7 @@ class RealtimeSession:
         body = {
             "model": self.model,
             "instructions": settings.get("instructions") or None,
-            "input": [_as_input(item) for item in items if isinstance(item, Mapping)],
+            "input": [as_input(item) for item in items if isinstance(item, Mapping)],
             "tools": tools,
             "tool_choice": settings.get("tool_choice", "auto"),
             "max_output_tokens": limit if isinstance(limit, int) else None,
@@ -377,24 +378,6 @@ _CLIENT_EVENTS = frozenset(
     | {f"conversation.item.{what}" for what in ("create", "delete", "retrieve", "truncate")}
     | {f"input_audio_buffer.{what}" for what in ("append", "clear", "commit")}
 )
-
-
-def _is_tool(tool: Any) -> bool:
-    if not isinstance(tool, dict) or not isinstance(tool.get("type"), str):
-        return False
-    named = tool["type"] != "function" or isinstance(tool.get("name"), str)
-    return named and isinstance(tool.get("parameters"), dict | None)
-
-
-def _as_input(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item of a conversation as Responses has it: what was heard is its transcript."""
-    kept = {key: value for key, value in item.items() if key not in ("object", "status")}
-    content = kept.get("content")
-    if isinstance(content, list):
-        role = "output_text" if item.get("role") == "assistant" else "input_text"
-        texts = [part.get("text") or part.get("transcript") or "" for part in content if isinstance(part, Mapping)]
-        kept["content"] = [{"type": role, "text": text} for text in texts]
-    return kept
 
 
 def session_of(handshake: Request, at_s: float, number: int) -> RealtimeSession:

@@ -119,7 +119,18 @@ def test_a_limit_is_read(text: str, limit: Limit) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["m", "m=", "m=6", "=6rpm", "m=0rpm", "m=6rpm,7rpm", "m=6rpm,x", "a=b=6rpm", "m=6 per minute", f"m={'9' * 5000}tpm"],
+    [
+        "m",
+        "m=",
+        "m=6",
+        "=6rpm",
+        "m=0rpm",
+        "m=6rpm,7rpm",
+        "m=6rpm,x",
+        "a=b=6rpm",
+        "m=6 per minute",
+        f"m={'9' * 5000}tpm",
+    ],
 )
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(LimitError, match="must be NAME=6rpm,1000tpm"):
