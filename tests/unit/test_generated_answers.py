@@ -21,6 +21,7 @@ from mockserver.answers.generated.schema_instance import instance
 from mockserver.answers.latency import Latency
 from mockserver.contract.addresses import address_of
 from mockserver.contract.operations import OPERATIONS, Operation
+from mockserver.contract.request_check import LENIENT_NAMES
 from mockserver.contract.violations import answer_violations
 from mockserver.exchange import Answer, Request
 from mockserver.matching.call import Call
@@ -549,6 +550,34 @@ def test_a_picture_has_the_wanted_size_and_fits_in_memory(size: str, sides: tupl
 )  # fmt: skip
 def test_a_schema_that_asks_for_more_than_a_model_writes_is_cut_off(schema: dict[str, Any]) -> None:
     assert len(json.dumps(instance(schema, "seed"))) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        *(
+            (name, {"n": n})
+            for name in ("createChatCompletion", "createCompletion", "createImage")
+            for n in (10**9, -1)
+        ),
+        *(("createImage", {"stream": True, "partial_images": count, "n": -1}) for count in (10**9, -1)),
+        *(
+            ("createImage", {"output_format": kind, "stream": stream})
+            for kind in ("odd", "")
+            for stream in (True, False)
+        ),
+        *(("createSpeech", {"response_format": kind}) for kind in ("odd", "")),
+        *(("createSpeech", {"speed": speed}) for speed in (-1, 1e-300, 1e300)),
+        *(("createEmbedding", {"dimensions": count}) for count in (10**9, -1)),
+    ],
+)
+def test_values_that_only_lenient_lets_through_become_the_nearest(name: str, more: dict[str, Any]) -> None:
+    body = json.dumps({**BODIES[name], **more}).encode()
+    request = Request("POST", f"/v1/{by_name(name).path}", "", (("authorization", "Bearer k"),), body)
+    lenient = Simulation(on_miss=OnMiss.GENERATE, clock=FakeClock(), lenient=frozenset(LENIENT_NAMES))
+    answer = lenient.answer(request).answer
+    assert answer is not None
+    assert (answer.status, len(answer.body) < 100_000_000) == (200, True)
 
 
 @pytest.mark.parametrize("pattern", ["^[A-Z]{3}-[0-9]{4}$", "^(red|green)+$", "a*b?c{2,}", "^.{20,}$", r"^(\w+)@\1$"])

@@ -32,6 +32,10 @@ class Filter(StrEnum):
         return self.value.startswith("asynchronous")
 
 
+#: Source: `maximum` of `n` in the published schemas.
+_MOST_CHOICES = 128
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Milliseconds before the head of the answer, and before each later event that carries text."""
@@ -154,3 +158,8 @@ class AnswerContext:
 def fragments(text: str) -> list[str]:
     """The pieces in which a stream sends a call's arguments."""
     return re.findall(r"\W+|\w+", text)
+
+
+def count_of_choices(body: Mapping[str, Any]) -> int:
+    """How many choices a request wants: the nearest that the services allow where `--lenient` let another number through."""
+    return max(1, min(body.get("n") or 1, _MOST_CHOICES))

@@ -9,7 +9,14 @@ from typing import Any
 
 from mockserver import tokens
 from mockserver.answers.authored import content_filter
-from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Filter, Finish, fragments
+from mockserver.answers.authored.authored_answer import (
+    AnswerContext,
+    AuthoredAnswer,
+    Filter,
+    Finish,
+    count_of_choices,
+    fragments,
+)
 from mockserver.answers.authored.logprobs import logprobs
 from mockserver.exchange import Answer, Event
 from mockserver.sse import split_events
@@ -50,7 +57,7 @@ class _Completion:
         }
         if not self.azure:
             self.shared["service_tier"] = service_tier(self.body)
-        self.count = self.body.get("n") or 1  # every choice has the same text
+        self.count = count_of_choices(self.body)  # every choice has the same text
         self.call_ids = [f"call_{self.ids.letters(24)}" for _ in authored.calls]
         options = self.body.get("stream_options") or {}
         self.wants_usage = options.get("include_usage") is True

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mockserver import tokens
-from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Finish
+from mockserver.answers.authored.authored_answer import AnswerContext, AuthoredAnswer, Finish, count_of_choices
 from mockserver.exchange import Answer, Event
 
 
@@ -18,7 +18,7 @@ def completion(authored: AuthoredAnswer, context: AnswerContext) -> Answer:
     body, ids = context.body, context.ids
     prompt = body.get("prompt")
     prompts = prompt if isinstance(prompt, list) and all(isinstance(each, str) for each in prompt) else [prompt]
-    each = body.get("n") or 1
+    each = count_of_choices(body)
     count = len(prompts) * each
     shared = {
         "id": f"cmpl-{ids.letters(29)}",

@@ -17,6 +17,9 @@ from mockserver.exchange import Answer, Event, json_answer
 
 #: Keeps a picture, and gives the address at which a browser finds it.
 Publish = Callable[[bytes, str], str]
+_KINDS = ("png", "jpeg", "webp")
+#: More than these only `--lenient` lets through. Source: `maximum` of `n` and `partial_images` in the published schemas.
+_MOST_IMAGES, _MOST_PARTS = 10, 3
 _SIZE, _LONGEST_SIDE = re.compile("([0-9]{1,9})x([0-9]{1,9})"), 4096
 
 
@@ -47,8 +50,9 @@ def images(body: Mapping[str, Any], model: str, at_s: float, pace: Pace, publish
 
     Source: API reference, 2026-11; the fields of GPT image models and of DALL-E differ.
     """
-    prompt, count = str(body.get("prompt") or "a variation"), body.get("n") or 1
-    size, kind = body.get("size") or "auto", body.get("output_format") or "png"
+    prompt, count = str(body.get("prompt") or "a variation"), max(1, min(body.get("n") or 1, _MOST_IMAGES))
+    size, kind = body.get("size") or "auto", body.get("output_format")
+    kind = kind if kind in _KINDS else "png"
     size = "1024x1024" if size == "auto" else size
     transparent = body.get("background") == "transparent" and kind != "jpeg"
     pictures = [
@@ -86,7 +90,8 @@ def _stream(
 ) -> Answer:
     name, encoded = "image_edit" if edit else "image_generation", base64.b64encode(data).decode()
     kinds: list[tuple[str, dict[str, Any]]] = [
-        (f"{name}.partial_image", {"partial_image_index": number}) for number in range(body.get("partial_images") or 0)
+        (f"{name}.partial_image", {"partial_image_index": number})
+        for number in range(min(body.get("partial_images") or 0, _MOST_PARTS))
     ]
     kinds.append((f"{name}.completed", {"usage": usage}))
     events = []

@@ -18,7 +18,8 @@ _PART_BYTES = 16_384
 
 def speech(body: Mapping[str, Any], model: str, pace: Pace) -> Answer:
     """The answer to a request for speech: bytes as they come, or events with base64."""
-    text, kind = str(body.get("input") or ""), body.get("response_format") or "mp3"
+    text, kind = str(body.get("input") or ""), body.get("response_format")
+    kind = kind if kind in CONTENT_TYPES else "mp3"
     duration_s = min(_LONGEST_S, max(0.4, len(text.split()) * _WORD_S / (body.get("speed") or 1)))
     data = audio(kind, duration_s)
     parts = [data[start : start + _PART_BYTES] for start in range(0, len(data), _PART_BYTES)]
