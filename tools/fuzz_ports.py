@@ -242,7 +242,7 @@ def work(inputs: int, seed: int, names: Sequence[str], first: tuple[str, int]) -
                 say(at=[border.name, number])
                 if found := tried(border, seed, number, rig):
                     say(found=asdict(found))
-                if number % 50 == 0 or found:
+                if number % 20 == 0 or found:
                     rig.forget()
         say(end=True)
 
@@ -253,6 +253,12 @@ class Watched:
 
     findings: list[Discovery]
     counts: Counter[str]
+
+    def add(self, found: Discovery) -> None:
+        """Note a finding, and say so at once where it is the first of its kind."""
+        if (found.kind, found.place) not in {(other.kind, other.place) for other in self.findings}:
+            print(f"{found.border}, input {found.number}: {found.kind} at {found.place}", flush=True)
+        self.findings.append(found)
 
 
 def watch(inputs: int, seed: int, names: Sequence[str]) -> Watched:
@@ -283,7 +289,7 @@ def watch(inputs: int, seed: int, names: Sequence[str]) -> Watched:
                     if not said_now.get("starting"):
                         seen.counts[at[0]] += 1
                 elif "found" in said_now:
-                    seen.findings.append(Discovery(**said_now["found"]))
+                    seen.add(Discovery(**said_now["found"]))
                 ended = ended or "end" in said_now
             status = process.wait()
             if ended:
@@ -295,7 +301,7 @@ def watch(inputs: int, seed: int, names: Sequence[str]) -> Watched:
             raise SystemExit(f"the process that tries did not start: {told}")
         size, text = shown(border.make(OddInputs(random.Random(f"{seed} {border.name} {at[1]}"))))  # noqa: S311
         kind = "hang for good" if status == -9 else f"the process ended with {status}"
-        seen.findings.append(Discovery(border.name, at[1], kind, place_of_hang(told), told, size, text))
+        seen.add(Discovery(border.name, at[1], kind, place_of_hang(told), told, size, text))
         deaths[border.name] += 1
         first = (border.name, at[1] + 1)
         if deaths[border.name] > _MOST_DEATHS:  # enough is known: the next border
