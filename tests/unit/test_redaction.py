@@ -126,6 +126,8 @@ def test_a_text_that_only_looks_like_a_secret_stays(text: str) -> None:
         "用户@corp-x.cn",
         "ada@почта.рф",
         "ada@x.org",
+        "ADA@CORP-X.COM",
+        "Ada@Corp-X.Local",
         "ada%40corp-x.com",
         "Server=db;User Id=a;Password=Hunter2-hunter2",
         "Password=Hunter2-hunter2;Server=db;",
