@@ -567,7 +567,7 @@ def test_a_schema_that_asks_for_more_than_a_model_writes_is_cut_off(schema: dict
             for stream in (True, False)
         ),
         *(("createSpeech", {"response_format": kind}) for kind in ("odd", "")),
-        *(("createSpeech", {"speed": speed}) for speed in (-1, 1e-300, 1e300)),
+        *(("createSpeech", {"speed": speed}) for speed in (-1, 1e-300, 1e300, 10**400)),
         *(("createEmbedding", {"dimensions": count}) for count in (10**9, -1)),
     ],
 )

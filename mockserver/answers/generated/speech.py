@@ -13,6 +13,8 @@ from mockserver.answers.generated.audio import CONTENT_TYPES, audio
 from mockserver.exchange import Answer, Event
 
 _WORD_S, _LONGEST_S = 0.4, 20.0
+#: Source: `minimum` and `maximum` of `speed` in the published schema; `--lenient` lets others through.
+_SLOWEST, _FASTEST = 0.25, 4.0
 _PART_BYTES = 16_384
 
 
@@ -20,7 +22,8 @@ def speech(body: Mapping[str, Any], model: str, pace: Pace) -> Answer:
     """The answer to a request for speech: bytes as they come, or events with base64."""
     text, kind = str(body.get("input") or ""), body.get("response_format")
     kind = kind if kind in CONTENT_TYPES else "mp3"
-    duration_s = min(_LONGEST_S, max(0.4, len(text.split()) * _WORD_S / (body.get("speed") or 1)))
+    speed = max(_SLOWEST, min(body.get("speed") or 1, _FASTEST))
+    duration_s = min(_LONGEST_S, max(0.4, len(text.split()) * _WORD_S / speed))
     data = audio(kind, duration_s)
     parts = [data[start : start + _PART_BYTES] for start in range(0, len(data), _PART_BYTES)]
     if body.get("stream_format") != "sse":
