@@ -140,12 +140,12 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Call(ast.Name(_TWINS[name], ast.Load()), args, keywords)
         case ast.Call(ast.Attribute(value, name), args, keywords) if name in _TWINS:
             yield ast.Call(ast.Attribute(value, _TWINS[name], ast.Load()), args, keywords)
-        case ast.Call(function, [first, second, *rest], keywords) if not _takes_any_order(function):
+        case ast.Call(function, [first, second, *rest], keywords) if not _takes_any_order(function, first, second):
             yield ast.Call(function, [second, first, *rest], keywords)
 
 
-def _takes_any_order(function: ast.expr) -> bool:
-    return ast.unparse(function) in ("hmac.compare_digest", "max", "min")
+def _takes_any_order(function: ast.expr, first: ast.expr, second: ast.expr) -> bool:
+    return ast.dump(first) == ast.dump(second) or ast.unparse(function) in ("hmac.compare_digest", "max", "min")
 
 
 def _removals(parent: ast.AST, name: str, node: ast.AST) -> Iterator[ast.AST]:

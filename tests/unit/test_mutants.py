@@ -24,6 +24,7 @@ LISTED = areas(AREAS.read_text(encoding="utf-8"))
         ("text = 'for people'", []),
         ("text = f'{a.lower()} for people'", []),
         ("f(a, b)", ["f(a, b) -> pass", "f(a, b) -> f(b, a)"]),
+        ("ok = f(a, a)", []),
         ("ok = any(a.strip())", ["any(a.strip()) -> all(a.strip())", "a.strip() -> a"]),
         ("a = b.rstrip('/')", ["b.rstrip('/') -> b"]),
         ("a += b", ["a += b -> a -= b", "a += b -> pass"]),
