@@ -1,6 +1,6 @@
 """A day of use in minutes: many requests of every kind at the whole app, and what the processes hold meanwhile.
 
-tools/soak.py [REQUESTS] [SEED]     200,000 by default; writes docs/soak.svg and docs/soak.json when it is that many
+tools/soak.py [REQUESTS] [SEED]     200,000 by default; writes docs/soak.svg when it is that many
 
 The whole app with two Functions hosts runs in this process and its children; the clients in another. They read answers, streams,
 pages and the journal, leave in the middle, reset their connections, meet faults, sign in, change scenarios, jump the clock, reset
@@ -28,8 +28,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
+from mockserver.harness import model_endpoint, whole_app
 from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, ModelOptions, SiteOptions
@@ -37,6 +39,7 @@ from mockserver.harness.whole_app import WholeApp
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from mockserver.simulation.settings import OnMiss
 from mockserver.swa.personas import load_personas
+from mockserver.wire.server import Servers
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUESTS, _EACH, _AT_ONCE = 200_000, 1_000, 12
@@ -165,10 +168,14 @@ def held(pid: int) -> tuple[int, int, float]:
     return len(list((folder / "fd").iterdir())), int(fields["Threads"]), int(fields["VmRSS"].split()[0]) / 1024
 
 
-def tasks() -> int:
-    """The tasks of every event loop of this process."""
-    loops = [each for each in gc.get_objects() if isinstance(each, asyncio.AbstractEventLoop) and each.is_running()]
-    return sum(len(asyncio.all_tasks(loop)) for loop in loops)
+class _Watched(Servers):
+    """Servers that tell their event loop."""
+
+    loops: ClassVar[list[asyncio.AbstractEventLoop]] = []
+
+    async def _serve(self) -> None:
+        self.loops.append(asyncio.get_running_loop())
+        await super()._serve()
 
 
 def sample(hosts: list[int]) -> dict[str, float]:
@@ -179,7 +186,7 @@ def sample(hosts: list[int]) -> dict[str, float]:
     return {
         "descriptors": own[0] + sum(each[0] for each in others),
         "threads": own[1] + sum(each[1] for each in others),
-        "tasks": tasks(),
+        "tasks": sum(len(asyncio.all_tasks(loop)) for loop in _Watched.loops),
         "memory of the servers": own[2],
         "memory of the hosts": sum(each[2] for each in others),
     }
@@ -241,6 +248,7 @@ def soak(requests: int, seed: int) -> int:
         (cassettes / "always.yaml").write_text(SCENARIO)
         latency = "first=1ms,rate=5000tok/s"
         options = ModelOptions((cassettes,), OnMiss.GENERATE, latency=latency)
+        model_endpoint.Servers = whole_app.Servers = _Watched  # type: ignore[attr-defined]  # to see their tasks
         model = ModelEndpoint(options)
         functions = FunctionApp(model, ApiOptions(api, instances=2, reload=True))
         app = WholeApp(model, functions, SiteOptions(ROOT / "webapp" / "dist", load_personas()))
