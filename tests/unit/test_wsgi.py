@@ -50,7 +50,7 @@ def test_the_control_routes_are_there_with_a_token_only() -> None:
     assert model_app().test_client().get("/__admin/health", headers=KEY).status_code == 404
 
 
-@pytest.mark.parametrize("depth", [150, 250, 980, 1_000, 3_000, 30_000])
+@pytest.mark.parametrize("depth", [150, 1_000, 30_000])
 @pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
 @pytest.mark.parametrize(
     "path", ["/v1/chat/completions", "/v1/embeddings", "/nope", "/__admin/stubs", "/__admin/clock"]
