@@ -48,7 +48,6 @@ BY_HAND = {
     "make clients": "downloads the libraries",
     "make fuzz-gate": "takes minutes; a small part of it is an integration test",
     "make mutants": "takes an hour; a small part of it is a unit test",
-    "make mutants AREA=gate SAMPLE=50": "takes minutes",
     "make local-model": "downloads a model",
     'eval "$(.venv/bin/python tools/local_model.py env)"': "belongs to the local model",
     "make fmt": "writes into the source, which lint checks",

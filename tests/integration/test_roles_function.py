@@ -63,7 +63,7 @@ def test_roles_function_that_fails_gives_no_roles_and_a_warning(
     shown = client.get("/.auth/me").json
     assert shown is not None
     assert shown["clientPrincipal"]["userRoles"] == ["anonymous", "authenticated"]
-    assert "the roles function /api/roles gave ada no roles" in caplog.text
+    assert "the roles function /api/roles gave 'ada' no roles" in caplog.text
 
 
 @pytest.mark.parametrize(
