@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from mockserver.errors import count_of, printable
 from mockserver.exchange import first
 from mockserver.journal.entry import Entry
-from mockserver.redaction.exchanges import shown_request
+from mockserver.redaction.exchanges import shown_path
+from mockserver.redaction.known import known
 from mockserver.redaction.redaction import clean
 from mockserver.simulation.miss_report import miss_report
 from mockserver.swa.routing import Action
@@ -15,8 +17,7 @@ from mockserver.swa.routing import Action
 
 def model_line(entry: Entry) -> str:
     """`POST /v1/chat/completions  greeting.yaml#1  200  14 events  1.9 s`."""
-    request = shown_request(entry.request)
-    return _line(f"{request.method} {request.raw_path}", *_model_part(entry))
+    return _line(f"{entry.request.method} {shown_path(entry.request.raw_path)}", *_model_part(entry))
 
 
 def visit_line(visit: Entry, model_entries: Sequence[Entry]) -> str | None:
@@ -29,7 +30,7 @@ def visit_line(visit: Entry, model_entries: Sequence[Entry]) -> str | None:
         return None
     parts = [
         f"{visit.persona or 'nobody':<6}",
-        f"{visit.request.method} {shown_request(visit.request).raw_path}",
+        f"{visit.request.method} {shown_path(visit.request.raw_path)}",
         visit.rule,
     ]
     end = "" if visit.end == "eof" else visit.end
@@ -56,5 +57,10 @@ def _model_part(entry: Entry) -> tuple[str, ...]:
 
 
 def _line(*parts: str) -> str:
-    line = str(clean("  ".join(part for part in parts if part)))
-    return printable(line).replace("\n", "\\n").replace("\t", "\\t")
+    secrets = known()
+    return "  ".join(_shown(part, secrets) for part in parts if part)
+
+
+@functools.lru_cache(1000)  # most parts of a line are those of an earlier one
+def _shown(part: str, _secrets: tuple[str, ...]) -> str:
+    return printable(str(clean(part))).replace("\n", "\\n").replace("\t", "\\t")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 
 from mockserver.crash import Crash
-from mockserver.exchange import Answer
+from mockserver.exchange import Answer, Headers
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
 from mockserver.matching.miss import Miss
@@ -66,7 +66,10 @@ class Records:
             self.count += 1
             number = self.count
             entry = Entry(number, at_s, request, answer, miss, place, scope, persona, rule, visit_ids=visit_ids)
-            kept = self._entries[number] = replace(entry, request=redacted, miss=stored_miss)
+            kept = entry
+            if redacted is not request or stored_miss is not miss:
+                kept = replace(entry, request=redacted, miss=stored_miss)
+            self._entries[number] = kept
             for visit_id in visit_ids:
                 self._visits.setdefault(visit_id, {})[number] = None
             self._bytes += _size(kept)
@@ -91,10 +94,11 @@ class Records:
         with self._changed:
             if (kept := self._entries.get(entry.number)) is not None:
                 self._entries[entry.number] = ended = replace(closed, request=kept.request, miss=kept.miss)
-                self._bytes += _size(ended) - _size(kept)
+                grown = _size_of_answer(ended) - _size_of_answer(kept)
+                self._bytes += grown
                 if entry.number in self._misses:
                     self._misses[entry.number] = ended
-                    self._miss_bytes += _size(ended) - _size(kept)
+                    self._miss_bytes += grown
                 self._trim()
             self._changed.notify_all()
         return closed
@@ -168,8 +172,17 @@ class Records:
 
 def _size(entry: Entry) -> int:
     """Roughly the bytes an entry holds: bodies and headers as they are, and what Python adds to each part."""
+    request = entry.request
+    return 1000 + len(request.body) + _size_of_headers(request.headers) + _size_of_answer(entry)
+
+
+def _size_of_answer(entry: Entry) -> int:
     answer = entry.answer
-    events = sum(len(event.data) + 100 for event in answer.events) if answer else 0
-    pairs = (*entry.request.headers, *(answer.headers if answer else ()))
-    headers = sum(len(name) + len(value) + 150 for name, value in pairs)
-    return 1000 + len(entry.request.body) + events + headers + 32 * len(entry.sent_ms)
+    if answer is None:
+        return 32 * len(entry.sent_ms)
+    events = sum([len(event.data) + 100 for event in answer.events])
+    return events + _size_of_headers(answer.headers) + 32 * len(entry.sent_ms)
+
+
+def _size_of_headers(headers: Headers) -> int:
+    return sum([len(name) + len(value) + 150 for name, value in headers])

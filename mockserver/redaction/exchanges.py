@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, unquote_plus
 
 from mockserver.exchange import Answer, Event, Headers, Interaction, Request, first
+from mockserver.redaction.known import known
 from mockserver.redaction.redaction import Redaction, replaced
 from mockserver.redaction.replacements import REDACTED
 from mockserver.redaction.streams import redacted_events
@@ -76,9 +77,15 @@ def _is_personal(name: str) -> bool:
 
 def without_credentials(request: Request) -> Request:
     """The request without the credentials in its headers and query. Its texts are cleaned later, where they are shown."""
-    headers = tuple((name, REDACTED if _is_personal(name) else value) for name, value in request.headers)
+    headers = tuple([(name, REDACTED if _is_personal(name) else value) for name, value in request.headers])
     query = request.query
-    return replace(request, headers=headers, query=_query(query, None, Counter()) if "=" in query else query)
+    return Request(
+        request.method,
+        request.raw_path,
+        _query(query, None, Counter()) if "=" in query else query,
+        headers,
+        request.body,
+    )
 
 
 def shown_request(request: Request) -> Request:
@@ -86,10 +93,20 @@ def shown_request(request: Request) -> Request:
     redaction, counts = Redaction(), Counter[str]()
     return replace(
         request,
-        raw_path=_path(request.raw_path, redaction, counts),
+        raw_path=shown_path(request.raw_path),
         query=_query(request.query, redaction, counts),
         headers=shown_headers(request.headers),
     )
+
+
+def shown_path(raw_path: str) -> str:
+    """A path as it may be shown."""
+    return _shown_path(raw_path, known())
+
+
+@functools.lru_cache(1000)  # clients choose the paths
+def _shown_path(raw_path: str, _secrets: tuple[str, ...]) -> str:
+    return _path(raw_path, Redaction(), Counter())
 
 
 def shown_headers(headers: Headers) -> Headers:

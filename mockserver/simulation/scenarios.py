@@ -67,10 +67,13 @@ class Scenarios:
         hint = did_you_mean(name, self.names)
         raise ScenarioError(f"no scenario {name!r}{hint}; known scenarios: {', '.join(self.names) or 'none'}")
 
-    def refresh(self) -> tuple[str, ...]:
-        """Read the files that have changed again; their names. A broken one keeps its last valid stubs, with a warning."""
+    def refresh(self, chosen: str | None) -> tuple[str, ...]:
+        """Read the files that have changed again, of those that apply with a scenario; their names. A broken one keeps its last
+        valid stubs, with a warning."""
         changed = []
         for name, file in self._files.items():
+            if file.choosable and file.path.stem != chosen:
+                continue
             try:
                 stamp = _stamp(file.path)
                 if stamp == file.stamp:

@@ -211,9 +211,9 @@ class Scopes:
         scope.used[name] += 1
         self.ever_used.add(name)
 
-    def refresh_scenarios(self) -> None:
-        """Read scenario files that have changed; their stubs start counting again, everywhere."""
-        for name in self._scenarios.refresh():
-            for scope in (self.everybody, *self._open.values()):
-                for stub in [stub for stub in scope.used if stub.startswith(f"{name}#")]:
-                    del scope.used[stub]
+    def refresh_scenarios(self, scope: Scope) -> None:
+        """Read the scenario files of a scope that have changed; their stubs start counting again, everywhere."""
+        for name in self._scenarios.refresh(scope.scenario or self.everybody.scenario):
+            for each in (self.everybody, *self._open.values()):
+                for stub in [stub for stub in each.used if stub.startswith(f"{name}#")]:
+                    del each.used[stub]

@@ -88,7 +88,7 @@ class Simulation:
         """
         with self.scopes.lock:
             scope = self.scopes.of(call)
-            self.scopes.refresh_scenarios()
+            self.scopes.refresh_scenarios(scope)
             for stub in self.scopes.stubs(scope):
                 at_site = stub.fault is not None and stub.fault.at_site
                 if at_site and scope.has_left(stub) and stub.criteria.fits(call):

@@ -78,7 +78,7 @@ def mock_error(kind: str, message: str, **details: object) -> Answer:
 def fitting(turn: Turn) -> list[Stub]:
     """The stubs that mean this request and may still answer."""
     with turn.scopes.lock:
-        turn.scopes.refresh_scenarios()
+        turn.scopes.refresh_scenarios(turn.scope)
         stubs = turn.scopes.stubs(turn.scope)
         return [
             stub

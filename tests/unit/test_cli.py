@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from mockserver.cli import _Plain, console, main
 from mockserver.cli.signals import stop_signal
 from mockserver.exchange import Answer, Request
+from mockserver.redaction.known import remember
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from mockserver.simulation.simulation import Simulation
 
@@ -75,6 +76,15 @@ def test_no_name_forges_a_line_of_the_console(caplog: pytest.LogCaptureFixture) 
     for line in lines:
         assert line.isprintable(), ascii(line)
         assert not line.lstrip().startswith("ready"), line
+
+
+def test_a_line_that_was_printed_before_hides_a_secret_that_is_known_since() -> None:
+    entry = Simulation().answer(
+        Request("GET", "/v1/models/it-became-a-secret", headers=(("authorization", "Bearer k"),))
+    )
+    assert "it-became-a-secret" in console.model_line(entry)
+    remember(["it-became-a-secret"])
+    assert "it-became-a-secret" not in console.model_line(entry)
 
 
 def test_an_error_message_moves_no_cursor(tmp_path: Path) -> None:
