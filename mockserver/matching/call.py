@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 VISIT_HEADERS = ("x-request-id", "traceparent")
 
 
+#: How many canonical forms are remembered, and of how large a body.
+_REMEMBERED, _REMEMBERED_BYTES = 500, 16 << 10
 #: Where JSON may spell half of a surrogate pair, which is no letter and which nothing can send on.
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -91,8 +95,10 @@ class Call:
 
     @cached_property
     def canonical(self) -> CanonicalRequest:
-        """What the model would see."""
-        return canonical_request(self.request, self.address, None if self.form else self.body, self.ignores)
+        """What the model would see; of the same bytes it is worked out once."""
+        if self.form is not None:
+            return canonical_request(self.request, self.address, None, self.ignores)
+        return _FORMS.form(self)
 
     @cached_property
     def model(self) -> str:
@@ -119,3 +125,29 @@ class Call:
         trace = (self.request.header("traceparent") or "").split("-")
         ids = (self.request.header("x-request-id"), trace[1] if len(trace) == 4 and len(trace[1]) == 32 else None)
         return frozenset(filter(None, ids))
+
+
+class _Forms:
+    """The canonical forms of the last requests, by all that they depend on. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._forms: OrderedDict[tuple[Any, ...], CanonicalRequest] = OrderedDict()
+
+    def form(self, call: Call) -> CanonicalRequest:
+        """The form of a request without a multipart form."""
+        request, ignores = call.request, tuple(call.ignores)
+        content_type = request.header("content-type")
+        key = (request.method, request.raw_path, request.query, content_type, request.body, ignores)
+        if (known := self._forms.get(key)) is not None:
+            return known
+        form = canonical_request(request, call.address, call.body, ignores)
+        if len(request.body) <= _REMEMBERED_BYTES:
+            with self._lock:
+                self._forms[key] = form
+                if len(self._forms) > _REMEMBERED:
+                    self._forms.popitem(last=False)
+        return form
+
+
+_FORMS = _Forms()

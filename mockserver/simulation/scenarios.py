@@ -22,12 +22,12 @@ class ScenarioError(UserError):
 
 @dataclass(slots=True)
 class _File:
-    """One file: its stubs, and the time and size by which a change is noticed."""
+    """One file: its stubs, the time and size by which a change is noticed, and the scenario that it is, None if it always applies."""
 
     path: Path
     stubs: tuple[Stub, ...]
     stamp: tuple[int, int]
-    choosable: bool
+    scenario: str | None
 
 
 class Scenarios:
@@ -42,18 +42,18 @@ class Scenarios:
         Raises:
             StubError: it is not a list of stubs, or one of them is wrong.
         """
-        choosable = path.parent.name == CHOSEN_FOLDER
-        self._files[name] = _File(path, load_stubs(path, text, name), _stamp(path), choosable)
+        scenario = path.stem if path.parent.name == CHOSEN_FOLDER else None
+        self._files[name] = _File(path, load_stubs(path, text, name), _stamp(path), scenario)
 
     @property
     def always(self) -> tuple[Stub, ...]:
         """The stubs that apply without being chosen, in the order of their files."""
-        return tuple(stub for file in self._files.values() if not file.choosable for stub in file.stubs)
+        return tuple(stub for file in self._files.values() if file.scenario is None for stub in file.stubs)
 
     @property
     def names(self) -> tuple[str, ...]:
         """What can be chosen."""
-        return tuple(file.path.stem for file in self._files.values() if file.choosable)
+        return tuple(file.scenario for file in self._files.values() if file.scenario is not None)
 
     def chosen(self, name: str) -> tuple[Stub, ...]:
         """The stubs of a scenario that can be chosen.
@@ -62,7 +62,7 @@ class Scenarios:
             ScenarioError: no scenario of that name.
         """
         for file in self._files.values():
-            if file.choosable and file.path.stem == name:
+            if file.scenario == name:
                 return file.stubs
         hint = did_you_mean(name, self.names)
         raise ScenarioError(f"no scenario {name!r}{hint}; known scenarios: {', '.join(self.names) or 'none'}")
@@ -72,7 +72,7 @@ class Scenarios:
         valid stubs, with a warning."""
         changed = []
         for name, file in self._files.items():
-            if file.choosable and file.path.stem != chosen:
+            if file.scenario is not None and file.scenario != chosen:
                 continue
             try:
                 stamp = _stamp(file.path)

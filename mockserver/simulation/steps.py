@@ -181,7 +181,7 @@ def _finish(turn: Turn, outcome: Outcome, answer: Answer) -> Outcome:
         assert stub.fault is not None  # noqa: S101  for the type checker
         reason = f"{answer.decided_by}, {stub.fault.kind} by {stub.name}"
         answer = replace(model_faults.apply(stub.fault, answer, context), decided_by=reason)
-    return replace(outcome, answer=answer)
+    return outcome if answer is outcome.answer else replace(outcome, answer=answer)
 
 
 def known_models(index: CassetteIndex, settings: ModelSettings, backend: Backend) -> tuple[str, ...]:

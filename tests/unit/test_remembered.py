@@ -1,0 +1,51 @@
+"""What is remembered of a request's bytes is its canonical form alone: each answer is decided anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mockserver.matching import call as call_module
+from mockserver.matching.call import Call
+from mockserver.matching.canonical import canonical_request
+from mockserver.matching.ignore import parse_ignore
+from mockserver.simulation.limits import parse_limits
+from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.stub import parse_stub
+from tests.unit.examples import FakeClock, chat
+
+
+def test_the_same_bytes_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    request, times = replace(chat("asked again"), headers=(("content-type", "application/json"),)), list[None]()
+
+    def counted(*args: object) -> object:
+        times.append(None)
+        return canonical_request(*args)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(call_module, "canonical_request", counted)
+    forms = {
+        Call(replace(request, headers=(*request.headers, ("x-n", str(n))))).canonical.fingerprint for n in range(9)
+    }
+    assert (len(forms), len(times)) == (1, 1)
+
+
+def test_another_type_another_query_or_something_ignored_is_another_form() -> None:
+    request = chat("asked in several ways")
+    form = replace(request, body=b"key=sk-x", headers=(("content-type", "application/x-www-form-urlencoded"),))
+    calls = [Call(request), Call(replace(request, query="a=b")), Call(request, (parse_ignore("messages"),))]
+    calls += [Call(form), Call(replace(form, headers=()))]
+    assert len({call.canonical.fingerprint for call in calls}) == len(calls)
+
+
+def test_what_is_said_limited_and_counted_since_decides_the_next_answer(clock: FakeClock) -> None:
+    simulation, request = Simulation(on_miss=OnMiss.GENERATE, clock=clock), chat("the same each time")
+    assert simulation.answer(request).decided_by == "made up"
+    simulation.scopes.say(parse_stub({"say": "one", "times": 1}, "said#1"))
+    assert [simulation.answer(request).decided_by for _ in range(2)] == ["said#1", "made up"]
+    simulation.scopes.everybody.limits |= parse_limits(["*=1rpm"])
+    assert [simulation.answer(request).status for _ in range(2)] == [200, 429]
+    clock.now_s += 120
+    assert simulation.answer(request).status == 200
+    assert len(simulation.journal) == 6
