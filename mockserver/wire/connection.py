@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import socket
 import struct
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from email.utils import formatdate
 from typing import Any, Protocol
@@ -149,6 +151,23 @@ class _Pipe(asyncio.Protocol):
         """Send bytes once the client has room for them."""
         await self._writable.wait()
         self._transport.write(data)
+
+
+@functools.lru_cache(500)
+def _encoded(headers: Headers) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
+    """Headers as ASGI has them, and whether they have a date."""
+    raw = tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers])
+    return raw, any(name == b"date" for name, _ in raw)
+
+
+@functools.lru_cache(2)
+def _date(second: int) -> bytes:
+    """The value of a date header."""
+    return formatdate(second, usegmt=True).encode()
+
+
+def _without_length(headers: Headers) -> Headers:
+    return tuple(header for header in headers if header[0] != "content-length")
 
 
 class _ClientLeftError(Exception):
@@ -318,33 +337,36 @@ class Connection:
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of the answer, with a date if it has none, and without the length of a body that it cannot have."""
         self.started = True
-        dated = headers if any(name == "date" for name, _ in headers) else (*headers, ("date", formatdate(usegmt=True)))
-        if status in _BODILESS:
-            dated = tuple(header for header in dated if header[0] != "content-length")
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in dated]
+        raw, is_dated = _encoded(headers if status not in _BODILESS else _without_length(headers))
+        raw = raw if is_dated else (*raw, (b"date", _date(int(time.time()))))
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def write(self, data: bytes) -> None:
         """Send bytes of the body, unless nobody is there any more: asyncio would complain of each."""
-        if not self._is_closing:
+        if not self.is_closing:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def finish(self) -> None:
         """End the answer properly."""
-        if not self._is_closing:
+        if not self.is_closing:
             await self._send({"type": "http.response.body", "body": b""})
 
+    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send an answer that has its whole body."""
+        await self.start(status, headers)
+        if not self.is_closing:
+            await self._send({"type": "http.response.body", "body": body})
+
     @property
-    def _is_closing(self) -> bool:
+    def is_closing(self) -> bool:
+        """Whether nobody is there any more."""
         return self._transport is not None and self._transport.is_closing()
 
     async def answer(self, status: int, text: str, *headers: tuple[str, str]) -> None:
         """Send a complete plain-text answer."""
         body = text.encode()
         plain = (("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body))))
-        await self.start(status, (*plain, *headers))
-        await self.write(body)
-        await self.finish()
+        await self.send_whole(status, (*plain, *headers), body)
 
     async def end(self, end: End) -> None:
         """End the answer properly, or with an RST as a crashed server would, or never."""
@@ -353,7 +375,7 @@ class Connection:
                 await self.finish()
             case End.RESET:
                 await asyncio.sleep(_READ_BEFORE_RESET_S)
-                if not self._is_closing:  # the client may have left meanwhile
+                if not self.is_closing:  # the client may have left meanwhile
                     linger = struct.pack("ii", 1, 0)
                     self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                     self._transport.abort()
