@@ -187,8 +187,8 @@ def sample(hosts: list[int]) -> dict[str, float]:
         "descriptors": own[0] + sum(each[0] for each in others),
         "threads": own[1] + sum(each[1] for each in others),
         "tasks": sum(len(asyncio.all_tasks(loop)) for loop in _Watched.loops),
-        "memory of the servers": own[2],
-        "memory of the hosts": sum(each[2] for each in others),
+        "servers' memory, MB": own[2],
+        "hosts' memory, MB": sum(each[2] for each in others),
     }
 
 
