@@ -45,7 +45,10 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The value of the first header with this name, or None."""
-        return first(self.headers, name)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     @property
     def target(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Sequence
 
 from mockserver.errors import count_of, printable
@@ -43,6 +44,12 @@ def visit_line(visit: Entry, model_entries: Sequence[Entry]) -> str | None:
         location = first(visit.answer.headers, "location") if visit.answer else None
         parts.append(f"{status}{f' -> {location}' if location else ''}")
     return _line(*parts, end, f"{visit.took_s:.1f} s")
+
+
+def say(line: str) -> None:
+    """Print a line about a request, at once. click would ask for each whether this is a terminal."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def miss_text(entry: Entry) -> str | None:

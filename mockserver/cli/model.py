@@ -35,7 +35,7 @@ def model(choice: ModelChoice, *, port: int, api_key: str | None, deployments: t
 
     def report(entry: Entry) -> None:
         report_miss(entry)
-        click.echo(console.model_line(entry))
+        console.say(console.model_line(entry))
 
     with user_errors():  # it may ask for a key, and Ctrl-C must end that
         options = choice.options(port, "--port", api_key=api_key, deployments=deployments)

@@ -132,4 +132,4 @@ def config_notes(web_app: StaticWebApp) -> Iterator[str]:
 
 def _report(visit: Entry) -> None:
     if line := console.visit_line(visit, ()):
-        click.echo(line)
+        console.say(line)

@@ -109,7 +109,7 @@ def up(
         report_miss(entry)
         through_gate = endpoint.simulation.journal.joined(entry).only(place=Place.SITE)
         if not through_gate or topology == Topology.DIRECT:
-            click.echo(console.model_line(entry))
+            console.say(console.model_line(entry))
 
     with user_errors():  # it may ask for a key, and Ctrl-C must end that
         endpoint_options = choice.options(model_port, "--model-port")
@@ -175,4 +175,4 @@ def _states(path: Path, scenarios: Collection[str]) -> tuple[State, ...]:
 
 def _report_visit(visit: Entry, model_entries: Sequence[Entry]) -> None:
     if line := console.visit_line(visit, model_entries):
-        click.echo(line)
+        console.say(line)

@@ -7,15 +7,10 @@ import errno
 import functools
 import socket
 import struct
-import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from email.utils import formatdate
 from typing import Any, Protocol
-from weakref import WeakSet
-
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mockserver.exchange import End, Headers, Request
 
@@ -30,15 +25,14 @@ AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: Names of this machine. A request for any other Host may come from a web page whose DNS name points here.
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_EXTENSION, _TRANSPORT, _ADMITTED = "mockserver", "transport", "admitted"
+#: The place of what is ours in a scope.
+EXTENSION, TRANSPORT, _ADMITTED = "mockserver", "transport", "admitted"
 
 
 #: Answers without a body, for which uvicorn takes no length. Source: RFC 9110, 8.6 forbids it with 204 and leaves it open with 304.
 _BODILESS = (204, 304)
 #: What may stand around a header's value and is no part of it. Source: RFC 9110, 5.5.
 _SPACE = b" \t"
-#: Headers that ask for another protocol.
-_OF_UPGRADE = frozenset({b"upgrade", b"http2-settings", b"connection"})
 
 
 class RawStream(Protocol):
@@ -49,72 +43,6 @@ class RawStream(Protocol):
 
     async def write(self, buffer: bytes) -> None:
         """Send bytes."""
-
-
-class WireProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with its transport passed to the application: a true reset is not possible without it."""
-
-    _received = b""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._cycles: WeakSet[Any] = WeakSet()
-
-    def on_message_begin(self) -> None:
-        """Start a request, with the transport among its extensions."""
-        super().on_message_begin()
-        self.scope["extensions"] = {_EXTENSION: {_TRANSPORT: self.transport}}
-
-    def data_received(self, data: bytes) -> None:
-        """Read what came: requests, whatever protocol they would rather speak."""
-        self._received = data
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        """Begin to answer a request; not yet where `_unsupported_upgrade_warning` reads it again."""
-        if not self._reads_again():
-            super().on_headers_complete()
-            if self.cycle is not None:  # None while a WebSocket begins
-                self._cycles.add(self.cycle)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell every request that the client has left; uvicorn tells the last of pipelined ones alone."""
-        super().connection_lost(exc)
-        for cycle in self._cycles:
-            cycle.disconnected = True
-            cycle.message_event.set()
-
-    def on_message_complete(self) -> None:
-        """End a request."""
-        if not self._reads_again():
-            super().on_message_complete()
-
-    def _reads_again(self) -> bool:
-        """Whether a request asks for a protocol other than WebSocket: the parser then takes its body for that protocol."""
-        if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
-            return False
-        names = dict(self.headers)
-        with_body = b"transfer-encoding" in names or names.get(b"content-length", b"0") != b"0"
-        web_socket = names.get(b"upgrade", b"").strip().lower() == b"websocket"
-        return with_body or not web_socket or self.parser.get_method() != b"GET"
-
-    def _should_upgrade(self) -> bool:
-        return super()._should_upgrade() and not self._reads_again()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Go on with HTTP/1.1, as a server may that is asked for another protocol. Source: RFC 9110, 7.8.
-
-        The parser reads nothing more after such a request, so another one does, the request itself again where it had to wait.
-        """
-        problem = sys.exception()
-        rest = self._received[problem.args[0] :] if isinstance(problem, httptools.HttpParserUpgrade) else b""
-        if self._reads_again():
-            kept = [(name, value) for name, value in self.headers if name not in _OF_UPGRADE]
-            lines = [self.parser.get_method() + b" " + self.url + b" HTTP/1.1", *(b": ".join(pair) for pair in kept)]
-            rest = b"\r\n".join([*lines, b"", b""]) + rest
-        self.parser = httptools.HttpRequestParser(self)
-        if rest:
-            self.data_received(rest)
 
 
 class _Pipe(asyncio.Protocol):
@@ -194,7 +122,7 @@ class Connection:
     def __init__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._departure: asyncio.Task[None] | None = None
-        self._transport = scope.get("extensions", {}).get(_EXTENSION, {}).get(_TRANSPORT)
+        self._transport = scope.get("extensions", {}).get(EXTENSION, {}).get(TRANSPORT)
         self.started = False
         self._budget, self._held_bytes = BodyBudget(), 0
         hosts = dict.fromkeys(
@@ -216,7 +144,7 @@ class Connection:
 
     def admit(self) -> None:
         """Accept the request for any Host, because its sender has been checked in another way."""
-        self._scope.setdefault("extensions", {}).setdefault(_EXTENSION, {})[_ADMITTED] = True
+        self._scope.setdefault("extensions", {}).setdefault(EXTENSION, {})[_ADMITTED] = True
 
     async def accept(self, limit_bytes: int, budget: BodyBudget | None = None) -> Request | None:
         """The complete request. None if it was refused, because of its Host or because its body exceeds the limit or what is
@@ -245,7 +173,7 @@ class Connection:
     @property
     def is_for_this_machine(self) -> bool:
         """Whether the Host is a name of this machine, or its sender has been checked in another way."""
-        extension = self._scope.get("extensions", {}).get(_EXTENSION, {})
+        extension = self._scope.get("extensions", {}).get(EXTENSION, {})
         return self.host in LOOPBACK_NAMES or bool(extension.get(_ADMITTED))
 
     def request_of(self, method: str, body: bytes = b"") -> Request:
@@ -304,7 +232,7 @@ class Connection:
 
     async def tunnel(self, status: int, headers: Headers, other: RawStream) -> None:
         """Pass on a server's agreement to another protocol, then bytes in both directions until one side ends."""
-        transport = self._scope["extensions"][_EXTENSION][_TRANSPORT]
+        transport = self._scope["extensions"][EXTENSION][TRANSPORT]
         if transport.is_closing():  # the client has left already
             return
         http, pipe = transport.get_protocol(), _Pipe(transport)
@@ -352,10 +280,17 @@ class Connection:
             await self._send({"type": "http.response.body", "body": b""})
 
     async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send an answer that has its whole body."""
-        await self.start(status, headers)
-        if not self.is_closing:
-            await self._send({"type": "http.response.body", "body": body})
+        """Send an answer that has its whole body, in one write."""
+        transport = self._transport
+        if transport is not None:
+            transport.hold()
+        try:
+            await self.start(status, headers)
+            if not self.is_closing:
+                await self._send({"type": "http.response.body", "body": body})
+        finally:
+            if transport is not None:
+                transport.let_go()
 
     @property
     def is_closing(self) -> bool:

@@ -18,7 +18,8 @@ import uvicorn
 
 from mockserver.crash import Crash
 from mockserver.errors import UserError
-from mockserver.wire.connection import EXHAUSTED, WireProtocol
+from mockserver.wire.connection import EXHAUSTED
+from mockserver.wire.protocol import WireProtocol
 from mockserver.wire.uvicorn_check import check_uvicorn
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104  only on request, with --bind

@@ -16,6 +16,8 @@ _TESTED = ">=0.36,<=0.54"
 _PROTOCOL_METHODS = {
     "on_message_begin": ("self",),
     "connection_lost": ("self", "exc"),
+    "connection_made": ("self", "transport"),
+    "_should_upgrade": ("self",),
     "data_received": ("self", "data"),
     "_unsupported_upgrade_warning": ("self",),
 }
