@@ -33,6 +33,11 @@ class _Transport:
         else:
             self._held.append(data)
 
+    def close(self) -> None:
+        """Close the connection once what is held has been sent."""
+        self.let_go()
+        self._real.close()
+
     def hold(self) -> None:
         """Hold what is written from now on."""
         self._held = []

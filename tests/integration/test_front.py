@@ -182,3 +182,24 @@ def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
         accepted, _ = listening.accept()
         with accepted:  # asyncio turns Nagle's algorithm off for sockets that are named TCP
             assert accepted.proto == socket.IPPROTO_TCP
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("head", ["", "connection: close\r\n"])
+def test_an_answer_that_waits_for_nothing_is_whole_on_every_connection(
+    simulation: Simulation, serve_front: Serve, head: str, stream: bool
+) -> None:
+    simulation.scopes.say(parse_stub({"say": "one two", "pace": {"first_ms": 0, "each_ms": 0}}, "said#1"))
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": stream}).encode()
+    lines = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n{head}"
+    request = f"{lines}content-length: {len(body)}\r\n\r\n".encode() + body
+    with socket.create_connection(("127.0.0.1", urlsplit(serve_front(simulation)).port or 0), timeout=10) as client:
+        client.sendall(request)
+        answer = client.recv(1 << 16)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert answer.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n" if stream else b"}")
+        if head:
+            assert client.recv(1) == b""
+        else:
+            client.sendall(request)
+            assert client.recv(1 << 16)[9:12] == b"200"
