@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from mockserver.clock import SystemClock
-from mockserver.exchange import Answer, Event
+from mockserver.exchange import Answer, End, Event
+from mockserver.fronts.model_front import _waits_for_nothing
 from mockserver.wire.play import play, play_blocking, schedule
 from tests.unit.examples import FakeClock
 
@@ -45,3 +46,19 @@ def test_deadlines_are_sums_of_the_waits() -> None:
 def test_a_faster_clock_starts_at_the_present_time() -> None:
     real, fast = SystemClock(), SystemClock(speed=1000)
     assert abs(real.now() - fast.now()) < 60
+
+
+@pytest.mark.parametrize(
+    ("answer", "leaves"),
+    [
+        (Answer(200, events=(Event(0, b"x"), Event(0, b"y"))), True),
+        (Answer(204), True),
+        (Answer(200, events=(Event(0, b"x"),), head_after_ms=1), False),
+        (Answer(200, events=(Event(0, b"x"), Event(1, b"y"))), False),
+        (Answer(200, events=(Event(0, bytes(40_000)), Event(0, bytes(40_000)))), False),  # it waits for its reader
+        (Answer(200, events=(Event(0, b"x"),), end=End.RESET), False),
+        (Answer(0), False),
+    ],
+)
+def test_what_waits_for_nothing_leaves_as_a_whole(answer: Answer, leaves: bool) -> None:
+    assert _waits_for_nothing(answer) is leaves
