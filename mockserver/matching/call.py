@@ -79,7 +79,7 @@ class Call:
         if self.form is not None:
             return self.form.fields
         parsed = parse_json(self.request.body)
-        if isinstance(parsed, dict) and _HALF_PAIR.search(self.request.body):
+        if isinstance(parsed, dict) and (_HALF_PAIR.search(self.request.body) or b"\0" in self.request.body):  # UTF-16
             parsed = whole_letters(parsed)
         return parsed if isinstance(parsed, dict) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -15,6 +16,9 @@ from mockserver.contract.throttling import Exceeded
 from mockserver.exchange import Answer, End, Event, Headers, json_answer
 from mockserver.simulation.fault import RETRY_AFTER, Fault
 from mockserver.sse import event_json
+
+#: How much of an answer is split into bytes: each takes a hundred times its size.
+_SPLIT_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +176,14 @@ def _malformed_event(fault: Fault, answer: Answer, _context: FaultContext) -> An
 
 
 def _split_events(_fault: Fault, answer: Answer, _context: FaultContext) -> Answer:
-    """Every byte leaves by itself: lines, events and letters arrive in pieces."""
-    pieces = [
-        Event(event.after_ms if index == 0 else 0, event.data[index : index + 1])
-        for event in answer.events
-        for index in range(len(event.data))
-    ]
+    """Every byte leaves by itself, of the first 64 kB: lines, events and letters arrive in pieces."""
+    pieces: list[Event] = []
+    for event in answer.events:
+        alone = max(0, _SPLIT_BYTES - len(pieces))
+        waits = itertools.chain([event.after_ms], itertools.repeat(0))
+        parts = [event.data[index : index + 1] for index in range(min(alone, len(event.data)))]
+        parts += [event.data[alone:]] if event.data[alone:] else []
+        pieces += [Event(after_ms, part) for after_ms, part in zip(waits, parts, strict=False)]
     return replace(answer, events=tuple(pieces))
 
 

@@ -13,7 +13,7 @@ import pytest
 from mockserver.answers.conformance import violations
 from mockserver.cassette_tools.structure import changes
 from mockserver.cassette_tools.transcript import transcript, whole_answer
-from mockserver.exchange import Answer, Interaction, Request
+from mockserver.exchange import Answer, Event, Interaction, Request
 from mockserver.matching.call import Call
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.fault import MODEL_FAULT_KINDS
@@ -145,3 +145,20 @@ def test_an_index_takes_them() -> None:
         index = CassetteIndex()
         index.add(f"a.yaml#{number}", Interaction(request, answer))
         assert Simulation(index).answer(request).decided_by == f"a.yaml#{number}"
+
+
+def test_a_large_answer_is_split_at_its_beginning_alone() -> None:
+    answer = Answer(200, (("content-type", "text/event-stream"),), (Event(5, b"a" * 40_000), Event(7, b"b" * 400_000)))
+    simulation = said(answer)
+    simulation.scopes.say(parse_stub({"fault": "split_events"}, "said#2"))
+    split = simulation.answer(asked(CHAT)).answer
+    assert split is not None
+    assert split.body == answer.body
+    assert len(split.events) == (64 << 10) + 1
+    assert sum(event.after_ms for event in split.events) == 12
+
+
+def test_half_a_letter_in_another_encoding_is_read_too() -> None:
+    body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "\ud83d"}]}).encode("utf-16")
+    entry = Simulation(on_miss=OnMiss.GENERATE).answer(Request("POST", CHAT, headers=KEY, body=body))
+    assert entry.status == 200
