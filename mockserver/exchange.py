@@ -98,13 +98,20 @@ class Interaction:
     answer: Answer
 
 
+def json_bytes(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> bytes:
+    """The JSON of a value: compact, or indented as for people. Half of a surrogate pair, which JSON can spell and UTF-8 cannot,
+    stays escaped, and with it every letter that is not ASCII."""
+    separators = (",", ":") if indent is None else None
+    try:
+        return json.dumps(value, ensure_ascii=ascii_only, indent=indent, separators=separators).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, separators=separators).encode()
+
+
 def json_answer(status: int, payload: Any, *, headers: Headers = (), decided_by: str = "") -> Answer:
     """An answer with one JSON body, sent at once."""
-    try:
-        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and UTF-8 cannot
-        body = json.dumps(payload, separators=(",", ":")).encode()
-    return Answer(status, (("content-type", "application/json"), *headers), (Event(0, body),), decided_by=decided_by)
+    events = (Event(0, json_bytes(payload)),)
+    return Answer(status, (("content-type", "application/json"), *headers), events, decided_by=decided_by)
 
 
 def first(headers: Headers, name: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from mockserver.cassettes import cassette
 from mockserver.cassettes.conversations import Conversations
 from mockserver.cassettes.open_cassette import OpenCassette
 from mockserver.cassettes.real_endpoint import RealEndpoint, RecordingError
-from mockserver.exchange import BY_MOCK, Answer, End, Interaction, Request, first
+from mockserver.exchange import BY_MOCK, Answer, End, Interaction, Request, first, json_bytes
 from mockserver.matching.call import Call
 from mockserver.redaction.exchanges import redacted
 from mockserver.redaction.redaction import Redaction
@@ -156,8 +155,4 @@ def readable(request: Request) -> Request:
     body: Any = call.body
     if not body or call.form is not None:
         return request
-    try:
-        text = json.dumps(body, ensure_ascii=False, indent=2).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and UTF-8 cannot
-        text = json.dumps(body, indent=2).encode()
-    return replace(request, body=text + b"\n")
+    return replace(request, body=json_bytes(body, indent=2) + b"\n")

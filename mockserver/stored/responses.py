@@ -12,7 +12,7 @@ from mockserver.answers.authored.ids import Ids
 from mockserver.contract import refusals
 from mockserver.contract.addresses import Backend
 from mockserver.contract.violation import Violation
-from mockserver.exchange import Answer, Event, json_answer, parse_json, whole_number
+from mockserver.exchange import Answer, Event, json_answer, json_bytes, parse_json, whole_number
 from mockserver.matching.call import Call, whole_letters
 from mockserver.sse import event_json
 from mockserver.stored.items import as_items, stored_items
@@ -101,8 +101,8 @@ def _queued(answer: Answer, call: Call) -> Answer:
         return answer
     azure = call.address.backend is Backend.AZURE
     state = {**whole, "status": "queued", "output": [], "usage": None, "incomplete_details": None}
-    body = json.dumps(state, indent=2, ensure_ascii=azure).encode()
-    return replace(answer, events=(Event(0, body),), head_after_ms=0)
+    events = (Event(0, json_bytes(state, indent=2, ascii_only=azure)),)
+    return replace(answer, events=events, head_after_ms=0)
 
 
 def conversation_of(body: Mapping[str, Any]) -> str | None:

@@ -162,3 +162,15 @@ def test_half_a_letter_in_another_encoding_is_read_too() -> None:
     body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "\ud83d"}]}).encode("utf-16")
     entry = Simulation(on_miss=OnMiss.GENERATE).answer(Request("POST", CHAT, headers=KEY, body=body))
     assert entry.status == 200
+
+
+def test_half_a_letter_in_what_is_said_for_a_response_in_the_background_stays_as_it_was_spelled() -> None:
+    whole = usual(asked(RESPONSES))
+    odd = Answer(
+        200, whole.headers, (Event(0, whole.body.replace(b'"metadata": {}', b'"metadata": {"a": "\\ud83d"}')),)
+    )
+    assert odd.body != whole.body
+    answer = said(odd).answer(asked(RESPONSES, background=True)).answer
+    assert answer is not None
+    assert b"\\ud83d" in answer.body
+    assert b"queued" in answer.body
