@@ -10,12 +10,16 @@ from flask import Response, request, send_file
 from mockserver.swa.routing import Decision
 from mockserver.swa.static_web_app import StaticWebApp
 
-#: Python's own table, so that no machine's makes a difference, and what it lacks.
+#: Python's own table, so that no machine's makes a difference; what it lacks, and what differs between its versions.
 _TYPES = mimetypes.MimeTypes(filenames=())
 _MORE_TYPES = {
     ".avif": "image/avif",
+    ".js": "text/javascript",
     ".map": "application/json",
+    ".markdown": "text/markdown",
+    ".md": "text/markdown",
     ".mjs": "text/javascript",
+    ".rtf": "text/rtf",
     ".ts": "video/mp2t",
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
