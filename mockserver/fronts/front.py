@@ -29,6 +29,8 @@ class Front:
         if scope["type"] == "websocket":
             try:
                 await self.converse(scope, receive, send)
+            except OSError:
+                pass  # the client has left while it was sent something
             except Exception as error:  # noqa: BLE001  as below; uvicorn closes the connection
                 self._records.crashed(Crash.of(f"WebSocket {scope['raw_path'].decode('latin-1')}", error))
             return

@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 from mockserver.crash import Crash
 from mockserver.exchange import End, Request
 from mockserver.flask_apps import control
+from mockserver.fronts.model_front import ModelFront
 from mockserver.functions.host import Function, FunctionsHost
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
 from mockserver.harness.function_app import FunctionApp
@@ -98,6 +99,18 @@ def test_a_crash_of_a_realtime_session_is_told_and_counted(
             kinds = [json.loads(session.recv(timeout=10))["type"] for _ in range(2)]
     assert kinds == ["session.created", "error"]
     assert health(model) == 1
+
+
+def test_a_client_that_leaves_a_session_is_no_crash(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def left(*_: Any) -> None:
+        raise ConnectionResetError("the client has left")  # as uvicorn says it
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelFront, "converse", left)
+        url = f"{model.url.replace('http', 'ws', 1)}/v1/realtime?model=gpt-realtime"
+        with pytest.raises(Exception, match=r"HTTP 500|did not receive"), connect(url, additional_headers=KEY):
+            pass
+    assert health(model) == 0
 
 
 def test_a_crash_where_redaction_is_at_fault_is_told_without_words(monkeypatch: pytest.MonkeyPatch) -> None:
