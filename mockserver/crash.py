@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Self
 
 _PACKAGE = Path(__file__).parent
-_SHOWN_BYTES = 2000
+#: How much of a body is kept until its secrets are out, and how much is shown: a secret that is cut is not known as one.
+_KEPT_BYTES, SHOWN_LETTERS = 20_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Crash:
         ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or frames
         place = f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""
         what = f"{type(error).__name__}: {words}" if words else type(error).__name__
-        shown = body[:_SHOWN_BYTES].decode(errors="replace")
+        shown = body[:_KEPT_BYTES].decode(errors="replace")
         return cls(during, f"{what}{place}", "".join(traceback.format_exception(error)), shown)
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 
-from mockserver.crash import Crash
+from mockserver.crash import SHOWN_LETTERS, Crash
 from mockserver.exchange import Answer, Headers
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
@@ -126,6 +126,7 @@ class Records:
         """Note a fault of our own code, and say so in one line."""
         try:
             kept = Crash(**{field: clean(text) for field, text in asdict(crash).items()})
+            kept = replace(kept, body=kept.body[:SHOWN_LETTERS])
         except Exception as error:  # noqa: BLE001  where redaction is at fault, its words alone are shown
             kept = Crash(
                 "the redaction of a crash", f"{type(error).__name__} after {crash.error.partition(':')[0]}", ""

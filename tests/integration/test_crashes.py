@@ -121,6 +121,13 @@ def test_a_crash_where_redaction_is_at_fault_is_told_without_words(monkeypatch: 
     assert records.crash_count == 1
 
 
+def test_a_secret_at_the_end_of_what_is_shown_of_a_body_is_not_cut_before_it_is_found() -> None:
+    records, key = Records(), b"sk-proj-" + b"a1" * 30
+    records.crashed(Crash.of("POST /", ValueError(), b" " * 1_980 + key + b" " * 30_000))
+    assert "sk-proj" not in records.crashes[0].body
+    assert len(records.crashes[0].body) == 2_000
+
+
 def test_a_crash_in_a_callback_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     records = Records()
 
