@@ -1,6 +1,6 @@
 """What a crowd does to others: how long they wait for an answer alone, and while many clients behave badly at once.
 
-tools/crowd.py [PATH]     write the table to a file too
+tools/crowd.py
 
 At the model and at the site, all at the same time: clients that do not read what they asked for, clients that send a byte now and
 then, uploads of 30 MB, and connections that stay idle. Needs about 3,000 file descriptors.
@@ -15,8 +15,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 _READERS, _WRITERS, _UPLOADS, _IDLE = 200, 200, 50, 1000
@@ -117,15 +118,6 @@ def start(*arguments: str) -> tuple[subprocess.Popen[str], int]:
     raise RuntimeError(f"{arguments[0]} did not start")
 
 
-def drained(process: subprocess.Popen[str]) -> Callable[[], Awaitable[None]]:
-    """Reads what a process prints, so that it does not wait for that."""
-
-    async def read() -> None:
-        await asyncio.to_thread(lambda: [None for _ in process.stdout or ()])
-
-    return read
-
-
 def row(what: str, alone: list[float], among: list[float]) -> str:
     """A line of the table."""
     figures = []
@@ -165,13 +157,8 @@ def main() -> None:
                 ("site", "--app", name),
             ):
                 processes.append(start(*arguments))
-            for process, _ in processes:
-                # A daemon thread each: nobody looks at what they print.
-                import threading
-
-                threading.Thread(
-                    target=lambda process=process: [None for _ in process.stdout or ()], daemon=True
-                ).start()
+            for process, _ in processes:  # or it would wait for somebody to read what it prints
+                threading.Thread(target=list, args=(process.stdout,), daemon=True).start()
             lines = asyncio.run(measure(*(port for _, port in processes)))
             peaks = [
                 Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]
@@ -183,8 +170,6 @@ def main() -> None:
                 process.wait()
     lines.append(f"\nMost memory: model {int(peaks[0]) >> 10} MB, site {int(peaks[1]) >> 10} MB.")
     print("\n".join(lines))
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
