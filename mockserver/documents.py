@@ -60,7 +60,11 @@ class PlainLoader(yaml.CSafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as problem:
             kind = node.tag.rpartition(":")[2]
-            said = str(problem) if isinstance(problem, ValueError | OverflowError) else f"{node.value!r} is no {kind}"
+            said = (
+                str(problem)
+                if isinstance(problem, ValueError | OverflowError)
+                else f"{node.value!r} is not a valid {kind}"
+            )
             raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from problem
 
 

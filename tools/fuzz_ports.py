@@ -154,7 +154,7 @@ def peak_bytes() -> int:
 
 
 def reset_peak() -> None:
-    """Begin to measure anew."""
+    """Start measuring again."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 

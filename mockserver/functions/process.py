@@ -216,7 +216,7 @@ Report = InvocationRecord | Crash | _Ready | bool | str
 
 
 def _report_of(line: bytes) -> Report:
-    """The report in a line, or its text if it is none."""
+    """The report in a line, or the line itself if it is not a report."""
     kinds: dict[str, Callable[[Any], Report]] = {
         "ended": lambda fields: InvocationRecord(**fields),
         "crashed": lambda fields: Crash(**fields),

@@ -258,7 +258,7 @@ def _decoded(text: str) -> str | None:
 
 
 def _bytes_of(text: str) -> bytes:
-    """What base64 stands for, with or without its padding, in either alphabet; bytes that are no text where it is none."""
+    """What base64 stands for, with or without its padding, in either alphabet; bytes that are not text if it is not base64."""
     plain = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4))

@@ -31,7 +31,7 @@ EXTENSION, TRANSPORT, _ADMITTED = "mockserver", "transport", "admitted"
 
 #: Answers without a body, for which uvicorn takes no length. Source: RFC 9110, 8.6 forbids it with 204 and leaves it open with 304.
 _BODILESS = (204, 304)
-#: What may stand around a header's value and is no part of it. Source: RFC 9110, 5.5.
+#: White space around a header's value, which does not belong to it. Source: RFC 9110, 5.5.
 _SPACE = b" \t"
 
 

@@ -196,7 +196,7 @@ def test_an_entry_that_cannot_be_imported_is_named_and_the_rest_is_kept(
             b"a: !!python/object/apply:os.system [ls]",
             "it holds a Python object (object/apply:os.system), which is never loaded",
         ),
-        ("a.yaml", b"a: !!bool x", "not valid YAML or JSON: 'x' is no bool"),
+        ("a.yaml", b"a: !!bool x", "not valid YAML or JSON: 'x' is not a valid bool"),
         ("a.json", b"[1]", "not a recording of a known tool"),
         ("a.yaml", b"", "not a recording of a known tool"),
     ],

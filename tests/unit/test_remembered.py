@@ -1,4 +1,4 @@
-"""What is remembered of a request's bytes is its canonical form alone: each answer is decided anew."""
+"""What is remembered of a request's bytes is its canonical form alone: every request is decided again."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def status_of(value: Any) -> int:
     """The status from a number or a mapping with `code`.
 
     Raises:
-        RawError: there is no status that HTTP has.
+        RawError: not a status of HTTP.
     """
     code: Any = value.get("code") if isinstance(value, dict) else value
     try:
