@@ -1,13 +1,16 @@
-"""The one clock for pacing, limits and sessions, which tests can stop, advance or replace."""
+"""The one clock for pacing, limits and sessions, which tests can stop, advance or replace; and what happens when on it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
+from heapq import heappop, heappush
 from typing import Protocol
 
 # Where it can be read, the time since the machine started with the time in which it slept: after a suspended laptop wakes up,
@@ -30,19 +33,52 @@ class Clock(Protocol):
         """Return once `now()` has reached `moment_s`, for callers with a thread of their own."""
         ...
 
+    def call_at(self, moment_s: float, callback: Callable[[], None]) -> Alarm:
+        """Call back on the running event loop once `now()` has reached `moment_s`."""
+        ...
 
-class _Waiter:
-    """Somebody who waits for a moment: a future alone, because a thousand streams wait fifty times a second each."""
 
-    __slots__ = ("loop", "woken")
+class Alarm(Protocol):
+    """Something that happens at a moment of a clock."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:
-        self.loop, self.woken = loop, woken
+    def cancel(self) -> None:
+        """Let it not happen."""
+        ...
 
-    def wake(self) -> None:
-        """Let it look at the clock."""
-        if not self.woken.done():
-            self.woken.set_result(None)
+
+class _Alarm:
+    """Calls back once a clock has reached a moment, on the event loop that asked for it."""
+
+    __slots__ = ("_callback", "_clock", "_loop", "_moment_s", "_timer")
+
+    def __init__(self, clock: SystemClock, moment_s: float, callback: Callable[[], None]) -> None:
+        self._clock, self._moment_s, self._callback = clock, moment_s, callback
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.Handle | None = None
+
+    def look(self) -> None:
+        """Look at the clock, which may have changed."""
+        if self not in self._clock.alarms:  # it has called back, or is about to
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        left_s = self._moment_s - self._clock.now()
+        if left_s <= 0:
+            self._clock.alarms.discard(self)
+            self._timer = self._loop.call_soon(self._callback)
+        elif (real_s := self._clock.real_s(left_s)) is not None:
+            self._timer = self._loop.call_later(real_s, self.look)
+
+    def look_soon(self) -> None:
+        """Let it look at the clock, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self.look)
+
+    def cancel(self) -> None:
+        """Let it not happen."""
+        self._clock.alarms.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class SystemClock:
@@ -52,7 +88,8 @@ class SystemClock:
         self._initial_speed = self._speed = speed
         self._epoch_s, self._start_s = time.time(), _uptime_s()
         self._changed = threading.Condition()
-        self._waiting: set[_Waiter] = set()
+        #: What waits for a moment; alarms keep it themselves.
+        self.alarms: set[_Alarm] = set()
 
     def now(self) -> float:
         """Seconds since the epoch, never going back."""
@@ -81,29 +118,27 @@ class SystemClock:
         """Return once `now()` has reached `moment_s`."""
         if moment_s <= self.now():
             return
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(loop, loop.create_future())
-        self._waiting.add(waiter)  # before reading the clock, so that no change is missed
+        reached = asyncio.get_running_loop().create_future()
+        alarm = self.call_at(moment_s, lambda: None if reached.done() else reached.set_result(None))
         try:
-            while (left_s := moment_s - self.now()) > 0:
-                real_s = self._real(left_s)
-                timer = loop.call_later(real_s, waiter.wake) if real_s is not None else None
-                try:
-                    await waiter.woken
-                finally:
-                    if timer is not None:
-                        timer.cancel()
-                waiter.woken = loop.create_future()
+            await reached
         finally:
-            self._waiting.discard(waiter)
+            alarm.cancel()
+
+    def call_at(self, moment_s: float, callback: Callable[[], None]) -> Alarm:
+        """Call back on the running event loop once `now()` has reached `moment_s`."""
+        alarm = _Alarm(self, moment_s, callback)
+        self.alarms.add(alarm)  # before it reads the clock, so that no change is missed
+        alarm.look()
+        return alarm
 
     def block_until(self, moment_s: float) -> None:
         """Return once `now()` has reached `moment_s`."""
         with self._changed:
             while (left_s := moment_s - self.now()) > 0:
-                self._changed.wait(self._real(left_s))
+                self._changed.wait(self.real_s(left_s))
 
-    def _real(self, seconds: float) -> float | None:
+    def real_s(self, seconds: float) -> float | None:
         """The same wait in real time, at most an hour at once; None if the clock is stopped."""
         return min(seconds / self._speed, 3600) if self._speed else None
 
@@ -111,6 +146,46 @@ class SystemClock:
         with self._changed:
             self._epoch_s, self._start_s, self._speed = self.now() + advance_s, _uptime_s(), speed
             self._changed.notify_all()
-        for waiter in tuple(self._waiting):
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                waiter.loop.call_soon_threadsafe(waiter.wake)
+        for alarm in tuple(self.alarms):
+            alarm.look_soon()
+
+
+class Timetable:
+    """What happens at which moment of a clock: a thousand streams on one timer, in the order of their moments.
+
+    Each act gets the time, and returns the moment at which it is to be called again, or None.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._acts: list[tuple[float, int, Callable[[float], float | None]]] = []
+        self._numbers = itertools.count()
+        self._alarm: Alarm | None = None
+        self._alarm_s = math.inf
+
+    def add(self, moment_s: float, act: Callable[[float], float | None]) -> None:
+        """Call `act` once the clock has reached that moment, on the running event loop."""
+        heappush(self._acts, (moment_s, next(self._numbers), act))
+        if moment_s < self._alarm_s:
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_s = self._acts[0][0]
+        self._alarm = self._clock.call_at(self._alarm_s, self._call)
+
+    def _call(self) -> None:
+        """Call what is due."""
+        now_s = self._clock.now()
+        self._alarm, self._alarm_s = None, -math.inf  # what is added meanwhile needs no alarm of its own
+        try:
+            while self._acts and self._acts[0][0] <= now_s:
+                _, _, act = heappop(self._acts)
+                again_s = act(now_s)
+                if again_s is not None:
+                    heappush(self._acts, (again_s, next(self._numbers), act))
+        finally:
+            self._alarm_s = math.inf
+            if self._acts:
+                self._set_alarm()

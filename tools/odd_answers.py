@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from odd_inputs import OddInputs
 from valid_inputs import VALID
 
+from mockserver.clock import Alarm
 from mockserver.exchange import Request
 from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.simulation import Simulation
@@ -66,6 +69,11 @@ class NoClock:
 
     def block_until(self, moment_s: float) -> None:
         """Return at once."""
+
+    def call_at(self, moment_s: float, callback: Callable[[], None]) -> Alarm:
+        """Call back at once."""
+        del moment_s
+        return asyncio.get_running_loop().call_soon(callback)
 
 
 @functools.cache

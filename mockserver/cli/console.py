@@ -46,9 +46,9 @@ def visit_line(visit: Entry, model_entries: Sequence[Entry]) -> str | None:
     return _line(*parts, end, f"{visit.took_s:.1f} s")
 
 
-def say(line: str) -> None:
-    """Print a line about a request, at once. click would ask for each whether this is a terminal."""
-    sys.stdout.write(f"{line}\n")
+def say(*lines: str) -> None:
+    """Print lines about requests, at once. click would ask for each whether this is a terminal."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 
 

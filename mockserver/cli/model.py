@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from mockserver import tokens
@@ -33,9 +35,10 @@ from mockserver.simulation.settings import OnMiss
 def model(choice: ModelChoice, *, port: int, api_key: str | None, deployments: tuple[str, ...]) -> None:
     """Start the model endpoint alone."""
 
-    def report(entry: Entry) -> None:
-        report_miss(entry)
-        console.say(console.model_line(entry))
+    def report(entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            report_miss(entry)
+        console.say(*map(console.model_line, entries))
 
     with user_errors():  # it may ask for a key, and Ctrl-C must end that
         options = choice.options(port, "--port", api_key=api_key, deployments=deployments)

@@ -127,9 +127,10 @@ def _record_command(options: ModelOptions, command: Sequence[str]) -> int:
     """Run a command against a recording endpoint and report; the command's exit status."""
     entries: list[Entry] = []
 
-    def report(entry: Entry) -> None:
-        entries.append(entry)
-        click.echo(console.model_line(entry), err=True)
+    def report(ended: Sequence[Entry]) -> None:
+        entries.extend(ended)
+        for entry in ended:
+            click.echo(console.model_line(entry), err=True)
 
     with ModelEndpoint(options, report=report) as model:
         variables = {

@@ -32,6 +32,7 @@ from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, SiteOptions, Topology
 from mockserver.harness.whole_app import WholeApp
 from mockserver.journal.entry import Entry, Place
+from mockserver.journal.journal import Journal
 from mockserver.swa.personas import load_personas
 from mockserver.swa.states import State, load_states
 
@@ -105,16 +106,12 @@ def up(
 ) -> None:
     """Start the whole app; the last line is its address."""
 
-    def report_model(entry: Entry) -> None:
-        report_miss(entry)
-        through_gate = endpoint.simulation.journal.joined(entry).only(place=Place.SITE)
-        if not through_gate or topology == Topology.DIRECT:
-            console.say(console.model_line(entry))
-
     with user_errors():  # it may ask for a key, and Ctrl-C must end that
         endpoint_options = choice.options(model_port, "--model-port")
     with user_errors(), stop_signal() as stopped:
-        endpoint = ModelEndpoint(endpoint_options, report=report_model)
+        endpoint = ModelEndpoint(
+            endpoint_options, report=lambda ended: _report_model(endpoint.simulation.journal, topology, ended)
+        )
         api_options = ApiOptions(
             api,
             Backend(backend),
@@ -171,6 +168,14 @@ def _states(path: Path, scenarios: Collection[str]) -> tuple[State, ...]:
         return load_states(path)
     states = load_states(path) if path.is_file() else ()
     return tuple(state for state in states if state.scenario is None or state.scenario in scenarios)
+
+
+def _report_model(journal: Journal, topology: str, ended: Sequence[Entry]) -> None:
+    """Print what no visit at the gate, which has a line of its own, has caused."""
+    for entry in ended:
+        report_miss(entry)
+        if topology == Topology.DIRECT or not journal.joined(entry).only(place=Place.SITE):
+            console.say(console.model_line(entry))
 
 
 def _report_visit(visit: Entry, model_entries: Sequence[Entry]) -> None:

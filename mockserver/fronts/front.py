@@ -15,14 +15,15 @@ from mockserver.wire.upstream import HOP_BY_HOP
 #: Source: Static Web Apps quotas, "Maximum request size" (static-web-apps#467, #1721).
 REQUEST_LIMIT_BYTES = 30 << 20
 #: Source: the official SDKs do not repeat a request whose answer says so.
-_NO_RETRY = ("x-should-retry", "false")
+NO_RETRY = ("x-should-retry", "false")
 
 
 class Front:
     """An ASGI application that checks the Host, and leaves what it does not answer itself to a Flask application."""
 
     def __init__(self, flask: Any, records: Records) -> None:
-        self._flask, self._records, self._budget = Wsgi(flask), records, BodyBudget()
+        self._flask, self._records = Wsgi(flask), records
+        self.budget = BodyBudget()
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request: by `carry`, else by Flask."""
@@ -38,20 +39,23 @@ class Front:
             return
         connection, request = Connection(scope, receive, send), None
         try:
-            request = await connection.accept(REQUEST_LIMIT_BYTES, self._budget)
+            request = await connection.accept(REQUEST_LIMIT_BYTES, self.budget)
             if request is not None and not await self.carry(connection, request):
                 await self._flask.answer(scope, request.body, connection)
         except Exception as error:  # noqa: BLE001  the outermost frame of our own code
-            status, words = 500, "The mock failed; its console says why.\n"
-            if isinstance(error, OSError) and error.errno in EXHAUSTED:
-                status, words = 503, f"This machine cannot answer for now: {error.strerror}.\n"
-            else:
-                during = f"{scope['method']} {scope['raw_path'].decode('latin-1')}"
-                self._records.crashed(Crash.of(during, error, request.body if request else b""))
+            during = f"{scope['method']} {scope['raw_path'].decode('latin-1')}"
+            status, words = self.failed(error, during, request.body if request else b"")
             if not connection.started:
-                await connection.answer(status, words, _NO_RETRY)
+                await connection.answer(status, words, NO_RETRY)
         finally:
             connection.release()
+
+    def failed(self, error: Exception, during: str, body: bytes) -> tuple[int, str]:
+        """Note a fault of our own; the status and the words that its client gets."""
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            return 503, f"This machine cannot answer for now: {error.strerror}.\n"
+        self._records.crashed(Crash.of(during, error, body))
+        return 500, "The mock failed; its console says why.\n"
 
     async def converse(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Carry a WebSocket; refused unless a front has some."""

@@ -12,18 +12,21 @@ from dataclasses import replace
 from typing import Any
 
 from mockserver.cassettes.recorder import Recorder
+from mockserver.clock import Timetable
 from mockserver.errors import UserError, count_of
 from mockserver.exchange import BY_MOCK, Answer, End, Headers, Request, first, is_event_stream, json_answer
-from mockserver.fronts.front import Front, sent_ms_of, sized
+from mockserver.fronts.front import NO_RETRY, Front, sent_ms_of, sized
 from mockserver.fronts.realtime_front import RealtimeFront
 from mockserver.journal.entry import Entry
 from mockserver.simulation.simulation import Simulation
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
-from mockserver.wire.play import play
+from mockserver.wire.play import Playing
 from mockserver.wire.tape import Tape
 from mockserver.wire.upstream import UpstreamError
+from mockserver.wire.writer import AnswerWriter
 
 _AT_ONCE_BYTES = 64 << 10
+_NO_PAGE = "A web page may not call the model; it calls the site's API.\n"
 #: How long an upstream may take to close a stream whose last event has come.
 _AFTER_LAST_EVENT_S = 2
 
@@ -37,10 +40,11 @@ class ModelFront(Front):
         simulation: Simulation,
         *,
         recorder: Recorder | None = None,
-        report: Callable[[Entry], None] = lambda _entry: None,
+        report: Callable[[Sequence[Entry]], None] = lambda _entries: None,
     ) -> None:
         super().__init__(flask, simulation.journal.records)
         self._simulation, self._recorder, self._report = simulation, recorder, report
+        self._timetable, self._unreported = Timetable(simulation.clock), list[Entry]()
         self._realtime = RealtimeFront(simulation, report)
         # One at a time: several would share one interpreter, and the event loop would wait for each of them in turn.
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="mockserver-aside")
@@ -49,62 +53,73 @@ class ModelFront(Front):
         """A realtime session."""
         await self._realtime(scope, receive, send)
 
+    def answer_directly(self, request: Request, writer: AnswerWriter) -> bool:
+        """Everything that needs no upstream, and takes no time."""
+        if self._recorder is not None or request.raw_path.startswith("/__admin") or _takes_long(request):
+            return False
+        try:
+            if request.header("origin") is not None:
+                writer.answer(403, _NO_PAGE)
+            else:
+                entry = self._simulation.answer(request)
+                self._play(writer, entry, entry.answer or _NO_UPSTREAM)
+        except Exception as error:  # noqa: BLE001  the outermost frame of our own code
+            self._fail(writer, request, error)
+        return True
+
     async def carry(self, connection: Connection, request: Request) -> bool:
         """Everything but the control routes."""
         if request.raw_path.startswith("/__admin"):
             return False
         if request.header("origin") is not None:
-            await connection.answer(403, "A web page may not call the model; it calls the site's API.\n")
+            await connection.answer(403, _NO_PAGE)
             return True
         if _takes_long(request):  # other requests must not wait for it
             loop = asyncio.get_running_loop()
             entry = await loop.run_in_executor(self._aside, self._simulation.answer, request)
         else:
             entry = self._simulation.answer(request)
-        if entry.answer is not None:
-            entry = await self._play(connection, entry, entry.answer)
-        else:
-            entry = await self._forward(connection, entry)
-        self._report(entry)
+        answer = entry.answer or (_NO_UPSTREAM if self._recorder is None else None)
+        if answer is not None:
+            await self._play_and_wait(connection, entry, answer)
+        elif self._recorder is not None:
+            await self._forward(self._recorder, connection, entry)
         return True
 
-    async def _play(self, connection: Connection, entry: Entry, answer: Answer) -> Entry:
-        clock = self._simulation.clock
-        if _waits_for_nothing(answer):  # it leaves without a task that waits for its client to leave
-            took_ms = (clock.now() - entry.at_s) * 1000
-            end = "client left" if connection.is_closing else str(answer.end)
-            entry = self._close(entry, end, [took_ms] * len(answer.events), answer)
-            await connection.send_whole(answer.status, sized(answer), answer.body)
-            return entry
-        sent_ms: list[float] = []
+    async def _play_and_wait(self, connection: Connection, entry: Entry, answer: Answer) -> None:
+        writer = connection.writer()
+        self._play(writer, entry, answer)
+        await writer.wait()
 
-        async def events() -> None:
-            await clock.until(entry.at_s + answer.head_after_ms / 1000)
-            if answer.status:  # 0 is a refused connection, which sends nothing
-                await connection.start(answer.status, sized(answer))
-            async for data in play(answer, since_s=entry.at_s, clock=clock):
-                sent_ms.append((clock.now() - entry.at_s) * 1000)
-                if len(sent_ms) == len(answer.events):
-                    close(answer.end)
-                await connection.write(data)
-            close(answer.end)
-            await connection.end(answer.end)
+    def _play(self, writer: AnswerWriter, entry: Entry, answer: Answer) -> None:
+        """Begin to send an answer. Its entry closes before its last bytes leave, so a client that has them finds it closed."""
+        if _waits_for_nothing(answer):
+            took_ms = (self._simulation.clock.now() - entry.at_s) * 1000
+            self._close(
+                entry, "client left" if writer.is_closing else str(answer.end), [took_ms] * len(answer.events), answer
+            )
+            writer.send_whole(answer.status, sized(answer), answer.body)
+            return
 
-        def close(end: str) -> None:
-            """Close the entry, once. It closes before its last bytes leave, so a client that has them finds it closed."""
-            nonlocal entry
-            if entry.end == "open":
-                entry = self._close(entry, end, sent_ms, answer)
+        def close(end: str, sent_ms: Sequence[float]) -> None:
+            self._close(entry, end, sent_ms, answer)
 
-        await connection.run_while_connected(events())
-        close("client left")
-        return entry
+        def fail(error: Exception) -> None:
+            self._fail(writer, entry.request, error)
 
-    async def _forward(self, connection: Connection, entry: Entry) -> Entry:
+        playing = Playing(answer, writer, close, fail, head=sized(answer), since_s=entry.at_s)
+        playing.begin(self._timetable)
+
+    def _fail(self, writer: AnswerWriter, request: Request, error: Exception) -> None:
+        status, words = self.failed(error, f"{request.method} {request.raw_path}", request.body)
+        if writer.started:
+            writer.break_off()
+        else:
+            writer.answer(status, words, NO_RETRY)
+
+    async def _forward(self, recorder: Recorder, connection: Connection, entry: Entry) -> None:
         """Pass an upstream's answer on as it comes, all but its end: that leaves when the answer is on disk."""
-        if self._recorder is None:
-            return await self._play(connection, entry, _own_error(501, "there is no upstream", "to record from"))
-        recorder, clock = self._recorder, self._simulation.clock
+        clock = self._simulation.clock
         tape = Tape(since_s=entry.at_s, clock=clock, decode=True)
         held = b""
         head: tuple[int, Headers] = (0, ())
@@ -135,22 +150,25 @@ class ModelFront(Front):
                 await connection.run_while_connected(pass_on())
         except (UpstreamError, zlib.error) as error:
             if not tape.status:
-                return await self._play(connection, entry, _own_error(502, "the upstream does not answer", str(error)))
+                return await self._play_and_wait(
+                    connection, entry, _own_error(502, "the upstream does not answer", str(error))
+                )
             trouble = "" if tape.whole else str(error)
         if not tape.whole and not trouble:
             sent_ms = sent_ms_of(tape.answer())
             reason = f"not recorded: the client left after {count_of(len(sent_ms), 'event')}"
-            return self._close(entry, "client left", sent_ms, Answer(tape.status, decided_by=reason))
+            self._close(entry, "client left", sent_ms, Answer(tape.status, decided_by=reason))
+            return None
         # Where the answer broke off, the client sees that as it would from the upstream itself.
         answer = replace(tape.answer(), end=End.RESET if trouble else End.EOF)
         answer, end = await self._record(recorder, entry.request, answer, trouble)
-        entry = self._close(entry, end, sent_ms_of(answer), answer)  # a client that has the last bytes finds it closed
+        self._close(entry, end, sent_ms_of(answer), answer)  # a client that has the last bytes finds it closed
         if end is End.EOF and not connection.started:
             await connection.start(*head)
         if end is End.EOF and held:
             await connection.write(held)
         await connection.end(end)
-        return entry
+        return None
 
     async def _record(self, recorder: Recorder, request: Request, answer: Answer, trouble: str) -> tuple[Answer, End]:
         """Record an answer: it is on disk then. The answer with its name, or why it was not recorded; and how it is to end:
@@ -163,9 +181,18 @@ class ModelFront(Front):
             return replace(answer, decided_by=f"not written: {error}"), End.RESET
         return replace(answer, decided_by=str(recording)), answer.end
 
-    def _close(self, entry: Entry, end: str, sent_ms: Sequence[float], answer: Answer | None = None) -> Entry:
+    def _close(self, entry: Entry, end: str, sent_ms: Sequence[float], answer: Answer) -> None:
+        """Close an entry, once; it is reported with all others of this moment, when their answers are on their way."""
         took_s = self._simulation.clock.now() - entry.at_s
-        return self._simulation.journal.records.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
+        if not self._unreported:
+            asyncio.get_running_loop().call_soon(self._report_all)
+        self._unreported.append(
+            self._simulation.journal.records.close(entry, end=end, sent_ms=sent_ms, took_s=took_s, answer=answer)
+        )
+
+    def _report_all(self) -> None:
+        unreported, self._unreported = self._unreported, []
+        self._report(unreported)
 
 
 def _waits_for_nothing(answer: Answer) -> bool:
@@ -199,3 +226,6 @@ def _own_error(status: int, what: str, why: str) -> Answer:
     message = f"{what.capitalize()}: {why}"
     error = {"message": message, "type": "mockserver_upstream", "param": None, "code": "mockserver_upstream"}
     return json_answer(status, {"error": error}, headers=((BY_MOCK, "error"),), decided_by=what)
+
+
+_NO_UPSTREAM = _own_error(501, "there is no upstream", "to record from")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -23,7 +23,7 @@ _KEY_PROTOCOL = "openai-insecure-api-key."
 class RealtimeFront:
     """Carries the sessions of a simulation."""
 
-    def __init__(self, simulation: Simulation, report: Callable[[Entry], None]) -> None:
+    def __init__(self, simulation: Simulation, report: Callable[[Sequence[Entry]], None]) -> None:
         self._simulation, self._report = simulation, report
         self._sessions = 0
 
@@ -37,7 +37,7 @@ class RealtimeFront:
             await send({"type": "websocket.close", "code": 1008})
             return
         if (refusal := self._simulation.refusal_of_handshake(handshake)) is not None:
-            self._report(refusal)
+            self._report([refusal])
             status = refusal.answer.status if refusal.answer else 403
             body = refusal.answer.body if refusal.answer else b""
             await _refuse(scope, send, status, body)
@@ -56,7 +56,7 @@ class _Live:
         self,
         session: RealtimeSession,
         simulation: Simulation,
-        report: Callable[[Entry], None],
+        report: Callable[[Sequence[Entry]], None],
         receive: AsgiReceive,
         send: AsgiSend,
     ) -> None:
@@ -132,7 +132,7 @@ class _Live:
         finally:
             took_s = clock.now() - entry.at_s
             closed = self._simulation.journal.records.close(entry, end=end, sent_ms=sent_ms, took_s=took_s)
-            self._report(closed)
+            self._report([closed])
 
     async def _tell(self, event: ServerEvent) -> None:
         await self._send({"type": "websocket.send", "text": json_answer(200, event).body.decode()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from mockserver.answers.latency import Latency, fitted, parse_latency
@@ -107,7 +107,9 @@ def _latency(text: str, index: CassetteIndex) -> Latency:
 class ModelEndpoint:
     """A model endpoint: it has its port at once, and answers inside `with`."""
 
-    def __init__(self, options: ModelOptions, *, report: Callable[[Entry], None] = lambda _entry: None) -> None:
+    def __init__(
+        self, options: ModelOptions, *, report: Callable[[Sequence[Entry]], None] = lambda _entries: None
+    ) -> None:
         if options.api_key and options.address != LOOPBACK:
             raise OptionsError(
                 f"--bind uses this run's token as the API key: set it in {TOKEN_VARIABLE}, without --api-key"

@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
-import socket
-import struct
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from email.utils import formatdate
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from mockserver.exchange import End, Headers, Request
+from mockserver.wire.writer import BODILESS, READ_BEFORE_RESET_S, AnswerWriter, abort, date
 
 #: What an error of the system says of a machine that has no descriptors, buffers or memory left; no fault of our code.
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC})
-#: A reset discards what the client has received but not yet read, so a reset waits until the bytes before it were read.
-_READ_BEFORE_RESET_S = 0.1
 
 AsgiScope = MutableMapping[str, Any]
 AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,11 +22,8 @@ AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: Names of this machine. A request for any other Host may come from a web page whose DNS name points here.
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 #: The place of what is ours in a scope.
-EXTENSION, TRANSPORT, _ADMITTED = "mockserver", "transport", "admitted"
+EXTENSION, TRANSPORT, WRITER, _ADMITTED = "mockserver", "transport", "writer", "admitted"
 
-
-#: Answers without a body, for which uvicorn takes no length. Source: RFC 9110, 8.6 forbids it with 204 and leaves it open with 304.
-_BODILESS = (204, 304)
 #: White space around a header's value, which does not belong to it. Source: RFC 9110, 5.5.
 _SPACE = b" \t"
 
@@ -88,10 +81,23 @@ def _encoded(headers: Headers) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
     return raw, any(name == b"date" for name, _ in raw)
 
 
-@functools.lru_cache(2)
-def _date(second: int) -> bytes:
-    """The value of a date header."""
-    return formatdate(second, usegmt=True).encode()
+def with_one_host(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """A request's headers, names in lower case, as they are passed on: a repeated Host counts once."""
+    hosts = dict.fromkeys(header for header in headers if header[0] == b"host")
+    return [*hosts, *((name, value.strip(_SPACE)) for name, value in headers if name != b"host")]
+
+
+def as_text(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
+    """Headers as a `Request` has them."""
+    return tuple([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers])
+
+
+def host_of(headers: Headers) -> str:
+    """The Host header without the port, in lower case; an empty string if there is not exactly one."""
+    values = [value for name, value in headers if name == "host"]
+    value = values[0].lower() if len(values) == 1 else ""
+    name, colon, port = value.rpartition(":")
+    return name if colon and port.isdigit() else value
 
 
 def _without_length(headers: Headers) -> Headers:
@@ -123,24 +129,21 @@ class Connection:
         self._scope, self._receive, self._send = scope, receive, send
         self._departure: asyncio.Task[None] | None = None
         self._transport = scope.get("extensions", {}).get(EXTENSION, {}).get(TRANSPORT)
-        self.started = False
+        self._writer: AnswerWriter | None = None
+        self._started = False
         self._budget, self._held_bytes = BodyBudget(), 0
-        hosts = dict.fromkeys(
-            header for header in scope["headers"] if header[0] == b"host"
-        )  # a repeated Host counts once
-        others = ((name, value.strip(_SPACE)) for name, value in scope["headers"] if name != b"host")
-        scope["headers"] = [*hosts, *others]
-        self._headers: Headers = tuple(
-            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
-        )
+        scope["headers"] = with_one_host(scope["headers"])
+        self._headers = as_text(scope["headers"])
 
     @property
     def host(self) -> str:
         """The Host header without the port, in lower case; an empty string if the request does not have exactly one."""
-        values = [value for name, value in self._headers if name == "host"]
-        value = values[0].lower() if len(values) == 1 else ""
-        name, colon, port = value.rpartition(":")
-        return name if colon and port.isdigit() else value
+        return host_of(self._headers)
+
+    @property
+    def started(self) -> bool:
+        """Whether the answer has begun."""
+        return self._started or (self._writer is not None and self._writer.started)
 
     def admit(self) -> None:
         """Accept the request for any Host, because its sender has been checked in another way."""
@@ -225,6 +228,12 @@ class Connection:
             tasks[0].result()
         return finished
 
+    def writer(self) -> AnswerWriter:
+        """What answers the request below ASGI. Call it after `accept`, and wait for its end."""
+        writer: AnswerWriter = self._scope["extensions"][EXTENSION][WRITER]()
+        self._writer = writer
+        return writer
+
     @property
     def client_left(self) -> bool:
         """Whether the client has left."""
@@ -264,9 +273,9 @@ class Connection:
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of the answer, with a date if it has none, and without the length of a body that it cannot have."""
-        self.started = True
-        raw, is_dated = _encoded(headers if status not in _BODILESS else _without_length(headers))
-        raw = raw if is_dated else (*raw, (b"date", _date(int(time.time()))))
+        self._started = True
+        raw, is_dated = _encoded(headers if status not in BODILESS else _without_length(headers))
+        raw = raw if is_dated else (*raw, (b"date", date(int(time.time()))))
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def write(self, data: bytes) -> None:
@@ -309,11 +318,9 @@ class Connection:
             case End.EOF:
                 await self.finish()
             case End.RESET:
-                await asyncio.sleep(_READ_BEFORE_RESET_S)
+                await asyncio.sleep(READ_BEFORE_RESET_S)
                 if not self.is_closing:  # the client may have left meanwhile
-                    linger = struct.pack("ii", 1, 0)
-                    self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                    self._transport.abort()
+                    abort(self._transport)
             case End.STALL:
                 await asyncio.Event().wait()
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
 
-from mockserver.clock import Clock
-from mockserver.exchange import Answer
+from mockserver.clock import Clock, Timetable
+from mockserver.exchange import Answer, End, Headers
+from mockserver.wire.writer import AnswerWriter
+
+#: How much is handed to a connection at once; then it says whether its client has room for more.
+_AT_ONCE_BYTES = 64 << 10
 
 
 def schedule(answer: Answer) -> Iterator[tuple[float, bytes]]:
@@ -16,15 +20,91 @@ def schedule(answer: Answer) -> Iterator[tuple[float, bytes]]:
         yield due_ms / 1000, event.data
 
 
-async def play(answer: Answer, *, since_s: float, clock: Clock) -> AsyncIterator[bytes]:
-    """The events' bytes, each when it is due; `since_s` is when the request came, on the clock."""
-    for due_s, data in schedule(answer):
-        await clock.until(since_s + due_s)
-        yield data
-
-
 def play_blocking(answer: Answer, *, since_s: float, clock: Clock) -> Iterator[bytes]:
-    """The same as `play`, for servers with one thread for each request."""
+    """The events' bytes, each when it is due, for servers with one thread for each request; `since_s` is when the request came."""
     for due_s, data in schedule(answer):
         clock.block_until(since_s + due_s)
         yield data
+
+
+class Playing:
+    """An answer on its way to a client that came at `since_s` on the clock.
+
+    Events that are due together leave together. A client that does not read is sent no more until it does. `close` is called
+    once, before the last bytes leave: with how it ended, and the milliseconds from the request to each event that left. `fail`
+    is called with what nobody expected.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        writer: AnswerWriter,
+        close: Callable[[str, list[float]], None],
+        fail: Callable[[Exception], None],
+        *,
+        head: Headers,
+        since_s: float,
+    ) -> None:
+        self._answer, self._writer, self._head, self._since_s = answer, writer, head, since_s
+        self._close_with, self._fail = close, fail
+        self._schedule = schedule(answer)
+        self._next = next(self._schedule, None)
+        self._sent_ms: list[float] = []
+        self._is_open, self._waits_for_room = True, False
+
+    def begin(self, timetable: Timetable) -> None:
+        """Send what is due, and the rest when it is."""
+        self._timetable = timetable
+        self._writer.on_left = self._left
+        self._writer.on_room = self._room
+        timetable.add(self._since_s + self._answer.head_after_ms / 1000, self._go_on)
+
+    def _room(self) -> None:
+        if self._waits_for_room:
+            self._waits_for_room = False
+            self._timetable.add(self._since_s, self._go_on)
+
+    def _go_on(self, now_s: float) -> float | None:
+        """Send what is due; when there is more."""
+        try:
+            return self._send_due(now_s)
+        except Exception as error:  # noqa: BLE001  one answer must not end the others
+            self._fail(error)
+            return None
+
+    def _send_due(self, now_s: float) -> float | None:
+        writer, since_s = self._writer, self._since_s
+        if writer.ended:
+            return None
+        if writer.full:
+            self._waits_for_room = True
+            return None
+        if not writer.started and self._answer.status:  # 0 is a refused connection, which sends nothing
+            writer.start(self._answer.status, self._head)
+        due, size, sent_ms = [], 0, (now_s - since_s) * 1000
+        while self._next is not None and since_s + self._next[0] <= now_s and size < _AT_ONCE_BYTES:
+            due.append(self._next[1])
+            size += len(self._next[1])
+            self._sent_ms.append(sent_ms)
+            self._next = next(self._schedule, None)
+        data = b"".join(due)
+        if self._next is not None:
+            writer.send(data)
+            return since_s + self._next[0]
+        self._close(self._answer.end)
+        if self._answer.end is End.EOF:
+            writer.send(data, last=True)
+            return None
+        if self._answer.status:
+            writer.send(data)
+        if self._answer.end is End.RESET:
+            writer.reset()
+        return None
+
+    def _left(self) -> None:
+        self._close("client left")
+
+    def _close(self, end: str) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._close_with(end, self._sent_ms)

@@ -1,8 +1,9 @@
-"""uvicorn's HTTP protocol, with what Connection needs of it: its transport, and the leaving of every client."""
+"""uvicorn's HTTP protocol, with what Connection needs of it: its transport, an answer below ASGI, the leaving of every client."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from typing import Any
 from weakref import WeakSet
@@ -10,7 +11,8 @@ from weakref import WeakSet
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mockserver.wire.connection import EXTENSION, TRANSPORT
+from mockserver.wire.connection import EXTENSION, TRANSPORT, WRITER
+from mockserver.wire.writer import AnswerWriter
 
 #: Headers that ask for another protocol.
 _OF_UPGRADE = frozenset({b"upgrade", b"http2-settings", b"connection"})
@@ -53,6 +55,8 @@ class WireProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with its transport passed to the application: a true reset is not possible without it."""
 
     _received = b""
+    _writer: AnswerWriter | None = None
+    _full = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -78,10 +82,45 @@ class WireProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             if self.cycle is not None:  # None while a WebSocket begins
                 self._cycles.add(self.cycle)
+                self.scope["extensions"][EXTENSION][WRITER] = functools.partial(self._writer_of, self.cycle)
+
+    def _writer_of(self, cycle: Any) -> AnswerWriter:
+        """What answers, in uvicorn's place, a request that uvicorn has read."""
+
+        def end() -> None:
+            cycle.response_started = cycle.response_complete = True
+            cycle.message_event.set()
+            cycle.on_response()
+
+        self._writer = AnswerWriter(
+            self.transport,
+            end,
+            keeps_alive=cycle.keep_alive,
+            is_head=cycle.scope["method"] == "HEAD",
+            full=self._full,
+        )
+        return self._writer
+
+    def pause_writing(self) -> None:
+        """Let nobody send more until the client has read."""
+        self._full = True
+        if self._writer is not None:
+            self._writer.full = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Let an answer go on."""
+        self._full = False
+        super().resume_writing()
+        if self._writer is not None:
+            self._writer.full = False
+            self._writer.on_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request that the client has left; uvicorn tells the last of pipelined ones alone."""
         super().connection_lost(exc)
+        if self._writer is not None:
+            self._writer.leave()
         for cycle in self._cycles:
             cycle.disconnected = True
             cycle.message_event.set()

@@ -19,6 +19,7 @@ import uvicorn
 from mockserver.crash import Crash
 from mockserver.errors import UserError
 from mockserver.wire.connection import EXHAUSTED
+from mockserver.wire.direct import DirectFront, DirectProtocol
 from mockserver.wire.protocol import WireProtocol
 from mockserver.wire.uvicorn_check import check_uvicorn
 
@@ -178,7 +179,7 @@ class _Server(uvicorn.Server):
 
 _WEBSOCKETS = "websockets-sansio"
 _SETTINGS: dict[str, Any] = {
-    "http": WireProtocol,
+    "http": DirectProtocol,
     "ws": "none",
     "lifespan": "off",
     "log_config": None,
@@ -197,9 +198,9 @@ def _check_once() -> None:
 
 def _config(app: Any, patience_s: int | None, tls: ssl.SSLContext | None, *, websockets: bool) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    config = uvicorn.Config(
-        app, timeout_graceful_shutdown=patience_s, **{**_SETTINGS, "ws": _WEBSOCKETS if websockets else "none"}
-    )
+    protocol = DirectProtocol if isinstance(app, DirectFront) else WireProtocol
+    chosen = {"http": protocol, "ws": _WEBSOCKETS if websockets else "none"}
+    config = uvicorn.Config(app, timeout_graceful_shutdown=patience_s, **{**_SETTINGS, **chosen})
     config.load()
     config.ssl = tls  # a context, because uvicorn's own options want a key on disk
     return config

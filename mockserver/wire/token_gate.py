@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, Connection
+from mockserver.wire.direct import DirectFront
 
 #: Opening an address with `?token=` sets the cookie, which the browser then sends with every request.
 COOKIE, QUERY = "mockserver-token", "token"
@@ -21,15 +22,16 @@ class TokenGate:
     `hidden` removes the token from the request, for an application that does not need it.
     """
 
-    def __init__(
-        self, app: Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]], token: str, *, hidden: bool
-    ) -> None:
+    def __init__(self, app: Any, token: str, *, hidden: bool) -> None:
         self._app, self._token, self._hidden = app, token.encode(), hidden
+        if isinstance(app, DirectFront):  # clients on this machine alone are answered so
+            self.answer_directly, self.budget = app.answer_directly, app.budget
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Pass a request on, or answer it."""
         if is_local(scope):
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return None
         connection = Connection(scope, receive, send)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         query_token = dict(query).get(QUERY, "")
@@ -42,7 +44,8 @@ class TokenGate:
                 return await send({"type": "websocket.close", "code": 1008})
             return await connection.answer(401, _REFUSAL)
         connection.admit()
-        return await self._app(scope, receive, send)
+        await self._app(scope, receive, send)
+        return None
 
     def _take_token(self, scope: AsgiScope) -> bool:
         """Whether a request has the token. Its cookie is removed from the request, and other forms of it if `hidden`."""

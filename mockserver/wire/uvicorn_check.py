@@ -15,6 +15,10 @@ _TESTED = ">=0.36,<=0.54"
 #: Methods that ours override or that we call, with their parameters.
 _PROTOCOL_METHODS = {
     "on_message_begin": ("self",),
+    "on_message_complete": ("self",),
+    "pause_writing": ("self",),
+    "resume_writing": ("self",),
+    "timeout_keep_alive_handler": ("self",),
     "connection_lost": ("self", "exc"),
     "connection_made": ("self", "transport"),
     "_should_upgrade": ("self",),
@@ -28,7 +32,17 @@ _SERVER_METHODS = {
     "capture_signals": ("self",),
 }
 #: Attributes of their instances, which the constructors set.
-_PROTOCOL_ATTRIBUTES = ("scope", "transport", "parser")
+_PROTOCOL_ATTRIBUTES = (
+    "scope",
+    "transport",
+    "parser",
+    "app",
+    "client",
+    "cycle",
+    "loop",
+    "timeout_keep_alive",
+    "timeout_keep_alive_task",
+)
 _SERVER_ATTRIBUTES = ("server_state", "should_exit")
 
 

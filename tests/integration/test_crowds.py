@@ -73,7 +73,7 @@ def test_many_who_wait_for_the_journal_do_not_stop_the_model() -> None:
 
 def test_more_bytes_of_uploads_than_memory_is_for_are_refused_until_some_have_ended() -> None:
     front = ModelFront(control.create_app(Simulation(), "t"), Simulation())
-    front._budget.most_bytes = 10 << 20
+    front.budget.most_bytes = 10 << 20
     sock = bind(0, "the test")
     servers = Servers((front, sock))
     servers.start()
@@ -89,13 +89,13 @@ def test_more_bytes_of_uploads_than_memory_is_for_are_refused_until_some_have_en
 
     with ExitStack() as crowd:
         held = [upload(4_900_000), upload(4_900_000)]
-        wait_until(lambda: front._budget.held_bytes == 9_800_000)
+        wait_until(lambda: front.budget.held_bytes == 9_800_000)
         assert upload(1_000_000).recv(12) == b"HTTP/1.1 503"
         held[0].close()
-        wait_until(lambda: front._budget.held_bytes == 4_900_000)
+        wait_until(lambda: front.budget.held_bytes == 4_900_000)
         assert upload(5_000_000).recv(12) == b"HTTP/1.1 400"
-        wait_until(lambda: front._budget.held_bytes == 4_900_000)
-    wait_until(lambda: front._budget.held_bytes == 0)
+        wait_until(lambda: front.budget.held_bytes == 4_900_000)
+    wait_until(lambda: front.budget.held_bytes == 0)
     servers.stop()
 
 

@@ -540,7 +540,7 @@ def test_planted_secrets_are_nowhere_afterwards(
     httpserver.expect_request("/v1/chat/completions").respond_with_handler(echo)
     lines: list[str] = []
     options = ModelOptions((tmp_path,), OnMiss.RECORD, httpserver.url_for("/v1"))
-    with ModelEndpoint(options, report=lambda entry: lines.append(console.model_line(entry))) as model:
+    with ModelEndpoint(options, report=lambda entries: lines.extend(map(console.model_line, entries))) as model:
         client: Any = openai.OpenAI(base_url=f"{model.url}/v1", api_key=model.api_key, max_retries=0)
         for secret in CANARIES.values():
             messages = [{"role": "user", "content": f"My:\n{secret}\nhere"}]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from mockserver.cassettes import cassette
+from mockserver.clock import Alarm
 from mockserver.exchange import Answer, Event, Interaction, Request
 
 
@@ -24,6 +26,10 @@ class FakeClock:
 
     async def until(self, moment_s: float) -> None:
         self.block_until(moment_s)
+
+    def call_at(self, moment_s: float, callback: Callable[[], None]) -> Alarm:
+        self.block_until(moment_s)
+        return asyncio.get_running_loop().call_soon(callback)
 
     def block_until(self, moment_s: float) -> None:
         self.waited_for.append(moment_s)

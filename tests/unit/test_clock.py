@@ -9,7 +9,7 @@ import time
 import pytest
 
 from mockserver import clock as clock_module
-from mockserver.clock import SystemClock
+from mockserver.clock import SystemClock, Timetable
 
 
 def test_a_stopped_clock_resumes_where_it_stopped() -> None:
@@ -75,3 +75,62 @@ def test_a_clock_goes_on_while_the_machine_sleeps_and_heeds_no_other_wall_clock(
     monkeypatch.setattr(clock_module, "_uptime_s", lambda: slept)
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert 3599 < at.now() - before_s < 3700
+
+
+def test_two_changes_at_once_wake_whoever_waits() -> None:
+    clock = SystemClock()
+    clock.freeze()
+    moment = clock.now() + 1
+
+    async def wait() -> None:
+        waiting = asyncio.create_task(clock.until(moment))
+        await asyncio.sleep(0)
+        clock.advance(1)
+        clock.advance(1)
+        await asyncio.wait_for(waiting, 10)
+
+    asyncio.run(wait())
+
+
+def test_a_timetable_calls_in_the_order_of_the_moments_and_again_when_asked() -> None:
+    clock = SystemClock()
+    clock.freeze()
+    began_s, called = clock.now(), list[str]()
+
+    def twice(now_s: float) -> float | None:
+        called.append("twice")
+        return now_s + 1 if called.count("twice") == 1 else None
+
+    def once(_now_s: float) -> None:
+        called.append("once")
+
+    async def run() -> None:
+        timetable = Timetable(clock)
+        timetable.add(began_s + 2, once)
+        timetable.add(began_s + 1, twice)
+        for step_s in (0.5, 0.5, 1):
+            clock.advance(step_s)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            called.append("-")
+
+    asyncio.run(run())
+    assert called == ["-", "twice", "-", "once", "twice", "-"]
+
+
+def test_an_act_that_fails_ends_no_other() -> None:
+    clock, called = SystemClock(), list[float]()
+
+    def fail(_now_s: float) -> None:
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        timetable = Timetable(clock)
+        timetable.add(0, fail)
+        timetable.add(1, called.append)
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert len(called) == 1

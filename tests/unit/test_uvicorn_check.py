@@ -14,9 +14,14 @@ from mockserver.wire.server import _SETTINGS
 
 class Protocol:
     def __init__(self) -> None:
-        self.scope, self.transport, self.parser = {}, None, None  # type: ignore[var-annotated]
+        self.scope = self.transport = self.parser = self.app = self.client = self.cycle = self.loop = None
+        self.timeout_keep_alive, self.timeout_keep_alive_task = 5, None
 
     def on_message_begin(self) -> None: ...
+    def on_message_complete(self) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+    def timeout_keep_alive_handler(self) -> None: ...
     def connection_lost(self, exc: Exception | None) -> None: ...
     def connection_made(self, transport: Any) -> None: ...
     def _should_upgrade(self) -> None: ...
@@ -58,6 +63,10 @@ class Config:
             ("http",),
             [
                 "BareProtocol.on_message_begin(self)",
+                "BareProtocol.on_message_complete(self)",
+                "BareProtocol.pause_writing(self)",
+                "BareProtocol.resume_writing(self)",
+                "BareProtocol.timeout_keep_alive_handler(self)",
                 "BareProtocol.connection_lost(self, exc)",
                 "BareProtocol.connection_made(self, transport)",
                 "BareProtocol._should_upgrade(self)",
@@ -66,6 +75,12 @@ class Config:
                 "BareProtocol().scope",
                 "BareProtocol().transport",
                 "BareProtocol().parser",
+                "BareProtocol().app",
+                "BareProtocol().client",
+                "BareProtocol().cycle",
+                "BareProtocol().loop",
+                "BareProtocol().timeout_keep_alive",
+                "BareProtocol().timeout_keep_alive_task",
             ],
         ),
         (Protocol, OldServer, (), ["OldServer.shutdown(self, sockets)", "OldServer.capture_signals(self)"]),
