@@ -9,6 +9,7 @@ import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
@@ -33,7 +34,7 @@ class End(StrEnum):
     STALL = "stall"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """What a client sends. `raw_path` and `query` are as sent, percent-encoding included; header names are lower-case."""
 
@@ -45,10 +46,23 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The value of the first header with this name, or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self._first_values.get(name)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.method, self.raw_path, self.query, self.headers, self.body))
+
+    @cached_property
+    def held_bytes(self) -> int:
+        """Roughly the bytes it holds, with what Python adds to each part."""
+        return len(self.body) + held_bytes_of(self.headers)
+
+    @cached_property
+    def _first_values(self) -> dict[str, str]:
+        return dict(reversed(self.headers))
 
     @property
     def target(self) -> str:
@@ -64,7 +78,7 @@ class Event:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """What the client gets: the head `head_after_ms` milliseconds after the request, then the events.
 
@@ -84,10 +98,15 @@ class Answer:
         """The bytes of all events, joined."""
         return b"".join(event.data for event in self.events)
 
-    @property
+    @cached_property
     def streams(self) -> bool:
         """Whether this is a stream of server-sent events."""
         return is_event_stream(self.headers)
+
+    @cached_property
+    def held_bytes(self) -> int:
+        """Roughly the bytes it holds: its body and headers, and what Python adds to each part."""
+        return sum([len(event.data) + 100 for event in self.events]) + held_bytes_of(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +131,11 @@ def json_answer(status: int, payload: Any, *, headers: Headers = (), decided_by:
     """An answer with one JSON body, sent at once."""
     events = (Event(0, json_bytes(payload)),)
     return Answer(status, (("content-type", "application/json"), *headers), events, decided_by=decided_by)
+
+
+def held_bytes_of(headers: Headers) -> int:
+    """Roughly the bytes that headers hold, with what Python adds to each."""
+    return sum([len(name) + len(value) + 150 for name, value in headers])
 
 
 def first(headers: Headers, name: str) -> str | None:

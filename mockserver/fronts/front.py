@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from mockserver.crash import Crash
@@ -14,6 +15,7 @@ from mockserver.wire.upstream import HOP_BY_HOP
 
 #: Source: Static Web Apps quotas, "Maximum request size" (static-web-apps#467, #1721).
 REQUEST_LIMIT_BYTES = 30 << 20
+_FRAMING = HOP_BY_HOP | {"content-length"}
 #: Source: the official SDKs do not repeat a request whose answer says so.
 NO_RETRY = ("x-should-retry", "false")
 
@@ -74,7 +76,11 @@ def sent_ms_of(answer: Answer) -> tuple[float, ...]:
 
 def sized(answer: Answer) -> Headers:
     """The answer's headers, with the length of its body unless it streams or breaks off."""
-    headers = tuple((name, value) for name, value in answer.headers if name not in HOP_BY_HOP | {"content-length"})
-    if answer.streams or answer.end is not End.EOF:
-        return headers
-    return (*headers, ("content-length", str(len(answer.body))))
+    ends_by_itself = answer.streams or answer.end is not End.EOF
+    return _framed(answer.headers, None if ends_by_itself else len(answer.body))
+
+
+@functools.lru_cache(500)
+def _framed(headers: Headers, length: int | None) -> Headers:
+    framed = tuple((name, value) for name, value in headers if name not in _FRAMING)
+    return framed if length is None else (*framed, ("content-length", str(length)))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 
 from mockserver.crash import SHOWN_LETTERS, Crash
-from mockserver.exchange import Answer, Headers
+from mockserver.exchange import Answer
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
 from mockserver.matching.miss import Miss
@@ -66,9 +66,7 @@ class Records:
             self.count += 1
             number = self.count
             entry = Entry(number, at_s, request, answer, miss, place, scope, persona, rule, visit_ids=visit_ids)
-            kept = entry
-            if redacted is not request or stored_miss is not miss:
-                kept = replace(entry, request=redacted, miss=stored_miss)
+            kept = entry.seen_as(redacted, stored_miss)
             self._entries[number] = kept
             for visit_id in visit_ids:
                 self._visits.setdefault(visit_id, {})[number] = None
@@ -90,10 +88,10 @@ class Records:
         answer: Answer | None = None,
     ) -> Entry:
         """The entry as it ended; `answer` where it was not known at the start."""
-        closed = replace(entry, end=str(end), took_s=took_s, sent_ms=tuple(sent_ms), answer=answer or entry.answer)
+        closed = entry.ended(str(end), took_s, tuple(sent_ms), answer or entry.answer)
         with self._changed:
             if (kept := self._entries.get(entry.number)) is not None:
-                self._entries[entry.number] = ended = replace(closed, request=kept.request, miss=kept.miss)
+                self._entries[entry.number] = ended = closed.seen_as(kept.request, kept.miss)
                 grown = _size_of_answer(ended) - _size_of_answer(kept)
                 self._bytes += grown
                 if entry.number in self._misses:
@@ -172,18 +170,9 @@ class Records:
 
 
 def _size(entry: Entry) -> int:
-    """Roughly the bytes an entry holds: bodies and headers as they are, and what Python adds to each part."""
-    request = entry.request
-    return 1000 + len(request.body) + _size_of_headers(request.headers) + _size_of_answer(entry)
+    """Roughly the bytes an entry holds."""
+    return 1000 + entry.request.held_bytes + _size_of_answer(entry)
 
 
 def _size_of_answer(entry: Entry) -> int:
-    answer = entry.answer
-    if answer is None:
-        return 32 * len(entry.sent_ms)
-    events = sum([len(event.data) + 100 for event in answer.events])
-    return events + _size_of_headers(answer.headers) + 32 * len(entry.sent_ms)
-
-
-def _size_of_headers(headers: Headers) -> int:
-    return sum([len(name) + len(value) + 150 for name, value in headers])
+    return (entry.answer.held_bytes if entry.answer is not None else 0) + 32 * len(entry.sent_ms)

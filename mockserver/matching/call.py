@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 VISIT_HEADERS = ("x-request-id", "traceparent")
 
 
-#: How many canonical forms are remembered, and of how large a body.
-_REMEMBERED, _REMEMBERED_BYTES = 500, 16 << 10
+#: How many requests and canonical forms are remembered, and of how large a body.
+REMEMBERED, REMEMBERED_BYTES = 500, 16 << 10
 #: Where JSON may spell half of a surrogate pair, which is no letter and which nothing can send on.
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -38,6 +38,10 @@ def whole_letters(value: Any) -> Any:
     if isinstance(value, dict):
         return {whole_letters(key): whole_letters(each) for key, each in value.items()}
     return value
+
+
+#: What of a call cannot change; a body can, and what continues another does.
+_LASTING = ("address", "canonical", "model", "operation", "visit_ids")
 
 
 class Call:
@@ -58,7 +62,7 @@ class Call:
         """Backend, operation, deployment and api-version."""
         return address_of(self.request.method, self.request.raw_path, self.request.query)
 
-    @property
+    @cached_property
     def operation(self) -> Operation | None:
         """The operation; None if the address has none."""
         return self.address.operation
@@ -116,6 +120,12 @@ class Call:
         texts = self.conversation.last_prompt
         return "\n".join(texts) if texts else None
 
+    def again(self) -> Call:
+        """The call of another request with the same bytes: it knows what cannot change."""
+        call, known = Call(self.request, self.ignores), self.__dict__
+        call.__dict__.update({name: known[name] for name in _LASTING if name in known})
+        return call
+
     @cached_property
     def visit_ids(self) -> frozenset[str]:
         """What the exchanges of one visit share: `x-request-id`, and the trace of a `traceparent`.
@@ -125,6 +135,27 @@ class Call:
         trace = (self.request.header("traceparent") or "").split("-")
         ids = (self.request.header("x-request-id"), trace[1] if len(trace) == 4 and len(trace[1]) == 32 else None)
         return frozenset(filter(None, ids))
+
+
+class Calls:
+    """The calls of the last requests, by all of their bytes: what a request alone decides is worked out once. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: OrderedDict[tuple[Request, tuple[Ignore, ...]], Call] = OrderedDict()
+
+    def call(self, request: Request, ignores: tuple[Ignore, ...]) -> Call:
+        """A call of its own for a request."""
+        key = (request, ignores)
+        if (known := self._calls.get(key)) is not None:
+            return known.again()
+        call = Call(request, ignores)
+        if len(request.body) <= REMEMBERED_BYTES:
+            with self._lock:
+                self._calls[key] = call
+                if len(self._calls) > REMEMBERED:
+                    self._calls.popitem(last=False)
+        return call
 
 
 class _Forms:
@@ -142,10 +173,10 @@ class _Forms:
         if (known := self._forms.get(key)) is not None:
             return known
         form = canonical_request(request, call.address, call.body, ignores)
-        if len(request.body) <= _REMEMBERED_BYTES:
+        if len(request.body) <= REMEMBERED_BYTES:
             with self._lock:
                 self._forms[key] = form
-                if len(self._forms) > _REMEMBERED:
+                if len(self._forms) > REMEMBERED:
                     self._forms.popitem(last=False)
         return form
 

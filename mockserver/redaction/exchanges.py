@@ -77,6 +77,10 @@ def _is_personal(name: str) -> bool:
 
 def without_credentials(request: Request) -> Request:
     """The request without the credentials in its headers and query. Its texts are cleaned later, where they are shown."""
+    return _remembered(request) if len(request.body) <= _REMEMBERED_BYTES else _without_credentials(request)
+
+
+def _without_credentials(request: Request) -> Request:
     headers = tuple([(name, REDACTED if _is_personal(name) else value) for name, value in request.headers])
     query = request.query
     return Request(
@@ -86,6 +90,10 @@ def without_credentials(request: Request) -> Request:
         headers,
         request.body,
     )
+
+
+_REMEMBERED_BYTES = 16 << 10
+_remembered = functools.lru_cache(500)(_without_credentials)
 
 
 def shown_request(request: Request) -> Request:

@@ -117,9 +117,10 @@ def _say_unknown(name: str) -> None:
 
 def apply_limits(turn: Turn) -> Outcome | None:
     """Requests and tokens a minute of the model or deployment; an admitted request is counted."""
-    call, name = turn.call, turn.call.model
-    if call.operation is None or not call.operation.asks_model:
+    call = turn.call
+    if call.operation is None or not call.operation.asks_model or not turn.scopes.has_limits(turn.scope):
         return None
+    name = call.model
     if (limit := turn.scopes.limit(turn.scope, name)) is None:
         return None
     cost = _cost_in_tokens(turn)  # not under the lock: it may take seconds

@@ -201,6 +201,10 @@ class Scopes:
         chosen = self._scenarios.chosen(scenario) if scenario is not None else ()
         return (*said, *chosen, *self._scenarios.always)
 
+    def has_limits(self, scope: Scope) -> bool:
+        """Whether anything is limited."""
+        return bool(self.everybody.limits or scope.limits)
+
     def limit(self, scope: Scope, model: str) -> Limit | None:
         """The limit of a model or deployment; None if it has none."""
         limits = self.everybody.limits | scope.limits

@@ -11,7 +11,7 @@ from mockserver.clock import Clock, SystemClock
 from mockserver.exchange import Request
 from mockserver.journal.entry import Entry
 from mockserver.journal.journal import Journal
-from mockserver.matching.call import Call
+from mockserver.matching.call import Call, Calls
 from mockserver.matching.miss import Miss
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.fault import Fault
@@ -53,6 +53,7 @@ class Simulation:
         )
         self.clock = clock or SystemClock()
         self.journal = Journal()
+        self._calls = Calls()
         self.scopes = Scopes(self.index.scenarios, scenario=scenario, limits=limits)
 
     def answer(self, request: Request) -> Entry:
@@ -60,7 +61,7 @@ class Simulation:
 
         The entry has no answer where no stub fits and `on_miss` is record: the upstream is to be asked.
         """
-        call, at_s = Call(request, self.index.ignores), self.clock.now()
+        call, at_s = self._calls.call(request, self.index.ignores), self.clock.now()
         try:
             scope = self.scopes.of(call)
         except ScopeError as error:

@@ -48,7 +48,7 @@ def answer_from_stubs(turn: Turn) -> Outcome | None:
     if stub is None or stub.answer is None:
         return None
     if isinstance(stub.answer, Answer):
-        return Outcome(replace(stub.answer, decided_by=stub.name))
+        return Outcome(stub.answer)
     seed = f"{stub.name} {turn.call.canonical.fingerprint}{again(turn)}"
     answer = expand(stub.answer, turn.call, seed=seed, model=turn.model, at_s=turn.at_s)
     return Outcome(replace(answer, decided_by=stub.name), written=True)
@@ -73,7 +73,7 @@ def answer_from_recordings(turn: Turn) -> Outcome | None:
         recording = sequence[position]
         turn.scopes.ever_used.add(recording.name)
     assert isinstance(recording.answer, Answer)  # noqa: S101  only authored stubs have to be expanded
-    return Outcome(replace(recording.answer, decided_by=recording.name))
+    return Outcome(recording.answer)
 
 
 def leave_to_upstream(turn: Turn) -> Outcome | None:

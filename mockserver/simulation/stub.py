@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ class StubError(UserError):
 class Stub:
     """One thing to answer with.
 
-    `answer` None leaves the answer to the next stub that fits, and only adds the fault. `times` None answers for ever.
+    `answer` None leaves the answer to the next stub that fits, and only adds the fault; one that is not authored says that this
+    stub has decided on it. `times` None answers for ever.
     """
 
     name: str
@@ -42,6 +43,10 @@ class Stub:
     answer: Answer | AuthoredAnswer | None = None
     fault: Fault | None = None
     times: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.answer, Answer):
+            object.__setattr__(self, "answer", replace(self.answer, decided_by=self.name))
 
 
 def load_stubs(path: Path, text: str | bytes, name: str = "") -> tuple[Stub, ...]:

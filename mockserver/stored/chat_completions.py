@@ -14,6 +14,8 @@ from mockserver.stored.store import Store
 from mockserver.stored.stored_call import Handler, StoredCall, updated
 
 KIND = "chat.completion"
+#: Where a body may say `store`, spelled out or escaped.
+_MAY_STORE = re.compile(rb"store|\\u")
 _ID = re.compile(rb'"id": ?"(chatcmpl-[\w-]+)"')
 
 
@@ -61,6 +63,8 @@ def _shown(name: str, message: dict[str, Any]) -> dict[str, Any]:
 
 def remember(store: Store, call: Call, answer: Answer) -> None:
     """Keep a completion that its request wants stored."""
+    if not _MAY_STORE.search(call.request.body):  # most do not, and need not be read again
+        return
     found = next((match for event in answer.events if (match := _ID.search(event.data))), None)
     body = call.body or {}
     if found is not None and body.get("store") is True:

@@ -16,6 +16,7 @@ from mockserver.wire.writer import AnswerWriter
 
 _HEAD_END = b"\r\n\r\n"
 _MAX_HEAD_BYTES, _MAX_BODY_BYTES = 8 << 10, 1 << 20
+_REMEMBERED_BYTES = 16 << 10
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 #: Headers that need more than an answer.
 _NOT_PLAIN = frozenset({"expect", "transfer-encoding", "upgrade"})
@@ -32,7 +33,7 @@ class DirectFront(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Head:
     method: str
     raw_path: str
@@ -91,6 +92,12 @@ def _plain_head(data: bytes) -> _Head | None:
         return None
     path, query = url.path.decode(), (url.query or b"").decode("latin-1")
     return _Head(method, path, query, headers, length)
+
+
+@functools.lru_cache(500)
+def _request(head: _Head, body: bytes) -> Request:
+    """The request of a head and a body: the same object for the same bytes, so what is worked out of it lasts."""
+    return Request(head.method, head.raw_path, head.query, head.headers, body)
 
 
 class DirectProtocol(WireProtocol):
@@ -182,7 +189,8 @@ class DirectProtocol(WireProtocol):
                 self._rest += data
                 self._needed = whole
                 return None
-            request = Request(head.method, head.raw_path, head.query, head.headers, data[end:whole])
+            make = _request if head.body_bytes <= _REMEMBERED_BYTES else _request.__wrapped__
+            request = make(head, data[end:whole])
             writer = self._writer = AnswerWriter(self._wire, self._ended, full=self._full)
             self._is_answering = True
             if not self._front.answer_directly(request, writer):
