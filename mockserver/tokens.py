@@ -156,4 +156,6 @@ def _loaded(name: str) -> tiktoken.Encoding:
     lines = (line.split() for line in vocabulary.splitlines() if line)
     ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
     # No special tokens: the texts of a request are counted as ordinary text.
-    return tiktoken.Encoding(name, pat_str=_PATTERNS[name], mergeable_ranks=ranks, special_tokens={})
+    encoding = tiktoken.Encoding(name, pat_str=_PATTERNS[name], mergeable_ranks=ranks, special_tokens={})
+    encoding._mergeable_ranks = {}  # 27 MB that it keeps for a pickle alone (measured)
+    return encoding

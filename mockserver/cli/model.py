@@ -59,6 +59,7 @@ def model(choice: ModelChoice, *, port: int, api_key: str | None, deployments: t
             f"{count} answers; on a miss: {choice.on_miss}; control: {endpoint.url}/__admin, token in {token_file}"
         )
         click.echo(f"ready {endpoint.url}")
-        tokens.load_early()
+        if options.on_miss is OnMiss.GENERATE or options.limits:
+            tokens.load_early()
         stopped.wait()
     print_recorded(endpoint)

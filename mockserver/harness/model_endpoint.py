@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
 
 from mockserver.answers.latency import Latency, fitted, parse_latency
 from mockserver.cassettes.real_endpoint import RealEndpoint, below
@@ -13,8 +14,8 @@ from mockserver.cassettes.recorder import Recorder
 from mockserver.clock import Clock, SystemClock
 from mockserver.contract.request_check import LENIENT_NAMES
 from mockserver.errors import did_you_mean
-from mockserver.flask_apps import control
 from mockserver.fronts.model_front import ModelFront
+from mockserver.fronts.wsgi import WsgiApplication
 from mockserver.harness.environment import TOKEN_VARIABLE, authority_file, credentials_of
 from mockserver.harness.options import ModelOptions, OptionsError
 from mockserver.journal.entry import Entry
@@ -125,9 +126,7 @@ class ModelEndpoint:
         self.url = url_of(sockets[0], "https" if tls else "http")
         #: The file with the certificate that clients have to trust; None without TLS.
         self.authority_file = authority_file(tls.authority, sockets[0].getsockname()[1]) if tls else None
-        front = ModelFront(
-            control.create_app(self.simulation, self.token), self.simulation, recorder=recorder, report=report
-        )
+        front = ModelFront(self._control, self.simulation, recorder=recorder, report=report)
         app = front if options.address == LOOPBACK else TokenGate(front, self.token, hidden=False)
         self._servers = Servers(
             *((app, socket) for socket in sockets),
@@ -137,6 +136,16 @@ class ModelEndpoint:
             websockets=True,
             crashed=self.simulation.journal.records.crashed,
         )
+
+    def _control(self, environ: dict[str, Any], start_response: Callable[..., None]) -> Iterable[bytes]:
+        """The control routes; Flask, which is a fifth of a start, is loaded with the first of their requests."""
+        return self._control_app(environ, start_response)
+
+    @functools.cached_property
+    def _control_app(self) -> WsgiApplication:
+        from mockserver.flask_apps import control
+
+        return control.create_app(self.simulation, self.token)
 
     @property
     def unwritten(self) -> int:

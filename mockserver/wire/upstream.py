@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx2
 
 from mockserver.exchange import Headers, Request, shown_url
 from mockserver.wire.connection import RawStream
+
+if TYPE_CHECKING:
+    import httpx2  # an eighth of a start, which a model endpoint without an upstream does not need
 
 #: Headers of one connection, never passed on; so is `expect`, because "100 continue" was already sent. Source: RFC 9110, 7.6.1.
 HOP_BY_HOP = frozenset(
@@ -53,6 +54,10 @@ class Upstream:
     """A server that requests are forwarded to. Use it on one event loop."""
 
     def __init__(self, base_url: str, *, timeout_s: float | None = None) -> None:
+        from http.cookiejar import DefaultCookiePolicy
+
+        import httpx2
+
         self.base_url = base_url.rstrip("/")
         self._timeout = httpx2.Timeout(timeout_s, connect=10)
         # Close idle connections well before a server does (uvicorn: 5 s), or sometimes one closes under a request.
@@ -78,6 +83,8 @@ class Upstream:
         Raises:
             UpstreamError: no connection, no answer, one with a status that HTTP does not have, or one that broke off while it was read.
         """
+        import httpx2
+
         forwarded = upstream_request(request, self.base_url, target, self._timeout, upgrade=upgrade)
         try:
             answer = await self._client.send(forwarded, stream=True)
@@ -106,6 +113,8 @@ def upstream_request(
     Hop-by-hop headers and Host belong to the connection; everything else is forwarded unchanged, and with `upgrade` what asks
     for another protocol.
     """
+    import httpx2
+
     url = httpx2.URL(base_url)
     dropped = _FRAMING if upgrade else HOP_BY_HOP | _named_in_connection(request)
     pairs = [(name, value) for name, value in request.headers if name not in dropped and name != "host"]
