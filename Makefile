@@ -131,7 +131,7 @@ schemas: setup     ## write the JSON Schemas that editors read
 lock: setup        ## lock requirements/ from pyproject.toml and api/requirements.txt, and the libraries of make clients; newer versions: ARGS=--upgrade
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate -o requirements/mock.txt $(ARGS) > /dev/null
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null
-	@$(LOCK) --group conformance -o requirements/conformance.txt $(ARGS) > /dev/null
+	@for group in conformance load; do $(LOCK) --group $$group -o requirements/$$group.txt $(ARGS) > /dev/null || exit 1; done
 	@for pins in tests/clients/python/*.in; do $(LOCK) $$pins -o $${pins%.in}.txt $(ARGS) > /dev/null || exit 1; done
 
 clean:             ## delete everything that make created

@@ -96,7 +96,7 @@ class Answer:
     @property
     def body(self) -> bytes:
         """The bytes of all events, joined."""
-        return b"".join(event.data for event in self.events)
+        return b"".join([event.data for event in self.events])
 
     @cached_property
     def streams(self) -> bool:

@@ -13,13 +13,13 @@ import os
 import subprocess
 import sys
 import tarfile
-import venv
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from environments import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "conformance"
@@ -62,7 +62,7 @@ NOT_ACCEPTED = {
 
 def main() -> None:
     """Set up, run, compare; exit status 0 only if every test passed or failed as listed."""
-    python, tests = environment(), source()
+    python, tests = environment(CACHE / "venv", REQUIREMENTS, "conformance"), source()
     outcomes = run(python, tests)
     allowed = dict(refusals(REFUSED.read_text(encoding="utf-8")))
     problems = list(unexpected(outcomes, allowed))
@@ -110,19 +110,6 @@ def test_name(test: str) -> str:
 
 
 # --- running ---------------------------------------------------------------------------------------------------------
-
-
-def environment() -> Path:
-    """The interpreter of an environment with the SDK and the packages that its tests need."""
-    python = CACHE / "venv" / "bin" / "python"
-    stamp, state = CACHE / "venv" / ".done", hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    if not stamp.is_file() or stamp.read_text() != state:
-        print("conformance: installing the SDK and the packages that its tests need", flush=True)
-        venv.create(CACHE / "venv", with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--require-hashes", "-r", str(REQUIREMENTS)], check=True)
-        stamp.write_text(state)
-    return python
 
 
 def source() -> Path:
