@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate mutants conformance clients lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate mutants conformance clients bench load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -62,6 +62,12 @@ conformance: setup ## run the official SDK's own tests against the mock
 
 clients: setup     ## run independent client libraries of JavaScript and Python against the mock; some: ARGS=python/litellm; write docs/clients.md: ARGS=--write
 	@$(RUN:-m=) tools/clients.py $(ARGS)
+
+bench: setup       ## what requests, streams and the start cost, as ratios to a bare server in the same run: STREAMS=1000
+	@$(RUN:-m=) tools/bench.py $(STREAMS)
+
+load: setup        ## people at the app, by Locust, with a report and a verdict: USERS=200 WORKERS=2 SECONDS=60; at another: URL=http://127.0.0.1:4280; two hosts: ARGS="--instances 2"
+	@$(RUN:-m=) tools/load.py $(or $(USERS),200) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(URL),--url $(URL)) $(ARGS)
 
 lint: setup        ## check style and types of Python and of the page
 	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && $(BIN)/basedpyright --level error && npm --prefix webapp run --silent check

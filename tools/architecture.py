@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "architecture.svg"
 
 #: Rooms of mockserver from the bottom up. A room imports only from levels below its own. The ground's rooms are files.
-GROUND = ("exchange", "sse", "clock", "errors", "crash", "documents", "tokens")
+GROUND = ("exchange", "sse", "clock", "errors", "crash", "documents", "tokens", "remembered")
 LEVELS = (
     ("contract", "ground"),
     ("redaction", "wire", "swa"),

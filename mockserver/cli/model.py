@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import click
 
-from mockserver import tokens
 from mockserver.cli import console
 from mockserver.cli.errors import user_errors
 from mockserver.cli.options import ModelChoice, model_options
@@ -17,6 +16,7 @@ from mockserver.cli.startup import (
     print_recorded,
     print_violations,
     report_miss,
+    settle,
     token_in_file,
     warn_of_other_machines,
 )
@@ -59,7 +59,6 @@ def model(choice: ModelChoice, *, port: int, api_key: str | None, deployments: t
             f"{count} answers; on a miss: {choice.on_miss}; control: {endpoint.url}/__admin, token in {token_file}"
         )
         click.echo(f"ready {endpoint.url}")
-        if options.on_miss is OnMiss.GENERATE or options.limits:
-            tokens.load_early()
+        settle(counts_tokens=options.on_miss is OnMiss.GENERATE or bool(options.limits))
         stopped.wait()
     print_recorded(endpoint)

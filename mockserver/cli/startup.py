@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from mockserver import tokens
 from mockserver.cli import console
 from mockserver.errors import count_of
 from mockserver.harness.environment import state_folder, trusting
@@ -63,6 +65,14 @@ def print_recorded(model: ModelEndpoint) -> None:
         click.echo(f"recorded   {len(numbers):>4}  {path}")
     total = count_of(sum(map(len, recorder.written.values())), "answer")
     click.echo(f"{total} recorded. Look: dress-rehearsal cassette show {recorder.folder}")
+
+
+def settle(*, counts_tokens: bool) -> None:
+    """Make the first requests as fast as later ones."""
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking through 10,000 recordings again makes a pause of 80 ms (measured)
+    if counts_tokens:
+        tokens.load_early()
 
 
 def report_miss(entry: Entry) -> None:

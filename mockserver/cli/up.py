@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from mockserver import tokens
 from mockserver.cli import console
 from mockserver.cli.dev_server import running
 from mockserver.cli.errors import user_errors
@@ -21,6 +20,7 @@ from mockserver.cli.startup import (
     print_recorded,
     print_violations,
     report_miss,
+    settle,
     token_in_file,
     warn_of_other_machines,
 )
@@ -136,7 +136,7 @@ def up(
         served = running(command, webapp, stopped, "--webapp URL")
         with served, endpoint, functions, app, token_in_file(endpoint) as token_file:
             _print_started(app, functions, api_options, choice.address, token_file)
-            tokens.load_early()
+            settle(counts_tokens=True)
             while not stopped.wait(0.3):
                 if functions.failed:
                     raise StartError("The Functions host stopped; its own output says why.")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from mockserver.exchange import Request, parse_json
 from mockserver.matching.canonical import CanonicalRequest, canonical_request, model_name
 from mockserver.matching.conversation import Conversation
 from mockserver.matching.ignore import Ignore
+from mockserver.remembered import Remembered
 
 if TYPE_CHECKING:
     from mockserver.matching.upload import Upload
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 VISIT_HEADERS = ("x-request-id", "traceparent")
 
 
-#: How many requests and canonical forms are remembered, and of how large a body.
-REMEMBERED, REMEMBERED_BYTES = 500, 16 << 10
 #: Where JSON may spell half of a surrogate pair, which is no letter and which nothing can send on.
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -102,7 +99,7 @@ class Call:
         """What the model would see; of the same bytes it is worked out once."""
         if self.form is not None:
             return canonical_request(self.request, self.address, None, self.ignores)
-        return _FORMS.form(self)
+        return _form(self)
 
     @cached_property
     def model(self) -> str:
@@ -141,44 +138,24 @@ class Calls:
     """The calls of the last requests, by all of their bytes: what a request alone decides is worked out once. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._calls: OrderedDict[tuple[Request, tuple[Ignore, ...]], Call] = OrderedDict()
+        self._calls = Remembered[tuple[Request, tuple[Ignore, ...]], Call]()
 
     def call(self, request: Request, ignores: tuple[Ignore, ...]) -> Call:
         """A call of its own for a request."""
         key = (request, ignores)
         if (known := self._calls.get(key)) is not None:
             return known.again()
-        call = Call(request, ignores)
-        if len(request.body) <= REMEMBERED_BYTES:
-            with self._lock:
-                self._calls[key] = call
-                if len(self._calls) > REMEMBERED:
-                    self._calls.popitem(last=False)
-        return call
+        return self._calls.put(key, Call(request, ignores), len(request.body))
 
 
-class _Forms:
-    """The canonical forms of the last requests, by all that they depend on. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._forms: OrderedDict[tuple[Any, ...], CanonicalRequest] = OrderedDict()
-
-    def form(self, call: Call) -> CanonicalRequest:
-        """The form of a request without a multipart form."""
-        request, ignores = call.request, tuple(call.ignores)
-        content_type = request.header("content-type")
-        key = (request.method, request.raw_path, request.query, content_type, request.body, ignores)
-        if (known := self._forms.get(key)) is not None:
-            return known
-        form = canonical_request(request, call.address, call.body, ignores)
-        if len(request.body) <= REMEMBERED_BYTES:
-            with self._lock:
-                self._forms[key] = form
-                if len(self._forms) > REMEMBERED:
-                    self._forms.popitem(last=False)
-        return form
+#: The canonical forms of the last requests, by all that they depend on.
+_FORMS = Remembered[tuple[Any, ...], CanonicalRequest]()
 
 
-_FORMS = _Forms()
+def _form(call: Call) -> CanonicalRequest:
+    """The form of a request without a multipart form."""
+    request, ignores = call.request, tuple(call.ignores)
+    key = (request.method, request.raw_path, request.query, request.header("content-type"), request.body, ignores)
+    if (known := _FORMS.get(key)) is not None:
+        return known
+    return _FORMS.put(key, canonical_request(request, call.address, call.body, ignores), len(request.body))

@@ -14,6 +14,7 @@ from mockserver.redaction.known import known
 from mockserver.redaction.redaction import Redaction, replaced
 from mockserver.redaction.replacements import REDACTED
 from mockserver.redaction.streams import redacted_events
+from mockserver.remembered import Remembered
 
 _REQUEST_HEADERS = frozenset({"accept", "content-type"})
 _ANSWER_HEADERS = re.compile(
@@ -77,23 +78,21 @@ def _is_personal(name: str) -> bool:
 
 def without_credentials(request: Request) -> Request:
     """The request without the credentials in its headers and query. Its texts are cleaned later, where they are shown."""
-    return _remembered(request) if len(request.body) <= _REMEMBERED_BYTES else _without_credentials(request)
-
-
-def _without_credentials(request: Request) -> Request:
+    if (known := _WITHOUT.get(request)) is not None:
+        return known
     headers = tuple([(name, REDACTED if _is_personal(name) else value) for name, value in request.headers])
     query = request.query
-    return Request(
+    without = Request(
         request.method,
         request.raw_path,
         _query(query, None, Counter()) if "=" in query else query,
         headers,
         request.body,
     )
+    return _WITHOUT.put(request, without, len(request.body))
 
 
-_REMEMBERED_BYTES = 16 << 10
-_remembered = functools.lru_cache(500)(_without_credentials)
+_WITHOUT = Remembered[Request, Request]()
 
 
 def shown_request(request: Request) -> Request:

@@ -10,13 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 import httptools
 
 from mockserver.exchange import Headers, Request, whole_number
+from mockserver.remembered import Remembered
 from mockserver.wire.connection import LOOPBACK_NAMES, BodyBudget, as_text, host_of, with_one_host
 from mockserver.wire.protocol import WireProtocol
 from mockserver.wire.writer import AnswerWriter
 
 _HEAD_END = b"\r\n\r\n"
 _MAX_HEAD_BYTES, _MAX_BODY_BYTES = 8 << 10, 1 << 20
-_REMEMBERED_BYTES = 16 << 10
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 #: Headers that need more than an answer.
 _NOT_PLAIN = frozenset({"expect", "transfer-encoding", "upgrade"})
@@ -94,10 +94,15 @@ def _plain_head(data: bytes) -> _Head | None:
     return _Head(method, path, query, headers, length)
 
 
-@functools.lru_cache(500)
+_REQUESTS = Remembered[tuple[_Head, bytes], Request]()
+
+
 def _request(head: _Head, body: bytes) -> Request:
     """The request of a head and a body: the same object for the same bytes, so what is worked out of it lasts."""
-    return Request(head.method, head.raw_path, head.query, head.headers, body)
+    if (known := _REQUESTS.get((head, body))) is not None:
+        return known
+    request = Request(head.method, head.raw_path, head.query, head.headers, body)
+    return _REQUESTS.put((head, body), request, len(body))
 
 
 class DirectProtocol(WireProtocol):
@@ -189,8 +194,7 @@ class DirectProtocol(WireProtocol):
                 self._rest += data
                 self._needed = whole
                 return None
-            make = _request if head.body_bytes <= _REMEMBERED_BYTES else _request.__wrapped__
-            request = make(head, data[end:whole])
+            request = _request(head, data[end:whole])
             writer = self._writer = AnswerWriter(self._wire, self._ended, full=self._full)
             self._is_answering = True
             if not self._front.answer_directly(request, writer):

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from infra.__main__ import main as infra
-from mockserver import documents, exchange
+from mockserver import documents, exchange, remembered
 from mockserver.answers.authored.authored_answer import Filter
 from mockserver.answers.generated import embeddings, images, schema_instance, speech
 from mockserver.cli import main
@@ -225,6 +225,7 @@ def test_every_option_of_a_document_exists(path: Path) -> None:
     known = {*options(*commands().values(), *infra.commands.values()), "--help", "--version"}
     known |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "tests" / "e2e" / "conftest.py").read_text(encoding="utf-8")))
     known |= set(re.findall(r'"(--[a-z-]+)"', Path(pytest_addoption.__code__.co_filename).read_text(encoding="utf-8")))
+    known |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "tools" / "load.py").read_text(encoding="utf-8")))
     known.add("--upgrade")  # of uv, for `make lock`
     others = rf"(?:^ *(?:\$ )?|`)(?:export \w+=\"\$\()?(?:{'|'.join(OTHER_PROGRAMS)}) [^`\n]*"
     text = re.sub(others, "", TEXTS[path], flags=re.MULTILINE)
@@ -313,6 +314,10 @@ def test_our_own_configurations_are_fine(folder: str) -> None:
         ("a generated value", [schema_instance._LONGEST]),
         ("a generated picture", [images._LONGEST_SIDE, embeddings._MOST_DIMENSIONS]),
         ("generated speech", [int(speech._LONGEST_S)]),
+        (
+            "requests and canonical forms",
+            [remembered.MAX_ENTRIES, remembered.MAX_BYTES >> 20, remembered.MAX_BYTES_EACH >> 10],
+        ),
     ],
 )
 def test_each_bound_is_what_the_code_says(line: str, values: list[int]) -> None:

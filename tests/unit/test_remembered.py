@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from mockserver import remembered
 from mockserver.matching import call as call_module
-from mockserver.matching.call import Call
+from mockserver.matching.call import Call, Calls
 from mockserver.matching.canonical import canonical_request
 from mockserver.matching.ignore import parse_ignore
 from mockserver.simulation.limits import parse_limits
@@ -49,3 +50,35 @@ def test_what_is_said_limited_and_counted_since_decides_the_next_answer(clock: F
     clock.now_s += 120
     assert simulation.answer(request).status == 200
     assert len(simulation.journal) == 6
+
+
+def test_the_oldest_are_forgotten_within_a_bound_of_entries_and_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(remembered, "MAX_BYTES", 100)
+    monkeypatch.setattr(remembered, "MAX_BYTES_EACH", 60)
+    memory = remembered.Remembered[str, int]()
+    for number, key in enumerate("abcd"):
+        assert memory.put(key, number, 10) == number
+    assert [memory.get(key) for key in "abcd"] == [None, 1, 2, 3]
+    assert memory.put("too large", 9, 61) == 9
+    assert memory.get("too large") is None
+    memory.put("e", 4, 60)
+    memory.put("f", 5, 60)
+    assert [memory.get(key) for key in "cdef"] == [None, None, None, 5]
+    memory.put("f", 6, 60)  # another thread was first: its value stays, and is counted once
+    assert (memory.get("f"), len(memory)) == (5, 1)
+
+
+def test_what_continues_another_is_no_memory_of_the_bytes() -> None:
+    calls, request = Calls(), chat("Hi")
+    first = calls.call(request, ())
+    first.earlier = [{"role": "user", "content": "before"}]
+    first.body["messages"].clear()  # type: ignore[index]  # it is there
+    again = calls.call(request, ())
+    assert (again.earlier, again.prompt, again.canonical) == ((), "Hi", Call(request).canonical)
+
+
+def test_the_same_bytes_are_one_request_with_one_key_and_another_key_is_another(clock: FakeClock) -> None:
+    simulation = Simulation(on_miss=OnMiss.GENERATE, clock=clock, api_key="right")
+    asked = [simulation.answer(chat("x", key=key)).status for key in ("right", "wrong", "right", "wrong")]
+    assert asked == [200, 401, 200, 401]
