@@ -138,10 +138,13 @@ def exchange(protocol: type[WireProtocol], pieces: Iterable[bytes]) -> tuple[byt
         server.connection_made(client)
         for piece in pieces:
             if not client.closed:
+                assert not client.paused, "it never reads again"
                 server.data_received(piece)
                 await settle()
         await settle()
         received, closed = bytes(client.received), client.closed
+        if protocol is DirectProtocol and not server._rest and not server._in_message:  # type: ignore[attr-defined]
+            assert app.budget.held_bytes == 0, "held although all is answered"
         server.connection_lost(None)
         await settle()
         assert app.budget.held_bytes == 0

@@ -74,6 +74,8 @@ def test_what_continues_another_is_no_memory_of_the_bytes() -> None:
     first = calls.call(request, ())
     first.earlier = [{"role": "user", "content": "before"}]
     first.body["messages"].clear()  # type: ignore[index]  # it is there
+    ignored = calls.call(request, (parse_ignore("messages"),))
+    assert ignored.canonical != Call(request).canonical
     again = calls.call(request, ())
     assert (again.earlier, again.prompt, again.canonical) == ((), "Hi", Call(request).canonical)
 
