@@ -236,3 +236,25 @@ def test_an_idle_connection_closes_and_one_in_use_does_not(monkeypatch: pytest.M
         return closed
 
     assert asyncio.run(run()) == [False, False, True]
+
+
+def test_what_comes_while_an_answer_is_sent_waits_unread_for_its_turn() -> None:
+    clock = SystemClock()
+    clock.freeze()
+
+    async def run() -> tuple[list[bool], list[bytes]]:
+        app, client, paused = front(clock), Client(), list[bool]()
+        server = DirectProtocol(_config(app, None, None, websockets=False), ServerState(), {})
+        server.connection_made(client)
+        server.data_received(KINDS["slow"])
+        await settle()
+        server.data_received(KINDS["json"] + KINDS["list"])
+        paused.append(client.paused)
+        clock.advance(60)
+        await settle()
+        paused.append(client.paused)
+        return paused, re.findall(rb"content-type: ([\w/-]+)", client.received)
+
+    paused, kinds = asyncio.run(run())
+    assert paused == [True, False]
+    assert kinds == [b"text/event-stream", b"application/json", b"application/json"]
