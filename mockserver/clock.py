@@ -85,20 +85,22 @@ class SystemClock:
     """Real time, `speed` times as fast; it can be stopped and advanced, also while others wait. Safe from any thread."""
 
     def __init__(self, speed: float = 1.0) -> None:
-        self._initial_speed = self._speed = speed
-        self._epoch_s, self._start_s = time.time(), _uptime_s()
+        self._initial_speed = speed
+        #: The moment of the last change, on the clock and of the machine, and the speed since; read as one, from any thread.
+        self._since = time.time(), _uptime_s(), speed
         self._changed = threading.Condition()
         #: What waits for a moment; alarms keep it themselves.
         self.alarms: set[_Alarm] = set()
 
     def now(self) -> float:
         """Seconds since the epoch, never going back."""
-        return self._epoch_s + (_uptime_s() - self._start_s) * self._speed
+        epoch_s, start_s, speed = self._since
+        return epoch_s + (_uptime_s() - start_s) * speed
 
     @property
     def frozen(self) -> bool:
         """Whether the clock is stopped."""
-        return self._speed == 0
+        return self._since[2] == 0
 
     def freeze(self) -> None:
         """Stop the clock: only `advance` changes the time from now on."""
@@ -112,7 +114,7 @@ class SystemClock:
         """Jump forward by a number of seconds."""
         if not 0 <= seconds < math.inf:
             raise ValueError(f"seconds must be a number from 0, got {seconds}: a clock never goes back")
-        self._set(self._speed, seconds)
+        self._set(None, seconds)
 
     async def until(self, moment_s: float) -> None:
         """Return once `now()` has reached `moment_s`."""
@@ -140,11 +142,16 @@ class SystemClock:
 
     def real_s(self, seconds: float) -> float | None:
         """The same wait in real time, at most an hour at once; None if the clock is stopped."""
-        return min(seconds / self._speed, 3600) if self._speed else None
+        speed = self._since[2]
+        return min(seconds / speed, 3600) if speed else None
 
-    def _set(self, speed: float, advance_s: float = 0) -> None:
+    def _set(self, speed: float | None, advance_s: float = 0) -> None:
+        """Change the speed, unless it is None, and jump."""
         with self._changed:
-            self._epoch_s, self._start_s, self._speed = self.now() + advance_s, _uptime_s(), speed
+            epoch_s, start_s, before = self._since
+            uptime_s = _uptime_s()
+            now_s = epoch_s + (uptime_s - start_s) * before
+            self._since = now_s + advance_s, uptime_s, before if speed is None else speed
             self._changed.notify_all()
         for alarm in tuple(self.alarms):
             alarm.look_soon()

@@ -16,6 +16,8 @@ from mockserver.wire.protocol import WireProtocol
 from mockserver.wire.writer import AnswerWriter
 
 _HEAD_END = b"\r\n\r\n"
+#: How much may come while an answer is being sent.
+_MAX_WAITING_BYTES = 64 << 10
 _MAX_HEAD_BYTES, _MAX_BODY_BYTES = 8 << 10, 1 << 20
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 #: Headers that need more than an answer.
@@ -130,7 +132,9 @@ class DirectProtocol(WireProtocol):
         if self._rest or self._is_answering:
             self._rest += data
             if self._is_answering:
-                self._wire.pause_reading()  # one answer after the other
+                # One answer after the other. A client that leaves is seen as long as its connection is read.
+                if len(self._rest) > _MAX_WAITING_BYTES:
+                    self._wire.pause_reading()
             elif len(self._rest) >= self._needed:
                 self._go_on()
         elif self._is_uvicorns:

@@ -137,3 +137,20 @@ def test_an_act_that_fails_ends_no_other() -> None:
 
     asyncio.run(run())
     assert len(called) == 1
+
+
+def test_a_clock_that_changes_while_it_is_read_never_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, uptime_s = SystemClock(speed=100), clock_module._uptime_s
+    began_s, frozen = clock.now(), list[None]()
+
+    def changed_meanwhile() -> float:
+        read_s = uptime_s()
+        if not frozen:
+            frozen.append(None)
+            clock.freeze()  # as another thread may, in the middle of `now`
+        return read_s
+
+    monkeypatch.setattr(clock_module, "_uptime_s", changed_meanwhile)
+    time.sleep(0.01)
+    during_s = clock.now()
+    assert began_s < during_s <= clock.now()

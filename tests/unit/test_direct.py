@@ -250,11 +250,13 @@ def test_what_comes_while_an_answer_is_sent_waits_unread_for_its_turn() -> None:
         await settle()
         server.data_received(KINDS["json"] + KINDS["list"])
         paused.append(client.paused)
+        server.data_received(KINDS["large"] * 4)
+        paused.append(client.paused)
         clock.advance(60)
         await settle()
         paused.append(client.paused)
         return paused, re.findall(rb"content-type: ([\w/-]+)", client.received)
 
     paused, kinds = asyncio.run(run())
-    assert paused == [True, False]
-    assert kinds == [b"text/event-stream", b"application/json", b"application/json"]
+    assert paused == [False, True, False]
+    assert kinds == [b"text/event-stream", *[b"application/json"] * 6]
