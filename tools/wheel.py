@@ -26,6 +26,7 @@ _NOT_IN_WHEEL = (
     "docs",
     "forms",
     "infra",
+    "load",
     "mutants",
     "pipelines",
     "preflight",
