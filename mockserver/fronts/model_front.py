@@ -95,10 +95,14 @@ class ModelFront(Front):
         """Begin to send an answer. Its entry closes before its last bytes leave, so a client that has them finds it closed."""
         if _waits_for_nothing(answer):
             took_ms = (self._simulation.clock.now() - entry.at_s) * 1000
-            self._close(
-                entry, "client left" if writer.is_closing else str(answer.end), [took_ms] * len(answer.events), answer
-            )
-            writer.send_whole(answer.status, sized(answer), answer.body)
+            end = "client left" if writer.is_closing else str(answer.end)
+            writer.start(answer.status, sized(answer))
+            self._close(entry, end, [took_ms] * len(answer.events), answer)
+            writer.send(answer.body, last=True)
+            return
+        if writer.is_closing:  # the client has left while its answer was made, and nobody tells the writer
+            self._close(entry, "client left", [], answer)
+            writer.end()
             return
 
         def close(end: str, sent_ms: Sequence[float]) -> None:

@@ -145,7 +145,7 @@ class Calls:
         key = (request, ignores)
         if (known := self._calls.get(key)) is not None:
             return known.again()
-        return self._calls.put(key, Call(request, ignores), len(request.body))
+        return self._calls.put(key, Call(request, ignores), request.held_bytes)
 
 
 #: The canonical forms of the last requests, by all that they depend on.

@@ -104,7 +104,7 @@ def _request(head: _Head, body: bytes) -> Request:
     if (known := _REQUESTS.get((head, body))) is not None:
         return known
     request = Request(head.method, head.raw_path, head.query, head.headers, body)
-    return _REQUESTS.put((head, body), request, len(body))
+    return _REQUESTS.put((head, body), request, request.held_bytes)
 
 
 class DirectProtocol(WireProtocol):

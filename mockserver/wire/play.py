@@ -69,6 +69,7 @@ class Playing:
         try:
             return self._send_due(now_s)
         except Exception as error:  # noqa: BLE001  one answer must not end the others
+            self._close("failed")
             self._fail(error)
             return None
 

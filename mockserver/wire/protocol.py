@@ -92,6 +92,7 @@ class WireProtocol(HttpToolsProtocol):
             cycle.message_event.set()
             cycle.on_response()
 
+        self.flow.resume_reading()  # uvicorn stops at a large body, and then nobody would see the client leave
         self._writer = AnswerWriter(
             self.transport,
             end,

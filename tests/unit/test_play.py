@@ -162,6 +162,7 @@ def test_a_fault_of_our_own_ends_one_answer_and_no_other(clock: FakeClock, monke
 
     broken, whole = asyncio.run(run())
     assert [type(crash) for crash in broken.crashes] == [ZeroDivisionError]
+    assert [end for end, _ in broken.ends] == ["failed"]
     assert whole.ends == [("eof", [175, 175, 186])]
 
 
