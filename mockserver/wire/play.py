@@ -103,7 +103,10 @@ class Playing:
         return None
 
     def _left(self) -> None:
+        """Close, and let go of all but the act, which the timetable keeps until it is due: on a stopped clock for ever."""
         self._close("client left")
+        self._answer, self._schedule, self._next = Answer(0), iter(()), None
+        self._close_with, self._fail = (lambda _end, _sent_ms: None), (lambda _error: None)
 
     def _close(self, end: str) -> None:
         if self._is_open:

@@ -103,6 +103,7 @@ def test_a_client_that_leaves_gets_nothing_more_and_closes_the_entry_with_what_l
     played = asyncio.run(run())
     assert [data for data, _ in played.bodies] == [b"ab"]
     assert played.ends == [("client left", [180, 180])]
+    assert played._playing._answer == Answer(0), "the timetable keeps the answer of a client that left"
 
 
 def test_who_does_not_read_is_sent_no_more_until_there_is_room() -> None:
