@@ -14,8 +14,8 @@ from mockserver.stored.store import Store
 from mockserver.stored.stored_call import Handler, StoredCall, updated
 
 KIND = "chat.completion"
-#: Where a body may say `store`, spelled out or escaped.
-_MAY_STORE = re.compile(rb"store|\\u")
+#: Where a body may say `store`: spelled out, escaped, or in UTF-16.
+_MAY_STORE = re.compile(rb"store|\\u|\0")
 _ID = re.compile(rb'"id": ?"(chatcmpl-[\w-]+)"')
 
 

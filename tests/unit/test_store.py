@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from mockserver.exchange import Request
+from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.simulation import Simulation
 from mockserver.stored import search, store
 from mockserver.stored.store import Store
+from tests.unit.examples import FakeClock, chat
 
 
 def test_the_oldest_objects_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,3 +83,16 @@ def test_a_long_text_is_cut_into_overlapping_chunks() -> None:
     assert [part[1600:] for part in parts[:-1]] == [part[:1600] for part in parts[1:-1]] + [parts[-1][:1600]]
     assert parts[0][:1600] + "".join(part[1600:] for part in parts) == text
     assert search.chunks("   ") == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize("spelled", ["store", "st\\u006fre"])
+def test_a_body_in_any_encoding_and_spelling_says_that_its_answer_is_stored(
+    encoding: str, spelled: str, clock: FakeClock
+) -> None:
+    simulation, asked = Simulation(on_miss=OnMiss.GENERATE, clock=clock), chat(store=True)
+    body = asked.body.replace(b"store", spelled.encode()).decode().encode(encoding)
+    simulation.answer(replace(asked, body=body))
+    listed = simulation.answer(Request("GET", "/v1/chat/completions", "", asked.headers)).answer
+    assert listed is not None
+    assert len(json.loads(listed.body)["data"]) == 1
