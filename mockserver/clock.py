@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 # Where it can be read, the time since the machine started with the time in which it slept: after a suspended laptop wakes up,
@@ -157,29 +157,57 @@ class SystemClock:
             alarm.look_soon()
 
 
-class Timetable:
-    """What happens at which moment of a clock: a thousand streams on one timer, in the order of their moments.
+#: What is called with the time; it returns when to be called again, or None.
+Act = Callable[[float], float | None]
 
-    Each act gets the time, and returns the moment at which it is to be called again, or None.
-    """
+
+class Planned:
+    """An act of a timetable."""
+
+    __slots__ = ("act",)
+
+    def __init__(self, act: Act) -> None:
+        self.act: Act | None = act
+
+
+class Timetable:
+    """What happens at which moment of a clock: a thousand streams on one timer, in the order of their moments."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._acts: list[tuple[float, int, Callable[[float], float | None]]] = []
+        self._planned: list[tuple[float, int, Planned]] = []
+        self._removed = 0
         self._numbers = itertools.count()
         self._alarm: Alarm | None = None
         self._alarm_s = math.inf
 
-    def add(self, moment_s: float, act: Callable[[float], float | None]) -> None:
+    def __len__(self) -> int:
+        """How many acts are planned."""
+        return len(self._planned) - self._removed
+
+    def add(self, moment_s: float, act: Act) -> Planned:
         """Call `act` once the clock has reached that moment, on the running event loop."""
-        heappush(self._acts, (moment_s, next(self._numbers), act))
+        planned = Planned(act)
+        heappush(self._planned, (moment_s, next(self._numbers), planned))
         if moment_s < self._alarm_s:
             self._set_alarm()
+        return planned
+
+    def remove(self, planned: Planned) -> None:
+        """Let an act not happen. It is let go at once; on a stopped clock its moment may never come."""
+        if planned.act is None:
+            return
+        planned.act = None
+        self._removed += 1
+        if self._removed * 2 > len(self._planned):
+            self._planned = [each for each in self._planned if each[2].act is not None]
+            heapify(self._planned)
+            self._removed = 0
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm_s = self._acts[0][0]
+        self._alarm_s = self._planned[0][0]
         self._alarm = self._clock.call_at(self._alarm_s, self._call)
 
     def _call(self) -> None:
@@ -187,12 +215,15 @@ class Timetable:
         now_s = self._clock.now()
         self._alarm, self._alarm_s = None, -math.inf  # what is added meanwhile needs no alarm of its own
         try:
-            while self._acts and self._acts[0][0] <= now_s:
-                _, _, act = heappop(self._acts)
-                again_s = act(now_s)
-                if again_s is not None:
-                    heappush(self._acts, (again_s, next(self._numbers), act))
+            while self._planned and self._planned[0][0] <= now_s:
+                _, _, planned = heappop(self._planned)
+                act, planned.act = planned.act, None
+                if act is None:
+                    self._removed -= 1
+                elif (again_s := act(now_s)) is not None:
+                    planned.act = act
+                    heappush(self._planned, (again_s, next(self._numbers), planned))
         finally:
             self._alarm_s = math.inf
-            if self._acts:
+            if self._planned:
                 self._set_alarm()

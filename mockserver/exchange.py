@@ -48,17 +48,11 @@ class Request:
         """The value of the first header with this name, or None."""
         return self._first_values.get(name)
 
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.method, self.raw_path, self.query, self.headers, self.body))
-
     @cached_property
     def held_bytes(self) -> int:
         """Roughly the bytes it holds, with what Python adds to each part."""
-        return len(self.body) + held_bytes_of(self.headers)
+        target = len(self.raw_path) + len(self.query)
+        return len(self.body) + target + held_bytes_of(self.headers)
 
     @cached_property
     def _first_values(self) -> dict[str, str]:
@@ -131,6 +125,15 @@ def json_answer(status: int, payload: Any, *, headers: Headers = (), decided_by:
     """An answer with one JSON body, sent at once."""
     events = (Event(0, json_bytes(payload)),)
     return Answer(status, (("content-type", "application/json"), *headers), events, decided_by=decided_by)
+
+
+#: What a person is told about it.
+HEADER_FORM = "a name has letters, digits and dashes, a value is one line of Latin-1"
+
+
+def is_header(name: str, value: str) -> bool:
+    """Whether a head can have such a header. Source: RFC 9110, 5.1 and 5.5."""
+    return _TOKEN.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
 
 
 def held_bytes_of(headers: Headers) -> int:
@@ -210,6 +213,7 @@ def _finite(text: str) -> float:
 #: Python's own reader takes NaN and Infinity too, and reads 1e999 as the latter.
 _JSON = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)
 _DIGITS = re.compile("[0-9]{1,9}")
+_TOKEN, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile("[\t\x20-\x7e\x80-\xff]*")
 
 
 def is_text(value: str) -> bool:

@@ -7,14 +7,14 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-MAX_ENTRIES, MAX_BYTES, MAX_BYTES_EACH = 10_000, 8 << 20, 16 << 10
+MAX_ENTRIES, MAX_BYTES, MAX_BYTES_EACH = 10_000, 32 << 20, 64 << 10
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
 class Remembered(Generic[Key, Value]):
-    """Values by their keys; the oldest are forgotten, and none of more than 16 kB is kept. Thread-safe."""
+    """Values by their keys; the oldest are forgotten, and none of more than 64 kB is kept. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,6 +37,12 @@ class Remembered(Generic[Key, Value]):
             while len(self._values) > MAX_ENTRIES or self._bytes > MAX_BYTES:
                 self._bytes -= self._values.popitem(last=False)[1][1]
         return value
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._values.clear()
+            self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._values)

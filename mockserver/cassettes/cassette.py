@@ -24,7 +24,7 @@ from mockserver.cassettes.cassette_file import Source as Source  # noqa: PLC0414
 from mockserver.cassettes.yaml_text import OneLine, OneLineList, to_yaml
 from mockserver.contract.addresses import CANONICAL_ORIGIN, address_of
 from mockserver.errors import UserError, count_of
-from mockserver.exchange import Answer, Event, Headers, Interaction, Request, is_event_stream
+from mockserver.exchange import HEADER_FORM, Answer, Event, Headers, Interaction, Request, is_event_stream, is_header
 from mockserver.sse import split_events
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -201,6 +201,8 @@ def _interaction(entry: InteractionEntry, path: Path, number: int, fit_waits: bo
     except ValueError as error:
         raise CassetteError(path, number, f"request.uri: {error}") from error
     headers = _headers(response.headers)
+    if wrong := next((header for header in headers if not is_header(*header)), None):
+        raise CassetteError(path, number, f"response.headers: {wrong[0]!r}: {wrong[1]!r} cannot be sent: {HEADER_FORM}")
     body = _bytes(response.body.string) if response.body else b""
     data = split_events(body) if is_event_stream(headers) else tuple(filter(None, (body,)))
     waits = [0] * len(data) if timing.after_ms is None else timing.after_ms

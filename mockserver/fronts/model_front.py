@@ -25,8 +25,6 @@ from mockserver.wire.tape import Tape
 from mockserver.wire.upstream import UpstreamError
 from mockserver.wire.writer import AnswerWriter
 
-_AT_ONCE_BYTES = 64 << 10
-_NO_PAGE = "A web page may not call the model; it calls the site's API.\n"
 #: How long an upstream may take to close a stream whose last event has come.
 _AFTER_LAST_EVENT_S = 2
 
@@ -58,11 +56,8 @@ class ModelFront(Front):
         if self._recorder is not None or request.raw_path.startswith("/__admin") or _takes_long(request):
             return False
         try:
-            if request.header("origin") is not None:
-                writer.answer(403, _NO_PAGE)
-            else:
-                entry = self._simulation.answer(request)
-                self._play(writer, entry, entry.answer or _NO_UPSTREAM)
+            entry = self._simulation.answer(request)
+            self._play(writer, entry, entry.answer or _NO_UPSTREAM)
         except Exception as error:  # noqa: BLE001  the outermost frame of our own code
             self._fail(writer, request, error)
         return True
@@ -72,7 +67,7 @@ class ModelFront(Front):
         if request.raw_path.startswith("/__admin"):
             return False
         if request.header("origin") is not None:
-            await connection.answer(403, _NO_PAGE)
+            await connection.answer(403, "A web page may not call the model; it calls the site's API.\n")
             return True
         if _takes_long(request):  # other requests must not wait for it
             loop = asyncio.get_running_loop()
@@ -93,17 +88,6 @@ class ModelFront(Front):
 
     def _play(self, writer: AnswerWriter, entry: Entry, answer: Answer) -> None:
         """Begin to send an answer. Its entry closes before its last bytes leave, so a client that has them finds it closed."""
-        if _waits_for_nothing(answer):
-            took_ms = (self._simulation.clock.now() - entry.at_s) * 1000
-            end = "client left" if writer.is_closing else str(answer.end)
-            writer.start(answer.status, sized(answer))
-            self._close(entry, end, [took_ms] * len(answer.events), answer)
-            writer.send(answer.body, last=True)
-            return
-        if writer.is_closing:  # the client has left while its answer was made, and nobody tells the writer
-            self._close(entry, "client left", [], answer)
-            writer.end()
-            return
 
         def close(end: str, sent_ms: Sequence[float]) -> None:
             self._close(entry, end, sent_ms, answer)
@@ -112,7 +96,7 @@ class ModelFront(Front):
             self._fail(writer, entry.request, error)
 
         playing = Playing(answer, writer, close, fail, head=sized(answer), since_s=entry.at_s)
-        playing.begin(self._timetable)
+        playing.begin(self._timetable, self._simulation.clock.now())
 
     def _fail(self, writer: AnswerWriter, request: Request, error: Exception) -> None:
         status, words = self.failed(error, f"{request.method} {request.raw_path}", request.body)
@@ -197,18 +181,6 @@ class ModelFront(Front):
     def _report_all(self) -> None:
         unreported, self._unreported = self._unreported, []
         self._report(unreported)
-
-
-def _waits_for_nothing(answer: Answer) -> bool:
-    """Whether an answer can leave as a whole, now. A large one waits for its reader."""
-    if answer.head_after_ms or answer.end is not End.EOF or answer.status == 0:
-        return False
-    size = 0
-    for event in answer.events:
-        size += len(event.data)
-        if event.after_ms or size > _AT_ONCE_BYTES:
-            return False
-    return True
 
 
 #: Answers that are drawn, or that many requests make.

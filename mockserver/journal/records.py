@@ -14,7 +14,6 @@ from mockserver.exchange import Answer
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
 from mockserver.matching.miss import Miss
-from mockserver.redaction.exchanges import without_credentials
 from mockserver.redaction.redaction import clean
 
 log = logging.getLogger("mockserver")
@@ -61,7 +60,7 @@ class Records:
         It has the request as it came; the kept copy has no credentials in its headers.
         """
         request, visit_ids = call.request, call.visit_ids
-        redacted, stored_miss = without_credentials(request), miss.for_storage() if miss else None
+        redacted, stored_miss = call.stored_request, miss.for_storage() if miss else None
         with self._changed:
             self.count += 1
             number = self.count

@@ -13,6 +13,7 @@ from mockserver.exchange import Request, parse_json
 from mockserver.matching.canonical import CanonicalRequest, canonical_request, model_name
 from mockserver.matching.conversation import Conversation
 from mockserver.matching.ignore import Ignore
+from mockserver.redaction.exchanges import without_credentials
 from mockserver.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -38,17 +39,18 @@ def whole_letters(value: Any) -> Any:
 
 
 #: What of a call cannot change; a body can, and what continues another does.
-_LASTING = ("address", "canonical", "model", "operation", "visit_ids")
+_LASTING = ("address", "canonical", "model", "operation", "request", "stored_request", "visit_ids")
 
 
 class Call:
     """A request on its way through matching, criteria, limits, contract and journal.
 
     The simulation parses a request's body and looks up its address here alone. `ignores` do not count in `canonical`. `earlier`
-    are the items of the responses that this request continues, where the mock has them.
+    are the items of the responses that this request continues, where the mock has them. `is_known` says that its bytes came before.
     """
 
     earlier: Sequence[Any] = ()
+    is_known = False
 
     def __init__(self, request: Request, ignores: Iterable[Ignore] = ()) -> None:
         self.request = request
@@ -117,11 +119,10 @@ class Call:
         texts = self.conversation.last_prompt
         return "\n".join(texts) if texts else None
 
-    def again(self) -> Call:
-        """The call of another request with the same bytes: it knows what cannot change."""
-        call, known = Call(self.request, self.ignores), self.__dict__
-        call.__dict__.update({name: known[name] for name in _LASTING if name in known})
-        return call
+    @cached_property
+    def stored_request(self) -> Request:
+        """The request as the journal keeps it."""
+        return without_credentials(self.request)
 
     @cached_property
     def visit_ids(self) -> frozenset[str]:
@@ -135,17 +136,35 @@ class Call:
 
 
 class Calls:
-    """The calls of the last requests, by all of their bytes: what a request alone decides is worked out once. Thread-safe."""
+    """What the bytes of the last requests alone decide: it is worked out once. Thread-safe."""
 
     def __init__(self) -> None:
-        self._calls = Remembered[tuple[Request, tuple[Ignore, ...]], Call]()
+        self._known = Remembered[tuple[Any, ...], dict[str, Any]]()
 
     def call(self, request: Request, ignores: tuple[Ignore, ...]) -> Call:
         """A call of its own for a request."""
-        key = (request, ignores)
-        if (known := self._calls.get(key)) is not None:
-            return known.again()
-        return self._calls.put(key, Call(request, ignores), request.held_bytes)
+        call = Call(request, ignores)
+        if (known := self._known.get(_key(call))) is not None:
+            call.__dict__.update(known)
+        return call
+
+    def keep(self, call: Call) -> None:
+        """Remember what cannot change of a call that has been answered."""
+        known = call.__dict__
+        if not call.is_known:
+            lasting = {name: known[name] for name in _LASTING if name in known}
+            size = call.stored_request.held_bytes + _parsed_bytes(call.request.body)
+            self._known.put(_key(call), {**lasting, "is_known": True}, size)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()
+
+
+def _key(call: Call) -> tuple[Any, ...]:
+    """Every byte of a request, and what does not count in it."""
+    request = call.request
+    return request.method, request.raw_path, request.query, request.headers, request.body, call.ignores
 
 
 #: The canonical forms of the last requests, by all that they depend on.
@@ -158,4 +177,10 @@ def _form(call: Call) -> CanonicalRequest:
     key = (request.method, request.raw_path, request.query, request.header("content-type"), request.body, ignores)
     if (known := _FORMS.get(key)) is not None:
         return known
-    return _FORMS.put(key, canonical_request(request, call.address, call.body, ignores), len(request.body))
+    size = len(request.raw_path) + len(request.query) + len(request.body) + _parsed_bytes(request.body)
+    return _FORMS.put(key, canonical_request(request, call.address, call.body, ignores), size)
+
+
+def _parsed_bytes(body: bytes) -> int:
+    """The most that a parsed body holds, roughly: Python adds a hundred bytes to each value."""
+    return 100 * (len(body) - len(body.translate(None, b"[{,:")))

@@ -14,7 +14,6 @@ from mockserver.redaction.known import known
 from mockserver.redaction.redaction import Redaction, replaced
 from mockserver.redaction.replacements import REDACTED
 from mockserver.redaction.streams import redacted_events
-from mockserver.remembered import Remembered
 
 _REQUEST_HEADERS = frozenset({"accept", "content-type"})
 _ANSWER_HEADERS = re.compile(
@@ -78,21 +77,15 @@ def _is_personal(name: str) -> bool:
 
 def without_credentials(request: Request) -> Request:
     """The request without the credentials in its headers and query. Its texts are cleaned later, where they are shown."""
-    if (known := _WITHOUT.get(request)) is not None:
-        return known
     headers = tuple([(name, REDACTED if _is_personal(name) else value) for name, value in request.headers])
     query = request.query
-    without = Request(
+    return Request(
         request.method,
         request.raw_path,
         _query(query, None, Counter()) if "=" in query else query,
         headers,
         request.body,
     )
-    return _WITHOUT.put(request, without, len(request.body))
-
-
-_WITHOUT = Remembered[Request, Request]()
 
 
 def shown_request(request: Request) -> Request:

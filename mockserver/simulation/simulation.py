@@ -70,7 +70,9 @@ class Simulation:
             return self.journal.records.open(at_s, call, refusal, Miss(call, reason=reason))
         turn = Turn(call, scope, at_s, self.settings, self.index, self.scopes, decide, self._misses)
         outcome = decide(turn)
-        return self.journal.records.open(at_s, call, outcome.answer, outcome.miss, scope=scope.name)
+        entry = self.journal.records.open(at_s, call, outcome.answer, outcome.miss, scope=scope.name)
+        self._calls.keep(call)
+        return entry
 
     def refusal_of_handshake(self, handshake: Request) -> Entry | None:
         """The journal's entry for a WebSocket that is not accepted: for its path or its key; None where it is."""
@@ -108,9 +110,10 @@ class Simulation:
             self.index, self.settings = before
 
     def reset(self) -> None:
-        """Forget what was said, how often stubs answered, what counts towards limits, every scope, and the journal."""
+        """Forget what was said, how often stubs answered, what counts towards limits, every scope, the journal, and requests."""
         self.scopes.reset()
         self.journal.clear()
+        self._calls.clear()
 
     def _misses(self) -> Iterator[Miss]:
         return (entry.miss for entry in self.journal.misses() if entry.miss is not None)

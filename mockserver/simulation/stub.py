@@ -20,7 +20,7 @@ from mockserver.answers.authored.authored_answer import (
 )
 from mockserver.documents import convert, parse_yaml
 from mockserver.errors import UserError
-from mockserver.exchange import Answer, Event
+from mockserver.exchange import HEADER_FORM, Answer, Event, is_header
 from mockserver.matching.criteria import ANY, NAMES, Criteria, problem
 from mockserver.simulation.fault import Fault, FaultError
 from mockserver.simulation.stub_entry import NO_BODY, StubEntry
@@ -99,6 +99,8 @@ def _answer(fields: StubEntry, name: str) -> Answer | AuthoredAnswer | None:
     if not kinds and said and fields.status is not None:
         raise StubError(f"{name}: status needs an error, a body or events; what is said is always sent with 200")
     headers = tuple((key.lower(), value) for key, value in fields.headers.items())
+    if wrong := next((header for header in headers if not is_header(*header)), None):
+        raise StubError(f"{name}: headers: {wrong[0]!r}: {wrong[1]!r} cannot be sent: {HEADER_FORM}")
     if fields.body is not NO_BODY:
         text = fields.body if isinstance(fields.body, str) else _json(fields.body, f"{name}: body")
         kind = "text/plain; charset=utf-8" if isinstance(fields.body, str) else "application/json"

@@ -18,7 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from mockserver.documents import Strict, convert
 from mockserver.errors import UserError, did_you_mean
-from mockserver.exchange import Headers, whole_number
+from mockserver.exchange import HEADER_FORM, Headers, is_header, whole_number
 from mockserver.swa.providers import provider_problems
 
 FILE_NAME = "staticwebapp.config.json"
@@ -356,6 +356,8 @@ def _headers(entry: dict[str, str], where: str) -> Headers:
         wrong = next((letter for letter in name + value if not letter.isprintable() or ord(letter) > _LAST_LATIN), None)
         if wrong is not None:
             raise ConfigError(f"{where}.{name}: no header can carry {wrong!r} (U+{ord(wrong):04X}), got {value!r}")
+        if not is_header(name, value):
+            raise ConfigError(f"{where}: {name!r} cannot be sent: {HEADER_FORM}")
     return tuple((name.lower(), value) for name, value in entry.items())
 
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol, runtime_checkable
 import httptools
 
 from mockserver.exchange import Headers, Request, whole_number
-from mockserver.remembered import Remembered
 from mockserver.wire.connection import LOOPBACK_NAMES, BodyBudget, as_text, host_of, with_one_host
 from mockserver.wire.protocol import WireProtocol
 from mockserver.wire.writer import AnswerWriter
@@ -20,8 +19,8 @@ _HEAD_END = b"\r\n\r\n"
 _MAX_WAITING_BYTES = 64 << 10
 _MAX_HEAD_BYTES, _MAX_BODY_BYTES = 8 << 10, 1 << 20
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-#: Headers that need more than an answer.
-_NOT_PLAIN = frozenset({"expect", "transfer-encoding", "upgrade"})
+#: Headers that need more than an answer, or that a web page sends.
+_NOT_PLAIN = frozenset({"expect", "origin", "transfer-encoding", "upgrade"})
 
 
 @runtime_checkable
@@ -96,17 +95,6 @@ def _plain_head(data: bytes) -> _Head | None:
     return _Head(method, path, query, headers, length)
 
 
-_REQUESTS = Remembered[tuple[_Head, bytes], Request]()
-
-
-def _request(head: _Head, body: bytes) -> Request:
-    """The request of a head and a body: the same object for the same bytes, so what is worked out of it lasts."""
-    if (known := _REQUESTS.get((head, body))) is not None:
-        return known
-    request = Request(head.method, head.raw_path, head.query, head.headers, body)
-    return _REQUESTS.put((head, body), request, request.held_bytes)
-
-
 class DirectProtocol(WireProtocol):
     """Lets a `DirectFront` answer the plain requests of clients on this machine; what it does not answer, uvicorn reads."""
 
@@ -129,13 +117,13 @@ class DirectProtocol(WireProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer plain requests, in the order they came, and let uvicorn read all others."""
-        if self._rest or self._is_answering:
+        if self._rest or self._waits:
             self._rest += data
-            if self._is_answering:
+            if self._waits:
                 # One answer after the other. A client that leaves is seen as long as its connection is read.
                 if len(self._rest) > _MAX_WAITING_BYTES:
                     self._wire.pause_reading()
-            elif len(self._rest) >= self._needed:
+            elif not self._hold(len(self._rest)) or len(self._rest) >= self._needed:
                 self._go_on()
         elif self._is_uvicorns:
             super().data_received(data)
@@ -158,6 +146,12 @@ class DirectProtocol(WireProtocol):
         else:
             super().timeout_keep_alive_handler()
 
+    def resume_writing(self) -> None:
+        """Let an answer go on, or the next request begin."""
+        super().resume_writing()
+        if self._rest:
+            self.loop.call_soon(self._resume)
+
     # --- what uvicorn's parser calls ---
 
     def on_message_begin(self) -> None:
@@ -177,6 +171,11 @@ class DirectProtocol(WireProtocol):
         """Whether what comes next belongs to uvicorn."""
         return self._in_message or not self._is_local or (self.cycle is not None and not self.cycle.response_complete)
 
+    @property
+    def _waits(self) -> bool:
+        """Whether the next request waits: for the end of an answer, or for a client that does not read."""
+        return self._is_answering or (self._full and not self._is_uvicorns)
+
     def _go_on(self) -> None:
         data, self._needed = bytes(self._rest), 0
         self._rest.clear()
@@ -189,16 +188,19 @@ class DirectProtocol(WireProtocol):
     def _take(self, data: bytes) -> None:
         """Answer the plain requests that have come whole."""
         while data:
+            if self._full:
+                self._rest += data
+                return None
             end = data.find(_HEAD_END, 0, _MAX_HEAD_BYTES) + len(_HEAD_END)
             head = _plain_head(data[:end]) if end >= len(_HEAD_END) else None
-            if head is None or not self._hold(head.body_bytes):
+            whole = end + head.body_bytes if head is not None else 0
+            if head is None or not self._hold(min(len(data), whole)):
                 return super().data_received(data)
-            whole = end + head.body_bytes
             if len(data) < whole:
                 self._rest += data
                 self._needed = whole
                 return None
-            request = _request(head, data[end:whole])
+            request = Request(head.method, head.raw_path, head.query, head.headers, data[end:whole])
             writer = self._writer = AnswerWriter(self._wire, self._ended, full=self._full)
             self._is_answering = True
             if not self._front.answer_directly(request, writer):
@@ -222,7 +224,7 @@ class DirectProtocol(WireProtocol):
             self.loop.call_soon(self._resume)
 
     def _resume(self) -> None:
-        if not self._is_answering and not self._wire.is_closing():
+        if not self._waits and not self._wire.is_closing():
             self._wire.resume_reading()
             self._go_on()
 

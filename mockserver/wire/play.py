@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mockserver.clock import Clock, Timetable
+from mockserver.clock import Clock, Planned, Timetable
 from mockserver.exchange import Answer, End, Headers
 from mockserver.wire.writer import AnswerWriter
 
@@ -51,18 +51,24 @@ class Playing:
         self._next = next(self._schedule, None)
         self._sent_ms: list[float] = []
         self._is_open, self._waits_for_room = True, False
+        self._planned: Planned | None = None
 
-    def begin(self, timetable: Timetable) -> None:
+    def begin(self, timetable: Timetable, now_s: float) -> None:
         """Send what is due, and the rest when it is."""
         self._timetable = timetable
-        self._writer.on_left = self._left
-        self._writer.on_room = self._room
-        timetable.add(self._since_s + self._answer.head_after_ms / 1000, self._go_on)
+        self._writer.on_left, self._writer.on_room = self._left, self._room
+        if self._writer.is_closing:  # the client has left while its answer was made, and nobody will tell
+            self._writer.leave()
+            return
+        begins_s = self._since_s + self._answer.head_after_ms / 1000
+        again_s = self._go_on(now_s) if begins_s <= now_s else begins_s
+        if again_s is not None:
+            self._planned = timetable.add(again_s, self._go_on)
 
     def _room(self) -> None:
         if self._waits_for_room:
             self._waits_for_room = False
-            self._timetable.add(self._since_s, self._go_on)
+            self._planned = self._timetable.add(self._since_s, self._go_on)
 
     def _go_on(self, now_s: float) -> float | None:
         """Send what is due; when there is more."""
@@ -103,10 +109,9 @@ class Playing:
         return None
 
     def _left(self) -> None:
-        """Close, and let go of all but the act, which the timetable keeps until it is due: on a stopped clock for ever."""
         self._close("client left")
-        self._answer, self._schedule, self._next = Answer(0), iter(()), None
-        self._close_with, self._fail = (lambda _end, _sent_ms: None), (lambda _error: None)
+        if self._planned is not None:
+            self._timetable.remove(self._planned)
 
     def _close(self, end: str) -> None:
         if self._is_open:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import re
 import socket
 import struct
 import time
@@ -12,14 +11,12 @@ from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 
-from mockserver.exchange import Headers
+from mockserver.exchange import Headers, is_header
 
 #: Answers without a body or its length. Source: RFC 9110, 8.6 forbids a length with 204 and leaves it open with 304.
 BODILESS = (204, 304)
 #: A reset discards what the client has received but not yet read, so a reset waits until the bytes before it were read.
 READ_BEFORE_RESET_S = 0.1
-#: What would end a header's line. Source: RFC 9110, 5.1 and 5.5.
-_NO_NAME, _NO_VALUE = re.compile(r"[^!#$%&\'*+.^_`|~0-9A-Za-z-]"), re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @functools.lru_cache(2)
@@ -35,7 +32,7 @@ def abort(transport: asyncio.Transport) -> None:
 
 
 class AnswerWriter:
-    """Writes one answer to a connection; `ended` says that it is whole, or that the client has left.
+    """Writes one answer to a connection; `started` says that its head has left, `ended` that it is whole, or that the client has left.
 
     `on_left` is called when the client leaves before the end, `on_room` when it has read enough to be sent more; `full` says
     that it has not. `on_end` is the connection's own.
@@ -43,6 +40,7 @@ class AnswerWriter:
 
     __slots__ = (
         "_chunked",
+        "_has_body",
         "_head",
         "_is_head",
         "_keeps_alive",
@@ -69,7 +67,7 @@ class AnswerWriter:
         self._keeps_alive, self._is_head, self.full = keeps_alive, is_head, full
         self.on_left: Callable[[], None] = _nothing
         self.on_room: Callable[[], None] = _nothing
-        self._head, self._chunked = b"", False
+        self._head, self._chunked, self._has_body = b"", False, True
         self._over: asyncio.Future[None] | None = None
         self.started = self.ended = False
 
@@ -79,16 +77,14 @@ class AnswerWriter:
         return self._transport.is_closing()
 
     def start(self, status: int, headers: Headers) -> None:
-        """Begin the answer; its head leaves with the first `send`.
+        """Begin the answer; its head leaves with the first `send`, and another answer may be begun until then.
 
         Raises:
             ValueError: a header that would break the head.
         """
         head, is_dated, has_length = _head(status, headers)
-        self.started = True
-        has_body = status not in BODILESS and not self._is_head
-        self._chunked = has_body and not has_length
-        self._is_head = not has_body
+        self._has_body = status not in BODILESS and not self._is_head
+        self._chunked = self._has_body and not has_length
         self._head = b"".join(
             (
                 head,
@@ -101,7 +97,8 @@ class AnswerWriter:
     def send(self, data: bytes, *, last: bool = False) -> None:
         """Send bytes of the body, and with `last` its end."""
         head, self._head = self._head, b""
-        if self._is_head:
+        self.started = True
+        if not self._has_body:
             data = b""
         elif self._chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
@@ -173,7 +170,7 @@ def _head(status: int, headers: Headers) -> tuple[bytes, bool, bool]:
     lines = [f"HTTP/1.1 {status} {_phrase(status)}\r\n"]
     kept = [header for header in headers if status not in BODILESS or header[0] != "content-length"]
     for name, value in kept:
-        if not name or _NO_NAME.search(name) or _NO_VALUE.search(value):
+        if not is_header(name, value):
             raise ValueError(f"not a header: {name!r}: {value!r}")
         lines.append(f"{name}: {value}\r\n")
     names = {name for name, _ in kept}

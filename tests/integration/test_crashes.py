@@ -28,6 +28,7 @@ from mockserver.journal.records import Records
 from mockserver.redaction.redaction import Redaction
 from mockserver.simulation import simulation
 from mockserver.simulation.settings import OnMiss
+from mockserver.simulation.stub import parse_stub
 from mockserver.wire.connection import Connection
 from mockserver.wire.server import Servers, bind, url_of
 from tests.polling import wait_until
@@ -46,8 +47,8 @@ def model() -> Iterator[ModelEndpoint]:
         yield endpoint
 
 
-def ask(model: ModelEndpoint) -> int:
-    return httpx2.post(f"{model.url}/v1/chat/completions", json=CHAT, headers=KEY).status_code
+def ask(model: ModelEndpoint, **more: Any) -> int:
+    return httpx2.post(f"{model.url}/v1/chat/completions", json={**CHAT, **more}, headers=KEY).status_code
 
 
 def health(model: ModelEndpoint) -> int:
@@ -81,10 +82,18 @@ def test_a_crash_of_a_control_route_is_told_and_counted(model: ModelEndpoint, mo
 
 
 def test_a_crash_after_the_head_breaks_the_answer_off(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.simulation.scopes.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}, "times": 1}, "said#1"))
     with monkeypatch.context() as patch:
         patch.setattr(model.simulation.journal.records, "close", broken)
         with pytest.raises(httpx2.RemoteProtocolError):
-            ask(model)
+            ask(model, stream=True)
+    assert (ask(model), health(model)) == (200, 1)
+
+
+def test_a_crash_before_the_head_has_left_is_a_500(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(model.simulation.journal.records, "close", broken)
+        assert ask(model) == 500
     assert (ask(model), health(model)) == (200, 1)
 
 

@@ -96,6 +96,7 @@ def test_the_address_is_the_backends_own_for_any_upstream() -> None:
         ),
         ("version: 1", "version: 99", "unknown version 99; known values: 1"),
         ("date: '2026-11-22'", "date: 2026-13-45", "not valid YAML: month must be in 1..12"),
+        ("text/event-stream", '"a\\nb"', "interaction 1: response.headers: 'content-type': 'a\\nb' cannot be sent"),
         ("uri: https://", "uri: http://[", "interaction 1: request.uri: Invalid IPv6 URL"),
     ],
 )

@@ -154,3 +154,24 @@ def test_a_clock_that_changes_while_it_is_read_never_goes_back(monkeypatch: pyte
     time.sleep(0.01)
     during_s = clock.now()
     assert began_s < during_s <= clock.now()
+
+
+def test_what_is_removed_from_a_timetable_is_let_go_at_once_and_does_not_happen() -> None:
+    clock, called = SystemClock(), list[float]()
+    clock.freeze()
+
+    async def run() -> tuple[int, int]:
+        timetable = Timetable(clock)
+        planned = [timetable.add(clock.now() + number, called.append) for number in range(1, 101)]
+        for each in (*planned[:70], *planned[:70]):  # twice is once
+            timetable.remove(each)
+        sizes = len(timetable), len(timetable._planned)
+        clock.advance(200)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        timetable.remove(planned[99])  # it has happened
+        assert len(timetable) == 0
+        return sizes
+
+    assert asyncio.run(run()) == (30, 49)
+    assert len(called) == 30

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from mockserver.clock import SystemClock, Timetable
+from mockserver.clock import Clock, SystemClock, Timetable
 from mockserver.exchange import Answer, End, Event
-from mockserver.fronts.model_front import _waits_for_nothing
 from mockserver.wire.play import Playing, play_blocking, schedule
 from mockserver.wire.writer import AnswerWriter
 from tests.unit.examples import FakeClock
@@ -18,7 +17,7 @@ ANSWER = Answer(200, events=(Event(170, b"a"), Event(0, b"b"), Event(11, b"c")),
 class Transport(asyncio.Transport):
     """Remembers what it was given, and when."""
 
-    def __init__(self, clock: FakeClock, since_s: float) -> None:
+    def __init__(self, clock: Clock, since_s: float) -> None:
         super().__init__()
         self._clock, self._since_s = clock, since_s
         self.writes: list[tuple[bytes, float]] = []
@@ -37,7 +36,7 @@ class Transport(asyncio.Transport):
 class Played:
     """An answer that is being played on a clock that stands still; `ends` are what its entry was closed with."""
 
-    def __init__(self, answer: Answer, clock: FakeClock) -> None:
+    def __init__(self, answer: Answer, clock: Clock) -> None:
         self.clock, self.timetable = clock, Timetable(clock)
         self.transport = Transport(clock, clock.now())
         self.writer = AnswerWriter(self.transport, lambda: None)
@@ -50,7 +49,7 @@ class Played:
         self.ends.append((end, [round(each) for each in sent_ms]))
 
     def begin(self) -> None:
-        self._playing.begin(self.timetable)
+        self._playing.begin(self.timetable, self.clock.now())
 
     @property
     def bodies(self) -> list[tuple[bytes, float]]:
@@ -91,7 +90,7 @@ def test_a_client_that_leaves_gets_nothing_more_and_closes_the_entry_with_what_l
     clock.freeze()
 
     async def run() -> Played:
-        played = Played(ANSWER, clock)  # type: ignore[arg-type]  # as good a clock
+        played = Played(ANSWER, clock)
         played.begin()
         clock.advance(0.18)
         await settle()
@@ -103,7 +102,7 @@ def test_a_client_that_leaves_gets_nothing_more_and_closes_the_entry_with_what_l
     played = asyncio.run(run())
     assert [data for data, _ in played.bodies] == [b"ab"]
     assert played.ends == [("client left", [180, 180])]
-    assert played._playing._answer == Answer(0), "the timetable keeps the answer of a client that left"
+    assert len(played.timetable) == 0, "the timetable keeps what a client left"
 
 
 def test_who_does_not_read_is_sent_no_more_until_there_is_room() -> None:
@@ -111,7 +110,7 @@ def test_who_does_not_read_is_sent_no_more_until_there_is_room() -> None:
     clock.freeze()
 
     async def run() -> Played:
-        played = Played(ANSWER, clock)  # type: ignore[arg-type]
+        played = Played(ANSWER, clock)
         played.begin()
         clock.advance(0.18)
         await settle()
@@ -134,11 +133,11 @@ def test_room_that_nobody_waited_for_changes_nothing() -> None:
     clock.freeze()
 
     async def run() -> int:
-        played = Played(ANSWER, clock)  # type: ignore[arg-type]
+        played = Played(ANSWER, clock)
         played.begin()
         await settle()
         played.writer.on_room()
-        return len(played.timetable._acts)
+        return len(played.timetable)
 
     assert asyncio.run(run()) == 1
 
@@ -192,16 +191,42 @@ def test_a_faster_clock_starts_at_the_present_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "leaves"),
+    ("answer", "bodies"),
     [
-        (Answer(200, events=(Event(0, b"x"), Event(0, b"y"))), True),
-        (Answer(204), True),
-        (Answer(200, events=(Event(0, b"x"),), head_after_ms=1), False),
-        (Answer(200, events=(Event(0, b"x"), Event(1, b"y"))), False),
-        (Answer(200, events=(Event(0, bytes(40_000)), Event(0, bytes(40_000)))), False),  # it waits for its reader
-        (Answer(200, events=(Event(0, b"x"),), end=End.RESET), False),
-        (Answer(0), False),
+        (Answer(200, events=(Event(0, b"x"), Event(0, b"y"))), [b"xy"]),
+        (Answer(204), [b""]),
+        (Answer(200, events=(Event(0, b"x"),), head_after_ms=1), []),
+        (Answer(200, events=(Event(0, b"x"), Event(1, b"y"))), [b"x"]),
+        (
+            Answer(200, events=(Event(0, bytes(40_000)),) * 2 + (Event(0, b"z"),)),
+            [bytes(80_000)],
+        ),  # it waits for its reader
+        (Answer(200, events=(Event(0, b"x"),), end=End.RESET), [b"x"]),
+        (Answer(0), []),
     ],
+    ids=["events", "no body", "head later", "event later", "large", "reset", "refused"],
 )
-def test_what_waits_for_nothing_leaves_as_a_whole(answer: Answer, leaves: bool) -> None:
-    assert _waits_for_nothing(answer) is leaves
+def test_what_waits_for_nothing_leaves_at_once_in_one_write(
+    answer: Answer, bodies: list[bytes], clock: FakeClock
+) -> None:
+    async def run() -> list[bytes]:
+        played = Played(answer, clock)
+        played.begin()
+        return [data for data, _ in played.bodies]
+
+    assert asyncio.run(run()) == bodies
+
+
+def test_a_client_that_left_while_its_answer_was_made_gets_nothing() -> None:
+    clock = SystemClock()
+    clock.freeze()
+
+    async def run() -> Played:
+        played = Played(ANSWER, clock)
+        played.transport.close()
+        played.begin()
+        return played
+
+    played = asyncio.run(run())
+    assert (played.transport.writes, played.ends, len(played.timetable)) == ([], [("client left", [])], 0)
+    assert played.writer.ended

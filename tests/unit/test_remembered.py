@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mockserver import remembered
+from mockserver.exchange import Request
 from mockserver.matching import call as call_module
 from mockserver.matching.call import Call, Calls
 from mockserver.matching.canonical import canonical_request
@@ -69,15 +70,39 @@ def test_the_oldest_are_forgotten_within_a_bound_of_entries_and_of_bytes(monkeyp
     assert (memory.get("f"), len(memory)) == (5, 1)
 
 
-def test_what_continues_another_is_no_memory_of_the_bytes() -> None:
+def test_nothing_that_an_answer_adds_to_a_call_is_remembered() -> None:
     calls, request = Calls(), chat("Hi")
     first = calls.call(request, ())
+    assert (first.prompt, first.visit_ids) == ("Hi", frozenset())
     first.earlier = [{"role": "user", "content": "before"}]
-    first.body["messages"].clear()  # type: ignore[index]  # it is there
-    ignored = calls.call(request, (parse_ignore("messages"),))
-    assert ignored.canonical != Call(request).canonical
+    calls.keep(first)
     again = calls.call(request, ())
-    assert (again.earlier, again.prompt, again.canonical) == ((), "Hi", Call(request).canonical)
+    assert again.is_known
+    assert {*vars(again)} & {"body", "conversation", "earlier", "form"} == set()
+    assert not calls.call(request, (parse_ignore("messages"),)).is_known
+    calls.clear()
+    assert not calls.call(request, ()).is_known
+
+
+def test_what_is_remembered_counts_heads_and_what_bodies_are_read_as() -> None:
+    def counted(request: Request) -> int:
+        calls = Calls()
+        calls.keep(calls.call(request, ()))
+        return calls._known._bytes
+
+    plain, head = chat("x"), chat("x", path="/v1/chat/completions?" + "a" * 5000)
+    lists = replace(plain, body=b'{"model": "m", "x": [' + b"[]," * 200 + b"[]]}")
+    assert counted(replace(plain, headers=(("x-n", "v" * 5000),))) > 5000
+    assert counted(head) > 5000
+    assert counted(lists) > 200 * 100
+
+
+def test_a_reset_forgets_requests(clock: FakeClock) -> None:
+    simulation = Simulation(on_miss=OnMiss.GENERATE, clock=clock)
+    simulation.answer(chat("x"))
+    assert len(simulation._calls._known) == 1
+    simulation.reset()
+    assert len(simulation._calls._known) == 0
 
 
 def test_the_same_bytes_are_one_request_with_one_key_and_another_key_is_another(clock: FakeClock) -> None:

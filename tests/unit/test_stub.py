@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mockserver.answers.authored.authored_answer import AuthoredAnswer, Pace, ToolCall
+from mockserver.exchange import HEADER_FORM
 from mockserver.matching.criteria import Criteria
 from mockserver.simulation.cassette_index import load_index
 from mockserver.simulation.fault import Fault
@@ -107,6 +108,12 @@ KINDS = ", ".join(sorted((*MODEL_FAULTS, *SITE_FAULTS)))
             "- {say: x, fault: cold_start}",
             "demo.yaml#1: cold_start happens before the model is asked; give it an entry of its own",
         ),
+        ("- {say: x, headers: {x a: b}}", f"demo.yaml#1: headers: 'x a': 'b' cannot be sent: {HEADER_FORM}"),
+        (
+            '- {body: x, headers: {x-a: "b\\nc: d"}}',
+            f"demo.yaml#1: headers: 'x-a': 'b\\nc: d' cannot be sent: {HEADER_FORM}",
+        ),
+        ("- {body: x, headers: {x-a: →}}", f"demo.yaml#1: headers: 'x-a': '→' cannot be sent: {HEADER_FORM}"),
         ("- 7", "demo.yaml#1: must be a mapping, got 7"),
         ("say: x", "demo.yaml: must be a list, got {'say': 'x'}"),
     ],

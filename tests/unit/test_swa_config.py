@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mockserver.exchange import HEADER_FORM
 from mockserver.swa.config import Config, ConfigError, Fallback, compile_pattern, load_config, parse_config
 from mockserver.swa.findings import Severity, findings
 
@@ -55,6 +56,7 @@ from mockserver.swa.findings import Severity, findings
             "navigationFallback.exclude: a route must have at most one *, at its end or before an extension, got '/a/*/b'",
         ),
         ({"defaultHeaders": {}}, "defaultHeaders belongs to the old routes.json"),
+        ({"globalHeaders": {"x a": "b"}}, f"globalHeaders: 'x a' cannot be sent: {HEADER_FORM}"),
         ({"globalHeaders": {"x": "Ā"}}, "globalHeaders.x: no header can carry 'Ā' (U+0100)"),
         (
             {"networking": {"allowedIpRanges": ["1.2.3"]}},
