@@ -47,8 +47,8 @@ def model() -> Iterator[ModelEndpoint]:
         yield endpoint
 
 
-def ask(model: ModelEndpoint, **more: Any) -> int:
-    return httpx2.post(f"{model.url}/v1/chat/completions", json={**CHAT, **more}, headers=KEY).status_code
+def ask(model: ModelEndpoint) -> int:
+    return httpx2.post(f"{model.url}/v1/chat/completions", json=CHAT, headers=KEY).status_code
 
 
 def health(model: ModelEndpoint) -> int:
@@ -83,10 +83,16 @@ def test_a_crash_of_a_control_route_is_told_and_counted(model: ModelEndpoint, mo
 
 def test_a_crash_after_the_head_breaks_the_answer_off(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     model.simulation.scopes.say(parse_stub({"say": "one two", "pace": {"each_ms": 60_000}, "times": 1}, "said#1"))
-    with monkeypatch.context() as patch:
+    model.clock.freeze()
+    url, asked = f"{model.url}/v1/chat/completions", {**CHAT, "stream": True}
+    with monkeypatch.context() as patch, httpx2.stream("POST", url, json=asked, headers=KEY) as live:
+        pieces = live.iter_raw()
+        assert b"data: " in next(pieces)
         patch.setattr(model.simulation.journal.records, "close", broken)
+        model.clock.advance(3600)
         with pytest.raises(httpx2.RemoteProtocolError):
-            ask(model, stream=True)
+            list(pieces)
+    model.clock.resume()
     assert (ask(model), health(model)) == (200, 1)
 
 
