@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 from bench_rig import (
     EVENTS,
     REFERENCE,
@@ -171,11 +172,12 @@ def measured(folder: Path, streams: int) -> Iterator[tuple[str, float, float, st
     yield "1,000 recordings loaded; reference: their JSON alone", middle(mine), middle(theirs), "ms", spread(theirs)
 
 
-def main() -> int:
-    """Print the table; 2 where the machine was too busy to say anything."""
+@click.command(help="What the mock costs, as ratios to a bare server in the same run.")
+@click.argument("streams", type=click.IntRange(1), default=STREAMS)
+def main(streams: int) -> None:
+    """Print the table; the exit status is 2 where the machine was too busy to say anything."""
     if not hasattr(select, "epoll"):
         sys.exit("make bench measures on Linux alone: it reads what a process costs from /proc.")
-    streams = int(sys.argv[1]) if len(sys.argv) > 1 else STREAMS
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n"
     )
@@ -197,9 +199,8 @@ def main() -> int:
         print(
             f"\nThe reference varied by {worst:.0%}: this machine is busy, and these figures say nothing. Try again on a quiet one."
         )
-        return 2
-    return 0
+        sys.exit(2)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

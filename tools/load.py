@@ -10,7 +10,6 @@ exceeded, or a stream was lost.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -18,36 +17,51 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+import httpx2
 from environments import environment
+
+from mockserver.exchange import server_url
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "test-results" / "load"
 FIRST_MS, PER_SECOND = 100, 50
 
 
-def arguments() -> argparse.Namespace:
-    """What to run."""
-    parser = argparse.ArgumentParser(description="Load from people.")
-    parser.add_argument("users", nargs="?", type=int, default=200)
-    parser.add_argument(
-        "--workers", type=int, default=0, help="processes that the people are spread over; 0: one for all"
-    )
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--url", default="")
-    parser.add_argument("--instances", type=int, default=1, help="Functions hosts behind the gate")
-    parser.add_argument("--first-event-ms", type=float, default=500, help="the most, for half of the questions")
-    parser.add_argument("--between-events-ms", type=float, default=250, help="the most, for 99 of 100 events")
-    return parser.parse_args()
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to run, and what is enough: the most milliseconds to half of the first events, and between 99 of 100 events."""
+
+    users: int
+    workers: int
+    seconds: int
+    url: str
+    instances: int
+    first_event_ms: float
+    between_events_ms: float
+
+
+def _reachable(_context: click.Context, _parameter: click.Parameter, url: str) -> str:
+    """The address, if a site answers there."""
+    if url and server_url(url) is None:
+        raise click.BadParameter(f"{url!r} is not an address; write http://127.0.0.1:4280")
+    if url:
+        try:
+            httpx2.get(url, timeout=10, trust_env=False)
+        except httpx2.HTTPError as problem:
+            raise click.BadParameter(f"nothing answers at {url}: {problem}. Start it with: make mock") from problem
+    return url.rstrip("/")
 
 
 @contextlib.contextmanager
 def site(url: str, instances: int) -> Iterator[str]:
     """The address of the site: the one given, or one that is started and stopped again."""
     if url:
-        yield url.rstrip("/")
+        yield url
         return
     ports = [f"--{name}-port=0" for name in ("site", "model", "functions", "direct")]
     latency = f"first={FIRST_MS}ms,rate={PER_SECOND}tok/s"
@@ -77,7 +91,7 @@ def ready(app: subprocess.Popen[bytes], log: Path) -> str:
     sys.exit(f"the app was not ready after two minutes; {log} says why")
 
 
-def run(python: Path, url: str, options: argparse.Namespace) -> dict[str, Any]:
+def run(python: Path, url: str, options: Options) -> dict[str, Any]:
     """Let the people in; what they met."""
     figures = RESULTS / "figures.json"
     figures.unlink(missing_ok=True)
@@ -104,7 +118,7 @@ def run(python: Path, url: str, options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def verdict(found: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+def verdict(found: dict[str, Any], options: Options) -> dict[str, Any]:
     """What was asked of the app, what it did, and whether that is enough."""
     figures = found["figures"]
     nobody = {"count": 0, "failures": 0, "p50_ms": 0.0, "p99_ms": 0.0}
@@ -128,9 +142,25 @@ def verdict(found: dict[str, Any], options: argparse.Namespace) -> dict[str, Any
     }
 
 
-def main() -> int:
-    """Run it; 0 where every threshold was kept."""
-    options = arguments()
+@click.command(help="Load from people: a report, and a verdict.")
+@click.argument("users", type=click.IntRange(1), default=200)
+@click.option(
+    "--workers", type=click.IntRange(0), default=0, help="Processes that the people are spread over; 0: one for all."
+)
+@click.option("--seconds", type=click.IntRange(1), default=60, show_default=True)
+@click.option("--url", default="", callback=_reachable, help="A site that runs; by default one is started.")
+@click.option(
+    "--instances", type=click.IntRange(1), default=1, show_default=True, help="Functions hosts behind the gate."
+)
+@click.option(
+    "--first-event-ms", type=click.FloatRange(0), default=500, show_default=True, help="For half of the questions."
+)
+@click.option(
+    "--between-events-ms", type=click.FloatRange(0), default=250, show_default=True, help="For 99 of 100 events."
+)
+def main(**given: Any) -> None:
+    """Run it; the exit status is 0 where every threshold was kept."""
+    options = Options(**given)
     RESULTS.mkdir(parents=True, exist_ok=True)
     python = environment(ROOT / ".cache" / "load", ROOT / "requirements" / "load.txt", "load")
     with site(options.url, options.instances) as url:
@@ -148,8 +178,8 @@ def main() -> int:
     for name, check in judged["checks"].items():
         print(f"{'ok ' if check['ok'] else 'NOT'}  {name}: {check['found']:g}, at most {check['most']:g}")
     print(f"report: {RESULTS / 'report.html'}")
-    return 0 if judged["ok"] else 1
+    sys.exit(0 if judged["ok"] else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

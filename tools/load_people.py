@@ -66,7 +66,7 @@ class Person(HttpUser):
                     if answer.ok:
                         self._read(answer, began_s, stop_after)
                     return
-                answer.success()  # a limit is no failure: whoever meets one waits
+                answer.success()  # a 429 is not a failure: the user waits and asks again
                 self._tell("waited for a limit", began_s)
                 wait_s = float(answer.headers.get("retry-after", "1"))
             gevent.sleep(wait_s)

@@ -227,7 +227,8 @@ def test_an_idle_connection_closes_and_one_in_use_does_not(monkeypatch: pytest.M
         now_s += 60
         server.timeout_keep_alive_handler()
         closed.append(client.closed)
-        server._writer.leave()  # type: ignore[union-attr]
+        assert server._writer is not None
+        server._writer.leave()
         now_s += 1
         server.timeout_keep_alive_handler()
         closed.append(client.closed)

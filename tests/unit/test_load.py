@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from typing import Any
 
 import bench
 import load
 import pytest
 
-OPTIONS = Namespace(users=10, seconds=5, first_event_ms=500, between_events_ms=250)
+OPTIONS = load.Options(10, 0, 5, "", 1, first_event_ms=500, between_events_ms=250)
 
 
 def entry(count: int = 10, failures: int = 0, p50_ms: float = 100, p99_ms: float = 200) -> dict[str, Any]:
