@@ -117,9 +117,9 @@ class DirectProtocol(WireProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer plain requests, in the order they came, and let uvicorn read all others."""
-        if self._rest or self._waits:
+        if self._rest or self._is_answering:
             self._rest += data
-            if self._waits:
+            if self._is_answering:
                 # One answer after the other. A client that leaves is seen as long as its connection is read.
                 if len(self._rest) > _MAX_WAITING_BYTES:
                     self._wire.pause_reading()
@@ -146,12 +146,6 @@ class DirectProtocol(WireProtocol):
         else:
             super().timeout_keep_alive_handler()
 
-    def resume_writing(self) -> None:
-        """Let an answer go on, or the next request begin."""
-        super().resume_writing()
-        if self._rest:
-            self.loop.call_soon(self._resume)
-
     # --- what uvicorn's parser calls ---
 
     def on_message_begin(self) -> None:
@@ -171,11 +165,6 @@ class DirectProtocol(WireProtocol):
         """Whether what comes next belongs to uvicorn."""
         return self._in_message or not self._is_local or (self.cycle is not None and not self.cycle.response_complete)
 
-    @property
-    def _waits(self) -> bool:
-        """Whether the next request waits: for the end of an answer, or for a client that does not read."""
-        return self._is_answering or (self._full and not self._is_uvicorns)
-
     def _go_on(self) -> None:
         data, self._needed = bytes(self._rest), 0
         self._rest.clear()
@@ -188,9 +177,6 @@ class DirectProtocol(WireProtocol):
     def _take(self, data: bytes) -> None:
         """Answer the plain requests that have come whole."""
         while data:
-            if self._full:
-                self._rest += data
-                return None
             end = data.find(_HEAD_END, 0, _MAX_HEAD_BYTES) + len(_HEAD_END)
             head = _plain_head(data[:end]) if end >= len(_HEAD_END) else None
             whole = end + head.body_bytes if head is not None else 0
@@ -224,7 +210,7 @@ class DirectProtocol(WireProtocol):
             self.loop.call_soon(self._resume)
 
     def _resume(self) -> None:
-        if not self._waits and not self._wire.is_closing():
+        if not self._is_answering and not self._wire.is_closing():
             self._wire.resume_reading()
             self._go_on()
 
