@@ -42,7 +42,7 @@ test-unit: setup   ## unit tests: no sockets, no waiting
 	@$(RUN) pytest tests/unit -n auto --junitxml=test-results/unit.xml $(ARGS) && npm --prefix webapp run --silent test
 
 test-integration: setup  ## integration tests: real processes on loopback; a part of them: SHARD=1/4
-	@$(RUN) pytest tests/integration -n auto --dist loadfile --junitxml=test-results/integration.xml $(SHARDED) $(ARGS)
+	@$(RUN:-m=) tools/redis_server.py && $(RUN) pytest tests/integration -n auto --dist loadfile --junitxml=test-results/integration.xml $(SHARDED) $(ARGS)
 
 test-e2e: setup    ## browser tests, through the real API; finds or installs a browser
 	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e -n auto --junitxml=test-results/e2e.xml --tracing=retain-on-failure $(SHARDED) $(ARGS)
@@ -135,7 +135,7 @@ schemas: setup     ## write the JSON Schemas that editors read
 	@for kind in cassette personas scenario states; do $(RUN) mockserver schema $$kind > mockserver/data/schemas/$$kind.schema.json; done
 
 lock: setup        ## lock requirements/ from pyproject.toml and api/requirements.txt, and the libraries of make clients; newer versions: ARGS=--upgrade
-	@$(LOCK) pyproject.toml api/requirements.txt --extra generate -o requirements/mock.txt $(ARGS) > /dev/null
+	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra redis -o requirements/mock.txt $(ARGS) > /dev/null
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null
 	@for group in conformance load; do $(LOCK) --group $$group -o requirements/$$group.txt $(ARGS) > /dev/null || exit 1; done
 	@for pins in tests/clients/python/*.in; do $(LOCK) $$pins -o $${pins%.in}.txt $(ARGS) > /dev/null || exit 1; done

@@ -116,6 +116,17 @@ class SystemClock:
             raise ValueError(f"seconds must be a number from 0, got {seconds}: a clock never goes back")
         self._set(None, seconds)
 
+    def join(self, moment_s: float, *, frozen: bool, back: bool) -> None:
+        """Be at a moment of another clock, stopped if that is; `back` lets it be a past one, where nobody has read this yet."""
+        self._set(0 if frozen else self._initial_speed)
+        ahead_s = moment_s - self.now()
+        self._set(None, ahead_s if back else max(0, ahead_s))
+
+    @property
+    def speed(self) -> float:
+        """How many of its seconds pass in one of real time while it runs."""
+        return self._initial_speed
+
     async def until(self, moment_s: float) -> None:
         """Return once `now()` has reached `moment_s`."""
         if moment_s <= self.now():

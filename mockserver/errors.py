@@ -8,6 +8,8 @@ UserError                    shown alone on the command line, without a tracebac
 ├── ScenarioError            no scenario of that name                  simulation
 ├── ScopeError               whose request it is cannot be told        simulation
 ├── ConflictError            two cassettes, two answers                simulation
+├── ActionError              what a control route does not understand  simulation
+├── SharingError             workers would have to share, and do not   simulation
 ├── LimitError               a limit that cannot be read               simulation
 ├── LatencyError             a latency profile that cannot be read     answers
 ├── IgnoreError              something to ignore that cannot be read   matching
@@ -18,6 +20,7 @@ UserError                    shown alone on the command line, without a tracebac
 ├── LoadError, StartError                                              functions
 ├── SignInError              a sign-in that cannot be read             flask_apps
 ├── PortTakenError, AddressError, TlsError                             wire
+├── WorkersError             workers that cannot be started            workers
 └── OptionsError             options that do not go together           harness
 
 Outside the tree: UpstreamError, an upstream that does not answer or breaks off; NotStoredError, which becomes a 404; RawError, RouteError, BoundError and VocabularyError, which

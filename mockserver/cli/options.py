@@ -117,7 +117,14 @@ class ModelChoice:
     ignores: tuple[str, ...]
 
     def options(
-        self, port: int, port_option: str, *, api_key: str | None = None, deployments: tuple[str, ...] = ()
+        self,
+        port: int,
+        port_option: str,
+        *,
+        api_key: str | None = None,
+        deployments: tuple[str, ...] = (),
+        workers: int = 1,
+        redis: str = "",
     ) -> ModelOptions:
         """The options of the endpoint; `port_option` is named where the port is taken. It may ask for a key.
 
@@ -148,7 +155,9 @@ class ModelChoice:
             lenient=self.lenient,
             tls=self.tls,
             address=self.address,
-            token=_token() if self.address != LOOPBACK else "",
+            token=_token() if self.address != LOOPBACK or redis else "",
+            workers=workers,
+            redis=redis,
         )
 
     def _credentials(self, upstream: str) -> Credentials:

@@ -8,11 +8,28 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_STOPPING = frozenset({signal.SIGINT, signal.SIGTERM})
+
 
 class StopSignal(threading.Event):
     """An event that is set by a signal; `number` says by which."""
 
     number = 0
+
+
+@contextmanager
+def signal_socket() -> Iterator[socket.socket]:
+    """A socket from which the numbers of signals can be read, once Ctrl-C or SIGTERM has come."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)  # set_wakeup_fd requires it
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    for number in _STOPPING:
+        signal.signal(number, lambda *_: None)
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(-1)
+        writer.close()
 
 
 @contextmanager
@@ -23,22 +40,14 @@ def stop_signal() -> Iterator[StopSignal]:
     for the event. And on Windows a handler runs only after that wait.
     """
     stopped = StopSignal()
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)  # set_wakeup_fd requires it
 
-    def listen() -> None:
+    def listen(reader: socket.socket) -> None:
         with reader:
             while numbers := reader.recv(64):
-                for number in {signal.SIGINT, signal.SIGTERM}.intersection(numbers):  # an app may use other signals
+                for number in _STOPPING.intersection(numbers):  # an app may use other signals
                     stopped.number = stopped.number or number
                     stopped.set()
 
-    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    threading.Thread(target=listen, name="stop-signal", daemon=True).start()
-    try:
+    with signal_socket() as reader:
+        threading.Thread(target=listen, args=(reader,), name="stop-signal", daemon=True).start()
         yield stopped
-    finally:
-        signal.set_wakeup_fd(-1)
-        writer.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 from mockserver.answers.latency import Latency, fitted, parse_latency
@@ -21,10 +23,11 @@ from mockserver.harness.options import ModelOptions, OptionsError
 from mockserver.journal.entry import Entry
 from mockserver.redaction.known import remember
 from mockserver.simulation.cassette_index import CassetteIndex, load_index
+from mockserver.simulation.group import READY_PATH, Alone, Apart, Group
 from mockserver.simulation.limits import parse_limits
 from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.simulation import Simulation
-from mockserver.wire.server import EVERYWHERE, LOOPBACK, Servers, bind_to, url_of
+from mockserver.wire.server import EVERYWHERE, LOOPBACK, Servers, bind_for, url_of
 from mockserver.wire.tls import LocalTls
 from mockserver.wire.token_gate import TokenGate
 
@@ -70,7 +73,7 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
         if value
     ]:
         raise OptionsError(f"{given[0]} is used only while recording: add --on-miss record")
-    remember(filter(None, (token, api_key)))
+    remember(filter(None, (token, api_key, options.redis)))
     index = load_index(options.cassettes, options.ignores)
     simulation = Simulation(
         index,
@@ -87,6 +90,30 @@ def model_simulation(options: ModelOptions, clock: Clock, *, token: str = "") ->
         tls=options.tls,
     )
     return simulation, recorder
+
+
+def _group(options: ModelOptions, simulation: Simulation, token: str) -> Group:
+    """The processes that answer on the port.
+
+    Raises:
+        OptionsError: they would have to share what they do not.
+        SharingError: not the URL of a Redis, or the extra `redis` is not installed.
+    """
+    if options.workers == 1 and not options.redis:
+        return Alone(simulation)
+    if options.on_miss is OnMiss.RECORD:
+        raise OptionsError("--on-miss record writes its cassettes from one process: leave out --workers and --redis")
+    if options.redis:
+        try:
+            from mockserver.workers.redis_group import RedisGroup
+        except ModuleNotFoundError as error:
+            raise OptionsError('--redis needs the extra redis: pip install "dress-rehearsal[redis]"') from error
+        return RedisGroup(simulation, options.redis, token)
+    if options.limits:
+        raise OptionsError(
+            f"--limit with {options.workers} workers would allow {options.workers} times as much: add --redis URL"
+        )
+    return Apart(simulation, options.workers)
 
 
 def _lenient(names: tuple[str, ...]) -> frozenset[str]:
@@ -121,21 +148,20 @@ class ModelEndpoint:
         self.recorder = recorder
         #: The key that clients send.
         self.api_key = options.api_key or (self.token if recorder else "mock")
-        sockets = bind_to(options.address, options.port, "the model endpoint", options.port_option)
-        tls = LocalTls(*({options.address} - {LOOPBACK, EVERYWHERE})) if options.tls else None
-        self.url = url_of(sockets[0], "https" if tls else "http")
-        #: The file with the certificate that clients have to trust; None without TLS.
-        self.authority_file = authority_file(tls.authority, sockets[0].getsockname()[1]) if tls else None
-        front = ModelFront(self._control, self.simulation, recorder=recorder, report=report)
-        app = front if options.address == LOOPBACK else TokenGate(front, self.token, hidden=False)
-        self._servers = Servers(
-            *((app, socket) for socket in sockets),
-            at_end=recorder.close if recorder else None,
-            patience_s=None if recorder else 2,
-            tls=tls.context if tls else None,
-            websockets=True,
-            crashed=self.simulation.journal.records.crashed,
+        self._copies = bind_for(
+            options.workers, options.address, options.port, "the model endpoint", options.port_option
         )
+        tls = LocalTls(*({options.address} - {LOOPBACK, EVERYWHERE})) if options.tls else None
+        first = self._copies[0][0]
+        self.url = url_of(first, "https" if tls else "http")
+        #: The file with the certificate that clients have to trust; None without TLS.
+        self.authority_file = authority_file(tls.authority, first.getsockname()[1]) if tls else None
+        self._group = _group(options, self.simulation, self.token)
+        front = ModelFront(self._control, self.simulation, recorder=recorder, report=report)
+        self._app = (
+            front if options.address == LOOPBACK else TokenGate(front, self.token, hidden=False, open_path=READY_PATH)
+        )
+        self._tls = tls.context if tls else None
 
     def _control(self, environ: dict[str, Any], start_response: Callable[..., None]) -> Iterable[bytes]:
         """The control routes; Flask, which is a fifth of a start, is loaded with the first of their requests."""
@@ -145,7 +171,7 @@ class ModelEndpoint:
     def _control_app(self) -> WsgiApplication:
         from mockserver.flask_apps import control
 
-        return control.create_app(self.simulation, self.token)
+        return control.create_app(self.simulation, self.token, self._group)
 
     @property
     def unwritten(self) -> int:
@@ -153,9 +179,35 @@ class ModelEndpoint:
         return self.recorder.unwritten if self.recorder else 0
 
     def __enter__(self) -> Self:
-        self._servers.start()
+        self._running = ExitStack()
+        self._running.enter_context(self.worker(0))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.simulation.journal.records.stop_waiting()
-        self._servers.stop()
+        self._running.close()
+
+    @contextmanager
+    def worker(self, number: int) -> Generator[None]:
+        """Answer, in a process of its own, as one of the `workers`; they count from 0.
+
+        Raises:
+            SharingError: Redis cannot be reached.
+        """
+        for sock in itertools.chain(*(copy for other, copy in enumerate(self._copies) if other != number)):
+            sock.close()  # its connections are another's
+        recorder, records = self.recorder, self.simulation.journal.records
+        servers = Servers(
+            *((self._app, sock) for sock in self._copies[number]),
+            at_end=recorder.close if recorder else None,
+            patience_s=None if recorder else 2,
+            tls=self._tls,
+            websockets=True,
+            crashed=records.crashed,
+        )
+        with self._group:
+            servers.start()
+            try:
+                yield
+            finally:
+                records.stop_waiting()
+                servers.stop()

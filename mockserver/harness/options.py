@@ -31,7 +31,8 @@ class ModelOptions:
     cassettes. `credentials` are for the upstream, None means those of the environment. `other_upstreams` are recorded
     too, by name; with `pass_token` the app's own token goes to Azure. `allowed` are texts with the form of a secret that are none.
     `lenient` names rules of the contract that refuse nothing. With `tls`, the endpoint is at https. An `address` other than loopback lets other machines in, with
-    `token`; an empty `token` means a new one for each run.
+    `token`; an empty `token` means a new one for each run. So many `workers` answer on the port, and share through `redis` what
+    has to be shared, also with those of other machines that have the same token; without one they share nothing.
     """
 
     cassettes: tuple[Path, ...] = ()
@@ -57,6 +58,8 @@ class ModelOptions:
     tls: bool = False
     address: str = LOOPBACK
     token: str = field(default="", repr=False)
+    workers: int = 1
+    redis: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

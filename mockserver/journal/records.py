@@ -113,6 +113,11 @@ class Records:
                 self._changed.wait(min(left_s, 0.05))  # a change between the check and the wait is seen soon
         return True
 
+    def count_from(self, number: int) -> None:
+        """Give later entries higher numbers than this one."""
+        with self._changed:
+            self.count = max(self.count, number)
+
     def stop_waiting(self) -> None:
         """End all waits: nothing will happen any more."""
         with self._changed:

@@ -18,7 +18,6 @@ from mockserver.contract.rule import Asked
 from mockserver.contract.throttling import Exceeded, rate_limited
 from mockserver.exchange import BY_MOCK, Answer
 from mockserver.matching.miss import Miss
-from mockserver.simulation.limits import LimitWindow
 from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.stored_steps import continue_call
 from mockserver.simulation.turn import Outcome, Turn, fitting, mock_error, refused
@@ -125,9 +124,12 @@ def apply_limits(turn: Turn) -> Outcome | None:
         return None
     cost = _cost_in_tokens(turn)  # not under the lock: it may take seconds
     with turn.scopes.lock:
-        window = replace(turn.scope.windows.get(name, LimitWindow(limit)), limit=limit)
-        turn.verdict = window.admit(turn.at_s, cost, call.address.backend)
-        turn.scope.windows[name] = turn.verdict.window
+        turn.verdict = turn.scopes.counts.admit(
+            turn.scope.name,
+            name,
+            limit,
+            lambda window: replace(window, limit=limit).admit(turn.at_s, cost, call.address.backend),
+        )
     exceeded = turn.verdict.exceeded
     return Outcome(_limited(turn, exceeded), final=True) if exceeded is not None else None
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mockserver.errors import UserError
 from mockserver.matching.call import Call
-from mockserver.simulation.limits import Limit, LimitWindow
+from mockserver.simulation.counts import Counts, OwnCounts
+from mockserver.simulation.limits import Limit
 from mockserver.simulation.scenarios import Scenarios
 from mockserver.simulation.stub import Stub, parse_stub
 from mockserver.stored.store import Store
@@ -33,28 +34,21 @@ class ScopeError(UserError):
 class Scope:
     """What a test, or a persona, is answered by besides what everybody is; `name` is empty for everybody's.
 
-    `scenario` None means everybody's. `used` counts how often each stub has answered here; `windows` hold what counts
-    towards the limits; `store` keeps what clients made.
+    `scenario` None means everybody's. `store` keeps what clients made.
     """
 
     name: str = ""
     scenario: str | None = None
     stubs: tuple[Stub, ...] = ()
     limits: dict[str, Limit] = field(default_factory=dict)
-    used: Counter[str] = field(default_factory=Counter)
-    windows: dict[str, LimitWindow] = field(default_factory=dict)
     store: Store = field(default_factory=Store)
-
-    def has_left(self, stub: Stub) -> bool:
-        """Whether a stub may still answer here."""
-        return stub.times is None or self.used[stub.name] < stub.times
 
 
 class Scopes:
     """Everybody's scope, the ones open beside it, and which request ids and traces belong to which. Thread-safe.
 
-    Whoever reads a scope and then changes it holds `lock` meanwhile. `ever_used` names all stubs that have answered,
-    whatever was reset since.
+    Whoever reads a scope and then changes it holds `lock` meanwhile. `counts` has what is counted in each scope. `ever_used`
+    names all stubs that have answered here, whatever was reset since.
     """
 
     def __init__(
@@ -67,6 +61,9 @@ class Scopes:
         """
         self.lock = threading.RLock()
         self.everybody = Scope()
+        self.counts: Counts = OwnCounts()
+        self._new_store: Callable[[], Store] = Store
+        self._reads_again = True
         self.ever_used: set[str] = set()
         self._scenarios = scenarios
         self._initial = (scenario, dict(limits or {}))
@@ -76,15 +73,21 @@ class Scopes:
         self.choose(scenario)
         self.reset()
 
+    def share(self, counts: Counts, new_store: Callable[[], Store]) -> None:
+        """Be one process of several: with their counts, with stores that keep nothing, and with scenario files as they were at
+        the start, as each process would find them changed at another moment."""
+        with self.lock:
+            self.counts, self._new_store, self._reads_again = counts, new_store, False
+            self.everybody.store = new_store()
+
     def reset(self) -> None:
         """Close all scopes, and set everybody's back to how it started."""
         scenario, limits = self._initial
         with self.lock:
             everybody = self.everybody  # the same object: callers may hold it
             everybody.scenario, everybody.limits, everybody.stubs = scenario, dict(limits), ()
-            everybody.used.clear()
-            everybody.windows.clear()
             everybody.store.clear()
+            self.counts.clear()
             self._open.clear()
             self._visits.clear()
             self._said = 0
@@ -104,7 +107,7 @@ class Scopes:
             if len(self._open) >= MAX_SCOPES and name not in self._open:
                 raise ScopeError(f"{MAX_SCOPES} scopes are open: close each with its test, or reset")
             name = name or secrets.token_urlsafe(9)
-            return self._open.setdefault(name, Scope(name, scenario))
+            return self._open.setdefault(name, Scope(name, scenario, store=self._new_store()))
 
     def named(self, name: str) -> Scope:
         """The open scope of that name.
@@ -125,6 +128,7 @@ class Scopes:
         """
         with self.lock:
             del self._open[self.named(name).name]
+            self.counts.forget(name)
             for visit_id in [visit_id for visit_id, owner in self._visits.items() if owner == name]:
                 del self._visits[visit_id]
 
@@ -210,14 +214,30 @@ class Scopes:
         limits = self.everybody.limits | scope.limits
         return limits.get(model, limits.get("*"))
 
-    def count(self, scope: Scope, name: str) -> None:
-        """Note that a stub has answered."""
-        scope.used[name] += 1
-        self.ever_used.add(name)
+    def has_left(self, scope: Scope, stub: Stub) -> bool:
+        """Whether a stub may still answer in a scope, as far as is known here; `take` says whether it may."""
+        return stub.times is None or self.counts.has_left(scope.name, stub.name, stub.times)
+
+    def take(self, scope: Scope, stubs: Iterable[Stub]) -> bool:
+        """Note that stubs answer now; False, and nothing is noted, where one of them may not any more.
+
+        Raises:
+            SharingError: that cannot be told.
+        """
+        taken: list[Stub] = []
+        for stub in stubs:
+            if stub.times is not None and self.counts.take(scope.name, stub.name, stub.times) is None:
+                for each in taken:
+                    self.counts.give_back(scope.name, each.name)
+                return False
+            taken += [stub] if stub.times is not None else []
+            self.ever_used.add(stub.name)
+        return True
 
     def refresh_scenarios(self, scope: Scope) -> None:
         """Read the scenario files of a scope that have changed; their stubs start counting again, everywhere."""
+        if not self._reads_again:
+            return
         for name in self._scenarios.refresh(scope.scenario or self.everybody.scenario):
             for each in (self.everybody, *self._open.values()):
-                for stub in [stub for stub in each.used if stub.startswith(f"{name}#")]:
-                    del each.used[stub]
+                self.counts.forget(each.name, f"{name}#")

@@ -23,7 +23,7 @@ class ModelSettings:
 
     While recording: requests below the `other_upstreams`, as `/azure_search_endpoint/`, come with keys of their own, and with
     `pass_token` those to Azure may come with a token of theirs. `lenient` names rules of the contract that refuse nothing. With
-    `tls`, addresses in answers are https.
+    `tls`, addresses in answers are https. `worker` is the name of this process where several answer, empty where one does.
     """
 
     on_miss: OnMiss = OnMiss.ERROR
@@ -34,3 +34,4 @@ class ModelSettings:
     pass_token: bool = False
     lenient: frozenset[str] = frozenset()
     tls: bool = False
+    worker: str = ""

@@ -14,12 +14,14 @@ from mockserver.journal.journal import Journal
 from mockserver.matching.call import Call, Calls
 from mockserver.matching.miss import Miss
 from mockserver.simulation.cassette_index import CassetteIndex
+from mockserver.simulation.counts import Counts, SharingError
 from mockserver.simulation.fault import Fault
 from mockserver.simulation.limits import Limit
 from mockserver.simulation.refusal_steps import check_key, check_operation
 from mockserver.simulation.scopes import ScopeError, Scopes
 from mockserver.simulation.settings import ModelSettings, OnMiss
 from mockserver.simulation.steps import decide
+from mockserver.simulation.stored_steps import ApartStore
 from mockserver.simulation.turn import Turn, mock_error
 
 
@@ -69,7 +71,12 @@ class Simulation:
             refusal = mock_error("mockserver_cannot_attribute", reason)
             return self.journal.records.open(at_s, call, refusal, Miss(call, reason=reason))
         turn = Turn(call, scope, at_s, self.settings, self.index, self.scopes, decide, self._misses)
-        outcome = decide(turn)
+        try:
+            outcome = decide(turn)
+        except SharingError as error:
+            reason = str(error)
+            refusal = mock_error("mockserver_not_shared", reason)
+            return self.journal.records.open(at_s, call, refusal, Miss(call, reason=reason), scope=scope.name)
         entry = self.journal.records.open(at_s, call, outcome.answer, outcome.miss, scope=scope.name)
         self._calls.keep(call)
         return entry
@@ -94,8 +101,12 @@ class Simulation:
             self.scopes.refresh_scenarios(scope)
             for stub in self.scopes.stubs(scope):
                 at_site = stub.fault is not None and stub.fault.at_site
-                if at_site and scope.has_left(stub) and stub.criteria.fits(call):
-                    self.scopes.count(scope, stub.name)
+                if (
+                    at_site
+                    and self.scopes.has_left(scope, stub)
+                    and stub.criteria.fits(call)
+                    and self.scopes.take(scope, (stub,))
+                ):
                     return stub.fault
         return None
 
@@ -108,6 +119,11 @@ class Simulation:
             yield
         finally:
             self.index, self.settings = before
+
+    def share(self, counts: Counts, worker: str) -> None:
+        """Be one process of several, with their counts, and a name that makes ids differ from theirs."""
+        self.scopes.share(counts, ApartStore)
+        self.settings = replace(self.settings, worker=worker)
 
     def reset(self) -> None:
         """Forget what was said, how often stubs answered, what counts towards limits, every scope, the journal, and requests."""

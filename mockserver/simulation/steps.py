@@ -30,21 +30,9 @@ from mockserver.stored.stored_call import answer_of
 def answer_from_stubs(turn: Turn) -> Outcome | None:
     """What a test or a scenario says. Its faults without an answer are kept for the answer of a later step."""
     with turn.scopes.lock:
-        stubs = fitting(turn)
-        authorable = turn.call.operation is not None and turn.call.operation.name in AUTHORABLE
-        answering = [
-            stub
-            for stub in stubs
-            if isinstance(stub.answer, Answer)
-            or (stub.answer is not None and authorable and not _has_called(turn, stub))
-        ]
-        # What waits for this very prompt goes before what answers anything.
-        stub = next((stub for stub in answering if stub.criteria.specific), next(iter(answering), None))
-        turn.faults = tuple(each for each in stubs if each.answer is None)
-        if stub is not None and stub.fault is not None:
-            turn.faults = (stub,)
-        for name in {each.name for each in (*turn.faults, *([stub] if stub else []))}:
-            turn.scopes.count(turn.scope, name)
+        stub, turn.faults = _chosen(turn)
+        while not turn.scopes.take(turn.scope, {each.name: each for each in (*turn.faults, stub) if each}.values()):
+            stub, turn.faults = _chosen(turn)  # another process has given one of them its last time
     if stub is None or stub.answer is None:
         return None
     if isinstance(stub.answer, Answer):
@@ -52,6 +40,22 @@ def answer_from_stubs(turn: Turn) -> Outcome | None:
     seed = f"{stub.name} {turn.call.canonical.fingerprint}{again(turn)}"
     answer = expand(stub.answer, turn.call, seed=seed, model=turn.model, at_s=turn.at_s)
     return Outcome(replace(answer, decided_by=stub.name), written=True)
+
+
+def _chosen(turn: Turn) -> tuple[Stub | None, tuple[Stub, ...]]:
+    """The stub that answers, None if none does, and those whose faults apply."""
+    stubs = fitting(turn)
+    authorable = turn.call.operation is not None and turn.call.operation.name in AUTHORABLE
+    answering = [
+        stub
+        for stub in stubs
+        if isinstance(stub.answer, Answer) or (stub.answer is not None and authorable and not _has_called(turn, stub))
+    ]
+    # What waits for this very prompt goes before what answers anything.
+    stub = next((stub for stub in answering if stub.criteria.specific), next(iter(answering), None))
+    if stub is not None and stub.fault is not None:
+        return stub, (stub,)
+    return stub, tuple(each for each in stubs if each.answer is None)
 
 
 def _has_called(turn: Turn, stub: Stub) -> bool:
@@ -66,11 +70,11 @@ def answer_from_recordings(turn: Turn) -> Outcome | None:
     sequence = turn.index.recorded(turn.call)
     if not sequence:
         return None
-    fingerprint = turn.call.canonical.fingerprint
+    recording = sequence[-1]
     with turn.scopes.lock:
-        position = min(turn.scope.used[fingerprint], len(sequence) - 1)
-        turn.scope.used[fingerprint] += 1
-        recording = sequence[position]
+        if len(sequence) > 1:
+            before = turn.scopes.counts.take(turn.scope.name, turn.call.canonical.fingerprint) or 0
+            recording = sequence[min(before, len(sequence) - 1)]
         turn.scopes.ever_used.add(recording.name)
     assert isinstance(recording.answer, Answer)  # noqa: S101  only authored stubs have to be expanded
     return Outcome(recording.answer)

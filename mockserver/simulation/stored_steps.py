@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from mockserver.answers.authored.authored_answer import Found
 from mockserver.exchange import BY_MOCK, Answer, Request
 from mockserver.matching.call import Call
 from mockserver.matching.miss import Miss
+from mockserver.simulation.counts import SharingError
 from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.turn import Outcome, Turn, mock_error, refused
 from mockserver.stored import chat_completions, responses, vector_stores
 from mockserver.stored.handlers import HANDLERS
-from mockserver.stored.store import NotStoredError
+from mockserver.stored.store import NotStoredError, Store
 from mockserver.stored.stored_call import StoredCall
+
+
+class ApartStore(Store):
+    """The store of one process of several: it keeps nothing, as the others could not tell of it."""
+
+    def get(self, kind: str, name: str) -> Any:
+        """Raises:
+        SharingError: always.
+        """
+        raise SharingError(f"{kind} {name} would be known to one worker alone: {_ONE_WORKER}")
+
+    def all(self, kind: str) -> Iterator[Any]:
+        """Raises:
+        SharingError: always.
+        """
+        raise SharingError(f"the list of each {kind} would be that of one worker alone: {_ONE_WORKER}")
+
+    def put(self, kind: str, name: str, value: Any, size: int, *, made_up: bool = False) -> None:
+        """Raises:
+        SharingError: always.
+        """
+        del value, size, made_up
+        raise SharingError(f"{kind} {name} would be known to one worker alone: {_ONE_WORKER}")
+
+
+_ONE_WORKER = "start the model without --workers and --redis to keep what clients make"
 
 #: Operations that may continue what was said before.
 _CONTINUING = frozenset({"createResponse", "countInputTokens", "compactResponse"})
@@ -64,6 +93,8 @@ def not_stored(turn: Turn, missing: NotStoredError) -> Outcome | None:
 def remember(turn: Turn, answer: Answer) -> Answer:
     """Keep what the client may ask for again; the answer that it gets, which in the background is not the whole one."""
     operation = turn.call.operation.name if turn.call.operation else ""
+    if turn.settings.worker and not (turn.call.body or {}).get("background"):
+        return answer
     if answer.status == 200 and operation in ("createResponse", "createChatCompletion"):
         with turn.scopes.lock:
             if operation == "createResponse":
@@ -76,7 +107,7 @@ def again(turn: Turn) -> str:
     """What makes the ids of an answer others than those of the same request before; empty for the first."""
     with turn.scopes.lock:
         count = turn.scope.store.occurrence(turn.call.canonical.fingerprint)
-    return f" {count}" if count else ""
+    return f" {count} {turn.settings.worker}" if count or turn.settings.worker else ""
 
 
 def found_in_files(turn: Turn) -> tuple[Found, ...]:

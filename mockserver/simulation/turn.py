@@ -84,6 +84,6 @@ def fitting(turn: Turn) -> list[Stub]:
             stub
             for stub in stubs
             if not (stub.fault is not None and stub.fault.at_site)
-            and turn.scope.has_left(stub)
+            and turn.scopes.has_left(turn.scope, stub)
             and stub.criteria.fits(turn.call)
         ]

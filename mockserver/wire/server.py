@@ -42,9 +42,11 @@ class AddressError(UserError):
     """An address that this machine does not have."""
 
 
-def bind(port: int, what: str, option: str = "--port", address: str = LOOPBACK) -> socket.socket:
+def bind(
+    port: int, what: str, option: str = "--port", address: str = LOOPBACK, *, shared: bool = False
+) -> socket.socket:
     """A listening socket, on loopback unless another IPv4 `address` is passed; port 0 takes a free one. `what` and `option`
-    are for the error.
+    are for the error. Several `shared` ones may have one port: the kernel spreads connections over them.
 
     Raises:
         PortTakenError: another program listens there.
@@ -53,6 +55,8 @@ def bind(port: int, what: str, option: str = "--port", address: str = LOOPBACK) 
     # TCP is named, or asyncio leaves Nagle's algorithm on, and each answer of two writes waits 40 ms (measured).
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind((address, port))
     except OSError as error:
@@ -68,7 +72,18 @@ def bind(port: int, what: str, option: str = "--port", address: str = LOOPBACK) 
     return sock
 
 
-def bind_to(address: str, port: int, what: str, option: str) -> tuple[socket.socket, ...]:
+def bind_for(processes: int, address: str, port: int, what: str, option: str) -> tuple[tuple[socket.socket, ...], ...]:
+    """Sockets as from `bind_to` for each of so many processes that share a port."""
+    first = bind_to(address, port, what, option)
+    if processes == 1:
+        return (first,)
+    port = first[0].getsockname()[1]
+    for sock in first:  # these made sure that nobody else has the port, not even to share it
+        sock.close()
+    return tuple(bind_to(address, port, what, option, shared=True) for _ in range(processes))
+
+
+def bind_to(address: str, port: int, what: str, option: str, *, shared: bool = False) -> tuple[socket.socket, ...]:
     """Sockets as from `bind`: on loopback, and on `address` too."""
     try:
         ipaddress.IPv4Address(address)
@@ -77,9 +92,11 @@ def bind_to(address: str, port: int, what: str, option: str) -> tuple[socket.soc
             f"--bind must be an IPv4 address of this machine, or {EVERYWHERE} for all of them, got {address!r}"
         ) from None
     if address == EVERYWHERE:
-        return (bind(port, what, option, address),)
-    local = bind(port, what, option)
-    return (local,) if address == LOOPBACK else (local, bind(local.getsockname()[1], what, option, address))
+        return (bind(port, what, option, address, shared=shared),)
+    local = bind(port, what, option, shared=shared)
+    if address == LOOPBACK:
+        return (local,)
+    return local, bind(local.getsockname()[1], what, option, address, shared=shared)
 
 
 def url_of(sock: socket.socket, scheme: str = "http") -> str:

@@ -19,11 +19,12 @@ _REFUSAL = "A request from another machine needs this run's token: as the API ke
 class TokenGate:
     """An ASGI application in front of another: open to this machine, with the token to others.
 
-    `hidden` removes the token from the request, for an application that does not need it.
+    `hidden` removes the token from the request, for an application that does not need it. Anybody may get what is at the
+    path `open_path`.
     """
 
-    def __init__(self, app: Any, token: str, *, hidden: bool) -> None:
-        self._app, self._token, self._hidden = app, token.encode(), hidden
+    def __init__(self, app: Any, token: str, *, hidden: bool, open_path: str = "") -> None:
+        self._app, self._token, self._hidden, self._open_path = app, token.encode(), hidden, open_path.encode()
         if isinstance(app, DirectFront):  # clients on this machine alone are answered so
             self.answer_directly, self.budget = app.answer_directly, app.budget
 
@@ -39,7 +40,8 @@ class TokenGate:
             location = ("location", "?" + urlencode([pair for pair in query if pair[0] != QUERY]))
             cookie = ("set-cookie", f"{COOKIE}={query_token}; Path=/; HttpOnly; SameSite=Lax")
             return await connection.answer(303, "", location, cookie)
-        if not self._take_token(scope):
+        is_open = scope.get("method") == "GET" and scope["raw_path"] == self._open_path
+        if not is_open and not self._take_token(scope):
             if scope["type"] == "websocket":
                 return await send({"type": "websocket.close", "code": 1008})
             return await connection.answer(401, _REFUSAL)

@@ -66,10 +66,13 @@ def test_a_reset_restores_what_everybody_started_with_in_the_same_object() -> No
     everybody = scopes.everybody
     scopes.say(parse_stub({"say": "x"}, "said#1"))
     everybody.limits["other"] = Limit(tokens=1)
-    scopes.count(everybody, "said#1")
+    said = parse_stub({"say": "x", "times": 1}, "said#1")
+    assert scopes.take(everybody, [said])
+    assert not scopes.has_left(everybody, said)
     scopes.open(name="one")
     scopes.reset()
-    assert (everybody.stubs, everybody.limits, dict(everybody.used)) == ((), {"m": Limit(requests=1)}, {})
+    assert (everybody.stubs, everybody.limits) == ((), {"m": Limit(requests=1)})
+    assert scopes.has_left(everybody, said)
     assert scopes.everybody is everybody
     assert scopes.ever_used == {"said#1"}
     with pytest.raises(ScopeError):

@@ -49,7 +49,7 @@ def ask(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(TokenGate(app, TOKEN, hidden=hidden)(scope, receive, send))
+    asyncio.run(TokenGate(app, TOKEN, hidden=hidden, open_path="/__admin/ready")(scope, receive, send))
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}, seen
 
 
@@ -63,6 +63,13 @@ def test_the_token_is_accepted_in_each_of_its_headers(header: tuple[str, str]) -
     assert (status, seen) == (200, [host, header])
     status, _, seen = ask(header, ("api-key", "another"), hidden=True)
     assert (status, seen) == (200, [host, ("api-key", "another")])
+
+
+def test_a_balancer_needs_no_token_for_the_one_open_path() -> None:
+    assert ask(path="/__admin/ready")[0] == 200
+    for other in ("/__admin/ready/", "/__admin/readyx", "/__ADMIN/ready", "/__admin/journal", "//__admin/ready"):
+        assert ask(path=other)[0] == 401
+    assert ask(path="/__admin/ready", method="POST")[0] == 401
 
 
 @pytest.mark.parametrize("between", ["; ", ";"])

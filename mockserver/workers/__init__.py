@@ -1,0 +1,1 @@
+"""Several processes, on one machine or on more, that answer as one model endpoint."""

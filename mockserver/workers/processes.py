@@ -1,0 +1,120 @@
+"""The processes of one command: forked when everything is loaded, and started again where one ends by itself."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.context import ForkProcess
+from typing import Self
+
+from mockserver.errors import UserError
+
+log = logging.getLogger("mockserver")
+
+_START_S, _STOP_S = 60, 10
+
+
+class WorkersError(UserError):
+    """Workers that cannot be started; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    process: ForkProcess
+    pipe: connection.Connection
+
+
+class Processes:
+    """So many processes, each inside its own `work(number)` until they are told to stop. The process that starts them has no
+    other threads, and does nothing but wait."""
+
+    def __init__(self, count: int, work: Callable[[int], AbstractContextManager[object]]) -> None:
+        """Nothing is started yet.
+
+        Raises:
+            WorkersError: not on Linux, whose kernel alone spreads connections over the processes on a port.
+        """
+        if not sys.platform.startswith("linux"):
+            raise WorkersError(
+                "--workers needs Linux, which spreads connections over processes; in a container it works"
+            )
+        self._count, self._work = count, work
+        self._workers: dict[int, _Worker] = {}
+
+    def __enter__(self) -> Self:
+        """Start all of them, and return once each is ready.
+
+        Raises:
+            WorkersError: one ended, or is not ready in time; it has said why.
+        """
+        try:
+            for number in range(self._count):
+                self._start(number)
+            for worker in self._workers.values():
+                _await_ready(worker)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def watch(self, stopped: socket.socket) -> None:
+        """Start each again that ends by itself, until something can be read from `stopped`."""
+        while True:
+            by_sentinel = {worker.process.sentinel: number for number, worker in self._workers.items()}
+            ready = connection.wait([stopped, *by_sentinel])
+            if stopped in ready:
+                return
+            for number in [by_sentinel[each] for each in ready if isinstance(each, int)]:
+                process = self._workers[number].process
+                process.join()  # its files are closed a moment before it has ended
+                words = "worker %d ended with status %s and is started again; its streams broke off"
+                log.warning(words, number + 1, process.exitcode)
+                self._start(number)
+                _await_ready(self._workers[number])
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers.values():
+            with suppress(OSError):  # it has ended
+                worker.pipe.send("stop")
+        for worker in self._workers.values():
+            worker.process.join(_STOP_S)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+
+    def _start(self, number: int) -> None:
+        ours, theirs = connection.Pipe()
+        process = get_context("fork").Process(target=self._run, args=(number, theirs), name=f"worker-{number + 1}")
+        process.start()
+        theirs.close()
+        self._workers[number] = _Worker(process, ours)
+
+    def _run(self, number: int, pipe: connection.Connection) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the first process tells us to stop
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        parent = parent_process()
+        assert parent is not None  # noqa: S101  for the type checker
+        try:
+            with self._work(number):
+                pipe.send("ready")
+                connection.wait([pipe, parent.sentinel])
+        except UserError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            sys.exit(1)
+
+
+def _await_ready(worker: _Worker) -> None:
+    ready = connection.wait([worker.pipe, worker.process.sentinel], _START_S)
+    if not ready:
+        raise WorkersError(f"a worker is not ready after {_START_S} s")
+    try:
+        worker.pipe.recv()
+    except EOFError:
+        raise WorkersError("a worker has ended at its start; it has said why") from None
