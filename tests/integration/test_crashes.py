@@ -17,7 +17,6 @@ from websockets.sync.client import connect
 
 from mockserver.crash import Crash
 from mockserver.exchange import End, Request
-from mockserver.flask_apps import control
 from mockserver.fronts.model_front import ModelFront
 from mockserver.functions.host import Function, FunctionsHost
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
@@ -26,7 +25,7 @@ from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, ModelOptions
 from mockserver.journal.records import Records
 from mockserver.redaction.redaction import Redaction
-from mockserver.simulation import simulation
+from mockserver.simulation import group, simulation
 from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.stub import parse_stub
 from mockserver.wire.connection import Connection
@@ -75,7 +74,7 @@ def test_a_crash_on_a_request_is_told_and_counted(
 
 def test_a_crash_of_a_control_route_is_told_and_counted(model: ModelEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(control, "timeline", broken)
+        patch.setattr(group, "timeline", broken)
         assert httpx2.get(f"{model.url}/__admin/timeline").status_code == 500
     assert httpx2.get(f"{model.url}/__admin/timeline").status_code == 200
     assert model.simulation.journal.records.crashes[0].during == "GET /__admin/timeline"

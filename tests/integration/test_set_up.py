@@ -31,7 +31,7 @@ def test_the_error_names_a_version_that_is_not_installed() -> None:
 def test_the_doctor_changes_nothing(tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("doctor.py", "setup_environment.py", "browser.py"):
+    for name in ("doctor.py", "setup_environment.py", "browser.py", "debian.py"):
         shutil.copy(TOOLS / name, tools)
     before = sorted(tmp_path.rglob("*.py"))
     process = subprocess.run(
