@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from mockserver.cli.errors import user_errors
 from mockserver.cli.param_types import PATH, PORT
@@ -48,10 +50,12 @@ def functions(
     stop_on_eof: bool,
 ) -> None:
     """Start a function app alone."""
-    from mockserver.functions.app import LoadError, open_app
+    from mockserver.functions.app import open_app
     from mockserver.functions.debug import listen
     from mockserver.functions.host import FunctionsHost
+    from mockserver.functions.logs import show_logs
     from mockserver.functions.reload import AppFiles, restart, restarted
+    from mockserver.functions.settings import LoadError, local_port
     from mockserver.functions.workers import start_worker
 
     app, start_folder = app.resolve(), Path.cwd()
@@ -60,12 +64,15 @@ def functions(
     sys.dont_write_bytecode |= reload
     reports = _reports_to_parent() if stop_on_eof else HostReports()
     with user_errors():
+        if click.get_current_context().get_parameter_source("port") is ParameterSource.DEFAULT:
+            port = local_port(app) or port
         socket = bind(port, "the Functions host")
         port = socket.getsockname()[1]
         try:
             app_folder = open_app(app)
             if debug:
                 listen(reports)
+            show_logs(app_folder.settings.log_level)
             app_worker, worker_name = start_worker(app_folder, WorkerKind(worker))
         except LoadError as error:
             if not reload or not restarted():
@@ -73,16 +80,15 @@ def functions(
             click.secho(f"{error}\nWaiting for a change.", fg="yellow", err=True)
             with stop_signal() as stopped:
                 files.wait_for_change(stopped)
-            if not stopped.is_set():
-                restart(port, start_folder, reports)
-            return
+            return None if stopped.is_set() else restart(port, start_folder, reports)
+    settings = replace(app_folder.settings, origins=app_folder.settings.origins | {*origins})
+    host = FunctionsHost(app_worker, settings, key=key, report=reports.ended, crashed=reports.crashed)
+    servers = Servers((host, socket), at_end=app_worker.close, crashed=reports.crashed)
     # Only from here on: before that, Ctrl-C must end an import that does not return.
     with user_errors(), stop_signal() as stopped:
-        allowed = app_folder.origins | {*origins}
-        host = FunctionsHost(app_worker, key=key, origins=allowed, report=reports.ended, crashed=reports.crashed)
-        servers = Servers((host, socket), at_end=app_worker.close, crashed=reports.crashed)
         servers.start()
-        reports.say(f"functions  {len(app_worker.functions)} on {worker_name}")
+        for line in host.described(worker_name, url_of(socket)):
+            reports.say(line)
         reports.ready(url_of(socket))
         try:
             if reload:
@@ -91,9 +97,10 @@ def functions(
                 stopped.wait()
         finally:
             servers.stop()
-        if not stopped.is_set():
-            reports.say("functions  a file of the app has changed: restarting")
-            restart(port, start_folder, reports)
+    if stopped.is_set():
+        return None
+    reports.say("functions  a file of the app has changed: restarting")
+    return restart(port, start_folder, reports)
 
 
 def _reports_to_parent() -> ReportsToParent:

@@ -2,59 +2,49 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mockserver.errors import UserError
+from mockserver.functions.settings import HostSettings, LoadError, read_settings
 
-
-class LoadError(UserError):
-    """A function app that cannot be loaded; says which file, line or function, and why."""
+#: Where a deployed app has its packages. Source: the worker's start script; `func pack`, remote builds.
+_PACKAGES = Path(".python_packages", "lib", "site-packages")
+_SCRIPT_VARIABLE, _SCRIPT = "PYTHON_SCRIPT_FILE_NAME", "function_app.py"
 
 
 @dataclass(frozen=True, slots=True)
 class AppFolder:
-    """A folder with a `function_app.py`: the prefix of its routes, and the origins that its local settings allow (CORS)."""
+    """A folder with a function app, its settings, and the file that is loaded first."""
 
     path: Path
-    prefix: str
-    origins: frozenset[str]
-
-    @property
-    def module(self) -> Path:
-        """The file that is loaded first."""
-        return self.path / "function_app.py"
+    settings: HostSettings
+    module: Path
 
 
 def open_app(folder: Path) -> AppFolder:
-    """The app in a folder. Makes the folder the working directory and importable, and sets the `Values` of
-    local.settings.json in the environment where they are not set yet.
+    """The app in a folder. Makes the folder the working directory and importable, as the packages in it, and sets the
+    `Values` of local.settings.json in the environment where they are not set yet.
 
     Raises:
-        LoadError: no app, no host.json, or one of the files is not valid JSON.
+        LoadError: no app, no host.json, or one of the files is not what the host reads.
     """
     folder = folder.resolve()
-    if not (folder / "function_app.py").is_file():
-        raise LoadError(f"{folder}: there is no function_app.py")
-    settings = _json_object(folder / "local.settings.json") if (folder / "local.settings.json").is_file() else {}
-    if not (folder / "host.json").is_file():
-        raise LoadError(f'{folder / "host.json"}: there is no host.json; the smallest is {{"version": "2.0"}}')
-    host = _json_object(folder / "host.json")
-    try:
-        for name, value in settings.get("Values", {}).items():
-            os.environ.setdefault(name, str(value))
-        prefix = str(host.get("extensions", {}).get("http", {}).get("routePrefix", "api")).strip("/")
-        origins = str(settings.get("Host", {}).get("CORS", "")).split(",")
-    except (AttributeError, ValueError) as error:  # not an object where one is required; an invalid variable name
-        raise LoadError(f"{folder}: host.json or local.settings.json: {error}") from error
-    sys.path.insert(0, str(folder))
+    if not folder.is_dir():
+        raise LoadError(f"{folder}: there is no {_SCRIPT}")
+    settings = read_settings(folder) if (folder / "host.json").is_file() or (folder / _SCRIPT).is_file() else None
+    script = os.environ.get(_SCRIPT_VARIABLE) or _SCRIPT
+    if not re.fullmatch(r"[A-Za-z_]\w*\.py", script):
+        raise LoadError(f"{_SCRIPT_VARIABLE} must be as in main.py, got {script!r}")
+    if settings is None or not (folder / script).is_file():
+        raise LoadError(f"{folder}: there is no {script}")
+    packages = folder / _PACKAGES
+    sys.path[:0] = [str(folder), *([str(packages)] if packages.is_dir() else [])]
     os.chdir(folder)
-    return AppFolder(folder, prefix, frozenset(origin.strip().rstrip("/") for origin in origins if origin.strip()))
+    return AppFolder(folder, settings, folder / script)
 
 
 def load_failure(error: BaseException, app: AppFolder) -> str:
@@ -65,13 +55,3 @@ def load_failure(error: BaseException, app: AppFolder) -> str:
     app_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(app.path)]
     place = f"{app_frames[-1].filename}, line {app_frames[-1].lineno}: " if app_frames else f"{app.module}: "
     return f"{place}{type(error).__name__}: {error}"
-
-
-def _json_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise LoadError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise LoadError(f"{path}: must be a JSON object")
-    return content

@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 
-from mockserver.functions.app import LoadError
 from mockserver.functions.process import HostReports
+from mockserver.functions.settings import LoadError
 
 #: The default port of editors. Source: the documentation of VS Code's Python debugger.
 PORT = 5678

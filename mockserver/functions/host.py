@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-import re
+import sys
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import parse_qs
 
 from mockserver.crash import Crash
+from mockserver.errors import count_of
 from mockserver.exchange import Headers, Request
+from mockserver.functions.admin import PING_PATH, Admin, home
+from mockserver.functions.function import Function, in_order
 from mockserver.functions.process import InvocationRecord
-from mockserver.functions.routes import specificity
+from mockserver.functions.result import Result
+from mockserver.functions.settings import HostSettings
 from mockserver.matching.call import VISIT_HEADERS
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBudget, Connection
 
@@ -20,26 +26,16 @@ from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBud
 REQUEST_LIMIT_BYTES = 104_857_600
 #: Methods that a browser may use across origins. Source: the Functions host answers preflights before any function.
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """One HTTP function. `methods` None means all of them; `level` is who may call it: anonymous, function or admin;
-    `parameter` is the name of its request parameter."""
-
-    name: str
-    template: str
-    route: re.Pattern[str]
-    methods: frozenset[str] | None
-    level: str
-    parameter: str
+#: Headers by which the host frames an answer, whatever a function says.
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
 class RecordedResponse:
-    """An ASGI `send` that adds headers and records what is sent, and when; `error` is the exception a function raised."""
+    """An ASGI `send` that adds headers, and `defaults` where the answer has none of that name, and records what is sent, and
+    when; `error` is the exception a function raised."""
 
-    def __init__(self, send: AsgiSend, headers: Headers) -> None:
-        self._send, self._headers, self._began_s = send, headers, time.monotonic()
+    def __init__(self, send: AsgiSend, headers: Headers, defaults: Headers = ()) -> None:
+        self._send, self._headers, self._defaults, self._began_s = send, headers, defaults, time.monotonic()
         self._status, self._sent_ms, self._ended = 0, list[float](), False
         self.error = ""
 
@@ -47,7 +43,9 @@ class RecordedResponse:
         """Send a message."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            added = [(name.encode(), value.encode("latin-1")) for name, value in self._headers]
+            sent = {name.lower() for name, _ in message["headers"]}
+            defaults = [header for header in self._defaults if header[0].encode() not in sent]
+            added = [(name.encode(), value.encode("latin-1")) for name, value in (*self._headers, *defaults)]
             message = {**message, "headers": [*message["headers"], *added]}
         await self._send(message)
         if message.get("body"):
@@ -76,17 +74,24 @@ class Invocation:
     scope: AsgiScope
     response: RecordedResponse
 
+    @property
+    def body(self) -> bytes:
+        """The body that a classic function gets. Source: the host copies it where `ContentLength > 0`, so not one in chunks."""
+        return self.request.body if self.request.header("content-length") else b""
+
     async def empty(self, status: int) -> None:
         """Answer with a status and no body."""
-        await self.connection.start(status, (("content-length", "0"),))
-        await self.connection.finish()
+        await self.send(Result(status))
 
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer with a complete body."""
-        unsized = tuple((name, value) for name, value in headers if name != "content-length")
-        await self.connection.start(status, (*unsized, ("content-length", str(len(body)))))
-        await self.connection.write(body)
-        await self.connection.finish()
+    async def send(self, result: Result) -> None:
+        """Answer with a complete body, framed by the host whatever the function says of that. A status that no server sends
+        becomes a 500."""
+        status, body = result.status, result.body
+        if not 200 <= status <= 599:
+            print(f"{self.function.name} has answered with status {status}, which no server sends", flush=True)
+            status, body = 500, b""
+        headers = tuple(header for header in result.headers if header[0] not in _FRAMING)
+        await self.connection.send_whole(status, (*headers, ("content-length", str(len(body)))), body)
 
 
 class Worker(Protocol):
@@ -95,7 +100,11 @@ class Worker(Protocol):
     functions: tuple[Function, ...]
 
     async def answer(self, invocation: Invocation) -> None:
-        """Call the function and send what it returns."""
+        """Call an HTTP function and send what it returns."""
+        ...
+
+    async def run(self, function: Function, given: str) -> str:
+        """Run a function of another trigger with a message; why it has failed, empty where it has not."""
         ...
 
     async def close(self) -> None:
@@ -112,26 +121,41 @@ class FunctionsHost:
     def __init__(
         self,
         worker: Worker,
+        settings: HostSettings | None = None,
         *,
         key: str | None = None,
-        origins: frozenset[str] = frozenset(),
         report: Callable[[InvocationRecord], None] = lambda _record: None,
         crashed: Callable[[Crash], None] = lambda _crash: None,
     ) -> None:
-        # A literal comes before a parameter, independent of the order in the file.
-        self._functions = sorted(worker.functions, key=lambda function: specificity(function.template))
-        self._worker, self._key, self._origins, self._report, self._crashed = worker, key, origins, report, crashed
-        self._budget = BodyBudget()
+        self._settings = settings or HostSettings()
+        self._all = in_order(worker.functions)
+        self._functions = tuple(each for each in self._all if self._settings.serves(each.name))
+        self._worker, self._key, self._report, self._crashed = worker, key, report, crashed
+        self._admin = Admin(self._all, self._functions, self._run)
+        self._budget, self._running = BodyBudget(), set[asyncio.Task[None]]()
+        self._places = asyncio.Semaphore(self._settings.most_at_once or sys.maxsize)
+        self._outstanding = 0
+
+    def described(self, worker: str, url: str) -> tuple[str, ...]:
+        """What is served, in lines: how many functions have a route, and each other one with what sets it off."""
+        routed = [function for function in self._functions if function.route is not None]
+        lines = [f"functions  {count_of(len(routed), 'route')} on {worker}"]
+        for function in self._all:
+            if function not in self._functions:
+                lines.append(f"disabled   {function.name}")
+            elif function.refusal:
+                lines.append(f"refused    {function.kind} {function.name}: {function.refusal}")
+            elif function.route is None:
+                run = f"run it: POST {url}/admin/functions/{function.name}"
+                lines.append(f"{function.kind:<10} {function.name}  {function.source}  {run}")
+        return tuple(lines)
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
-        allowed = origin if origin in self._origins else None
-        if origin and allowed is None and "*" in self._origins:
-            allowed = "*"
-        response = RecordedResponse(send, (("access-control-allow-origin", allowed),) if allowed else ())
+        allowed = self._allowed(scope)
+        response = RecordedResponse(send, allowed, self._settings.headers)
         connection = Connection(scope, receive, response)
         try:
             request = await connection.accept(REQUEST_LIMIT_BYTES, self._budget)
@@ -139,10 +163,34 @@ class FunctionsHost:
                 return
             if allowed and request.method == "OPTIONS" and request.header("access-control-request-method"):
                 await _preflight(connection, request)
+            elif answer := await self._own_answer(scope["path"], request, is_foreign=not allowed):
+                await connection.send_whole(answer.status, answer.headers, answer.body)
             else:
                 await self._invoke(scope, connection, request, response)
         finally:
             connection.release()
+
+    def _allowed(self, scope: AsgiScope) -> Headers:
+        """What lets a page of another origin read the answer; empty where it may not, or none asks."""
+        origins = self._settings.origins
+        origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), "")
+        allowed = origin if origin in origins else "*" if origin and "*" in origins else ""
+        if not allowed:
+            return ()
+        credentials = (("access-control-allow-credentials", "true"),) if self._settings.credentials else ()
+        return (("access-control-allow-origin", allowed), *credentials)
+
+    async def _own_answer(self, path: str, request: Request, *, is_foreign: bool) -> Result | None:
+        """What the host answers itself: `/admin`, and `/` where no function has that route."""
+        if path == "/" and self._find(request.method, path)[0] is None:
+            return home()
+        if not path.lower().startswith("/admin/"):
+            return None
+        if is_foreign and request.header("origin"):  # a page of any site may send a POST
+            return Result(403)
+        if not self._has_key(request) and path.lower() != PING_PATH:
+            return Result(401)
+        return self._admin.answer(path, request)
 
     async def _invoke(
         self, scope: AsgiScope, connection: Connection, request: Request, response: RecordedResponse
@@ -154,10 +202,12 @@ class FunctionsHost:
             invocation = Invocation(function or _NO_FUNCTION, parameters, request, connection, scope, response)
             if function is None:
                 await invocation.empty(404)  # for a wrong method too: the host never answers 405
-            elif not self._may_call(function, request):
+            elif function.level != "anonymous" and not self._has_key(request):
                 await invocation.empty(401)
+            elif self._settings.most_waiting is not None and self._outstanding >= self._settings.most_waiting:
+                await invocation.empty(429)  # source: HttpThrottleMiddleware
             else:
-                await self._worker.answer(invocation)
+                await self._call(function, invocation)
         except Exception as error:  # noqa: BLE001  the outermost frame of the host
             self._crashed(Crash.of(f"{request.method} {request.raw_path}, at the Functions host", error, request.body))
             response.error = type(error).__name__
@@ -167,22 +217,57 @@ class FunctionsHost:
         finally:
             self._report(response.record(function.name if function else "", request))
 
+    async def _call(self, function: Function, invocation: Invocation) -> None:
+        if function.refusal:
+            print(f"{function.name} is not called: {function.refusal}", flush=True)
+            invocation.response.error = "refused"
+            await invocation.empty(500)
+            return
+        self._outstanding += 1
+        try:
+            async with self._places:
+                await self._worker.answer(invocation)
+        finally:
+            self._outstanding -= 1
+
+    def _run(self, function: Function, given: str) -> None:
+        """Run a function of another trigger, and say how it ended."""
+
+        async def run() -> None:
+            began_s = time.monotonic()
+            trouble = function.refusal or await self._worker.run(function, given)
+            took_s = time.monotonic() - began_s
+            ended = f"has failed: {trouble}" if trouble else f"has run, {took_s:.1f} s"
+            print(f"{function.kind} {function.name} {ended}", flush=True)
+            path = f"/admin/functions/{function.name}"
+            self._report(
+                InvocationRecord(function.name, "POST", path, {}, 500 if trouble else 202, "eof", took_s, [], trouble)
+            )
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
     def _find(self, method: str, path: str) -> tuple[Function | None, dict[str, str]]:
         for function in self._functions:
-            if (match := function.route.fullmatch(path)) and (function.methods is None or method in function.methods):
-                return function, {name: value for name, value in match.groupdict().items() if value is not None}
+            if function.route is None or (function.methods is not None and method not in function.methods):
+                continue
+            if (parameters := function.route.match(path)) is not None:
+                return function, parameters
         return None, {}
 
-    def _may_call(self, function: Function, request: Request) -> bool:
-        """Whether a request may call the function. Source: the key is taken from `x-functions-key`, else from `code`; a wrong one is a 401 without a body."""
-        if self._key is None or function.level == "anonymous":
+    def _has_key(self, request: Request) -> bool:
+        """Whether a request has the key. Source: AuthenticationLevelHandler: `x-functions-key` where it is sent, else `code`; a
+        wrong one is a 401 without a body."""
+        if self._key is None:
             return True
-        code = re.search(r"(?:^|&)code=([^&]*)", request.query)
-        key = request.header("x-functions-key") or (code[1] if code else "")
+        key = request.header("x-functions-key")
+        if key is None:
+            key = next(iter(parse_qs(request.query).get("code", [])), "")
         return hmac.compare_digest(key.encode(), self._key.encode())
 
 
-_NO_FUNCTION = Function("", "", re.compile(""), None, "anonymous", "")
+_NO_FUNCTION = Function("", (), {"type": "httpTrigger", "name": ""})
 
 
 async def _preflight(connection: Connection, request: Request) -> None:

@@ -1,6 +1,7 @@
 """The worker below Python 3.13: loads a function app into this interpreter and calls it, as Microsoft's worker would.
 
-One app per process: a function app is a module named `function_app`, and Python loads a module once.
+What a function gets and returns is converted by azure.functions itself, which Microsoft's worker asks too. One app per
+process: a function app is a module, and Python loads a module once.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import json
 import os
 import threading
 import traceback
 import types
-import typing
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,19 +21,23 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from mockserver.functions.app import AppFolder, LoadError, load_failure
-from mockserver.functions.host import Function, Invocation, joined
-from mockserver.functions.routes import RouteError, compile_route
+from mockserver.functions.app import AppFolder, load_failure
+from mockserver.functions.cookies import written_again
+from mockserver.functions.function import Function, function_of
+from mockserver.functions.host import Invocation, joined
+from mockserver.functions.messages import message, metadata
+from mockserver.functions.result import Result
+from mockserver.functions.settings import LoadError
+from mockserver.functions.signature import Out, Signature, SignatureError, signature_of, streams
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A function's code: `streams` if it takes FastAPI's request type."""
+    """A function's code, with how it is called; `request_type` is what a streaming function takes, None for a classic one."""
 
     call: Callable[..., Any]
+    signature: Signature
     request_type: Any
-    streams: bool
-    wants_context: bool
 
 
 class InProcessWorker:
@@ -54,10 +59,24 @@ class InProcessWorker:
     async def answer(self, invocation: Invocation) -> None:
         """Call the function and send what it returns."""
         loaded = self._loaded[invocation.function.name]
-        if loaded.streams:
+        if loaded.request_type is not None:
             await self._stream(loaded, invocation)
         else:
             await self._classic(loaded, invocation)
+
+    async def run(self, function: Function, given: str) -> str:
+        """Run a function of another trigger."""
+        loaded, known = self._loaded[function.name], metadata(function)
+        try:
+            form, text = message(function, given)
+            data = {name: _datum(value, "json") for name, value in known.items()}
+            argument = loaded.signature.decoded(function.parameter, _datum(text, form), data)
+            put, returned = await self._call(loaded, function, argument)
+        except Exception:  # noqa: BLE001  the outermost frame of the app
+            traceback.print_exc()
+            return "its traceback is above"
+        names = {*put, *(["$return"] if returned is not None else [])}
+        return next((function.unsent(each["name"]) for each in function.outputs if each["name"] in names), "")
 
     async def close(self) -> None:
         """End its threads."""
@@ -71,7 +90,7 @@ class InProcessWorker:
         scope["path_params"] = invocation.parameters
         try:
             request = loaded.request_type(scope, receive)
-            answer = await self._call(loaded, invocation, request)
+            answer = await self._called(loaded, invocation.function, {invocation.function.parameter: request})
             response = answer if isinstance(answer, Response) else JSONResponse(answer)
         except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is a 500 and a traceback
             traceback.print_exc()
@@ -80,38 +99,36 @@ class InProcessWorker:
         await response(scope, receive, invocation.response)
 
     async def _classic(self, loaded: _Loaded, invocation: Invocation) -> None:
-        """Call a function that takes `func.HttpRequest` and returns `func.HttpResponse` or a string."""
-        import azure.functions as func
-
-        request = invocation.request
-        http_request = func.HttpRequest(
-            method=request.method,
-            url=f"http://{invocation.connection.host}{request.target}",
-            headers=joined(request.headers),
-            params=joined(tuple(parse_qsl(request.query))),
-            route_params=invocation.parameters,
-            body=request.body,
-        )
+        """Call a function that takes `func.HttpRequest`."""
+        function = invocation.function
         try:
-            answer = await self._call(loaded, invocation, http_request)
-            if not isinstance(answer, func.HttpResponse | str):  # as in Microsoft's worker: even None is a 500
-                raise TypeError(f"{invocation.function.name} must return func.HttpResponse or str, returned {answer!r}")
+            request = loaded.signature.decoded(function.parameter, _request_datum(invocation), {})
+            put, returned = await self._call(loaded, function, request)
+            if unsent := [function.unsent(each["name"]) for each in function.outputs if each["name"] in put]:
+                print(f"{function.name}: {unsent[0]}", flush=True)
+                invocation.response.error = "refused"
+                await invocation.empty(500)
+                return
+            # An HTTP answer is what the function returns, or what it has put into its parameter for it.
+            result = _result(returned if returned is not None else next(iter(put.values()), None))
         except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is an empty 500 and a traceback
             traceback.print_exc()
             invocation.response.error = type(error).__name__
             await invocation.empty(500)
             return
-        response = answer if isinstance(answer, func.HttpResponse) else func.HttpResponse(answer)
-        headers = tuple((name.lower(), str(value)) for name, value in response.headers.items())
-        if not any(name == "content-type" for name, _ in headers):
-            headers = (*headers, ("content-type", f"{response.mimetype}; charset={response.charset}"))
-        await invocation.answer(response.status_code, headers, response.get_body())
+        await invocation.send(result)
 
-    async def _call(self, loaded: _Loaded, invocation: Invocation, request: Any) -> Any:
-        arguments: dict[str, Any] = {invocation.function.parameter: request}
-        if loaded.wants_context:
+    async def _call(self, loaded: _Loaded, function: Function, argument: Any) -> tuple[dict[str, Any], Any]:
+        """What a function has put into each output, and what it has returned, both as data of the worker's protocol."""
+        outs = {name: Out() for name in loaded.signature.outputs}
+        returned = await self._called(loaded, function, {function.parameter: argument, **outs})
+        put = {name: loaded.signature.encoded(name, out.get()) for name, out in outs.items() if out.get() is not None}
+        return put, loaded.signature.returned(function.name, returned)
+
+    async def _called(self, loaded: _Loaded, function: Function, arguments: dict[str, Any]) -> Any:
+        if loaded.signature.wants_context:
             arguments["context"] = types.SimpleNamespace(
-                function_name=invocation.function.name,
+                function_name=function.name,
                 invocation_id=str(uuid.uuid4()),
                 thread_local_storage=threading.local(),
             )
@@ -122,7 +139,7 @@ class InProcessWorker:
 
 def _load(app: AppFolder) -> list[tuple[Function, _Loaded]]:
     try:
-        module = importlib.import_module("function_app")
+        module = importlib.import_module(app.module.stem)
     except (Exception, SystemExit) as error:
         raise LoadError(load_failure(error, app)) from error
     from azure.functions import FunctionRegister
@@ -134,57 +151,70 @@ def _load(app: AppFolder) -> list[tuple[Function, _Loaded]]:
         definitions = apps[0].get_functions()
     except Exception as error:
         raise LoadError(f"{app.module}: {error}") from error
-    http = [
-        definition for definition in definitions if getattr(definition.get_trigger(), "type", None) == "httpTrigger"
-    ]
-    if not http:
-        raise LoadError(f"{app.module}: the app has no HTTP function")
-    pairs = [_function(definition, app.prefix) for definition in http]
-    if len({loaded.streams for _, loaded in pairs}) > 1:
-        classic = next(function.name for function, loaded in pairs if not loaded.streams)
-        raise LoadError(
-            f"{app.module}: function {classic!r} takes func.HttpRequest and others FastAPI's Request; on Azure, an app "
-            "that mixes them has no functions at all"
-        )
+    pairs = [pair for definition in definitions if (pair := _function(definition, app)) is not None]
+    if not pairs:
+        raise LoadError(f"{app.module}: the app has no function")
     return pairs
 
 
-def _function(definition: Any, prefix: str) -> tuple[Function, _Loaded]:
-    trigger, call, name = definition.get_trigger(), definition.get_user_function(), definition.get_function_name()
-    template = "/".join(filter(None, (prefix, trigger.route or name)))
-    parameters = inspect.signature(call).parameters
-    if trigger.name not in parameters:
-        raise LoadError(f"{_place(call)}: function {name!r} has no parameter {trigger.name!r} for its request")
-    unbound = [parameter for parameter in parameters if parameter not in (trigger.name, "context")]
-    if unbound:
-        raise LoadError(f"{_place(call)}: function {name!r} has a parameter {unbound[0]!r} without a binding")
+def _function(definition: Any, app: AppFolder) -> tuple[Function, _Loaded] | None:
+    call, name = definition.get_user_function(), definition.get_function_name()
+    bindings = [json.loads(binding) for binding in definition.get_raw_bindings()]
+    place = (
+        f"{call.__code__.co_filename}, line {call.__code__.co_firstlineno}"
+        if hasattr(call, "__code__")
+        else str(app.module)
+    )
+    function = function_of(name, bindings, app.settings.prefix, place)
+    if function is None:
+        return None
     try:
-        route = compile_route(template)
-    except RouteError as error:
-        raise LoadError(f"{_place(call)}: function {name!r}: {error}") from error
-    methods = frozenset(_plain(method).upper() for method in trigger.methods or ()) or None
-    hints = typing.get_type_hints(call)
-    request_type, return_type = hints.get(trigger.name), hints.get("return")
-    streams = getattr(request_type, "__module__", "").startswith("starlette")
-    if not streams and isinstance(return_type, type) and not issubclass(return_type, _return_types()):
-        raise LoadError(
-            f"{_place(call)}: function {name!r} must return func.HttpResponse or str, is declared to return {return_type.__name__}"
-        )
-    function = Function(name, template, route, methods, _plain(trigger.auth_level).lower() or "function", trigger.name)
-    return function, _Loaded(call, request_type, streams, "context" in parameters)
+        signature = signature_of(call, definition.get_bindings())
+    except (SignatureError, NameError) as error:  # NameError: an annotation that cannot be read
+        raise LoadError(f"{place}: function {name!r} {error}") from error
+    request_type = None
+    if streams() and function.route is not None:
+        from azurefunctions.extensions.base import RequestTrackerMeta
+
+        request_type = RequestTrackerMeta.get_request_type()
+    return function, _Loaded(call, signature, request_type)
 
 
-def _return_types() -> tuple[type, ...]:
-    """What a classic function may declare to return. Source: azure.functions, the output check of its HTTP binding."""
-    from azure.functions import HttpResponse
+def _datum(value: Any, form: str) -> Any:
+    from azure.functions.meta import Datum
 
-    return HttpResponse, str
-
-
-def _plain(value: Any) -> str:
-    return str(getattr(value, "value", value) or "")
+    return Datum(value, form)
 
 
-def _place(call: Callable[..., Any]) -> str:
-    code = inspect.unwrap(call).__code__
-    return f"{code.co_filename}, line {code.co_firstlineno}"
+def _request_datum(invocation: Invocation) -> Any:
+    """A request as the worker's protocol has it."""
+    request = invocation.request
+
+    def texts(pairs: Mapping[str, str]) -> dict[str, Any]:
+        return {name: _datum(value, "string") for name, value in pairs.items()}
+
+    fields = {
+        "method": _datum(request.method, "string"),
+        "url": _datum(f"http://{request.header('host') or ''}{request.target}", "string"),
+        "headers": texts(joined(request.headers)),
+        "query": texts(joined(tuple(parse_qsl(request.query)))),
+        "params": texts(invocation.parameters),
+        "body": _datum(invocation.body, "bytes"),
+    }
+    return _datum(fields, "http")
+
+
+def _result(datum: Any) -> Result:
+    """What a function's HTTP answer is on the wire."""
+    if datum is None or datum.type is None:
+        return Result(204)
+    if datum.type != "http":
+        return Result(200, (("content-type", "text/plain; charset=utf-8"),), str(datum.value).encode())
+    fields = datum.value
+    headers = tuple((name.lower(), str(text.value)) for name, text in fields["headers"].items())
+    cookies = tuple(
+        ("set-cookie", written_again(name, morsel))
+        for cookie in fields["cookies"] or ()
+        for name, morsel in cookie.items()
+    )
+    return Result(int(fields["status_code"].value), (*headers, *cookies), fields["body"].value)

@@ -15,19 +15,22 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from mockserver.exchange import End, Headers
-from mockserver.functions.app import AppFolder, LoadError, load_failure
-from mockserver.functions.host import Function, Invocation, joined
-from mockserver.functions.routes import RouteError, compile_route
+from mockserver.exchange import End, Request
+from mockserver.functions.app import AppFolder, load_failure
+from mockserver.functions.cookies import written
+from mockserver.functions.function import Function, function_of
+from mockserver.functions.host import Invocation, RecordedResponse, joined
+from mockserver.functions.messages import message, metadata
+from mockserver.functions.result import Result
+from mockserver.functions.settings import LoadError
 from mockserver.wire.upstream import Upstream, UpstreamError
 
 _START_TRIES = 500
@@ -63,7 +66,7 @@ setattr(_BindingInfo, "in", 0)  # a keyword of Python
 
 
 class _Cookie(_Message):
-    SameSite = SimpleNamespace(**{"Lax": "Lax", "Strict": "Strict", "ExplicitNone": "None", "None": None})
+    SameSite = SimpleNamespace(**{"Lax": "lax", "Strict": "strict", "ExplicitNone": "none", "None": ""})
 
 
 class _Binding(_Message):
@@ -134,19 +137,20 @@ class MicrosoftWorker:
         if self._http_url is not None:
             _wait_for(self._http_url)
         if not self.functions:
-            raise LoadError(f"{app.module}: the app has no HTTP function")
+            raise LoadError(f"{app.module}: the app has no function")
 
     def _functions(self, app: AppFolder) -> list[Function]:
-        metadata = self._call_blocking(self._runtime.functions_metadata_request)
+        described = self._call_blocking(self._runtime.functions_metadata_request)
         functions = []
-        for result in metadata.function_metadata_results or ():
+        for result in described.function_metadata_results or ():
             self._call_blocking(
                 self._runtime.function_load_request, function_load_request=_Message(function_id=result.function_id)
             )
-            for binding in map(json.loads, result.raw_bindings):
-                if binding["type"] == "httpTrigger":
-                    self._ids[result.name] = result.function_id
-                    functions.append(_function(result.name, binding, app))
+            bindings = [json.loads(binding) for binding in result.raw_bindings]
+            function = function_of(result.name, bindings, app.settings.prefix, _where(result.name, app))
+            if function is not None:
+                self._ids[result.name] = result.function_id
+                functions.append(function)
         return functions
 
     async def answer(self, invocation: Invocation) -> None:
@@ -165,30 +169,39 @@ class MicrosoftWorker:
     # --- classic: the request goes in as a message, and the answer comes out as one ----------------------------------
 
     async def _classic(self, invocation: Invocation) -> None:
-        request = invocation.request
-        message = _Message(
+        request, function = invocation.request, invocation.function
+        asked = _Message(
             method=request.method,
             url=f"http://{request.header('host') or ''}{request.target}",
             headers=joined(request.headers),
             params=invocation.parameters,
             query=joined(tuple(parse_qsl(request.query))),  # an empty value is left out, as by the host
-            body=_MESSAGES.TypedData(bytes=request.body) if request.body else _MESSAGES.TypedData(),
+            body=_MESSAGES.TypedData(bytes=invocation.body) if invocation.body else _MESSAGES.TypedData(),
         )
-        answer = await self._invoke(invocation, message)
+        answer = await self._invoke(
+            function, _MESSAGES.TypedData(http=asked), request=request, response=invocation.response
+        )
         if answer is None:
             await invocation.empty(500)
             return
-        value = answer.return_value
-        if value is None:
-            await invocation.empty(204)
-        elif value.WhichOneof("data") == "http":
-            http = value.http
-            headers: Headers = tuple((name.lower(), str(text)) for name, text in http.headers.items())
-            cookies: Headers = tuple(("set-cookie", _cookie(cookie)) for cookie in http.cookies or ())
-            await invocation.answer(int(http.status_code), (*headers, *cookies), http.body.bytes or b"")
-        else:
-            text = (value.string if value.string is not None else value.json) or ""
-            await invocation.answer(200, (("content-type", "text/plain; charset=utf-8"),), text.encode())
+        put = {each.name: each.data for each in answer.output_data or ()}
+        if unsent := [function.unsent(each["name"]) for each in function.outputs if each["name"] in put]:
+            print(f"{function.name}: {unsent[0]}", flush=True)
+            invocation.response.error = "refused"
+            await invocation.empty(500)
+            return
+        # An HTTP answer is what the function returns, or what it has put into its parameter for it.
+        await invocation.send(_result(answer.return_value or next(iter(put.values()), None)))
+
+    async def run(self, function: Function, given: str) -> str:
+        """Run a function of another trigger."""
+        form, text = message(function, given)
+        known = {name: _MESSAGES.TypedData(json=value) for name, value in metadata(function).items()}
+        answer = await self._invoke(function, _MESSAGES.TypedData(**{form: text}), known=known)
+        if answer is None:
+            return "its traceback is above"
+        put = {each.name for each in answer.output_data or ()} | ({"$return"} if answer.return_value else set())
+        return next((function.unsent(each["name"]) for each in function.outputs if each["name"] in put), "")
 
     # --- streaming: the worker's own HTTP server gets the request, and a message names its function ------------------
 
@@ -201,7 +214,15 @@ class MicrosoftWorker:
         empty = _Message(
             method="", url="", headers={}, params=invocation.parameters, query={}, body=_MESSAGES.TypedData()
         )
-        call = asyncio.ensure_future(self._invoke(invocation, empty, invocation_id))
+        call = asyncio.ensure_future(
+            self._invoke(
+                invocation.function,
+                _MESSAGES.TypedData(http=empty),
+                request=request,
+                response=invocation.response,
+                invocation_id=invocation_id,
+            )
+        )
 
         async def pass_on() -> None:
             async with upstream.ask(forwarded, request.target) as live:
@@ -222,26 +243,36 @@ class MicrosoftWorker:
             return
         await call
 
-    async def _invoke(self, invocation: Invocation, http: Any, invocation_id: str | None = None) -> Any:
+    async def _invoke(
+        self,
+        function: Function,
+        data: Any,
+        *,
+        request: Request | None = None,
+        response: RecordedResponse | None = None,
+        invocation_id: str | None = None,
+        known: Mapping[str, Any] | None = None,
+    ) -> Any:
         """The worker's answer; None if the function raised an exception, which is printed."""
-        request = invocation.request
-        message = _Message(
+        request = request or Request("POST", "/")
+        call = _Message(
             invocation_id=invocation_id or str(uuid.uuid4()),
-            function_id=self._ids[invocation.function.name],
-            trigger_metadata={},
+            function_id=self._ids[function.name],
+            trigger_metadata=dict(known or {}),
             trace_context=_Message(
                 trace_parent=request.header("traceparent") or "",
                 trace_state=request.header("tracestate") or "",
                 attributes={},
             ),
             retry_context=_Message(retry_count=0, max_retry_count=0, exception=None),
-            input_data=[_Binding(name=invocation.function.parameter, data=_MESSAGES.TypedData(http=http))],
+            input_data=[_Binding(name=function.parameter, data=data)],
         )
-        answer = await asyncio.wrap_future(self._call(self._runtime.invocation_request, invocation_request=message))
+        answer = await asyncio.wrap_future(self._call(self._runtime.invocation_request, invocation_request=call))
         if answer.result.status == _StatusResult.Success:
             return answer
         exception = answer.result.exception
-        invocation.response.error = exception.message.partition(":")[0]
+        if response is not None:
+            response.error = exception.message.partition(":")[0]
         print(exception.stack_trace or exception.message, flush=True)  # the app's own traceback, for the console
         return None
 
@@ -274,16 +305,6 @@ def _wait_for(url: str) -> None:
     raise LoadError(f"Microsoft's worker does not answer at {url}")
 
 
-def _function(name: str, binding: dict[str, Any], app: AppFolder) -> Function:
-    template = "/".join(filter(None, (app.prefix, binding.get("route") or name)))
-    try:
-        route = compile_route(template)
-    except RouteError as error:
-        raise LoadError(f"{_where(name, app)}: function {name!r}: {error}") from error
-    methods = frozenset(method.upper() for method in binding.get("methods") or ()) or None
-    return Function(name, template, route, methods, (binding.get("authLevel") or "function").lower(), binding["name"])
-
-
 def _explain(exception: Any, app: AppFolder) -> str:
     """The worker's exception, after the app's line or the function that it is about."""
     lines = re.findall(r'File "([^"]+)", line (\d+)', exception.stack_trace or "")
@@ -303,18 +324,31 @@ def _where(name: str, app: AppFolder) -> str:
     return str(app.module)
 
 
+def _result(value: Any) -> Result:
+    """What the worker has made of a function's HTTP answer, as the host sends it."""
+    if value is None:
+        return Result(204)
+    if value.WhichOneof("data") != "http":
+        text = (value.string if value.string is not None else value.json) or ""
+        return Result(200, (("content-type", "text/plain; charset=utf-8"),), text.encode())
+    http = value.http
+    headers = tuple((name.lower(), str(text)) for name, text in http.headers.items())
+    cookies = tuple(("set-cookie", _cookie(cookie)) for cookie in http.cookies or ())
+    return Result(int(http.status_code), (*headers, *cookies), http.body.bytes or b"")
+
+
 def _cookie(cookie: Any) -> str:
-    """A `Set-Cookie` as the host writes it."""
-    parts = [f"{cookie.name}={cookie.value}"]
-    for attribute in ("domain", "path"):
-        value = getattr(cookie, attribute)
-        parts += [f"{attribute}={value.value}"] if value is not None and value.value else []
-    if cookie.max_age is not None and cookie.max_age.value is not None:
-        parts.append(f"max-age={cookie.max_age.value:g}")
-    if cookie.expires is not None and cookie.expires.value is not None:
-        moment = datetime.fromtimestamp(cookie.expires.value.seconds, UTC)
-        parts.append(f"expires={format_datetime(moment, usegmt=True)}")
-    parts += ["secure"] if cookie.secure is not None and cookie.secure.value else []
-    parts += ["httponly"] if cookie.http_only is not None and cookie.http_only.value else []
-    parts += [f"samesite={cookie.same_site.lower()}"] if cookie.same_site else []
-    return "; ".join(parts)
+    """A cookie of the worker's, as the host writes it."""
+    given = {name: field.value for name in _COOKIE_FIELDS if (field := getattr(cookie, name)) is not None}
+    expires = given.pop("expires", None)
+    return written(
+        cookie.name,
+        cookie.value,
+        expires=datetime.fromtimestamp(expires.seconds, UTC) if expires is not None else None,
+        max_age=given.pop("max_age", None),
+        same_site=cookie.same_site,
+        **given,
+    )
+
+
+_COOKIE_FIELDS = ("domain", "path", "expires", "max_age", "secure", "http_only")

@@ -7,8 +7,9 @@ import sys
 from enum import StrEnum
 from importlib.metadata import version
 
-from mockserver.functions.app import AppFolder, LoadError
+from mockserver.functions.app import AppFolder
 from mockserver.functions.host import Worker
+from mockserver.functions.settings import LoadError
 
 _PACKAGE = "azure_functions_runtime"
 #: Source: `azure-functions-runtime` on the registry, Requires-Python.

@@ -18,7 +18,8 @@ from websockets.sync.client import connect
 from mockserver.crash import Crash
 from mockserver.exchange import End, Request
 from mockserver.fronts.model_front import ModelFront
-from mockserver.functions.host import Function, FunctionsHost
+from mockserver.functions.function import Function
+from mockserver.functions.host import FunctionsHost
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
 from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.model_endpoint import ModelEndpoint
@@ -197,6 +198,9 @@ def test_a_crash_of_the_host_itself_is_told() -> None:
 
         async def answer(self, _invocation: Any) -> None:
             """Never called: there is no function."""
+
+        async def run(self, _function: Function, _given: str) -> str:
+            return ""
 
         async def close(self) -> None:
             """Nothing to close."""

@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from mockserver.functions.app import LoadError, open_app
+from mockserver.functions.app import open_app
 from mockserver.functions.process import FunctionsProcess, InvocationRecord, StartError
+from mockserver.functions.settings import LoadError
+from mockserver.wire.server import bind
 from tests.integration.running import Running
 from tests.polling import wait_until
 
@@ -104,7 +107,7 @@ BROKEN = {
     "import": ("x = 1\nimport no_such_module\n", r"function_app\.py, line 2: ModuleNotFoundError: .*no_such_module"),
     "ends-itself": ("import sys\nsys.exit('X is not set')\n", r"function_app\.py, line 2: SystemExit: X is not set"),
     "no-app": ("x = 1\n", r"function_app\.py"),
-    "no-function": ("import azure.functions as func\napp = func.FunctionApp()\n", r"the app has no HTTP function"),
+    "no-function": ("import azure.functions as func\napp = func.FunctionApp()\n", r"the app has no function"),
     "extra-parameter": (
         HEAD + "@app.route(route='x')\ndef fun(req: func.HttpRequest, extra: str) -> str:\n    return ''\n",
         r"function_app\.py, line [56]: .*fun.*extra",
@@ -115,7 +118,7 @@ BROKEN = {
     ),
     "route": (
         HEAD + "@app.route(route='{id:even}')\ndef fun(req: func.HttpRequest) -> str:\n    return ''\n",
-        r"line [56]: function 'fun': '\{id:even\}' in route 'api/\{id:even\}' is not supported",
+        r"line [56]: function 'fun': route 'api/\{id:even\}': there is no constraint even; known: alpha",
     ),
     "return": (
         HEAD + "@app.route(route='x')\ndef fun(req: func.HttpRequest) -> dict:\n    return {}\n",
@@ -353,18 +356,27 @@ def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text"),
+    ("file", "text", "words"),
     [
-        ("host.json", '{"extensions": []}'),
-        ("local.settings.json", '{"Values": []}'),
-        ("local.settings.json", '{"Host": 5}'),
-        ("local.settings.json", '{"Values": {"A=B": "x"}}'),
+        ("host.json", "{}", r'host\.json: must have "version": "2\.0", has null'),
+        ("host.json", '{"version": "4.0"}', 'has "4.0"; it is the version of this file'),
+        ("host.json", '{"version": "2.0", ', "not valid JSON"),
+        ("host.json", '{"version": "2.0", "extensions": {"http": {"maxConcurrentRequests": "x"}}}', "invalid literal"),
+        (
+            "host.json",
+            '{"version": "2.0", "extensions": {"http": {"customHeaders": {"x y": "1"}}}}',
+            "'x y': '1' cannot be sent",
+        ),
+        ("local.settings.json", '{"Values": []}', "Values must be a JSON object"),
+        ("local.settings.json", '{"Host": 5}', r"local\.settings\.json"),
+        ("local.settings.json", '{"Values": {"A=B": "x"}}', "no environment variable can be named 'A=B'"),
+        ("local.settings.json", '{"IsEncrypted": true, "Values": {"A": "Q2lwaGVy"}}', "func settings decrypt"),
     ],
 )
-def test_settings_of_another_shape_are_an_error(file: str, text: str, tmp_path: Path) -> None:
+def test_settings_that_the_host_cannot_use_are_an_error(file: str, text: str, words: str, tmp_path: Path) -> None:
     write_app(tmp_path, CLASSIC)
     (tmp_path / file).write_text(text)
-    with pytest.raises(LoadError, match=r"host\.json or local\.settings\.json"):
+    with pytest.raises(LoadError, match=words):
         open_app(tmp_path)
 
 
@@ -437,3 +449,358 @@ def test_what_an_app_prints_goes_to_the_error_output_and_is_nothing_else(
     assert "forged" not in output.out
     assert "half a line" in output.err
     assert output.err.count("from a process of the app") == 31
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+SETTINGS = (
+    HEAD
+    + """
+import asyncio, os
+from there import here
+
+
+@app.route(route="env/{name}", auth_level="anonymous")
+def env(req: func.HttpRequest) -> str:
+    return os.environ.get(req.route_params["name"], "-") + here
+
+
+@app.route(route="own", auth_level="anonymous")
+def own(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("x", headers={"X-Frame-Options": "SAMEORIGIN"})
+
+
+@app.route(route="off", auth_level="anonymous")
+def off(req: func.HttpRequest) -> str:
+    return "on"
+
+
+@app.route(route="other", auth_level="anonymous")
+def other(req: func.HttpRequest) -> str:
+    return "on"
+
+
+@app.route(route="slow", auth_level="anonymous")
+async def slow(req: func.HttpRequest) -> str:
+    await asyncio.sleep(0.3)
+    return "slow"
+"""
+)
+LENIENT_HOST = """\ufeff{
+  // the schema's version
+  "version": "2.0",
+  "functions": ["env", "own", "off", "slow"],  /* not `other` */
+  "extensions": {"http": {
+    "routePrefix": "v1",
+    "maxConcurrentRequests": 1,
+    "maxOutstandingRequests": 2,
+    "customHeaders": {"X-Frame-Options": "DENY", "X-Made": "1",},
+  }},
+}"""
+LENIENT_LOCAL = """\ufeff{
+  "IsEncrypted": false, // not here
+  "Values": {"NUMBER": 5, "FLAG": true, "NOTHING": null, "AzureFunctionsJobHost__extensions__http__routePrefix": "v2",
+             "AzureWebJobs.off.Disabled": "1",},
+  "Host": {"LocalHttpPort": 7099, "CORS": "http://localhost:5173", "CORSCredentials": true},
+}"""
+
+
+def test_the_settings_of_both_files_are_those_of_the_host(start: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "local.settings.json").write_text(LENIENT_LOCAL, encoding="utf-8")
+    packages = tmp_path / ".python_packages" / "lib" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "there.py").write_text("here = '!'")
+    (tmp_path / "main.py").write_text(SETTINGS, encoding="utf-8")
+    url = start("raise AssertionError('not this file')", LENIENT_HOST, PYTHON_SCRIPT_FILE_NAME="main.py")
+    with httpx2.Client(timeout=20, base_url=f"{url}/v2") as client:
+        assert [client.get(f"/env/{name}").text for name in ("NUMBER", "FLAG", "NOTHING", "MISSING")] == [
+            "5!", "true!", "!", "-!",
+        ]  # fmt: skip
+        assert [client.get(f"/{name}").status_code for name in ("off", "other")] == [404, 404]
+        headers = client.get("/env/x", headers={"origin": "http://localhost:5173"}).headers
+        assert (headers["x-frame-options"], headers["x-made"]) == ("DENY", "1")
+        assert headers["access-control-allow-credentials"] == "true"
+        assert client.get("/own").headers["x-frame-options"] == "SAMEORIGIN"
+        assert client.get(f"{url}/nowhere").headers["x-made"] == "1"
+        with ThreadPoolExecutor(4) as pool:
+            statuses = sorted(pool.map(lambda _: client.get("/slow").status_code, range(4)))
+        assert statuses == [200, 200, 429, 429]
+        listed = {each["name"]: each["isDisabled"] for each in client.get(f"{url}/admin/functions").json()}
+        assert listed == {"env": False, "off": True, "other": True, "own": False, "slow": False}
+
+
+def test_the_port_of_local_settings_is_that_of_the_host(run: Callable[..., Running], tmp_path: Path) -> None:
+    app = write_app(tmp_path, CLASSIC)
+    with bind(0, "the test") as sock:
+        port = sock.getsockname()[1]
+    (tmp_path / "local.settings.json").write_text(f'{{"Host": {{"LocalHttpPort": {port}}}}}')
+    host = run("functions", "--app", str(app))
+    assert host.read_until(r"^ready (.*)")[1] == f"http://127.0.0.1:{port}"
+
+
+# --- order, keys, bodies, answers ------------------------------------------------------------------------------------
+
+ODD = (
+    HEAD
+    + """
+def answer(*arguments, **options):
+    return func.HttpResponse(*arguments, **options)
+
+
+@app.route(route="users/{id}", auth_level="anonymous")
+def a_details(req: func.HttpRequest) -> str:
+    return "details of " + req.route_params["id"]
+
+
+@app.route(route="users/recent", auth_level="anonymous")
+def b_recent(req: func.HttpRequest) -> str:
+    return "recent"
+
+
+@app.route(route="users/first", auth_level="anonymous")
+def A_First(req: func.HttpRequest) -> str:
+    return "first"
+
+
+@app.route(route="size", auth_level="anonymous")
+def size(req: func.HttpRequest) -> str:
+    return str(len(req.get_body()))
+
+
+@app.route(route="locked")
+def locked(req: func.HttpRequest) -> str:
+    return "open"
+
+
+@app.route(route="status/{code:int}", auth_level="anonymous")
+def status(req: func.HttpRequest) -> func.HttpResponse:
+    return answer("body", status_code=int(req.route_params["code"]), headers={"Transfer-Encoding": "chunked", "x-made": "1"})
+
+
+@app.route(route="kind", auth_level="anonymous")
+def kind(req: func.HttpRequest) -> func.HttpResponse:
+    return answer(b"{}", mimetype="application/json")
+
+
+@app.route(route="cookie", auth_level="anonymous")
+def cookie(req: func.HttpRequest) -> func.HttpResponse:
+    response = answer("x")
+    response.headers.add("Set-Cookie", 'a="x y=1/2"; Max-Age=31536000; Path=/; HttpOnly; SameSite=None; Secure')
+    response.headers.add("Set-Cookie", "b=2; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Domain=example.org")
+    return response
+
+
+@app.route(route="out", auth_level="anonymous", binding_arg_name="res")
+def out(req: func.HttpRequest, res: func.Out[func.HttpResponse]) -> None:
+    res.set(answer("put", status_code=203))
+
+
+@app.route(route="untyped", auth_level="anonymous")
+def untyped(req):
+    return "untyped"
+"""
+)
+
+
+def test_answers_are_those_of_azures_host(start: Callable[..., str]) -> None:
+    url = start(ODD, options=("--key", "abc/+=="))
+
+    def get(path: str, **headers: str) -> httpx2.Response:
+        return httpx2.get(f"{url}/api/{path}", headers=headers, timeout=20)
+
+    # By name, in letters of one case: the first route that fits, literal or not.
+    assert [get(path).text for path in ("users/recent", "users/first")] == ["details of recent", "details of first"]
+    assert get("locked?code=abc%2F%2B%3D%3D").text == "open"
+    assert [get(f"locked{query}").status_code for query in ("?code=abc/+==", "?code=abc%2F%2B%3D%3D&code=x", "")] == [
+        401,
+        200,
+        401,
+    ]
+    assert get("locked?code=abc%2F%2B%3D%3D", **{"x-functions-key": ""}).status_code == 401
+
+    def chunks() -> Iterator[bytes]:
+        yield b"four"
+        yield b"more"
+
+    assert httpx2.post(f"{url}/api/size", content=b"fourmore").text == "8"
+    assert httpx2.post(f"{url}/api/size", content=chunks()).text == "0"
+    for code, expected, body in ((204, 204, ""), (304, 304, ""), (418, 418, "body"), (600, 500, ""), (100, 500, "")):
+        answer = get(f"status/{code}")
+        assert (answer.status_code, answer.text) == (expected, body)
+        assert "transfer-encoding" not in answer.headers
+        assert ("content-length" in answer.headers) == (expected not in (204, 304))
+    assert get("kind").headers["content-type"] == "application/json"
+    assert get("cookie").headers.get_list("set-cookie") == [
+        "a=x%20y%3D1%2F2; max-age=31536000; path=/; secure; samesite=none; httponly",
+        "b=2; expires=Wed, 21 Oct 2026 07:28:00 GMT; domain=example.org",
+    ]
+    put = get("out")
+    assert (put.status_code, put.text) == (203, "put")
+    assert get("untyped").text == "untyped"
+
+
+def test_the_host_answers_tools_that_wait_for_it(start: Callable[..., str]) -> None:
+    url = start(CLASSIC, options=("--key", "s3cret"))
+    home = httpx2.get(url)
+    assert (home.status_code, "up and running" in home.text) == (200, True)
+    assert httpx2.post(f"{url}/admin/host/ping").status_code == 200
+    for path in ("host/status", "functions", "functions/echo"):
+        assert httpx2.get(f"{url}/admin/{path}").status_code == 401
+        assert httpx2.get(f"{url}/admin/{path}?code=s3cret").status_code == 200
+    assert httpx2.get(f"{url}/admin/host/status?code=s3cret").json()["state"] == "Running"
+    described = httpx2.get(f"{url}/admin/functions/Echo?code=s3cret").json()
+    assert described["invoke_url_template"] == f"{url}/api/echo/{{name}}"
+    assert described["config"]["bindings"][0]["route"] == "echo/{name}"
+    assert httpx2.get(f"{url}/admin/nothing?code=s3cret").status_code == 404
+
+
+# --- what an app logs ------------------------------------------------------------------------------------------------
+
+LOGGING = (
+    """
+import logging
+logging.basicConfig(level=logging.DEBUG, format="own format %(message)s")
+"""
+    + HEAD
+    + """
+@app.route(route="x", auth_level="anonymous")
+def x(req: func.HttpRequest) -> str:
+    logging.debug("too quiet")
+    logging.info("for your information")
+    logging.getLogger("shop.orders").warning("low stock")
+    return "ok"
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("level", "debug", "lines"),
+    [
+        ("", "", ["information", "low stock"]),
+        ('"default": "Warning"', "", ["low stock"]),
+        ('"default": "Error", "Function": "Information"', "", ["information", "low stock"]),
+        ('"default": "Trace"', "1", ["too quiet", "information", "low stock"]),
+        ('"default": "None"', "", []),
+    ],
+)
+def test_what_an_app_logs_is_shown_from_the_level_of_host_json(
+    start: Callable[..., str], capfd: pytest.CaptureFixture[str], level: str, debug: str, lines: list[str]
+) -> None:
+    host = f'{{"version": "2.0", "logging": {{"logLevel": {{{level}}}}}}}'
+    url = start(LOGGING, host, PYTHON_ENABLE_DEBUG_LOGGING=debug)
+    assert httpx2.get(f"{url}/api/x").text == "ok"
+    output = capfd.readouterr().err
+    assert [line for line in ("too quiet", "information", "low stock") if line in output] == lines
+    assert "own format" not in output
+    if "low stock" in lines:
+        assert "log        warning  low stock   (shop.orders)" in output
+
+
+# --- functions that no request sets off ------------------------------------------------------------------------------
+
+TRIGGERS = (
+    HEAD
+    + """
+@app.timer_trigger(arg_name="timer", schedule="0 */5 * * * *")
+def tick(timer: func.TimerRequest) -> None:
+    print("ticked", timer.past_due)
+
+
+@app.queue_trigger(arg_name="msg", queue_name="orders", connection="Storage")
+def order(msg: func.QueueMessage) -> None:
+    print("ordered", msg.get_body().decode(), msg.dequeue_count)
+
+
+@app.blob_trigger(arg_name="blob", path="in/{name}", connection="Storage")
+def stored(blob: func.InputStream) -> None:
+    print("stored", blob.read().decode(), blob.name)
+
+
+@app.service_bus_queue_trigger(arg_name="msg", queue_name="bus", connection="Bus")
+def bus(msg: func.ServiceBusMessage) -> None:
+    print("bus", msg.get_body().decode())
+
+
+@app.event_hub_message_trigger(arg_name="event", event_hub_name="hub", connection="Hub")
+def hub(event: func.EventHubEvent) -> None:
+    print("hub", event.get_body().decode())
+
+
+@app.event_grid_trigger(arg_name="event")
+def grid(event: func.EventGridEvent) -> None:
+    print("grid", event.get_json()["a"])
+
+
+@app.cosmos_db_trigger(arg_name="docs", connection="Db", database_name="d", container_name="c")
+def changed(docs: func.DocumentList) -> None:
+    print("changed", len(docs))
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 3 * * *")
+def fails(timer: func.TimerRequest) -> None:
+    raise RuntimeError("out of order")
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 4 * * *")
+@app.queue_output(arg_name="msg", queue_name="orders", connection="Storage")
+def writes(timer: func.TimerRequest, msg: func.Out[str]) -> None:
+    msg.set("one")
+
+
+@app.route(route="reads", auth_level="anonymous")
+@app.blob_input(arg_name="blob", path="in/x", connection="Storage")
+def reads(req: func.HttpRequest, blob: func.InputStream) -> str:
+    return "read"
+
+
+@app.route(route="sends", auth_level="anonymous")
+@app.queue_output(arg_name="msg", queue_name="orders", connection="Storage")
+def sends(req: func.HttpRequest, msg: func.Out[str]) -> str:
+    if req.params.get("yes"):
+        msg.set("one")
+    return "sent"
+"""
+)
+EVENT = (
+    '{"id": "1", "subject": "s", "data": {"a": 7}, "eventType": "e", "topic": "t", '
+    '"eventTime": "2026-11-30T10:00:00Z", "dataVersion": "1"}'
+)
+
+
+def test_other_triggers_are_listed_and_run_by_hand(worker: str, run: Callable[..., Running], tmp_path: Path) -> None:
+    host = run("functions", "--app", str(write_app(tmp_path, TRIGGERS)), "--port", "0", "--worker", worker)
+    url = host.read_until(r"^ready (.*)")[1]
+    started = "\n".join(host.lines)
+    assert f"timer      tick  0 */5 * * * *  run it: POST {url}/admin/functions/tick" in started
+    assert f"queue      order  orders  run it: POST {url}/admin/functions/order" in started
+    assert "refused    http reads: it reads the blob 'in/x' (blob), and no such service is imitated" in started
+    assert "functions  2 routes on" in started
+    for name, given, printed in (
+        ("tick", None, "ticked False"),
+        ("order", "ten", "ordered ten 1"),
+        ("stored", "bytes", "stored bytes in/{name}"),
+        ("bus", "hop on", "bus hop on"),
+        ("hub", "event", "hub event"),
+        ("grid", EVENT, "grid 7"),
+        ("changed", '[{"id": "a"}, {"id": "b"}]', "changed 2"),
+        ("fails", None, "RuntimeError: out of order"),
+        ("writes", None, "timer writes has failed: it has written to the queue 'orders' (msg)"),
+    ):
+        started_it = httpx2.post(f"{url}/admin/functions/{name}", json={"input": given} if given else {})
+        assert (name, started_it.status_code, started_it.content) == (name, 202, b"")
+        host.read_until(re.escape(printed))
+    assert httpx2.get(f"{url}/api/reads").status_code == 500
+    host.read_until("reads is not called: it reads the blob 'in/x'")
+    assert httpx2.get(f"{url}/api/sends").text == "sent"
+    assert httpx2.get(f"{url}/api/sends?yes=1").status_code == 500
+    host.read_until("sends: it has written to the queue 'orders' .msg.")
+    for path, content, status in (("nothing", "{}", 404), ("tick", "no JSON", 400), ("sends", "{}", 400)):
+        answer = httpx2.post(f"{url}/admin/functions/{path}", content=content)
+        assert (path, answer.status_code) == (path, status)
+    foreign = httpx2.post(f"{url}/admin/functions/tick", content="{}", headers={"origin": "http://evil.example"})
+    assert foreign.status_code == 403
+
+
+def test_an_app_without_routes_is_served(start: Callable[..., str]) -> None:
+    url = start(TRIGGERS[: TRIGGERS.index("@app.queue_trigger")])
+    assert httpx2.get(url).status_code == 200

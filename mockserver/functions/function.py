@@ -1,0 +1,106 @@
+"""One function of an app: its trigger and its other bindings, as the worker describes them to the host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mockserver.functions.routes import Route, RouteError, compile_route
+from mockserver.functions.settings import LoadError
+
+Binding = Mapping[str, Any]
+
+#: What Durable Functions needs, which is a host of its own.
+_DURABLE = frozenset({"durableclient", "orchestrationtrigger", "activitytrigger", "entitytrigger"})
+#: The field of a trigger that says what sets it off.
+_SOURCES = ("schedule", "queueName", "path", "eventHubName", "topicName", "containerName", "topic", "hubName")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function. `route` and `template` are those of an HTTP function, None and empty for others; `methods` None means all
+    of them; `level` is who may call it: anonymous, function or admin."""
+
+    name: str
+    bindings: tuple[Binding, ...]
+    trigger: Binding
+    route: Route | None = None
+    template: str = ""
+    methods: frozenset[str] | None = None
+    level: str = "anonymous"
+
+    @property
+    def kind(self) -> str:
+        """What sets it off: `http`, `timer`, `queue`, `blob`, …"""
+        return str(self.trigger["type"]).removesuffix("Trigger")
+
+    @property
+    def parameter(self) -> str:
+        """The parameter that gets the request, the message or the timer."""
+        return str(self.trigger["name"])
+
+    @property
+    def source(self) -> str:
+        """The route, the schedule, or what is listened to."""
+        return self.template or next((str(self.trigger[name]) for name in _SOURCES if self.trigger.get(name)), "")
+
+    @property
+    def outputs(self) -> tuple[Binding, ...]:
+        """What it writes besides an HTTP answer."""
+        return tuple(each for each in self.bindings if _direction(each) == "out" and each["type"] != "http")
+
+    @property
+    def refusal(self) -> str:
+        """Why it cannot be called here; empty if it can."""
+        if durable := next((each for each in self.bindings if str(each["type"]).lower() in _DURABLE), None):
+            return f"it needs {durable['type']}, and Durable Functions is not imitated"
+        inputs = [each for each in self.bindings if _direction(each) == "in" and each is not self.trigger]
+        if inputs:
+            return f"it reads {_words(inputs[0])}, and no such service is imitated"
+        return ""
+
+    def unsent(self, name: str) -> str:
+        """The words for a value that was written to an output."""
+        return f"it has written to {_words(next(each for each in self.outputs if each['name'] == name))}, and no such service is imitated"
+
+
+def function_of(name: str, bindings: Sequence[Binding], prefix: str, place: str) -> Function | None:
+    """The function of a name with these bindings; None for one without a trigger. `place` is for the error.
+
+    Raises:
+        LoadError: a route that the host refuses.
+    """
+    trigger = next((each for each in bindings if str(each["type"]).lower().endswith("trigger")), None)
+    if trigger is None:
+        return None
+    if trigger["type"] != "httpTrigger":
+        return Function(name, tuple(bindings), trigger)
+    template = "/".join(filter(None, (prefix, str(trigger.get("route") or name).lstrip("/"))))
+    try:
+        route = compile_route(template)
+    except RouteError as error:
+        raise LoadError(f"{place}: function {name!r}: {error}") from error
+    methods = frozenset(str(method).upper() for method in trigger.get("methods") or ()) or None
+    level = str(trigger.get("authLevel") or "function").lower()
+    return Function(name, tuple(bindings), trigger, route, template, methods, level)
+
+
+def in_order(functions: Sequence[Function]) -> tuple[Function, ...]:
+    """Functions in the order in which the host tries their routes.
+
+    Source: FunctionMetadataManager of the host: OrderBy(f => f.Name, StringComparer.OrdinalIgnoreCase), which compares
+    upper-case letters; the first route that matches is taken, whether it is literal or not (azure-functions-host#9876).
+    """
+    return tuple(sorted(functions, key=lambda function: function.name.upper()))
+
+
+def _direction(binding: Binding) -> str:
+    return {"0": "in", "1": "out"}.get(text := str(binding.get("direction", "in")).lower(), text)
+
+
+def _words(binding: Binding) -> str:
+    source = next((str(binding[name]) for name in _SOURCES if binding.get(name)), "")
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(binding["type"])).lower()
+    return f"the {kind} {source!r} ({binding['name']})" if source else f"a {kind} ({binding['name']})"
