@@ -7,6 +7,8 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from socket import socket as Socket  # noqa: N812  a type beside a name
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -17,6 +19,10 @@ from mockserver.cli.signals import stop_signal
 from mockserver.functions.process import HostReports, ReportsToParent
 from mockserver.functions.workers import WorkerKind
 from mockserver.wire.server import Servers, bind, url_of
+
+if TYPE_CHECKING:
+    from mockserver.functions.host import FunctionsHost
+    from mockserver.functions.reload import AppFiles
 
 
 @click.command()
@@ -83,24 +89,27 @@ def functions(
             return None if stopped.is_set() else restart(port, start_folder, reports)
     settings = replace(app_folder.settings, origins=app_folder.settings.origins | {*origins})
     host = FunctionsHost(app_worker, settings, key=key, report=reports.ended, crashed=reports.crashed)
-    servers = Servers((host, socket), at_end=app_worker.close, crashed=reports.crashed)
-    # Only from here on: before that, Ctrl-C must end an import that does not return.
-    with user_errors(), stop_signal() as stopped:
+    with user_errors():
+        changed = _serve(host, socket, worker_name, reports, files if reload else None)
+    if not changed:
+        return None
+    reports.say("functions  a file of the app has changed: restarting")
+    return restart(port, start_folder, reports)
+
+
+def _serve(host: FunctionsHost, socket: Socket, worker_name: str, reports: HostReports, files: AppFiles | None) -> bool:
+    """Answer until Ctrl-C, or until one of `files` has changed; whether one has."""
+    servers = Servers((host, socket), at_end=host.close, crashed=reports.crashed)
+    with stop_signal() as stopped:  # only from here on: before that, Ctrl-C must end an import that does not return
         servers.start()
         for line in host.described(worker_name, url_of(socket)):
             reports.say(line)
         reports.ready(url_of(socket))
         try:
-            if reload:
-                files.wait_for_change(stopped)
-            else:
-                stopped.wait()
+            files.wait_for_change(stopped) if files is not None else stopped.wait()
         finally:
             servers.stop()
-    if stopped.is_set():
-        return None
-    reports.say("functions  a file of the app has changed: restarting")
-    return restart(port, start_folder, reports)
+        return not stopped.is_set()
 
 
 def _reports_to_parent() -> ReportsToParent:

@@ -136,6 +136,10 @@ class FunctionsHost:
         self._places = asyncio.Semaphore(self._settings.most_at_once or sys.maxsize)
         self._outstanding = 0
 
+    async def close(self) -> None:
+        """Release what the worker holds."""
+        await self._worker.close()
+
     def described(self, worker: str, url: str) -> tuple[str, ...]:
         """What is served, in lines: how many functions have a route, and each other one with what sets it off."""
         routed = [function for function in self._functions if function.route is not None]
