@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import secrets
+import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
@@ -96,11 +97,13 @@ def _group(options: ModelOptions, simulation: Simulation, token: str) -> Group:
     """The processes that answer on the port.
 
     Raises:
-        OptionsError: they would have to share what they do not.
+        OptionsError: they would have to share what they do not, or there can be no several ones here.
         SharingError: not the URL of a Redis, or the extra `redis` is not installed.
     """
     if options.workers == 1 and not options.redis:
         return Alone(simulation)
+    if options.workers > 1 and not sys.platform.startswith("linux"):
+        raise OptionsError("--workers needs Linux, which spreads connections over processes; in a container it works")
     if options.on_miss is OnMiss.RECORD:
         raise OptionsError("--on-miss record writes its cassettes from one process: leave out --workers and --redis")
     if options.redis:
@@ -148,6 +151,7 @@ class ModelEndpoint:
         self.recorder = recorder
         #: The key that clients send.
         self.api_key = options.api_key or (self.token if recorder else "mock")
+        self._group = _group(options, self.simulation, self.token)
         self._copies = bind_for(
             options.workers, options.address, options.port, "the model endpoint", options.port_option
         )
@@ -156,7 +160,6 @@ class ModelEndpoint:
         self.url = url_of(first, "https" if tls else "http")
         #: The file with the certificate that clients have to trust; None without TLS.
         self.authority_file = authority_file(tls.authority, first.getsockname()[1]) if tls else None
-        self._group = _group(options, self.simulation, self.token)
         front = ModelFront(self._control, self.simulation, recorder=recorder, report=report)
         self._app = (
             front if options.address == LOOPBACK else TokenGate(front, self.token, hidden=False, open_path=READY_PATH)

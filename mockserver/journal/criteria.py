@@ -63,6 +63,8 @@ def check(criteria: JournalCriteria) -> None:
             if wrong := problem(name, value):
                 raise JournalError(f"{name} {wrong}")
             continue
+        if name == "after" and (not isinstance(value, int | Entry) or isinstance(value, bool)):
+            raise JournalError(f"after must be an entry or its number, got {value!r}")
         several = isinstance(value, set | frozenset | list | tuple)
         if name == "after" or isinstance(value, range) or (name == "request_id" and several):
             continue

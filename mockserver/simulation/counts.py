@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from mockserver.errors import UserError
@@ -23,16 +23,20 @@ class Counts(Protocol):
         """Whether something that is given `most` times may still be given, as far as is known without asking anybody."""
         ...
 
-    def take(self, scope: str, name: str, most: int | None = None) -> int | None:
-        """Count one more, and return how many there were before; None where `most` had been given.
+    def take(self, scope: str, wanted: Mapping[str, int]) -> tuple[str, ...]:
+        """Take one of each, of which there are so many; or none, and say which were all taken before.
+
+        Raises:
+            SharingError: that cannot be told.
+        """
+        ...
+
+    def next(self, scope: str, name: str) -> int:
+        """Count one more; how many there were before.
 
         Raises:
             SharingError: the count cannot be told.
         """
-        ...
-
-    def give_back(self, scope: str, name: str) -> None:
-        """Count one less: what was taken is not used."""
         ...
 
     def admit(self, scope: str, model: str, limit: Limit, decide: Decide) -> LimitVerdict:
@@ -43,7 +47,7 @@ class Counts(Protocol):
         """
         ...
 
-    def forget(self, scope: str, prefix: str | None = None) -> None:
+    def forget(self, scope: str, prefix: str = "") -> None:
         """Count again from 0: everything of a scope, or only what has names of that beginning."""
         ...
 
@@ -63,17 +67,18 @@ class OwnCounts:
         """Whether `name` was taken less than `most` times."""
         return self._taken[scope][name] < most
 
-    def take(self, scope: str, name: str, most: int | None = None) -> int | None:
-        """Count one more."""
-        before = self._taken[scope][name]
-        if most is not None and before >= most:
-            return None
-        self._taken[scope][name] = before + 1
-        return before
+    def take(self, scope: str, wanted: Mapping[str, int]) -> tuple[str, ...]:
+        """Take one of each, or none."""
+        taken = self._taken[scope]
+        gone = tuple(name for name, most in wanted.items() if taken[name] >= most)
+        if not gone:
+            taken.update(wanted.keys())
+        return gone
 
-    def give_back(self, scope: str, name: str) -> None:
-        """Count one less."""
-        self._taken[scope][name] -= 1
+    def next(self, scope: str, name: str) -> int:
+        """Count one more."""
+        self._taken[scope][name] += 1
+        return self._taken[scope][name] - 1
 
     def admit(self, scope: str, model: str, limit: Limit, decide: Decide) -> LimitVerdict:
         """The verdict, with the window kept."""
@@ -81,9 +86,9 @@ class OwnCounts:
         self._windows[scope, model] = verdict.window
         return verdict
 
-    def forget(self, scope: str, prefix: str | None = None) -> None:
+    def forget(self, scope: str, prefix: str = "") -> None:
         """Forget a scope, or a part of it."""
-        if prefix is not None:
+        if prefix:
             for name in [name for name in self._taken[scope] if name.startswith(prefix)]:
                 del self._taken[scope][name]
             return
@@ -108,15 +113,19 @@ class ApartCounts:
         del scope, name, most
         return True
 
-    def take(self, scope: str, name: str, most: int | None = None) -> int | None:
+    def take(self, scope: str, wanted: Mapping[str, int]) -> tuple[str, ...]:
         """Raises:
         SharingError: always.
         """
-        del scope, most
-        raise not_shared(f"how often {name} has answered", self._workers)
+        del scope
+        raise not_shared(f"how often {' and '.join(wanted)} has answered", self._workers)
 
-    def give_back(self, scope: str, name: str) -> None:
-        """Nothing was taken."""
+    def next(self, scope: str, name: str) -> int:
+        """Raises:
+        SharingError: always.
+        """
+        del scope, name
+        raise not_shared("which of the answers recorded for this request is next", self._workers)
 
     def admit(self, scope: str, model: str, limit: Limit, decide: Decide) -> LimitVerdict:
         """Raises:
@@ -125,7 +134,7 @@ class ApartCounts:
         del scope, limit, decide
         raise not_shared(f"what counts towards the limit of {model}", self._workers)
 
-    def forget(self, scope: str, prefix: str | None = None) -> None:
+    def forget(self, scope: str, prefix: str = "") -> None:
         """Nothing is known."""
 
     def clear(self) -> None:

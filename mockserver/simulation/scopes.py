@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mockserver.errors import UserError
@@ -218,20 +218,16 @@ class Scopes:
         """Whether a stub may still answer in a scope, as far as is known here; `take` says whether it may."""
         return stub.times is None or self.counts.has_left(scope.name, stub.name, stub.times)
 
-    def take(self, scope: Scope, stubs: Iterable[Stub]) -> bool:
+    def take(self, scope: Scope, stubs: Sequence[Stub]) -> bool:
         """Note that stubs answer now; False, and nothing is noted, where one of them may not any more.
 
         Raises:
             SharingError: that cannot be told.
         """
-        taken: list[Stub] = []
-        for stub in stubs:
-            if stub.times is not None and self.counts.take(scope.name, stub.name, stub.times) is None:
-                for each in taken:
-                    self.counts.give_back(scope.name, each.name)
-                return False
-            taken += [stub] if stub.times is not None else []
-            self.ever_used.add(stub.name)
+        wanted = {stub.name: stub.times for stub in stubs if stub.times is not None}
+        if wanted and self.counts.take(scope.name, wanted):
+            return False
+        self.ever_used.update(stub.name for stub in stubs)
         return True
 
     def refresh_scenarios(self, scope: Scope) -> None:

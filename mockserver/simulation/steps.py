@@ -31,7 +31,7 @@ def answer_from_stubs(turn: Turn) -> Outcome | None:
     """What a test or a scenario says. Its faults without an answer are kept for the answer of a later step."""
     with turn.scopes.lock:
         stub, turn.faults = _chosen(turn)
-        while not turn.scopes.take(turn.scope, {each.name: each for each in (*turn.faults, stub) if each}.values()):
+        while not turn.scopes.take(turn.scope, [*turn.faults, *([stub] if stub else [])]):
             stub, turn.faults = _chosen(turn)  # another process has given one of them its last time
     if stub is None or stub.answer is None:
         return None
@@ -73,7 +73,7 @@ def answer_from_recordings(turn: Turn) -> Outcome | None:
     recording = sequence[-1]
     with turn.scopes.lock:
         if len(sequence) > 1:
-            before = turn.scopes.counts.take(turn.scope.name, turn.call.canonical.fingerprint) or 0
+            before = turn.scopes.counts.next(turn.scope.name, turn.call.canonical.fingerprint)
             recording = sequence[min(before, len(sequence) - 1)]
         turn.scopes.ever_used.add(recording.name)
     assert isinstance(recording.answer, Answer)  # noqa: S101  only authored stubs have to be expanded

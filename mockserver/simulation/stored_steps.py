@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,18 +21,6 @@ from mockserver.stored.stored_call import StoredCall
 
 class ApartStore(Store):
     """The store of one process of several: it keeps nothing, as the others could not tell of it."""
-
-    def get(self, kind: str, name: str) -> Any:
-        """Raises:
-        SharingError: always.
-        """
-        raise SharingError(f"{kind} {name} would be known to one worker alone: {_ONE_WORKER}")
-
-    def all(self, kind: str) -> Iterator[Any]:
-        """Raises:
-        SharingError: always.
-        """
-        raise SharingError(f"the list of each {kind} would be that of one worker alone: {_ONE_WORKER}")
 
     def put(self, kind: str, name: str, value: Any, size: int, *, made_up: bool = False) -> None:
         """Raises:
@@ -56,6 +43,8 @@ def answer_from_store(turn: Turn) -> Outcome | None:
     handler = HANDLERS.get(turn.call.operation.name if turn.call.operation else "")
     if handler is None:
         return None
+    if turn.settings.worker and turn.call.operation is not None and turn.call.operation.name not in _CONTINUING:
+        raise SharingError(f"what clients make is not kept by workers: {_ONE_WORKER}")
     with turn.scopes.lock:
         try:
             makes_up = turn.settings.on_miss is OnMiss.GENERATE
@@ -82,7 +71,13 @@ def continue_call(turn: Turn) -> NotStoredError | None:
 
 
 def not_stored(turn: Turn, missing: NotStoredError) -> Outcome | None:
-    """The service's word for what is not there. What nobody made is a miss, or is generated."""
+    """The service's word for what is not there. What nobody made is a miss, or is generated.
+
+    Raises:
+        SharingError: nothing is kept that could be there.
+    """
+    if turn.settings.worker:
+        raise SharingError(f"{missing.refusal.because}, and workers keep nothing: {_ONE_WORKER}")
     if missing.deleted:
         return refused(missing.refusal)
     if turn.settings.on_miss is OnMiss.GENERATE:

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from mockserver.errors import UserError
 
 log = logging.getLogger("mockserver")
 
-_START_S, _STOP_S = 60, 10
+_START_S, _STOP_S, _AGAIN_S = 60, 10, 2.0
 
 
 class WorkersError(UserError):
@@ -46,6 +47,7 @@ class Processes:
             )
         self._count, self._work = count, work
         self._workers: dict[int, _Worker] = {}
+        self._again_s: dict[int, float] = {}  # when those are started again that have ended, by their numbers
 
     def __enter__(self) -> Self:
         """Start all of them, and return once each is ready.
@@ -64,26 +66,37 @@ class Processes:
         return self
 
     def watch(self, stopped: socket.socket) -> None:
-        """Start each again that ends by itself, until something can be read from `stopped`."""
+        """Start each again that ends by itself, a while later where it had not got ready, until something can be read from
+        `stopped`."""
+        ready = set(self._workers)
         while True:
-            by_sentinel = {worker.process.sentinel: number for number, worker in self._workers.items()}
-            ready = connection.wait([stopped, *by_sentinel])
-            if stopped in ready:
+            by_sentinel = {
+                each.process.sentinel: number for number, each in self._workers.items() if number not in self._again_s
+            }
+            by_pipe = {each.pipe: number for number, each in self._workers.items() if number not in ready}
+            wait_s = min(self._again_s.values()) - time.monotonic() if self._again_s else None
+            came = connection.wait([stopped, *by_sentinel, *by_pipe], max(0, wait_s) if wait_s is not None else None)
+            if stopped in came:
                 return
-            for number in [by_sentinel[each] for each in ready if isinstance(each, int)]:
+            ready |= {number for pipe, number in by_pipe.items() if pipe in came and _has_said_ready(pipe)}
+            for number in [by_sentinel[each] for each in came if isinstance(each, int)]:
                 process = self._workers[number].process
                 process.join()  # its files are closed a moment before it has ended
                 words = "worker %d ended with status %s and is started again; its streams broke off"
                 log.warning(words, number + 1, process.exitcode)
+                self._again_s[number] = time.monotonic() + (0 if number in ready else _AGAIN_S)
+                ready.discard(number)
+            for number in [number for number, at_s in self._again_s.items() if at_s <= time.monotonic()]:
+                del self._again_s[number]
                 self._start(number)
-                _await_ready(self._workers[number])
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers.values():
             with suppress(OSError):  # it has ended
                 worker.pipe.send("stop")
+        until_s = time.monotonic() + _STOP_S
         for worker in self._workers.values():
-            worker.process.join(_STOP_S)
+            worker.process.join(max(0, until_s - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
@@ -98,7 +111,7 @@ class Processes:
     def _run(self, number: int, pipe: connection.Connection) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the first process tells us to stop
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # it leaves the group in good order
         parent = parent_process()
         assert parent is not None  # noqa: S101  for the type checker
         try:
@@ -114,7 +127,12 @@ def _await_ready(worker: _Worker) -> None:
     ready = connection.wait([worker.pipe, worker.process.sentinel], _START_S)
     if not ready:
         raise WorkersError(f"a worker is not ready after {_START_S} s")
+    if not _has_said_ready(worker.pipe):
+        raise WorkersError("a worker has ended at its start; it has said why")
+
+
+def _has_said_ready(pipe: connection.Connection) -> bool:
     try:
-        worker.pipe.recv()
-    except EOFError:
-        raise WorkersError("a worker has ended at its start; it has said why") from None
+        return bool(pipe.recv())
+    except (EOFError, OSError):
+        return False

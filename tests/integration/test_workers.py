@@ -144,6 +144,26 @@ def test_an_answer_whose_fault_has_been_given_elsewhere_is_not_used_up(shared: W
 
 
 @WITH_REDIS
+def test_of_several_stubs_for_one_request_all_are_taken_or_none(shared: Workers) -> None:
+    faults = [{"fault": "empty", "times": 6}, {"fault": "overloaded", "times": 5}]
+    for _ in range(5):
+        shared.admin("POST", "stubs", [*faults, {"say": "Hi"}])
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(lambda _: shared.ask(), range(20)))
+        decided = Counter(entry["decided_by"] for entry in shared.journal())
+        assert sum(count for words, count in decided.items() if "empty" in words) == 6
+        assert sum(count for words, count in decided.items() if "overloaded" in words) == 5
+        shared.admin("POST", "reset")
+
+
+@WITH_REDIS
+def test_a_question_that_makes_no_sense_stops_nobody(shared: Workers) -> None:
+    assert shared.admin("GET", "journal?after=1-5").status_code == 400
+    assert shared.admin("POST", "stubs", [{"say": "Hi"}]).status_code == 201
+    assert {shared.says() for _ in range(9)} == {"Hi"}
+
+
+@WITH_REDIS
 def test_a_limit_holds_for_all_workers_together(start: Start, redis_port: int) -> None:
     url = f"redis://127.0.0.1:{redis_port}"
     limited = start("--workers", "2", "--redis", url, "--limit", "gpt-4o=60rpm")
@@ -230,12 +250,32 @@ def test_a_mark_in_the_journal_parts_what_came_before_from_what_comes_after_in_e
 @WITH_REDIS
 def test_a_worker_that_is_killed_is_started_again_and_has_what_was_said(shared: Workers) -> None:
     shared.admin("POST", "stubs", [{"say": "Hi"}])
+    for _ in range(20):
+        shared.ask()
+    mark = max(entry["number"] for entry in shared.journal())
     before = shared.pids()
     os.kill(before[0], signal.SIGKILL)
     wait_until(lambda: len(shared.pids()) == 2 and shared.pids() != before, within_s=30)
     shared.command.read_until(r"worker 1 ended with status -9 and is started again")
     assert {shared.says() for _ in range(20)} == {"Hi"}
     assert shared.admin("POST", "stubs", [{"say": "Hi"}]).status_code == 201  # the one that is gone is not waited for
+    lost = shared.admin("GET", "journal")
+    assert lost.status_code == 409
+    assert "answered is lost, as it ended without a word" in lost.json()["error"]
+    shared.admin("POST", "reset")
+    shared.admin("POST", "stubs", [{"say": "Hi"}])
+    for _ in range(20):
+        shared.ask()
+    assert len(shared.journal(f"?after={mark}")) == 20
+
+
+@WITH_REDIS
+def test_a_worker_that_is_told_to_stop_leaves_in_good_order(shared: Workers) -> None:
+    before = shared.pids()
+    os.kill(before[0], signal.SIGTERM)
+    shared.command.read_until(r"worker 1 ended with status 0 and is started again")
+    wait_until(lambda: len(shared.pids()) == 2 and shared.pids() != before, within_s=30)
+    assert shared.journal() == []
 
 
 @WITH_REDIS
@@ -251,6 +291,11 @@ def test_a_process_of_another_machine_joins_with_the_same_token(start: Start, re
         True, True, True, False, True, False,
     ]  # fmt: skip
     assert [entry["decided_by"] for entry in second.journal()].count("said#1") == 4
+    mark = max(entry["number"] for entry in first.journal())
+    third = start("--redis", url, **same)
+    for _ in range(3):
+        third.ask()
+    assert len(first.journal(f"?after={mark}")) == 3
     assert second.stop() == 0
     assert first.admin("POST", "reset").status_code == 204
 
@@ -259,7 +304,8 @@ def test_a_process_of_another_machine_joins_with_the_same_token(start: Start, re
 def test_processes_with_other_files_say_so(start: Start, redis_port: int, tmp_path: Path) -> None:
     url, same = f"redis://127.0.0.1:{redis_port}", {"DRESS_REHEARSAL_TOKEN": "the-same-token-everywhere"}
     first = start("--redis", url, **same)
-    start("--redis", url, "--cassettes", str(tmp_path), **same)
+    other = start("--redis", url, "--cassettes", str(tmp_path), **same)
+    assert "this process has other cassettes" in "\n".join(other.command.lines)
     chosen = first.admin("POST", "scenarios", {"chosen": "rate-limited"})
     assert chosen.status_code == 409
     assert "not every worker has done the same" in chosen.json()["error"]
@@ -277,13 +323,81 @@ def test_without_redis_for_a_while_what_needs_it_is_refused_and_the_rest_is_answ
     refused = workers.admin("POST", "stubs", [{"say": "Ho"}])
     assert refused.status_code == 409
     assert f"Redis at 127.0.0.1:{port} does not answer" in refused.json()["error"]
+    assert workers.admin("GET", "ready").json()["error"].startswith(f"Redis at 127.0.0.1:{port} does not answer")
+    os.kill(workers.pids()[0], signal.SIGKILL)
+    workers.command.read_until("is started again")
+    workers.command.read_until("Error: Redis at")  # it cannot join, and is started again and again
+    wait_until(lambda: _says(workers) == "Hi")
     with redis_at(port):  # empty: what was said is gone, in every worker alike
-        wait_until(lambda: {workers.admin("GET", "ready").status_code for _ in range(6)} == {200})
+        wait_until(lambda: len(workers.pids()) == 2 and {_status(workers) for _ in range(9)} == {200}, within_s=30)
         wait_until(lambda: {workers.says() == "Hi" for _ in range(6)} == {False})
         assert workers.admin("POST", "stubs", [{"say": "Ho"}]).status_code == 201
         assert {workers.says() for _ in range(6)} == {"Ho"}
         workers.stop()
     assert "pass-word-1" not in "\n".join(workers.command.lines)
+
+
+def _says(workers: Workers) -> str:
+    """What is said, by a worker that lives: the connections of one that has ended wait for the next."""
+    try:
+        return str(
+            httpx2.post(f"{workers.url}/v1/chat/completions", json=QUESTION, headers=HEADERS, timeout=0.5).json()[
+                "choices"
+            ][0]["message"]["content"]
+        )
+    except httpx2.TimeoutException:
+        return ""
+
+
+def _status(workers: Workers) -> int:
+    try:
+        return httpx2.get(f"{workers.url}/__admin/ready", timeout=0.5).status_code
+    except httpx2.TimeoutException:
+        return 0
+
+
+@WITH_REDIS
+def test_while_redis_hangs_what_needs_it_is_refused_and_the_rest_is_answered(start: Start) -> None:
+    port = free_port()
+    with redis_at(port) as server:
+        workers = start("--workers", "2", "--redis", f"redis://127.0.0.1:{port}")
+        workers.admin("POST", "stubs", [{"say": "once", "times": 50, "when": {"prompt": "once"}}, {"say": "Hi"}])
+        once = {**QUESTION, "messages": [{"role": "user", "content": "once"}]}
+        server.send_signal(signal.SIGSTOP)
+        with ThreadPoolExecutor(8) as pool:
+            counted = pool.map(lambda _: workers.ask(once).json()["error"]["message"], range(8))
+            assert all("does not answer as it should" in words or "a moment ago" in words for words in counted)
+        assert {workers.says() for _ in range(9)} == {"Hi"}
+        wait_until(lambda: workers.admin("GET", "ready").status_code == 503, within_s=20)
+        server.send_signal(signal.SIGCONT)
+        wait_until(lambda: workers.ask(once).status_code == 200, within_s=20)
+        wait_until(lambda: {_status(workers) for _ in range(9)} == {200}, within_s=20)
+        assert workers.stop() == 0
+
+
+@WITH_REDIS
+def test_what_was_recorded_goes_before_what_a_worker_does_not_keep(
+    start: Start, redis_port: int, tmp_path: Path
+) -> None:
+    asked = {"model": "gpt-4o", "input": "q", "previous_response_id": "resp_1"}
+    headers = {"content-type": ["application/json"]}
+    recorded = {
+        "request": {
+            "method": "POST",
+            "uri": "https://api.openai.com/v1/responses",
+            "body": json.dumps(asked),
+            "headers": headers,
+        },
+        "response": {
+            "status": {"code": 200, "message": "OK"},
+            "headers": headers,
+            "body": {"string": '{"id": "resp_2"}'},
+        },
+    }
+    (tmp_path / "r.yaml").write_text(json.dumps({"interactions": [recorded], "version": 1}), encoding="utf-8")
+    for options in ([], ["--redis", f"redis://127.0.0.1:{redis_port}"]):
+        workers = start("--workers", "2", "--cassettes", str(tmp_path), *options)
+        assert workers.ask(asked, "/v1/responses").json() == {"id": "resp_2"}
 
 
 @WITH_REDIS
@@ -305,12 +419,15 @@ def test_ids_differ_between_workers_and_what_clients_make_is_refused(shared: Wor
     assert len(set(ids)) == 20
     made = openai.OpenAI(base_url=f"{shared.url}/v1", api_key="any", max_retries=0)
     response = made.responses.create(model="gpt-4o", input="q")  # is answered, and not kept
-    with pytest.raises(openai.NotFoundError, match="known to one worker alone: start the model without --workers"):
+    with pytest.raises(openai.NotFoundError, match="is not kept by workers: start the model without --workers"):
         made.responses.retrieve(response.id)
-    with pytest.raises(openai.NotFoundError, match="known to one worker alone"):
-        made.responses.create(model="gpt-4o", input="q", previous_response_id=response.id)
-    with pytest.raises(openai.NotFoundError, match="known to one worker alone"):
+    with pytest.raises(openai.NotFoundError, match="is not kept by workers"):
         made.files.create(file=("a.jsonl", b"{}"), purpose="batch")
+    continued: dict[str, Any] = {"model": "gpt-4o", "input": "q", "previous_response_id": response.id}
+    assert made.responses.create(**continued).output_text == "Hi"  # said to whatever is asked
+    shared.admin("POST", "reset")
+    with pytest.raises(openai.NotFoundError, match="and workers keep nothing"):
+        made.responses.create(**continued)
 
 
 # --- without -----------------------------------------------------------------------------------------------------------
@@ -342,6 +459,8 @@ def test_without_redis_workers_answer_and_refuse_what_they_would_have_to_share(s
             "--on-miss record writes its cassettes from one process",
         ),
         (["--redis", "http://127.0.0.1"], "--redis must be as in redis://127.0.0.1:6379"),
+        (["--redis", "redis://:pass-word-1/x@127.0.0.1:9"], "in a password, / # ? and @ are %2F"),
+        (["--redis", "redis://127.0.0.1:9?nonsense=1"], "--redis must be as in"),
         (["--redis", "redis://:pass-word-1@127.0.0.1:9"], "Redis at 127.0.0.1:9 does not answer"),
         (["--workers", "2", "--redis", "redis://:pass-word-1@127.0.0.1:9"], "Redis at 127.0.0.1:9 does not answer"),
         (["--workers", "0"], "0 is not in the range"),
