@@ -31,7 +31,7 @@ def answer_from_stubs(turn: Turn) -> Outcome | None:
     """What a test or a scenario says. Its faults without an answer are kept for the answer of a later step."""
     with turn.scopes.lock:
         stub, turn.faults = _chosen(turn)
-        while not turn.scopes.take(turn.scope, [*turn.faults, *([stub] if stub else [])]):
+        while (stub or turn.faults) and not turn.scopes.take(turn.scope, [*turn.faults, *([stub] if stub else [])]):
             stub, turn.faults = _chosen(turn)  # another process has given one of them its last time
     if stub is None or stub.answer is None:
         return None
