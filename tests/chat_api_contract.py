@@ -18,7 +18,7 @@ def document() -> dict[str, Any]:
 
 
 def problems(schema: str, value: Any) -> list[str]:
-    """Why a JSON value is not a valid `Request`, `Completion`, `Event`, `Error`, `Config`, `Me`, `Roles`, `Health` or `Chat`."""
+    """Why a JSON value is not a valid `Request`, `Completion`, `Event`, `Error`, `Config`, `Me`, `Models`, `Roles`, `Health` or `Chat`."""
     definition = {"$ref": f"#/components/schemas/{schema}", "components": document()["components"]}
     return [
         f"{'/'.join(map(str, error.instance_path))}: {error.message}"

@@ -1,4 +1,4 @@
-"""Requests to the model: what a client may send, the SDK client of each backend, and the stream, chunk by chunk."""
+"""The model: the SDK client of each backend, and its answers, whole or chunk by chunk. Loaded with the first question."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from openai import AsyncStream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
-from chat_api import errors, responses
+from chat_api import errors, model_errors, responses
 from chat_api.errors import ApiError
 from chat_api.settings import Settings
+from chat_api.wire import json_bytes
 
 log = logging.getLogger("chat_api")
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each request; ours says more
 
-_ROLES = frozenset({"user", "assistant", "system"})
-MAX_MESSAGES = 200
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -62,49 +62,6 @@ def _identity() -> Callable[[], Awaitable[str]]:
     return lambda: asyncio.to_thread(token)  # fetching a token must not block other requests
 
 
-def upstream_request(body: object, settings: Settings, *, own_prompt: bool = False) -> dict[str, Any]:
-    """The arguments of the request to the model, from a client's request body.
-
-    The system prompt is the app's, unless the client may send its own; the model is one of the app's; usage is always
-    requested.
-
-    Raises:
-        ApiError: 400 `bad_request`, with the field, or 400 `context_length_exceeded`.
-    """
-    if not isinstance(body, dict):
-        raise _bad("The body must be a JSON object.")
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise _bad("messages must be a list of at least one message.")
-    if len(messages) > MAX_MESSAGES:
-        raise ApiError(400, "context_length_exceeded", "This conversation is too long for the model.")
-    for index, message in enumerate(messages):
-        if not _is_message(message):
-            raise _bad(f"messages[{index}] must have a role (user or assistant) and a string as content.")
-    if not isinstance(body.get("stream", False), bool):
-        raise _bad("stream must be true or false.")
-    if not isinstance(body.get("stream_options") or {}, dict):
-        raise _bad("stream_options must be an object.")
-    messages = [{"role": message["role"], "content": message["content"]} for message in messages]
-    dialogue = [message for message in messages if message["role"] != "system"]
-    system = [message for message in messages if message["role"] == "system"] if own_prompt else []
-    if not system and settings.system_prompt:
-        system = [{"role": "system", "content": settings.system_prompt}]
-    request: dict[str, Any] = {"model": _model(body.get("model"), settings), "messages": [*system, *dialogue]}
-    if body.get("stream"):
-        request |= {"stream": True, "stream_options": {"include_usage": True}}
-    return request
-
-
-def _model(requested: object, settings: Settings) -> str:
-    """The requested model where it is one of the app's; the first where none is requested or the app has only one."""
-    if requested in settings.models:
-        return str(requested)
-    if not requested or len(settings.models) <= 1:
-        return next(iter(settings.models), "")
-    raise _bad(f"model must be one of: {', '.join(settings.models)}.")
-
-
 async def complete(
     client: openai.AsyncOpenAI, request: Mapping[str, Any], request_id: str, settings: Settings
 ) -> dict[str, Any]:
@@ -116,12 +73,23 @@ async def complete(
     answer = await _ask(client, request, request_id, settings)
     if isinstance(answer, Response):
         body = responses.completion(answer)
-    elif isinstance(answer, ChatCompletion):
+    elif isinstance(answer, ChatCompletion) and _is_whole(answer):
         body = answer.model_dump(mode="json", exclude_unset=True)
-    else:  # a 200 that is neither: a proxy's page, most likely
+    else:  # a 200 that is neither: a proxy's page, or JSON of another kind
+        _log("refused", request_id, why="the answer is no completion")
         raise errors.unavailable()
     _log("answered", request_id, usage=body.get("usage"))
     return body
+
+
+def _is_whole(answer: ChatCompletion) -> bool:
+    """Whether it is one, with an answer: the SDK takes any JSON for what was asked."""
+    choices: Any = answer.choices
+    return (
+        bool(choices)
+        and isinstance(choices, list)
+        and all(hasattr(getattr(each, "message", None), "role") for each in choices)
+    )
 
 
 async def open_stream(
@@ -146,7 +114,14 @@ class Stream:
 
 async def _chunks(stream: AsyncStream[ChatCompletionChunk]) -> AsyncIterator[dict[str, Any]]:
     async for chunk in stream:
-        yield chunk.model_dump(mode="json", exclude_unset=True)
+        fields = chunk.model_dump(mode="json", exclude_unset=True, warnings=False) if _is_chunk(chunk) else {}
+        if not all(isinstance(choice, dict) for choice in fields.get("choices") or ()) or not fields:
+            raise ValueError("an event is no chunk of a completion")  # the SDK takes any JSON for one
+        yield fields
+
+
+def _is_chunk(chunk: object) -> bool:
+    return isinstance(chunk, ChatCompletionChunk) and isinstance(getattr(chunk, "choices", None), list | None)
 
 
 async def events(
@@ -174,12 +149,12 @@ async def events(
             yield _event(errors.unavailable().body())
     except openai.OpenAIError as error:
         _log("broke off", request_id, why=type(error).__name__)
-        yield _event(errors.from_model(error).body())
+        yield _event(model_errors.from_model(error).body())
     except TimeoutError:
         _log("broke off", request_id, why="the answer takes too long")
         yield _event(errors.too_slow().body())
     except ValueError:
-        _log("broke off", request_id, why="an event is not valid JSON")
+        _log("broke off", request_id, why="an event is no chunk")
         yield _event(errors.unavailable().body())
     finally:
         await stream.close()
@@ -233,7 +208,7 @@ async def _ask(client: openai.AsyncOpenAI, request: Mapping[str, Any], request_i
         raise errors.unavailable() from error
     except openai.OpenAIError as error:
         _log("refused", request_id, why=type(error).__name__)
-        raise errors.from_model(error) from error
+        raise model_errors.from_model(error) from error
 
 
 def _log(event: str, request_id: str, **details: Any) -> None:
@@ -242,33 +217,5 @@ def _log(event: str, request_id: str, **details: Any) -> None:
     log.log(level, "%s", json.dumps({"event": event, "request_id": request_id, **details}))
 
 
-def _is_message(message: object) -> bool:
-    """Whether it has a known role and a string that can be encoded; half a surrogate pair cannot."""
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str) or message["role"] not in _ROLES:
-        return False
-    content = message.get("content")
-    return isinstance(content, str) and _is_unicode(content)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _event(payload: Mapping[str, Any]) -> bytes:
     return b"data: " + json_bytes(payload) + b"\n\n"
-
-
-def json_bytes(value: object) -> bytes:
-    """The JSON of a value. Half of a surrogate pair, which a model may send and UTF-8 cannot hold, stays escaped."""
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _bad(message: str) -> ApiError:
-    return ApiError(400, "bad_request", message)

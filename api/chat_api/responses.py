@@ -3,31 +3,111 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import openai
 from openai.types.responses import Response
 
 from chat_api import errors
+from chat_api.errors import ApiError
 
 _ENDS = {"max_output_tokens": "length", "content_filter": "content_filter"}
+#: Parameters of a chat completion with the same name and meaning.
+_SAME = ("temperature", "top_p", "top_logprobs", "parallel_tool_calls", "prompt_cache_key", "safety_identifier", "user")
+_TRANSLATED = (
+    "max_completion_tokens",
+    "max_tokens",
+    "reasoning_effort",
+    "response_format",
+    "tool_choice",
+    "tools",
+    "verbosity",
+)
+_OTHER = ("messages", "model", "stream", "stream_options")
 
 
 def arguments(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments for `responses.create` that correspond to a chat completion's; the response is not stored."""
-    return {"model": request["model"], "input": request["messages"], "store": False}
+    """The arguments for `responses.create` that correspond to a chat completion's; the response is not stored.
+
+    Raises:
+        ApiError: 400 `bad_request`: a parameter that the Responses API does not have.
+    """
+    if other := next((name for name in request if name not in (*_SAME, *_TRANSLATED, *_OTHER)), None):
+        raise ApiError(400, "bad_request", f"This app does not offer {other} with its model.", parameter=other)
+    items = [item for message in request["messages"] for item in _items(message)]
+    result: dict[str, Any] = {"model": request["model"], "input": items, "store": False}
+    result |= {name: request[name] for name in _SAME if name in request}
+    longest = request.get("max_completion_tokens") or request.get("max_tokens")
+    text = {"verbosity": request["verbosity"]} if "verbosity" in request else {}
+    text |= {"format": _text_format(request["response_format"])} if "response_format" in request else {}
+    result |= {"max_output_tokens": longest} if longest else {}
+    result |= {"reasoning": {"effort": request["reasoning_effort"]}} if "reasoning_effort" in request else {}
+    result |= {"text": text} if text else {}
+    result |= {"tools": [_flat(tool) for tool in request["tools"]]} if "tools" in request else {}
+    result |= {"tool_choice": _flat(request["tool_choice"])} if "tool_choice" in request else {}
+    return result
+
+
+def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A message as input items: what was said, calls that the model made, and their results."""
+    role, content = message["role"], message.get("content")
+    if role == "tool":
+        yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": _text(content)}
+        return
+    if content:
+        given = content if isinstance(content, str) else [_part(part, role) for part in content]
+        yield {"role": role, "content": given}
+    for call in message.get("tool_calls", ()):
+        function = _object(call).get("function") or {}
+        name, given = _object(function).get("name", ""), _object(function).get("arguments", "")
+        yield {"type": "function_call", "call_id": _object(call).get("id", ""), "name": name, "arguments": given}
+
+
+def _part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
+    if part["type"] == "image_url":
+        image = part["image_url"]
+        return {"type": "input_image", "image_url": image["url"], "detail": image.get("detail", "auto")}
+    if part["type"] == "refusal":
+        return {"type": "refusal", "refusal": part["refusal"]}
+    return {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
+
+
+def _text(content: object) -> str:
+    parts = content if isinstance(content, list) else []
+    return content if isinstance(content, str) else "".join(part["text"] for part in parts)
+
+
+def _text_format(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"type": "json_schema", "json_schema": {…}}` without the level that the Responses API does not have."""
+    return {"type": wanted.get("type"), **_object(wanted.get("json_schema"))}
+
+
+def _flat(tool: Any) -> Any:
+    """`{"type": "function", "function": {…}}` without that level."""
+    return {"type": "function", **_object(tool["function"])} if isinstance(tool, dict) and "function" in tool else tool
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
 
 
 def completion(response: Response) -> dict[str, Any]:
     """A complete response as a `chat.completion`.
 
     Raises:
-        ApiError: the model failed.
+        ApiError: the model failed, or sent something else.
     """
-    if response.status == "failed":
+    if response.status == "failed" or not isinstance(response.output, list):
         raise errors.unavailable()
-    message = {"role": "assistant", "content": response.output_text}
+    calls = [_call(item.call_id, item.name, item.arguments) for item in response.output if item.type == "function_call"]
+    message: dict[str, Any] = {"role": "assistant", "content": response.output_text or (None if calls else "")}
+    if refusal := _refusal(response):
+        message |= {"refusal": refusal}
+    message |= {"tool_calls": calls} if calls else {}
     choice = {"index": 0, "message": message, "finish_reason": _finish(response)}
     return {**_head(response.id, response.model, "chat.completion"), "choices": [choice], "usage": _usage(response)}
 
@@ -37,23 +117,45 @@ async def chunks(stream: AsyncIterator[Any]) -> AsyncIterator[dict[str, Any]]:
 
     Raises:
         openai.APIError: the model failed in the middle.
+        ValueError: an event that is none.
     """
     head: dict[str, Any] = {}
-    failed, code = False, None
+    failed, code, calls = False, None, list[str]()
     async for event in stream:
-        if event.type == "response.created":
-            head = _head(event.response.id, event.response.model, "chat.completion.chunk")
-            yield {**head, "choices": [_choice({"role": "assistant", "content": ""})]}
-        elif event.type == "response.output_text.delta":
-            yield {**head, "choices": [_choice({"content": event.delta})]}
-        elif event.type in ("response.completed", "response.incomplete"):
-            yield {**head, "choices": [_choice({}, _finish(event.response))]}
-            yield {**head, "choices": [], "usage": _usage(event.response)}
-        elif event.type in ("response.failed", "error"):
-            failed, code = True, _code(event) or code
+        match getattr(event, "type", None):
+            case None:
+                raise ValueError("an event is no event of a response")
+            case "response.created":
+                head = _head(event.response.id, event.response.model, "chat.completion.chunk")
+                yield {**head, "choices": [_choice({"role": "assistant", "content": ""})]}
+            case "response.output_text.delta":
+                yield {**head, "choices": [_choice({"content": event.delta})]}
+            case "response.refusal.delta":
+                yield {**head, "choices": [_choice({"refusal": event.delta})]}
+            case "response.output_item.added" if event.item.type == "function_call":
+                calls.append(event.item.id)
+                call = {"index": len(calls) - 1, **_call(event.item.call_id, event.item.name, "")}
+                yield {**head, "choices": [_choice({"tool_calls": [call]})]}
+            case "response.function_call_arguments.delta" if event.item_id in calls:
+                piece = {"index": calls.index(event.item_id), "function": {"arguments": event.delta}}
+                yield {**head, "choices": [_choice({"tool_calls": [piece]})]}
+            case "response.completed" | "response.incomplete":
+                yield {**head, "choices": [_choice({}, _finish(event.response))]}
+                yield {**head, "choices": [], "usage": _usage(event.response)}
+            case "response.failed" | "error":
+                failed, code = True, _code(event) or code
     if failed:
         # The SDK's own exception, so that it is handled like those that the SDK raises.
         raise openai.APIError("the model failed", request=None, body={"code": code})  # type: ignore[arg-type]  # nothing reads it
+
+
+def _call(call_id: str, name: str, given: str) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": given}}
+
+
+def _refusal(response: Response) -> str:
+    parts = (part for item in response.output if item.type == "message" for part in item.content)
+    return "".join(part.refusal for part in parts if part.type == "refusal")
 
 
 def _code(event: Any) -> str | None:
@@ -73,7 +175,8 @@ def _choice(delta: Mapping[str, Any], finish: str | None = None) -> dict[str, An
 
 def _finish(response: Response) -> str:
     why = response.incomplete_details.reason if response.incomplete_details else None
-    return _ENDS.get(why or "", "stop")
+    usual = "tool_calls" if any(item.type == "function_call" for item in response.output or ()) else "stop"
+    return _ENDS.get(why or "", usual)
 
 
 def _usage(response: Response) -> dict[str, int] | None:

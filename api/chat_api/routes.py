@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import importlib
 import json
 import re
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -12,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import openai
-
-from chat_api import completion, principal, ticket
+from chat_api import principal, ticket
 from chat_api.errors import ApiError
 from chat_api.principal import Principal, principal_of, require_role
+from chat_api.request import MAX_MESSAGES, upstream_request
 from chat_api.settings import Settings, load_settings
+from chat_api.wire import json_bytes
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -77,10 +80,29 @@ def settings() -> Settings:
     return load_settings()
 
 
-@functools.cache
-def client() -> openai.AsyncOpenAI:
-    """The process's model client, created at the first question."""
-    return completion.client_for(settings())
+class _Model:
+    """The module of the model and the process's client, which the first question loads: the SDK is most of a cold start."""
+
+    def __init__(self) -> None:
+        self._loaded: tuple[Any, Any] | None = None
+        self._lock = threading.Lock()
+
+    async def get(self) -> tuple[Any, Any]:
+        """Both; while they are loaded, other requests are answered."""
+        if self._loaded is not None:
+            return self._loaded
+        return await asyncio.to_thread(self._load)
+
+    def _load(self) -> tuple[Any, Any]:
+        with self._lock:
+            if self._loaded is not None:
+                return self._loaded
+            completion = importlib.import_module("chat_api.completion")
+            self._loaded = loaded = completion, completion.client_for(settings())
+            return loaded
+
+
+_model = _Model()
 
 
 async def answer(route: ApiRoute, request: ApiRequest) -> Reply:
@@ -103,10 +125,11 @@ async def chat_completions(request: ApiRequest) -> Reply:
     try:
         user = require_role(_user(request), settings().required_role)
         body = request.json()
-        arguments = completion.upstream_request(body, settings(), own_prompt=_may_prompt(user))
+        arguments = upstream_request(body, settings(), own_prompt=_may_prompt(user))
+        completion, client = await _model.get()
         if not arguments.get("stream"):
-            return _json(await completion.complete(client(), arguments, request_id, settings()), headers=headers)
-        stream = await completion.open_stream(client(), arguments, request_id, settings())
+            return _json(await completion.complete(client, arguments, request_id, settings()), headers=headers)
+        stream = await completion.open_stream(client, arguments, request_id, settings())
     except ApiError as error:
         return _refusal(error, headers)
     include_usage = (body.get("stream_options") or {}).get("include_usage") is True
@@ -133,9 +156,16 @@ async def chat_ticket(request: ApiRequest) -> Reply:
 async def config(request: ApiRequest) -> Reply:
     """What the page offers this user: models, limits, delivery, suggestions, and whether they may set the system prompt."""
     may_prompt = _may_prompt(principal_of(request.headers.get(principal.HEADER)))
-    limits = {"messages": completion.MAX_MESSAGES, "seconds": settings().timeout_s}
+    limits = {"messages": MAX_MESSAGES, "seconds": settings().timeout_s}
     common = {"models": settings().models, "limits": limits, "delivery": settings().delivery}
     return _json({**common, "suggestions": settings().suggestions, "system_prompt": may_prompt})
+
+
+async def models(request: ApiRequest) -> Reply:
+    """The models that a client may choose, as OpenAI lists them."""
+    require_role(principal_of(request.headers.get(principal.HEADER)), settings().required_role)
+    listed = [{"id": name, "object": "model", "created": 0, "owned_by": "app"} for name in settings().models]
+    return _json({"object": "list", "data": listed})
 
 
 async def me(request: ApiRequest) -> Reply:
@@ -169,6 +199,7 @@ ROUTES = (
     ApiRoute("config", "config", "GET", config),
     ApiRoute("health", "health", "GET", health),
     ApiRoute("me", "me", "GET", me),
+    ApiRoute("models", "models", "GET", models),
     ApiRoute("roles", "roles", "POST", roles),
 )
 
@@ -214,7 +245,7 @@ def _site_of(request: ApiRequest) -> str:
 
 
 def _json(body: object, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Reply:
-    return Reply(status, completion.json_bytes(body), headers or {})
+    return Reply(status, json_bytes(body), headers or {})
 
 
 def _refusal(error: ApiError, headers: Mapping[str, str] | None = None) -> Reply:

@@ -28,6 +28,8 @@ class Settings:
     without the gate, with tickets. `direct_url`, behind the gate, is the origin of the app that streams directly: that
     app then uses the model, and this one issues the tickets. Both apps share `ticket_key`.
 
+    `tools` is whether clients may send tools; `longest_answer` is how many tokens they may ask for, 0 is no limit.
+
     `answer_s` is how long an answer may take in all, including one retry: the gate ends a request after 45 seconds, Azure's
     front end after 230. `unreadable` names the variables whose value is not valid.
     """
@@ -47,6 +49,8 @@ class Settings:
     topology: str = "linked"
     direct_url: str = ""
     ticket_key: str = ""
+    tools: bool = True
+    longest_answer: int = 0
     answer_s: float = 43
     unreadable: tuple[str, ...] = ()
 
@@ -90,7 +94,13 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     topology = environment.get("TOPOLOGY") or _default_topology()
     default_s = "220" if topology == "direct" else "43"
     seconds = environment.get("ANSWER_WITHIN_S") or default_s
-    valid = {"TOPOLOGY": topology in TOPOLOGIES, "ANSWER_WITHIN_S": seconds.isdecimal() and int(seconds) > 3}
+    tools, longest = environment.get("TOOLS") or "on", environment.get("MAX_ANSWER_TOKENS") or "0"
+    valid = {
+        "TOPOLOGY": topology in TOPOLOGIES,
+        "ANSWER_WITHIN_S": seconds.isdecimal() and int(seconds) > 3,
+        "TOOLS": tools in ("on", "off"),
+        "MAX_ANSWER_TOKENS": longest.isdecimal(),
+    }
     return Settings(
         azure_endpoint=azure.rstrip("/"),
         api_version=environment.get("AZURE_OPENAI_API_VERSION", ""),
@@ -107,6 +117,8 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         topology=topology,
         direct_url=environment.get("DIRECT_URL", "").rstrip("/"),
         ticket_key=environment.get("TICKET_KEY", ""),
+        tools=tools == "on",
+        longest_answer=int(longest) if valid["MAX_ANSWER_TOKENS"] else 0,
         answer_s=int(seconds if valid["ANSWER_WITHIN_S"] else default_s),
         unreadable=tuple(name for name, is_valid in valid.items() if not is_valid),
     )

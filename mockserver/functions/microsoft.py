@@ -31,6 +31,7 @@ from mockserver.functions.host import Invocation, RecordedResponse, joined
 from mockserver.functions.messages import message, metadata
 from mockserver.functions.result import Result
 from mockserver.functions.settings import LoadError
+from mockserver.wire.server import HOST_THREAD
 from mockserver.wire.upstream import Upstream, UpstreamError
 
 _START_TRIES = 500
@@ -118,6 +119,8 @@ class MicrosoftWorker:
         from uvicorn.config import LOGGING_CONFIG
 
         logging.getLogger(SDK_LOG_PREFIX).setLevel(logging.CRITICAL)  # our own messages say the same
+        # What this host asks the worker is no request of the app's.
+        logging.getLogger("httpx2").addFilter(lambda record: record.threadName != HOST_THREAD)
         LOGGING_CONFIG["loggers"]["uvicorn.error"]["level"] = "WARNING"  # the server inside the FastAPI extension
 
         self._runtime, self._app, self._ids = runtime, app, dict[str, str]()

@@ -24,6 +24,8 @@ from mockserver.wire.protocol import WireProtocol
 from mockserver.wire.uvicorn_check import check_uvicorn
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104  only on request, with --bind
+#: The name of the thread whose event loop serves.
+HOST_THREAD = "mockserver"
 _START_S = 30
 _QUIET_S = 10
 
@@ -125,7 +127,7 @@ class Servers:
         self._at_end, self._crashed = at_end, crashed
         self._quiet_until_s = 0.0
         self._servers: list[_Server] = []
-        self._thread = threading.Thread(target=self._run, name="mockserver", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=HOST_THREAD, daemon=True)
 
     def start(self) -> None:
         """Return once all of them answer.

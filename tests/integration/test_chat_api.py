@@ -9,9 +9,11 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from pydantic import BaseModel
 
 from mockserver.harness.mock_server import MockServer
 from mockserver.harness.whole_app import WholeApp
+from mockserver.matching.call import Call
 
 ASK = {"messages": [{"role": "user", "content": "Hello!"}]}
 
@@ -169,3 +171,101 @@ def test_a_bad_body_is_a_clear_400(site: WholeApp, body: bytes) -> None:
 
 def test_health_says_ok(site: WholeApp) -> None:
     assert httpx2.get(f"{site.api_url}/api/health").json() == {"status": "ok", "missing": []}
+
+
+# --- a full chat completions endpoint --------------------------------------------------------------------------------
+
+
+class Weather(BaseModel):
+    """What the model is to answer in."""
+
+    city: str
+    degrees: int
+
+
+TOOL: Any = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+
+
+def test_tools_and_their_results_pass_in_both_directions(site: WholeApp, mock_server: MockServer) -> None:
+    mock_server.say(call={"look": {"at": "Oslo"}})
+    mock_server.say("Cold.", when={"tool_result": "-3"})
+    messages: list[Any] = [{"role": "user", "content": "Weather?"}]
+    model = client(site).chat.completions
+    asked = model.create(model="any", messages=messages, tools=[TOOL], tool_choice="required").choices[0]
+    assert asked.finish_reason == "tool_calls"
+    call = asked.message.tool_calls[0]
+    assert (call.function.name, json.loads(call.function.arguments)) == ("look", {"at": "Oslo"})
+    messages += [asked.message, {"role": "tool", "tool_call_id": call.id, "content": "-3"}]
+    streamed = model.create(model="any", messages=messages, tools=[TOOL], stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == "Cold."
+    sent = Call(mock_server.journal[0].request).body or {}
+    assert (sent["tools"], sent["tool_choice"]) == ([TOOL], "required")
+
+
+def test_structured_output_is_what_was_asked_for(site: WholeApp, mock_server: MockServer) -> None:
+    mock_server.say('{"city": "Oslo", "degrees": -3}')
+    parsed = client(site).chat.completions.parse(
+        model="any", messages=[{"role": "user", "content": "Weather?"}], response_format=Weather
+    )
+    assert parsed.choices[0].message.parsed == Weather(city="Oslo", degrees=-3)
+    sent = Call(mock_server.journal[-1].request).body or {}
+    assert sent["response_format"]["json_schema"]["name"] == "Weather"
+
+
+def test_parts_images_and_several_choices_reach_the_model(site: WholeApp, mock_server: MockServer) -> None:
+    mock_server.say("A cat.")
+    content = [{"type": "text", "text": "What is it?"}, IMAGE]
+    answer = client(site).chat.completions.create(
+        model="any", messages=[{"role": "user", "content": content}], n=2, temperature=0, seed=7, max_tokens=50
+    )
+    assert [choice.message.content for choice in answer.choices] == ["A cat.", "A cat."]
+    sent = Call(mock_server.journal[-1].request).body or {}
+    assert {name: sent[name] for name in ("n", "temperature", "seed", "max_tokens")} == {
+        "n": 2, "temperature": 0, "seed": 7, "max_tokens": 50,
+    }  # fmt: skip
+    assert sent["messages"][-1]["content"] == content
+
+
+def test_models_are_listed_and_what_is_not_offered_is_named(site: WholeApp) -> None:
+    assert [model.id for model in client(site).models.list()] == list(settings_of(site))
+    with pytest.raises(openai.BadRequestError) as refused:
+        client(site).chat.completions.create(
+            model="any", messages=[{"role": "user", "content": "Hi"}], extra_body={"data_sources": []}
+        )
+    assert (refused.value.param, refused.value.code) == ("data_sources", "bad_request")
+
+
+def settings_of(site: WholeApp) -> tuple[str, ...]:
+    """The models that the page is offered."""
+    answer = httpx2.get(f"{site.url}/api/config", headers=site.headers("alice"))
+    return tuple(answer.json()["models"])
+
+
+def test_a_parameter_that_the_model_refuses_is_named_without_its_words(site: WholeApp, mock_server: MockServer) -> None:
+    error = {"message": "secret words", "type": "invalid_request_error", "param": "temperature", "code": "x"}
+    mock_server.say(status=400, error=error)
+    with pytest.raises(openai.BadRequestError, match="did not accept temperature") as refused:
+        client(site).chat.completions.create(model="any", messages=[{"role": "user", "content": "Hi"}])
+    assert (refused.value.param, "secret" in str(refused.value)) == ("temperature", False)
+
+
+@pytest.mark.parametrize("body", [{"hello": "world"}, {"choices": []}, {"choices": [5]}, [], 5, None])
+def test_an_answer_that_is_no_completion_is_an_error_of_the_upstream(
+    site: WholeApp, mock_server: MockServer, body: Any
+) -> None:
+    mock_server.say(body=body)
+    answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=site.headers("alice"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_unavailable")
+
+
+@pytest.mark.parametrize("event", ["5", "[]", "null", '"text"', '{"choices": 5}', '{"choices": [5]}'])
+def test_an_event_that_is_no_chunk_ends_in_the_error_event(site: WholeApp, mock_server: MockServer, event: str) -> None:
+    mock_server.say(events=[event])
+    answer = httpx2.post(
+        f"{site.url}/api/chat/completions", json={**ASK, "stream": True}, headers=site.headers("alice")
+    )
+    events = [line for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert answer.status_code == 200
+    assert events[-1] == "data: [DONE]"
+    assert json.loads(events[-2].removeprefix("data: "))["error"]["code"] == "upstream_unavailable"

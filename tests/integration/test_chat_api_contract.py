@@ -61,7 +61,7 @@ def test_a_complete_answer_fits_the_contract(site: WholeApp, mock_server: MockSe
     ("body", "persona", "keywords", "status", "code"),
     [
         ({}, "alice", {}, 400, "bad_request"),
-        ({"messages": [{"role": "user", "content": "x"}] * 201}, "alice", {}, 400, "context_length_exceeded"),
+        ({"messages": [{"role": "user", "content": "x"}] * 2049}, "alice", {}, 400, "context_length_exceeded"),
         (ASK, "bob", {}, 403, "forbidden"),
         (ASK, "alice", {"filter": "prompt"}, 400, "content_filter"),
         (ASK, "alice", {"filter": "prompt_without_details"}, 400, "content_filter"),
@@ -94,6 +94,8 @@ def test_every_refusal_fits_the_contract(
         ("GET", "me", "alice", "Me", {"userDetails": "alice@example.com", "allowed": True}),
         ("GET", "me", "bob", "Me", {"userDetails": "bob@example.com", "allowed": False}),
         ("GET", "me", None, "Error", {}),
+        ("GET", "models", "alice", "Models", {"object": "list"}),
+        ("GET", "models", "bob", "Error", {}),
         ("POST", "roles", None, "Roles", {"roles": []}),
     ],
 )

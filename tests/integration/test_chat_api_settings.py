@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,35 @@ def test_the_responses_api_upstream_makes_no_difference_to_the_client(
     assert {entry.request.raw_path.rpartition("/")[2] for entry in mock_server.journal} == {"responses"}
 
 
+def test_tools_pass_through_the_responses_api_too(app: Callable[..., str], mock_server: MockServer) -> None:
+    mock_server.say(call={"look": {"at": "Oslo"}})
+    mock_server.say("Cold.", when={"tool_result": "-3"})
+    url = app(MODEL_API="responses")
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    asked = chat(url, tools=[tool], tool_choice="required").json()
+    assert problems("Completion", asked) == []
+    (call,) = asked["choices"][0]["message"]["tool_calls"]
+    assert (call["function"], asked["choices"][0]["finish_reason"]) == (
+        {"name": "look", "arguments": '{"at": "Oslo"}'},
+        "tool_calls",
+    )
+    streamed = chat(url, tools=[tool], stream=True)
+    deltas = [
+        delta
+        for line in streamed.text.splitlines()
+        if line.startswith("data: {")
+        for choice in json.loads(line[6:])["choices"]
+        for delta in choice["delta"].get("tool_calls") or ()
+    ]
+    assert "".join(delta["function"].get("arguments", "") for delta in deltas) == '{"at": "Oslo"}'
+    assert {delta["index"] for delta in deltas} == {0}
+    turn = [{"role": "user", "content": "Hello"}, asked["choices"][0]["message"]]
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "-3"}
+    answer = chat(url, messages=[*turn, result], tools=[tool]).json()
+    assert answer["choices"][0]["message"]["content"] == "Cold."
+    assert chat(url, n=2).json()["error"]["param"] == "n"
+
+
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
     [
@@ -121,9 +151,12 @@ def test_a_users_own_system_prompt_needs_a_role(app: Callable[..., str], mock_se
         headers = {"x-ms-client-principal": ClientPrincipal("aad", "1", "alice@example.com", roles).header()}
         assert httpx2.get(f"{url}/api/config", headers=headers).json()["system_prompt"] is may
         messages = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Hi"}]
-        httpx2.post(f"{url}/api/chat/completions", json={"messages": messages}, headers=headers)
+        answer = httpx2.post(f"{url}/api/chat/completions", json={"messages": messages}, headers=headers)
+        if not may:
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, "messages[0].role")
+            continue
         body = Call(mock_server.journal[-1].request).body or {}
-        assert (body["messages"][0]["content"] == "Rhyme.") is may
+        assert body["messages"][0]["content"] == "Rhyme."
 
 
 def test_the_log_has_the_request_id_and_the_outcome_but_no_content(

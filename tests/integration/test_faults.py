@@ -16,6 +16,7 @@ import openai.resources.chat.completions  # which the SDK leaves to the first qu
 import pytest
 from chat_api import completion
 from chat_api.errors import ApiError
+from chat_api.request import upstream_request
 from chat_api.settings import Settings
 
 from mockserver.clock import SystemClock
@@ -141,7 +142,7 @@ async def answered(url: str) -> str:
     body = {"messages": [{"role": "user", "content": "x"}], "stream": True}
     async with completion.client_for(settings) as client:
         try:
-            stream = await completion.open_stream(client, completion.upstream_request(body, settings), "r", settings)
+            stream = await completion.open_stream(client, upstream_request(body, settings), "r", settings)
         except ApiError as error:
             return f"{error.status} {error.code}"
         events = completion.events(stream, include_usage=False, request_id="r", within_s=60)

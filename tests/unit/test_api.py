@@ -13,9 +13,10 @@ from pathlib import Path
 import httpx2
 import openai
 import pytest
-from chat_api import completion, errors
+from chat_api import completion, model_errors, responses
 from chat_api.errors import ApiError
 from chat_api.principal import Principal, principal_of, require_role
+from chat_api.request import upstream_request
 from chat_api.settings import Settings, load_settings
 from chat_api.ticket import HEADER, LIFETIME_S, Ticket, read_ticket
 
@@ -69,12 +70,12 @@ def test_the_client_retries_once_and_stays_within_the_gates_45_seconds() -> None
 def test_the_model_and_the_system_prompt_are_the_apps() -> None:
     body = {
         "model": "expensive",
-        "messages": [{"role": "system", "content": "Obey."}, {"role": "user", "content": "Hi", "name": "x"}],
+        "messages": [{"role": "user", "content": "Hi", "name": "x"}],
         "stream": True,
     }
-    assert completion.upstream_request(body, SETTINGS) == {
+    assert upstream_request(body, SETTINGS) == {
         "model": "gpt-4o",
-        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi", "name": "x"}],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -82,32 +83,161 @@ def test_the_model_and_the_system_prompt_are_the_apps() -> None:
 
 def test_a_clients_own_system_prompt_replaces_the_apps_where_it_is_allowed() -> None:
     messages = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "Hi"}]
-    own = completion.upstream_request({"messages": messages}, SETTINGS, own_prompt=True)
+    own = upstream_request({"messages": messages}, SETTINGS, own_prompt=True)
     assert [message["content"] for message in own["messages"]] == ["Rhyme.", "Hi"]
-    without = completion.upstream_request({"messages": messages[1:]}, SETTINGS, own_prompt=True)
+    without = upstream_request({"messages": messages[1:]}, SETTINGS, own_prompt=True)
     assert [message["content"] for message in without["messages"]] == ["Be brief.", "Hi"]
 
 
+USER = {"role": "user", "content": "x"}
+CALLED = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "c", "type": "function"}],
+    "refusal": None,
+    "audio": None,
+}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "detail": "low"}}
+
+
 @pytest.mark.parametrize(
-    ("body", "code"),
+    ("body", "parameter"),
     [
-        ([], "bad_request"),
-        ({}, "bad_request"),
-        ({"messages": []}, "bad_request"),
-        ({"messages": ["hi"]}, "bad_request"),
-        ({"messages": [{"role": "wizard", "content": "x"}]}, "bad_request"),
-        ({"messages": [{"role": "user", "content": 5}]}, "bad_request"),
-        ({"messages": [{"role": [], "content": "x"}]}, "bad_request"),
-        ({"messages": [{"role": "user", "content": "\ud800"}]}, "bad_request"),
-        ({"messages": [{"role": "user", "content": "x"}], "stream_options": "x"}, "bad_request"),
-        ({"messages": [{"role": "user", "content": "x"}], "stream": "yes"}, "bad_request"),
-        ({"messages": [{"role": "user", "content": "x"}] * 201}, "context_length_exceeded"),
+        ([], None),
+        ({}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": ["hi"]}, "messages[0].role"),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": [], "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "assistant", "content": [IMAGE]}, USER]}, "messages[0].content[0]"),
+        (
+            {"messages": [{"role": "user", "content": [{**IMAGE, "image_url": {"url": "http://10.0.0.1/x"}}]}]},
+            "messages[0].content[0].image_url.url",
+        ),
+        ({"messages": [{"role": "user", "content": "x", "tool_calls": [1]}]}, "messages[0].tool_calls"),
+        ({"messages": [USER, CALLED, {"role": "tool", "content": "x"}]}, "messages[2].tool_call_id"),
+        ({"messages": [{"role": "assistant", "content": None}, USER]}, "messages[0].content"),
+        ({"messages": [USER, {"role": "system", "content": "Obey."}]}, "messages[1].role"),
+        ({"messages": [{"role": "developer", "content": "Obey."}, USER]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, None),
+        ({"messages": [USER], "stream_options": "x"}, "stream_options"),
+        ({"messages": [USER], "stream": "yes"}, "stream"),
+        ({"messages": [USER], "temperature": 3}, "temperature"),
+        ({"messages": [USER], "temperature": True}, "temperature"),
+        ({"messages": [USER], "n": 9}, "n"),
+        ({"messages": [USER], "max_tokens": 0}, "max_tokens"),
+        ({"messages": [USER], "tools": "all"}, "tools"),
+        ({"messages": [USER], "store": True}, "store"),
+        ({"messages": [USER], "service_tier": "priority"}, "service_tier"),
+        ({"messages": [USER], "data_sources": [{}]}, "data_sources"),
+        ({"messages": [USER], "web_search_options": {}}, "web_search_options"),
+        ({"messages": [USER], "temprature": 1}, "temprature"),
     ],
 )
-def test_an_invalid_request_is_refused_before_it_reaches_the_model(body: object, code: str) -> None:
+def test_what_the_app_does_not_offer_is_refused_by_name_before_it_reaches_the_model(
+    body: object, parameter: str | None
+) -> None:
     with pytest.raises(ApiError) as raised:
-        completion.upstream_request(body, SETTINGS)
-    assert (raised.value.status, raised.value.code) == (400, code)
+        upstream_request(body, SETTINGS)
+    assert (raised.value.status, raised.value.code, raised.value.parameter) == (400, "bad_request", parameter)
+
+
+def test_a_conversation_is_as_long_as_openai_takes() -> None:
+    assert len(upstream_request({"messages": [USER] * 2048}, SETTINGS)["messages"]) == 2049
+    with pytest.raises(ApiError) as raised:
+        upstream_request({"messages": [USER] * 2049}, SETTINGS)
+    assert raised.value.code == "context_length_exceeded"
+    with pytest.raises(ApiError, match="no system prompt"):
+        upstream_request({"messages": [{"role": "system", "content": "x"}]}, SETTINGS, own_prompt=True)
+
+
+def test_what_the_app_offers_is_passed_on_as_it_is() -> None:
+    parameters = {
+        "temperature": 0, "top_p": 0.5, "n": 2, "stop": ["a"], "seed": 7, "logprobs": True, "top_logprobs": 3,
+        "max_tokens": 5, "response_format": {"type": "json_object"}, "tools": [{"type": "function"}],
+        "tool_choice": "required", "parallel_tool_calls": False, "reasoning_effort": "low", "user": "u",
+    }  # fmt: skip
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "x"}, IMAGE], "name": "n"},
+        CALLED,
+        {"role": "tool", "content": "x", "tool_call_id": "c"},
+    ]
+    ignored = {"stream": None, "store": False, "metadata": None, "logit_bias": None, "modalities": ["text"]}
+    passed = upstream_request({**parameters, **ignored, "messages": messages}, SETTINGS)
+    system, *rest = passed.pop("messages")
+    assert system == {"role": "system", "content": "Be brief."}
+    assert rest == [
+        messages[0],
+        {"role": "assistant", "content": None, "tool_calls": CALLED["tool_calls"]},
+        messages[2],
+    ]
+    assert passed == {"model": "gpt-4o", **parameters}
+
+
+def test_the_apps_policy_bounds_what_is_passed_on() -> None:
+    app = Settings(api_key="k", models=("m",), tools=False, longest_answer=100)
+    assert upstream_request({"messages": [USER]}, app)["max_completion_tokens"] == 100
+    assert upstream_request({"messages": [USER], "max_tokens": 100}, app)["max_tokens"] == 100
+    for body, words in (
+        ({"max_tokens": 101}, "max_tokens must be at most 100 in this app"),
+        ({"tools": []}, "does not offer tools: tools are off"),
+        ({"functions": []}, "tools are off"),
+    ):
+        with pytest.raises(ApiError, match=words):
+            upstream_request({"messages": [USER], **body}, app)
+    assert load_settings({"TOOLS": "off", "MAX_ANSWER_TOKENS": "100"}).tools is False
+    assert load_settings({"TOOLS": "maybe", "MAX_ANSWER_TOKENS": "-1"}).unreadable == ("TOOLS", "MAX_ANSWER_TOKENS")
+
+
+def test_a_chat_completion_becomes_a_request_of_the_responses_api() -> None:
+    schema = {"type": "json_schema", "json_schema": {"name": "s", "schema": {}, "strict": True}}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    asked = {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "x"}, IMAGE]},
+            {"role": "assistant", "content": [{"type": "text", "text": "y"}], "tool_calls": [call]},
+            {"role": "tool", "content": [{"type": "text", "text": "z"}], "tool_call_id": "c"},
+        ],
+        "max_tokens": 5,
+        "temperature": 0,
+        "reasoning_effort": "low",
+        "verbosity": "low",
+        "response_format": schema,
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "stream": True,
+    }
+    assert responses.arguments(asked) == {
+        "model": "m",
+        "store": False,
+        "temperature": 0,
+        "max_output_tokens": 5,
+        "reasoning": {"effort": "low"},
+        "text": {"verbosity": "low", "format": {"type": "json_schema", "name": "s", "schema": {}, "strict": True}},
+        "tools": [{"type": "function", "name": "f", "parameters": {}}],
+        "tool_choice": {"type": "function", "name": "f"},
+        "input": [
+            {"role": "system", "content": "Be brief."},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_text", "text": "x"},
+                    {"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "low"},
+                ],
+            },
+            {"role": "assistant", "content": [{"type": "output_text", "text": "y"}]},
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "z"},
+        ],
+    }
+    with pytest.raises(ApiError, match="does not offer n with its model"):
+        responses.arguments({**asked, "n": 2})
 
 
 @pytest.mark.parametrize(
@@ -209,13 +339,13 @@ FILTERED = {
 def test_the_models_errors_get_stable_codes_and_lose_the_providers_text(
     error: openai.OpenAIError, status: int, code: str
 ) -> None:
-    answer = errors.from_model(error)
+    answer = model_errors.from_model(error)
     assert (answer.status, answer.code) == (status, code)
     assert "secret" not in json.dumps(answer.body())
 
 
 def test_the_content_filters_categories_are_passed_on() -> None:
-    body = errors.from_model(status_error(400, {"error": FILTERED})).body()
+    body = model_errors.from_model(status_error(400, {"error": FILTERED})).body()
     assert body["error"]["innererror"] == {"content_filter_result": {"violence": {"filtered": True}}}
 
 
@@ -227,7 +357,7 @@ def test_the_time_to_wait_comes_from_the_header_or_the_message(
     headers: dict[str, str], message: str, seconds: int | None
 ) -> None:
     error = status_error(429, {"error": {"code": "429", "message": message}}, **headers)
-    assert errors.from_model(error).retry_after_s == seconds
+    assert model_errors.from_model(error).retry_after_s == seconds
 
 
 @pytest.mark.parametrize(
@@ -235,14 +365,14 @@ def test_the_time_to_wait_comes_from_the_header_or_the_message(
 )
 def test_a_client_may_choose_one_of_the_apps_models(models: tuple[str, ...], requested: object, model: str) -> None:
     body = {"messages": [{"role": "user", "content": "x"}], "model": requested}
-    assert completion.upstream_request(body, Settings(models=models))["model"] == model
+    assert upstream_request(body, Settings(models=models))["model"] == model
 
 
 @pytest.mark.parametrize("requested", ["c", 7, ["a"]])
 def test_a_client_may_choose_no_other_model(requested: object) -> None:
     body = {"messages": [{"role": "user", "content": "x"}], "model": requested}
     with pytest.raises(ApiError, match=r"model must be one of: a, b\."):
-        completion.upstream_request(body, Settings(models=("a", "b")))
+        upstream_request(body, Settings(models=("a", "b")))
 
 
 def test_a_managed_identity_replaces_the_key() -> None:
