@@ -26,6 +26,7 @@ from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBud
 REQUEST_LIMIT_BYTES = 104_857_600
 #: Methods that a browser may use across origins. Source: the Functions host answers preflights before any function.
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"
+_BODILESS = frozenset({204, 205, 304})  # source: Kestrel, which sends no body with these
 #: Headers by which the host frames an answer, whatever a function says.
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 
@@ -90,6 +91,7 @@ class Invocation:
         if not 200 <= status <= 599:
             print(f"{self.function.name} has answered with status {status}, which no server sends", flush=True)
             status, body = 500, b""
+        body = b"" if status in _BODILESS else body
         headers = tuple(header for header in result.headers if header[0] not in _FRAMING)
         await self.connection.send_whole(status, (*headers, ("content-length", str(len(body)))), body)
 
