@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,10 +25,17 @@ _STOP_S = 5
 
 @contextmanager
 def running(
-    command: str | None, app: Path | str, stopped: threading.Event, where: str, *, folder: Path | None = None
+    command: str | None,
+    app: Path | str,
+    stopped: threading.Event,
+    where: str,
+    *,
+    folder: Path | None = None,
+    option: str = "--run",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """Run a dev server's command, if there is one, in a folder, and end it with all processes that it started. `where` says
-    what sets its address.
+    """Run a server's command, if there is one, in a folder and with more in its environment, and end it with all processes that
+    it started. `where` says what sets its address, and `option` what the command.
 
     Raises:
         StartError: it ended at once, or nothing answers at the URL of the app.
@@ -36,29 +43,35 @@ def running(
     if command is None:
         yield
         return
-    process = subprocess.Popen(command, shell=True, start_new_session=True, cwd=folder)  # noqa: S602  the user's own command
+    process = subprocess.Popen(
+        command,
+        shell=True,
+        start_new_session=True,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+    )
     try:
         if isinstance(app, str):
-            _wait_for(app, process, command, stopped, where)
+            _wait_for(app, process, f"{option} {command!r}", stopped, where)
         yield
     finally:
         if process.poll() is None or os.name != "nt":
             _end(process)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], command: str, stopped: threading.Event, where: str) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes], what: str, stopped: threading.Event, where: str) -> None:
     address = urlsplit(url).hostname or "", urlsplit(url).port or (443 if url.startswith("https:") else 80)
     began_s, said = time.monotonic(), False
-    advice = f"If the dev server has printed another address, pass that: {where}."
+    advice = f"If the server has printed another address, pass that: {where}."
     while not stopped.wait(0.1):
         try:
             socket.create_connection(address, timeout=1).close()
             return
         except OSError as error:
             if (status := process.poll()) is not None:
-                raise StartError(f"--run {command!r} ended with status {status} before {url} answered.") from error
+                raise StartError(f"{what} ended with status {status} before {url} answered.") from error
             if time.monotonic() > began_s + _START_S:
-                raise StartError(f"--run {command!r} runs, but nothing answers at {url}. {advice}") from error
+                raise StartError(f"{what} runs, but nothing answers at {url}. {advice}") from error
             if not said and time.monotonic() > began_s + _SAY_AFTER_S:
                 said = True
                 click.secho(f"waiting    nothing answers at {url} yet. {advice}", fg="yellow", err=True)

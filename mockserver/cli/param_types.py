@@ -31,13 +31,30 @@ class AppType(click.ParamType[Path | str]):
         return urlunsplit(parts._replace(netloc=f"localhost{port}")) if local else value
 
 
+class ApiType(click.ParamType[Path | str]):
+    """The folder of a function app, or the URL of an API that somebody else starts."""
+
+    name = "DIR|URL"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
+        """The folder, or the URL without a slash at its end."""
+        if not isinstance(value, str) or "://" not in value:
+            return Path(value)
+        if (why := _not_an_api(value)) is not None:
+            self.fail(why, param, ctx)
+        return value.rstrip("/")
+
+
 def api_url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
     """The URL of an API: only its origin, because the path comes from the request."""
-    if url is None:
-        return None
+    if url is not None and (why := _not_an_api(url)) is not None:
+        raise click.BadParameter(why)
+    return url and url.rstrip("/")
+
+
+def _not_an_api(url: str) -> str | None:
+    """What is wrong with an API's URL; None where nothing is."""
     parts = server_url(url)
-    if parts is None or parts.path.rstrip("/") or parts.query:
-        raise click.BadParameter(
-            f"an API's URL must be like http://localhost:PORT, without a path, got {url!r}; /api comes from the request"
-        )
-    return url.rstrip("/")
+    if parts is not None and not parts.path.rstrip("/") and not parts.query:
+        return None
+    return f"an API's URL must be like http://localhost:PORT, without a path, got {url!r}; /api comes from the request"

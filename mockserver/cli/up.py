@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ from mockserver.cli import console
 from mockserver.cli.dev_server import running
 from mockserver.cli.errors import user_errors
 from mockserver.cli.options import ModelChoice, delivery_option, model_options, personas_option
-from mockserver.cli.param_types import PATH, PORT, AppType
+from mockserver.cli.param_types import PATH, PORT, ApiType, AppType
 from mockserver.cli.signals import stop_signal
 from mockserver.cli.site import config_notes
 from mockserver.cli.startup import (
@@ -27,9 +29,10 @@ from mockserver.cli.startup import (
 from mockserver.contract.addresses import Backend
 from mockserver.fronts.gate import Delivery
 from mockserver.functions.process import StartError
-from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.external_api import ExternalApi
+from mockserver.harness.function_app import FunctionApp, api_environment
 from mockserver.harness.model_endpoint import ModelEndpoint
-from mockserver.harness.options import ApiOptions, SiteOptions, Topology
+from mockserver.harness.options import ApiOptions, OptionsError, SiteOptions, Topology
 from mockserver.harness.whole_app import WholeApp
 from mockserver.journal.entry import Entry, Place
 from mockserver.journal.journal import Journal
@@ -63,7 +66,20 @@ from mockserver.swa.states import State, load_states
     help="The states of the page, for /__mock/states. Default: webapp/states.yaml, if there is one.",
 )
 @click.option("--run", "command", metavar="COMMAND", help="Start the page's dev server with this, and stop it.")
-@click.option("--api", type=PATH, default="api", show_default=True, metavar="DIR", help="The function app.")
+@click.option(
+    "--api",
+    type=ApiType(),
+    default="api",
+    show_default=True,
+    metavar="DIR|URL",
+    help="The Python function app, or where another API answers: func start, Node, .NET.",
+)
+@click.option(
+    "--run-api",
+    "api_command",
+    metavar="COMMAND",
+    help="Start that other API with this, its model's address in its environment.",
+)
 @personas_option
 @delivery_option
 @click.option("--site-port", type=PORT, default=4280, show_default=True)
@@ -93,7 +109,8 @@ def up(
     config: Path | None,
     states: Path,
     command: str | None,
-    api: Path,
+    api: Path | str,
+    api_command: str | None,
     personas: Path,
     delivery: str,
     site_port: int,
@@ -113,7 +130,7 @@ def up(
             endpoint_options, report=lambda ended: _report_model(endpoint.simulation.journal, topology, ended)
         )
         api_options = ApiOptions(
-            api,
+            Path(api),
             Backend(backend),
             Topology(topology),
             port=functions_port,
@@ -122,7 +139,7 @@ def up(
             debug=debug,
             reload=not debug,
         )
-        functions = FunctionApp(endpoint, api_options, stopped=stopped)
+        functions = _api(endpoint, api, api_options, stopped)
         site_options = SiteOptions(
             webapp,
             load_personas(personas),
@@ -134,7 +151,8 @@ def up(
         )
         app = WholeApp(endpoint, functions, site_options, report=_report_visit)
         served = running(command, webapp, stopped, "--webapp URL")
-        with served, endpoint, functions, app, token_in_file(endpoint) as token_file:
+        api_served = _running_api(api_command, api, endpoint, Backend(backend), stopped)
+        with served, endpoint, api_served, functions, app, token_in_file(endpoint) as token_file:
             _print_started(app, functions, api_options, choice.address, token_file)
             settle(counts_tokens=True)
             while not stopped.wait(0.3):
@@ -143,7 +161,40 @@ def up(
         print_recorded(endpoint)
 
 
-def _print_started(app: WholeApp, functions: FunctionApp, options: ApiOptions, address: str, token_file: Path) -> None:
+def _api(
+    model: ModelEndpoint, api: Path | str, options: ApiOptions, stopped: threading.Event
+) -> FunctionApp | ExternalApi:
+    """The API: a function app that is started here, or one that answers at a URL.
+
+    Raises:
+        OptionsError: options for what is not started here.
+    """
+    if isinstance(api, Path):
+        return FunctionApp(model, options, stopped=stopped)
+    if options.topology is Topology.DIRECT or options.instances > 1 or options.debug:
+        raise OptionsError(
+            "--topology direct, --instances and --debug are for a function app that is started here: --api DIR"
+        )
+    return ExternalApi(api)
+
+
+def _running_api(
+    command: str | None, api: Path | str, model: ModelEndpoint, backend: Backend, stopped: threading.Event
+) -> AbstractContextManager[None]:
+    """The command that starts the API at a URL, with the settings that point it at the model.
+
+    Raises:
+        OptionsError: a command without a URL.
+    """
+    if command is not None and isinstance(api, Path):
+        raise OptionsError("--run-api needs the URL at which the API will answer: --api http://localhost:PORT")
+    settings = api_environment(model, backend)
+    return running(command, api, stopped, "--api URL", option="--run-api", environment=settings)
+
+
+def _print_started(
+    app: WholeApp, functions: FunctionApp | ExternalApi, options: ApiOptions, address: str, token_file: Path
+) -> None:
     model, site = app.model, app.site
     simulation = model.simulation
     print_violations(model)
@@ -155,7 +206,15 @@ def _print_started(app: WholeApp, functions: FunctionApp, options: ApiOptions, a
     click.echo(f"control    {model.url}/__admin   token in {token_file}")
     print_authority(model)
     warn_of_other_machines(address, token_file)
-    click.echo(f"functions  {', '.join(functions.urls)}   {options.app}, {options.topology}, for {options.backend}")
+    if isinstance(functions, ExternalApi):
+        settings = {
+            name: value for name, value in api_environment(model, options.backend).items() if value and "OPENAI" in name
+        }
+        click.echo(
+            f"api        {functions.url}   for it: {' '.join(f'{name}={value}' for name, value in settings.items())}"
+        )
+    else:
+        click.echo(f"functions  {', '.join(functions.urls)}   {options.app}, {options.topology}, for {options.backend}")
     if functions.direct_url:
         click.echo(f"direct     {functions.direct_url}   the model's answers, past the gate, with the site's tickets")
     click.echo(f"site       {site.app_url or site.folder}   sign in as {', '.join(site.personas)}")

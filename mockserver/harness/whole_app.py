@@ -10,6 +10,7 @@ from typing import Self
 from mockserver.flask_apps import site_app
 from mockserver.fronts.gate import Attribution, SiteFront
 from mockserver.harness.environment import sessions_of
+from mockserver.harness.external_api import ExternalApi
 from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import OptionsError, SiteOptions
@@ -32,7 +33,7 @@ class WholeApp:
     def __init__(
         self,
         model: ModelEndpoint,
-        functions: FunctionApp,
+        functions: FunctionApp | ExternalApi,
         options: SiteOptions,
         *,
         report: Callable[[Entry, Sequence[Entry]], None] = lambda *_: None,

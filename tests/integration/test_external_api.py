@@ -1,0 +1,91 @@
+"""An API in another language behind the gate: it is started by its own command, and asks the mock as its model."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from mockserver.wire.server import bind
+from tests.integration.running import Running
+
+NODE_API = """
+import { createServer } from 'node:http';
+
+const { OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL, PORT } = process.env;
+createServer(async (request, response) => {
+  const principal = JSON.parse(Buffer.from(request.headers['x-ms-client-principal'] ?? 'e30=', 'base64'));
+  if (request.url !== '/api/ask') return response.writeHead(404).end();
+  const answer = await fetch(`${OPENAI_BASE_URL}/chat/completions`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${OPENAI_API_KEY}`, 'content-type': 'application/json', 'x-request-id': request.headers['x-request-id'] ?? '',
+    },
+    body: JSON.stringify({ model: OPENAI_MODEL, messages: [{ role: 'user', content: 'Hi' }] }),
+  });
+  const said = (await answer.json()).choices[0].message.content;
+  response.setHeader('content-type', 'application/json').end(JSON.stringify({ user: principal.userDetails, said }));
+}).listen(Number(PORT), '127.0.0.1');
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_an_api_of_node_is_run_behind_the_gate_with_the_model(run: Callable[..., Running], tmp_path: Path) -> None:
+    (tmp_path / "api.mjs").write_text(NODE_API, encoding="utf-8")
+    (tmp_path / "index.html").write_text("<p>page", encoding="utf-8")
+    (tmp_path / "say.yaml").write_text("- say: Hello from the mock\n", encoding="utf-8")
+    rules = {"routes": [{"route": "/api/*", "allowedRoles": ["authenticated"]}]}
+    (tmp_path / "staticwebapp.config.json").write_text(json.dumps(rules), encoding="utf-8")
+    with bind(0, "the test") as sock:
+        port = sock.getsockname()[1]
+    app = run(
+        "up",
+        *("--webapp", str(tmp_path), "--cassettes", str(tmp_path), "--site-port", "0", "--model-port", "0"),
+        *("--api", f"http://127.0.0.1:{port}", "--run-api", f"node {tmp_path / 'api.mjs'}"),
+        PORT=str(port),
+        OPENAI_API_KEY="a-real-key-of-the-shell",
+    )
+    site = app.read_until(r"^(http://127\.0\.0\.1:\d+)$")[1]
+    assert re.search(
+        rf"^api        http://127\.0\.0\.1:{port}   for it: OPENAI_BASE_URL=\S+ OPENAI_API_KEY=mock",
+        "\n".join(app.lines),
+        re.M,
+    )
+    with httpx2.Client(base_url=site, timeout=20) as client:
+        assert client.get("/api/ask").status_code == 401
+        client.post("/__mock/login", json={"persona": "alice"})
+        assert client.get("/api/ask").json() == {"user": "alice@example.com", "said": "Hello from the mock"}
+        assert client.get("/api/other").status_code == 404
+    app.read_until(r"alice +GET /api/ask +rule 1.* say.yaml#1 +200")
+    app.process.terminate()
+    assert app.exit_status() == 0
+    assert app.group_is_empty()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ["--api", "http://localhost:1", "--topology", "direct"],
+            "are for a function app that is started here: --api DIR",
+        ),
+        (["--api", "http://localhost:1", "--instances", "2"], "are for a function app that is started here"),
+        (["--api", "http://localhost:1", "--debug"], "are for a function app that is started here"),
+        (["--api", "api", "--run-api", "node x"], "--run-api needs the URL at which the API will answer"),
+        (["--api", "http://localhost:1/api"], "an API's URL must be like http://localhost:PORT, without a path"),
+        (["--api", "http://localhost:1", "--run-api", "exit 3"], "--run-api 'exit 3' ended with status 3 before"),
+    ],
+)
+def test_what_does_not_go_with_such_an_api_is_refused(
+    run: Callable[..., Running], tmp_path: Path, options: list[str], words: str
+) -> None:
+    (tmp_path / "index.html").write_text("<p>page", encoding="utf-8")
+    ports = ("--site-port", "0", "--model-port", "0", "--functions-port", "0")
+    refused = run("up", "--webapp", str(tmp_path), *ports, *options)
+    assert refused.exit_status() != 0
+    assert words in " ".join("\n".join(refused.lines).split())
