@@ -43,7 +43,7 @@ def running(
     if command is None:
         yield
         return
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S602  the user's own command
         command,
         shell=True,
         start_new_session=True,
