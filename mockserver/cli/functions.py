@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from socket import socket as Socket  # noqa: N812  a type beside a name
@@ -56,12 +57,14 @@ def functions(
     stop_on_eof: bool,
 ) -> None:
     """Start a function app alone."""
+    from mockserver.clock import SystemClock
     from mockserver.functions.app import open_app
     from mockserver.functions.debug import listen
     from mockserver.functions.host import FunctionsHost
     from mockserver.functions.logs import show_logs
     from mockserver.functions.reload import AppFiles, restart, restarted
     from mockserver.functions.settings import LoadError, local_port
+    from mockserver.functions.timers import Timers
     from mockserver.functions.workers import start_worker
 
     app, start_folder = app.resolve(), Path.cwd()
@@ -90,7 +93,10 @@ def functions(
     settings = replace(app_folder.settings, origins=app_folder.settings.origins | {*origins})
     host = FunctionsHost(app_worker, settings, key=key, report=reports.ended, crashed=reports.crashed)
     with user_errors():
-        changed = _serve(host, socket, worker_name, reports, files if reload else None)
+        # Those of an app that was started with a mock run on its clock.
+        timers = nullcontext() if stop_on_eof else Timers(url_of(socket), SystemClock(), key=key)
+        with timers:
+            changed = _serve(host, socket, worker_name, reports, files if reload else None)
     if not changed:
         return None
     reports.say("functions  a file of the app has changed: restarting")

@@ -12,6 +12,7 @@ from mockserver import __version__
 from mockserver.exchange import Request, parse_json
 from mockserver.functions.function import Function
 from mockserver.functions.result import Result
+from mockserver.functions.schedule import resolved
 
 PING_PATH = "/admin/host/ping"
 _NO_HOME = "AzureWebJobsDisableHomepage"
@@ -87,6 +88,8 @@ class Admin:
             "isDisabled": function not in self._served,
             "isDirect": False,
             "isProxy": False,
+            # Ours: with the app settings that it names, which are those of this process.
+            **({"schedule": resolved(function.source)} if function.kind == "timer" else {}),
             "invoke_url_template": f"{base}/{function.template}".lower() if function.route is not None else None,
         }
 

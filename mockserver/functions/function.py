@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockserver.functions.routes import Route, RouteError, compile_route
+from mockserver.functions.schedule import ScheduleError, next_run_s
 from mockserver.functions.settings import LoadError
 
 Binding = Mapping[str, Any]
@@ -70,11 +71,16 @@ def function_of(name: str, bindings: Sequence[Binding], prefix: str, place: str)
     """The function of a name with these bindings; None for one without a trigger. `place` is for the error.
 
     Raises:
-        LoadError: a route that the host refuses.
+        LoadError: a route or a schedule that the host refuses.
     """
     trigger = next((each for each in bindings if str(each["type"]).lower().endswith("trigger")), None)
     if trigger is None:
         return None
+    if trigger["type"] == "timerTrigger":
+        try:
+            next_run_s(str(trigger.get("schedule")), 0)
+        except ScheduleError as error:
+            raise LoadError(f"{place}: function {name!r}: {error}") from error
     if trigger["type"] != "httpTrigger":
         return Function(name, tuple(bindings), trigger)
     template = "/".join(filter(None, (prefix, str(trigger.get("route") or name).lstrip("/"))))

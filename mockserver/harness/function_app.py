@@ -12,6 +12,7 @@ from typing import Self
 from mockserver.contract.addresses import Backend
 from mockserver.exchange import Answer, Request
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
+from mockserver.functions.timers import Timers
 from mockserver.harness.environment import trusting, without_proxy
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, OptionsError, Topology
@@ -47,6 +48,7 @@ class FunctionApp:
         self.direct_url = urls.pop() if direct else None
         self.urls = tuple(urls)
         self._processes: list[FunctionsProcess] = []
+        self._timers: Timers | None = None
 
     @property
     def url(self) -> str:
@@ -69,12 +71,16 @@ class FunctionApp:
                 self._processes.append(process)
             for process in self._processes:
                 process.wait_until_ready(self._stopped)
+            self._timers = Timers(self.url, self._model.clock)
+            self._timers.__enter__()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._timers is not None:
+            self._timers.__exit__()
         for process in self._processes:
             process.stop()
 

@@ -18,6 +18,9 @@ import pytest
 from mockserver.functions.app import open_app
 from mockserver.functions.process import FunctionsProcess, InvocationRecord, StartError
 from mockserver.functions.settings import LoadError
+from mockserver.harness.function_app import FunctionApp
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import ApiOptions, ModelOptions
 from mockserver.wire.server import bind
 from tests.integration.running import Running
 from tests.polling import wait_until
@@ -804,3 +807,65 @@ def test_other_triggers_are_listed_and_run_by_hand(worker: str, run: Callable[..
 def test_an_app_without_routes_is_served(start: Callable[..., str]) -> None:
     url = start(TRIGGERS[: TRIGGERS.index("@app.queue_trigger")])
     assert httpx2.get(url).status_code == 200
+
+
+# --- timers ----------------------------------------------------------------------------------------------------------
+
+TIMERS = (
+    HEAD
+    + """
+@app.timer_trigger(arg_name="timer", schedule="0 */5 * * * *")
+def tick(timer: func.TimerRequest) -> None:
+    print("ticked")
+
+
+@app.timer_trigger(arg_name="timer", schedule="%NIGHTLY%")
+def nightly(timer: func.TimerRequest) -> None:
+    print("nightly")
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 3 * * *", run_on_startup=True)
+def first(timer: func.TimerRequest) -> None:
+    print("first")
+"""
+)
+
+
+def test_timers_run_on_the_mocks_clock_which_tests_stop_and_advance(tmp_path: Path, worker: str) -> None:
+    del worker
+    (tmp_path / "local.settings.json").write_text('{"Values": {"NIGHTLY": "0 0 3 * * *"}}')
+    with ModelEndpoint(ModelOptions()) as model:
+        model.clock.freeze()
+        model.clock.advance(-model.clock.now() % 86400)  # midnight
+
+        def runs() -> list[str]:
+            return [entry.rule for entry in model.simulation.journal.only(place="host")]
+
+        with FunctionApp(model, ApiOptions(write_app(tmp_path, TIMERS))):
+            wait_until(lambda: runs() == ["first"])
+            model.clock.advance(299)
+            model.clock.advance(1)
+            wait_until(lambda: runs() == ["first", "tick"])
+            model.clock.advance(2 * 3600)  # 24 runs of tick are due, which are one after a pause
+            wait_until(lambda: runs() == ["first", "tick", "tick"])
+            model.clock.advance(3600)
+            wait_until(lambda: sorted(runs()[3:]) == ["first", "nightly", "tick"])
+            assert {entry.status for entry in model.simulation.journal.only(place="host")} == {202}
+
+
+def test_timers_of_a_host_alone_run_in_real_time(run: Callable[..., Running], tmp_path: Path, worker: str) -> None:
+    app = write_app(tmp_path, TIMERS.replace("0 */5 * * * *", "* * * * * *"))
+    host = run("functions", "--app", str(app), "--port", "0", "--worker", worker, NIGHTLY="1.00:00:00")
+    host.read_until("^ready")
+    host.read_until("^ticked")
+    host.read_until("^ticked")
+    assert "nightly" not in host.lines
+
+
+def test_a_schedule_that_cannot_be_read_ends_the_start(
+    run: Callable[..., Running], tmp_path: Path, worker: str
+) -> None:
+    app = write_app(tmp_path, TIMERS)  # NIGHTLY is not set
+    host = run("functions", "--app", str(app), "--port", "0", "--worker", worker)
+    assert host.exit_status() == 1
+    assert "function 'nightly': the app setting NIGHTLY is not set" in "\n".join(host.lines)
