@@ -93,6 +93,11 @@ class _Model:
             return self._loaded
         return await asyncio.to_thread(self._load)
 
+    def prepare(self) -> None:
+        """Load both in the background: whoever looks at the page is about to ask."""
+        if self._loaded is None and not settings().missing_for_model:
+            threading.Thread(target=self._load, name="model", daemon=True).start()
+
     def _load(self) -> tuple[Any, Any]:
         with self._lock:
             if self._loaded is not None:
@@ -155,7 +160,10 @@ async def chat_ticket(request: ApiRequest) -> Reply:
 
 async def config(request: ApiRequest) -> Reply:
     """What the page offers this user: models, limits, delivery, suggestions, and whether they may set the system prompt."""
-    may_prompt = _may_prompt(principal_of(request.headers.get(principal.HEADER)))
+    user = principal_of(request.headers.get(principal.HEADER))
+    may_prompt = _may_prompt(user)
+    if user is not None:
+        _model.prepare()
     limits = {"messages": MAX_MESSAGES, "seconds": settings().timeout_s}
     common = {"models": settings().models, "limits": limits, "delivery": settings().delivery}
     return _json({**common, "suggestions": settings().suggestions, "system_prompt": may_prompt})

@@ -32,6 +32,7 @@ def test_the_app_is_packed_without_what_is_not_deployed_and_loads_with_and_witho
         "config",
         "health",
         "me",
+        "models",
         "roles",
     ]
 
