@@ -95,7 +95,7 @@ class _Model:
 
     def prepare(self) -> None:
         """Load both in the background: whoever looks at the page is about to ask."""
-        if self._loaded is None and not settings().missing_for_model:
+        if self._loaded is None and not self._lock.locked() and not settings().missing_for_model:
             threading.Thread(target=self._load, name="model", daemon=True).start()
 
     def _load(self) -> tuple[Any, Any]:
