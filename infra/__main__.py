@@ -184,7 +184,8 @@ def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
         deployed = deploying.deploy_resources(azure, plan.group, parameters)
         with tempfile.TemporaryDirectory() as folder:
             output, run = deploying.BuildOutput(Path(folder)), deploying.run_command
-            deploying.build(run, output, plan.parameter("topology"), deployed.direct_url)
+            ranges = plan.parameter("siteIpRanges")
+            deploying.build(run, output, plan.parameter("topology"), deployed.direct_url, ranges)
             deploying.upload(azure, run, plan.group, output, deployed)
         click.echo(deployed.site_url)
         if role := plan.parameter("requiredRole"):
@@ -208,6 +209,8 @@ def _print_plan(plan: DeploymentPlan, environment: str) -> None:
     for row in rows:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
         click.echo(f"           {'  '.join(cells)}".rstrip())
+    ranges = ", ".join(plan.parameter("siteIpRanges"))
+    click.echo(f"           the site opens {f'for {ranges} only' if ranges else 'from every address'}")
     click.echo(
         "           list prices in US dollars of November 2026, not queried: https://azure.microsoft.com/pricing/calculator"
     )
@@ -281,6 +284,14 @@ def destroy(environment: str, yes: bool) -> None:
     """Remove an environment: list its resources, ask, delete them all, and purge those that would still hold their name."""
     azure, group = command_line(), group_of(environment)
     with _errors_as_messages():
+        if not azure.json("group", "exists", "--name", group):
+            purged = deploying.purge_deleted(azure, group)
+            if not purged:
+                raise click.ClickException(
+                    f"there is no resource group {group}, and nothing deleted that holds its name"
+                )
+            click.echo(f"{group} was deleted before; purged: {', '.join(purged)}")
+            return
         resources = deploying.resources_of(azure, group)
         for resource in resources:
             click.echo(f"{resource['type']:<60} {resource['name']}")

@@ -25,6 +25,7 @@ _MANAGED_PYTHON = "3.11"
 #: Not pip, which evaluates the conditions in requirements for the Python that runs it.
 _UV = "uv"
 
+_ACCOUNT, _VAULT = "Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults"
 #: How to fix what Azure refuses, by its code.
 FIXES = {
     "AuthorizationFailed": "ask for the roles that make preflight lists",
@@ -164,11 +165,15 @@ def _path() -> str:
     return os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
 
 
-def build(run: Run, output: BuildOutput, topology: str, direct_url: str) -> None:
-    """Build the page, with the one other origin that its policy allows, and the API as it is uploaded."""
+def build(run: Run, output: BuildOutput, topology: str, direct_url: str, ranges: Sequence[str]) -> None:
+    """Build the page, with the one other origin that its policy allows and the addresses that may open it, and the API as it
+    is uploaded."""
     run(["npm", "--prefix", "webapp", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], {})
     out_dir = ["--outDir", str(output.site), "--emptyOutDir"]
-    run(["npm", "--prefix", "webapp", "run", "--silent", "build", "--", *out_dir], {"DIRECT_ORIGIN": direct_url})
+    run(
+        ["npm", "--prefix", "webapp", "run", "--silent", "build", "--", *out_dir],
+        {"DIRECT_ORIGIN": direct_url, "SITE_IP_RANGES": ",".join(ranges)},
+    )
     if topology != "managed":
         run([sys.executable, "tools/package.py", "--pack", str(output.package)], {})
     if topology != "linked":
@@ -230,7 +235,8 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     """
     site_name = _site_of(azure, group)
     site = ("--resource-group", group, "--name", site_name)
-    if find_existing(azure, group).parameters.get("topology") == "direct":
+    existing = find_existing(azure, group).parameters
+    if existing.get("topology") == "direct":
         raise DeployError(f"{site_name} uses a direct app, which does not support previews: preview a managed site")
     try:
         if azure.json("staticwebapp", "backends", "show", *site):
@@ -238,7 +244,7 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
         token = azure.json("staticwebapp", "secrets", "list", *site)["properties"]["apiKey"]
         with tempfile.TemporaryDirectory() as folder:
             output = BuildOutput(Path(folder))
-            build(run, output, "managed", "")
+            build(run, output, "managed", "", existing.get("siteIpRanges", []))
             upload_site(run, output, token, name)
         environments = azure.json("staticwebapp", "environment", "list", *site)
     except AzureError as error:
@@ -280,26 +286,56 @@ def remove(azure: Azure, group: str, resources: Sequence[Mapping[str, Any]]) -> 
         AzureError: Azure refused it.
     """
     for resource in resources:
-        if (
-            resource["type"] == "Microsoft.Web/sites"
-        ):  # its role assignments elsewhere would remain, without a principal
-            app = ("--name", resource["name"], "--resource-group", group)
-            identity = azure.json("functionapp", "identity", "show", *app)
-            azure.json("role", "assignment", "delete", "--assignee", identity["principalId"])
+        if resource["type"] == "Microsoft.Web/sites":
+            _remove_roles(azure, group, resource["name"])
     azure.json("group", "delete", "--name", group, "--yes", timeout_s=None)
     for resource in resources:
-        name, location = resource["name"], resource["location"]
-        if resource["type"] == "Microsoft.CognitiveServices/accounts":
-            account = ("--name", name, "--resource-group", group, "--location", location)
-            azure.json("cognitiveservices", "account", "purge", *account)
-        elif resource["type"] == "Microsoft.KeyVault/vaults":
-            azure.json("keyvault", "purge", "--name", name, "--location", location)
+        _purge(azure, group, resource["type"], resource["name"], resource["location"])
+
+
+def _remove_roles(azure: Azure, group: str, app: str) -> None:
+    """Remove the role assignments of an app's identity, wherever they are: those outside its group would remain, without a
+    principal.
+
+    Source: `az role assignment delete --assignee` looks only at one scope, the subscription, and fails where it finds none.
+    """
+    identity = azure.json("functionapp", "identity", "show", "--name", app, "--resource-group", group)
+    if not identity or not identity.get("principalId"):
+        return
+    assignments = azure.json("role", "assignment", "list", "--assignee", identity["principalId"], "--all")
+    if ids := [assignment["id"] for assignment in assignments or ()]:
+        azure.json("role", "assignment", "delete", "--ids", *ids)
+
+
+def _purge(azure: Azure, group: str, kind: str, name: str, location: str) -> None:
+    """Purge a deleted resource of a kind that keeps its name."""
+    if kind == _ACCOUNT:
+        account = ("--name", name, "--resource-group", group, "--location", location)
+        azure.json("cognitiveservices", "account", "purge", *account)
+    elif kind == _VAULT:
+        azure.json("keyvault", "purge", "--name", name, "--location", location)
+
+
+def purge_deleted(azure: Azure, group: str) -> list[str]:
+    """Purge what was deleted with a group and still holds its name, where an earlier removal did not get so far; the names.
+
+    Raises:
+        AzureError: Azure refused it.
+    """
+    accounts = azure.json("cognitiveservices", "account", "list-deleted") or ()
+    deleted = [(_ACCOUNT, each["name"], each["location"], each["id"]) for each in accounts]
+    for vault in azure.json("keyvault", "list-deleted", "--resource-type", "vault") or ():
+        properties = vault["properties"]
+        deleted.append((_VAULT, vault["name"], properties["location"], properties["vaultId"]))
+    ours = [each for each in deleted if f"/resourcegroups/{group}/".lower() in each[3].lower()]
+    for kind, name, location, _ in ours:
+        _purge(azure, group, kind, name, location)
+    return [name for _, name, _, _ in ours]
 
 
 def names_to_purge(resources: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names of the resources that `remove` purges."""
-    types = ("Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults")
-    return [resource["name"] for resource in resources if resource["type"] in types]
+    return [resource["name"] for resource in resources if resource["type"] in (_ACCOUNT, _VAULT)]
 
 
 def resources_of(azure: Azure, group: str) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -98,7 +99,7 @@ def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment
     """The template's parameters: the user's choice first, then `infra/ENV.parameters.json`, then the last deployment.
 
     Raises:
-        TemplateError: the file is not a valid parameters file, or has a secret; or the name is not valid.
+        TemplateError: the file is not a valid parameters file, or has a secret; or the name or a range is not valid.
     """
     declared = read()["parameters"]
     chosen = {"topology": choice.topology, "backend": choice.backend, "name": choice.name, **choice.parameters}
@@ -106,7 +107,10 @@ def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment
         name: value for name, value in existing.parameters.items() if name in declared and name not in SECRETS
     }
     parameters |= _read_parameters(ROOT / "infra" / f"{choice.environment}.parameters.json")
+    if ranges := _secret(environment, "SITE_IP_RANGES"):
+        parameters["siteIpRanges"] = [each.strip() for each in ranges.split(",") if each.strip()]
     parameters |= {name: value for name, value in chosen.items() if value is not None}
+    _check_ranges(parameters.get("siteIpRanges", []))
     for name in ("topology", "backend"):
         parameters.setdefault(name, declared[name]["defaultValue"])
     parameters.setdefault("location", existing.location or _LOCATION)
@@ -121,6 +125,21 @@ def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment
     secrets = {name: _secret(environment, variable) for name, variable in SECRETS.items()}
     needed = {"openAIKey": parameters["backend"] == "openAI", "signInClientSecret": bool(parameters.get("signInClientId"))}  # fmt: skip
     return parameters | {name: value for name, value in secrets.items() if value and needed[name]}
+
+
+def _check_ranges(ranges: object) -> None:
+    """Raises:
+    TemplateError: no list of IPv4 ranges. The page's build would refuse it, but after the resources are deployed.
+    """
+    for each in ranges if isinstance(ranges, list) else [ranges]:
+        try:
+            network = ipaddress.IPv4Network(each, strict=False)
+        except ValueError as error:
+            raise TemplateError(
+                f"siteIpRanges (SITE_IP_RANGES) must be IPv4 ranges such as 203.0.113.0/24, got {each!r}"
+            ) from error
+        if "/" not in str(each):
+            raise TemplateError(f"siteIpRanges (SITE_IP_RANGES): {each} needs its length: {network}")
 
 
 def _secret(environment: Mapping[str, str], variable: str) -> str:

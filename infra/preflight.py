@@ -147,6 +147,12 @@ def _choices(plan: DeploymentPlan) -> Iterator[Finding]:
     sites = plan.deployment.of(_SITE)
     if sites and sites[0].body["sku"]["name"] == "Free" and plan.parameter("invited"):
         yield Finding("roles from a function need the Standard plan", "--set siteSku=Standard")
+    if sites and sites[0].body["sku"]["name"] == "Free" and plan.parameter("siteIpRanges"):
+        yield Finding("ranges of addresses for the site need the Standard plan", "--set siteSku=Standard")
+    lost = [each for each in plan.last_parameters.get("siteIpRanges", []) if each not in plan.parameter("siteIpRanges")]
+    if lost and not plan.parameter("siteIpRanges"):
+        words = f"the site, which only {', '.join(lost)} may open, will be open to every address"
+        yield Finding(words, "leave out siteIpRanges to keep them", warning=True)
 
 
 # --- in Azure --------------------------------------------------------------------------------------------------------

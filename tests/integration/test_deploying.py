@@ -150,7 +150,7 @@ _STAND_IN = """#!{python}
 import json, os, pathlib, sys
 name, words = os.path.basename(sys.argv[0]), sys.argv[1:]
 call = {{"command": [name, *words], "stdin": "" if sys.stdin.isatty() else sys.stdin.read()}}
-call["environment"] = {{key: os.environ[key] for key in ("DIRECT_ORIGIN", "SWA_CLI_DEPLOYMENT_TOKEN") if key in os.environ}}
+call["environment"] = {{key: os.environ[key] for key in ("DIRECT_ORIGIN", "SITE_IP_RANGES", "SWA_CLI_DEPLOYMENT_TOKEN") if key in os.environ}}
 if name == "uv":
     target = pathlib.Path(words[words.index("--target") + 1])
     target.mkdir(parents=True)
@@ -185,7 +185,10 @@ AZURE: dict[str, Any] = {
     "staticwebapp secrets list": {"properties": {"apiKey": "the-sites-token"}},
     "group delete": None,
     "functionapp identity show": {"principalId": "the-apps-identity"},
-    "role assignment delete": None,
+    # Ours sit on resources; without `--all`, and without a scope, Azure's command finds none of them.
+    "role assignment list --assignee the-apps-identity --all": [{"id": "/one"}, {"id": "/other/group/two"}],
+    "role assignment delete": {"refused": "ERROR: No matched assignments were found to delete"},
+    "role assignment delete --ids": None,
     "cognitiveservices account purge": None,
     "keyvault purge": None,
 }
@@ -300,7 +303,7 @@ RESOURCES = [
 
 
 def test_destroy_needs_the_groups_name_and_purges_what_holds_a_name(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, {**AZURE, "resource list": RESOURCES})
+    machine = Machine(tmp_path, {**AZURE, "group exists": True, "resource list": RESOURCES})
     refused = machine.run("destroy", typed="yes\n")
     assert (refused.returncode, refused.stderr) == (1, "Error: nothing was deleted\n")
     assert "4 resources in chat-test; to be purged: chat-x-openai, kv-chat-x" in refused.stdout
@@ -309,17 +312,74 @@ def test_destroy_needs_the_groups_name_and_purges_what_holds_a_name(tmp_path: Pa
     assert [
         command.partition(" --output")[0] for command in machine.commands if "delete" in command or "purge" in command
     ] == [
-        "az role assignment delete --assignee the-apps-identity",
+        "az role assignment delete --ids /one /other/group/two",
         "az group delete --name chat-test --yes",
         "az cognitiveservices account purge --name chat-x-openai --resource-group chat-test --location swedencentral",
         "az keyvault purge --name kv-chat-x --location westeurope",
     ]
 
 
-def test_destroy_reports_a_group_that_does_not_exist(tmp_path: Path) -> None:
-    answer = {"refused": "ERROR: (ResourceGroupNotFound) Resource group 'chat-test' could not be found."}
-    process = Machine(tmp_path, {**AZURE, "resource list": answer}).run("destroy")
-    assert (process.returncode, "ResourceGroupNotFound" in process.stderr) == (1, True)
+def test_destroy_removes_an_app_without_roles_or_without_an_identity(tmp_path: Path) -> None:
+    for number, identity in enumerate(({"principalId": "another"}, None)):
+        (folder := tmp_path / str(number)).mkdir()
+        answers = {
+            **AZURE,
+            "group exists": True,
+            "resource list": RESOURCES,
+            "functionapp identity show": identity,
+            "role assignment list": [],
+        }
+        machine = Machine(folder, answers)
+        assert machine.run("destroy", "--yes").returncode == 0
+        assert not [command for command in machine.commands if "assignment delete" in command]
+
+
+def test_destroy_again_purges_what_an_earlier_one_left_and_says_so_where_there_is_nothing(tmp_path: Path) -> None:
+    old = "/subscriptions/s/resourceGroups"
+    accounts = [
+        {"name": "chat-x-openai", "location": "swedencentral", "id": f"{old}/Chat-Test/deletedAccounts/chat-x-openai"},
+        {"name": "other", "location": "swedencentral", "id": f"{old}/chat-test-2/deletedAccounts/other"},
+    ]
+    vault = {"location": "westeurope", "vaultId": f"{old}/chat-test/providers/Microsoft.KeyVault/vaults/kv-chat-x"}
+    left = {
+        "cognitiveservices account list-deleted": accounts,
+        "keyvault list-deleted": [{"name": "kv-chat-x", "properties": vault}],
+    }
+    machine = Machine(tmp_path, {**AZURE, **left})
+    process = machine.run("destroy")
+    assert process.stdout == "chat-test was deleted before; purged: chat-x-openai, kv-chat-x\n", process.stderr
+    assert [command.partition(" --output")[0] for command in machine.commands if "purge" in command] == [
+        "az cognitiveservices account purge --name chat-x-openai --resource-group chat-test --location swedencentral",
+        "az keyvault purge --name kv-chat-x --location westeurope",
+    ]
+    (nothing := tmp_path / "nothing").mkdir()
+    none = {"cognitiveservices account list-deleted": [], "keyvault list-deleted": []}
+    process = Machine(nothing, {**AZURE, **none}).run("destroy")
+    assert process.stderr == "Error: there is no resource group chat-test, and nothing deleted that holds its name\n"
+
+
+def test_the_sites_ranges_are_remembered_by_every_later_deployment(tmp_path: Path) -> None:
+    def deployed_with(number: int, last: list[str], *words: str, **environment: str) -> tuple[str, str, Any]:
+        (folder := tmp_path / str(number)).mkdir()
+        parameters = {"topology": "linked", "name": "chat-x", "siteIpRanges": last}
+        known = {"properties": {"parameters": {name: {"value": value} for name, value in parameters.items()}}}
+        answers = {**AZURE, "group list": ["westeurope"], "group exists": True, "deployment group show": known}
+        machine = Machine(folder, {**answers, "deployment group what-if": {"changes": []}})
+        process = machine.run("deploy", "--yes", "--wait", "0", *words, **environment)
+        by_name = {" ".join(call["command"][:4]): call for call in machine.calls}
+        sent = json.loads(by_name["az deployment group create"]["stdin"])["siteIpRanges"]["value"]
+        return process.stdout, by_name["npm --prefix webapp run"]["environment"]["SITE_IP_RANGES"], sent
+
+    office, home = "203.0.113.0/24", "198.51.100.7/32"
+    output, built, sent = deployed_with(1, [], SITE_IP_RANGES=f"{office}, {home}")
+    assert (built, sent) == (f"{office},{home}", [office, home])
+    assert f"the site opens for {office}, {home} only" in output
+    output, built, sent = deployed_with(2, [office])
+    assert (built, sent) == (office, [office])
+    output, built, sent = deployed_with(3, [office], "--set", "siteIpRanges=")
+    assert (built, sent) == ("", [])
+    assert f"the site, which only {office} may open, will be open to every address" in output
+    assert "the site opens from every address" in output
 
 
 def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> None:
@@ -383,6 +443,8 @@ def test_a_workflow_signs_in_with_githubs_token(tmp_path: Path, httpserver: HTTP
         (("deploy", "--set", "modelCapacity=many"), "modelCapacity must be JSON of the type int, got 'many'"),
         (("deploy", "--name", "x"), "the name must have 3 to 21 lower-case letters, digits and single hyphens"),
         (("deploy", "--set", "openAIKey=sk-1"), "openAIKey is a secret"),
+        (("deploy", "--set", "siteIpRanges=203.0.113"), "must be IPv4 ranges such as 203.0.113.0/24, got '203.0.113'"),
+        (("deploy", "--set", "siteIpRanges=203.0.113.7"), "203.0.113.7 needs its length: 203.0.113.7/32"),
     ],
 )
 def test_the_error_explains_a_typing_mistake(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
