@@ -353,7 +353,7 @@ def test_destroy_again_purges_what_an_earlier_one_left_and_says_so_where_there_i
         "az keyvault purge --name kv-chat-x --location westeurope",
     ]
     (nothing := tmp_path / "nothing").mkdir()
-    none = {"cognitiveservices account list-deleted": [], "keyvault list-deleted": []}
+    none: dict[str, Any] = {"cognitiveservices account list-deleted": [], "keyvault list-deleted": []}
     process = Machine(nothing, {**AZURE, **none}).run("destroy")
     assert process.stderr == "Error: there is no resource group chat-test, and nothing deleted that holds its name\n"
 

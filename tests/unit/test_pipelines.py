@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.plan import SECRETS
+
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -60,3 +62,10 @@ def test_the_pipelines_run_make_ci() -> None:
     for path in (ROOT / ".github" / "workflows" / "ci.yml", ROOT / "azure-pipelines.yml"):
         assert any(line.startswith("make ci ") for line in commands(yaml.safe_load(path.read_text())))
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
+
+
+@pytest.mark.parametrize("path", [".github/workflows/deploy.yml", "azure-pipelines.yml"])
+def test_a_pipeline_that_deploys_passes_every_secret_that_a_deployment_takes(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for name in SECRETS.values():
+        assert re.search(rf"^ +{name}: \$(?:\{{\{{ secrets\.{name} \}}\}}|\({name}\))$", text, re.MULTILINE), name
