@@ -100,6 +100,8 @@ class Worker(Protocol):
     """Runs an app's functions. Use it on one event loop."""
 
     functions: tuple[Function, ...]
+    #: Whether its HTTP functions read the request themselves, as it comes.
+    streams: bool
 
     async def answer(self, invocation: Invocation) -> None:
         """Call an HTTP function and send what it returns."""
@@ -164,7 +166,10 @@ class FunctionsHost:
         response = RecordedResponse(send, allowed, self._settings.headers)
         connection = Connection(scope, receive, response)
         try:
-            request = await connection.accept(REQUEST_LIMIT_BYTES, self._budget)
+            if self._worker.streams and not scope["path"].lower().startswith("/admin/"):
+                request = await connection.accept_unread(REQUEST_LIMIT_BYTES)
+            else:
+                request = await connection.accept(REQUEST_LIMIT_BYTES, self._budget)
             if request is None:
                 return
             if allowed and request.method == "OPTIONS" and request.header("access-control-request-method"):

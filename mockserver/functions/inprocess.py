@@ -51,6 +51,7 @@ class InProcessWorker:
         """
         pairs = _load(app)
         self.functions = tuple(function for function, _ in pairs)
+        self.streams = streams()
         self._loaded: Mapping[str, _Loaded] = {function.name: loaded for function, loaded in pairs}
         # If it is not set, Python's own default applies, as in Microsoft's worker.
         count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
@@ -86,7 +87,7 @@ class InProcessWorker:
         """Call a function that takes Starlette's request and returns its response, through Microsoft's FastAPI extension."""
         from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-        scope, receive = invocation.scope, invocation.connection.receive_again(invocation.request.body)
+        scope, receive = invocation.scope, invocation.connection.receive_passed
         scope["path_params"] = invocation.parameters
         try:
             request = loaded.request_type(scope, receive)

@@ -31,6 +31,7 @@ from mockserver.functions.host import Invocation, RecordedResponse, joined
 from mockserver.functions.messages import message, metadata
 from mockserver.functions.result import Result
 from mockserver.functions.settings import LoadError
+from mockserver.wire.connection import ClientLeftError
 from mockserver.wire.server import HOST_THREAD
 from mockserver.wire.upstream import Upstream, UpstreamError
 
@@ -136,6 +137,7 @@ class MicrosoftWorker:
         if start.result.status != _StatusResult.Success:
             raise LoadError(_explain(start.result.exception, app))
         self._http_url: str | None = start.capabilities.get("HttpUri")
+        self.streams = self._http_url is not None
         self.functions = tuple(self._functions(app))
         if self._http_url is not None:
             _wait_for(self._http_url)
@@ -228,7 +230,7 @@ class MicrosoftWorker:
         )
 
         async def pass_on() -> None:
-            async with upstream.ask(forwarded, request.target) as live:
+            async with upstream.ask(forwarded, request.target, body=connection.pieces()) as live:
                 headers = tuple(header for header in live.headers if header[0] not in _WORKER_HEADERS)
                 await connection.start(live.status, headers)
                 async for chunk in live.chunks:
@@ -238,6 +240,8 @@ class MicrosoftWorker:
         try:
             if not await connection.run_while_connected(pass_on()):
                 return  # the client left, which closes the function's generator
+        except ClientLeftError:
+            return  # its request to the worker has ended too
         except UpstreamError:
             if not connection.started:
                 raise

@@ -6,10 +6,10 @@ import asyncio
 import errno
 import functools
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from typing import Any, Protocol
 
-from mockserver.exchange import End, Headers, Request
+from mockserver.exchange import End, Headers, Request, whole_number
 from mockserver.wire.writer import BODILESS, READ_BEFORE_RESET_S, AnswerWriter, abort, date
 
 #: What an error of the system says of a machine that has no descriptors, buffers or memory left; no fault of our code.
@@ -104,7 +104,7 @@ def _without_length(headers: Headers) -> Headers:
     return tuple(header for header in headers if header[0] != "content-length")
 
 
-class _ClientLeftError(Exception):
+class ClientLeftError(Exception):
     """The client left before its request was complete."""
 
 
@@ -132,6 +132,7 @@ class Connection:
         self._writer: AnswerWriter | None = None
         self._started = False
         self._budget, self._held_bytes = BodyBudget(), 0
+        self._read: asyncio.Event | None = None  # where the body is passed on unread: set at its end
         scope["headers"] = with_one_host(scope["headers"])
         self._headers = as_text(scope["headers"])
 
@@ -158,7 +159,7 @@ class Connection:
             return None
         try:
             body = await self._body(limit_bytes)
-        except _ClientLeftError:
+        except ClientLeftError:
             return None
         except _TooMuchError:
             await self.answer(503, f"More than {self._budget.most_bytes >> 20} MB of requests at once.\n", _RETRY)
@@ -167,6 +168,38 @@ class Connection:
             await self.answer(413, f"The request is larger than {limit_bytes >> 20} MB.\n")
             return None
         return self.request_of(self._scope["method"], body)
+
+    async def accept_unread(self, limit_bytes: int) -> Request | None:
+        """The request without its body, which `receive_passed` gives as it comes. None if it was refused, because of its Host or
+        the length that it names."""
+        if not self.is_for_this_machine:
+            await self.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
+            return None
+        request = self.request_of(self._scope["method"])
+        if (whole_number(request.header("content-length") or "") or 0) > limit_bytes:
+            await self.answer(413, f"The request is larger than {limit_bytes >> 20} MB.\n")
+            return None
+        self._read = asyncio.Event()
+        return request
+
+    async def receive_passed(self) -> MutableMapping[str, Any]:
+        """The next message of a client whose body is passed on unread."""
+        message = await self._receive()
+        if self._read is not None and (message["type"] == "http.disconnect" or not message.get("more_body")):
+            self._read.set()
+        return message
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body of a request that was accepted unread, as it comes.
+
+        Raises:
+            ClientLeftError: the client left before its end.
+        """
+        while self._read is not None and not self._read.is_set():
+            message = await self.receive_passed()
+            if message["type"] == "http.disconnect":
+                raise ClientLeftError
+            yield message.get("body", b"")
 
     def release(self) -> None:
         """Let go of the request's body: others may take its place."""
@@ -188,7 +221,7 @@ class Connection:
         """The body; None if it is longer than the limit.
 
         Raises:
-            _ClientLeftError: the client left before the body was complete.
+            ClientLeftError: the client left before the body was complete.
             _TooMuchError: the server holds too many bytes.
         """
         chunks: list[bytes] = []
@@ -196,7 +229,7 @@ class Connection:
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise _ClientLeftError
+                raise ClientLeftError
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             self._budget.held_bytes += len(chunks[-1])
@@ -336,5 +369,7 @@ class Connection:
         return receive
 
     async def _wait_until_client_leaves(self) -> None:
+        if self._read is not None:
+            await self._read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass

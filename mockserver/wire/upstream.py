@@ -76,16 +76,18 @@ class Upstream:
         )  # cookies are their clients' to keep
 
     @asynccontextmanager
-    async def ask(self, request: Request, target: str, *, upgrade: bool = False) -> AsyncIterator[LiveAnswer]:
+    async def ask(
+        self, request: Request, target: str, *, upgrade: bool = False, body: AsyncIterator[bytes] | None = None
+    ) -> AsyncIterator[LiveAnswer]:
         """The upstream's answer to the request, forwarded to `target` below the base URL; with `upgrade`, so that it may agree
-        to another protocol.
+        to another protocol; with a `body` in place of the request's, which is sent as it comes.
 
         Raises:
             UpstreamError: no connection, no answer, one with a status that HTTP does not have, or one that broke off while it was read.
         """
         import httpx2
 
-        forwarded = upstream_request(request, self.base_url, target, self._timeout, upgrade=upgrade)
+        forwarded = upstream_request(request, self.base_url, target, self._timeout, upgrade=upgrade, body=body)
         try:
             answer = await self._client.send(forwarded, stream=True)
             try:
@@ -106,7 +108,13 @@ class Upstream:
 
 
 def upstream_request(
-    request: Request, base_url: str, target: str, timeout: httpx2.Timeout, *, upgrade: bool = False
+    request: Request,
+    base_url: str,
+    target: str,
+    timeout: httpx2.Timeout,
+    *,
+    upgrade: bool = False,
+    body: AsyncIterator[bytes] | None = None,
 ) -> httpx2.Request:
     """The request as it goes to an upstream, at `target` (path and query, sent unchanged) below the base URL.
 
@@ -121,7 +129,9 @@ def upstream_request(
     headers = [(b"host", url.netloc), *((name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs)]
     path = url.raw_path.rstrip(b"/") + target.encode("latin-1")
     extensions = {"target": path, "timeout": timeout.as_dict()}
-    return httpx2.Request(request.method, url, headers=headers, content=request.body, extensions=extensions)
+    return httpx2.Request(
+        request.method, url, headers=headers, content=request.body if body is None else body, extensions=extensions
+    )
 
 
 def _named_in_connection(request: Request) -> set[str]:

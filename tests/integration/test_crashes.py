@@ -195,6 +195,7 @@ def test_a_crash_while_a_report_of_the_host_is_taken_ends_nothing(tmp_path: Path
 def test_a_crash_of_the_host_itself_is_told() -> None:
     class NoWorker:
         functions: tuple[Function, ...] = ()
+        streams = False
 
         async def answer(self, _invocation: Any) -> None:
             """Never called: there is no function."""

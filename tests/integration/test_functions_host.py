@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -296,6 +298,62 @@ def test_a_streaming_app_answers_event_by_event(start: Callable[..., str], capfd
     assert httpx2.get(f"{url}/api/stream").status_code == 404
     output = capfd.readouterr()
     assert "secret detail" in output.out + output.err
+
+
+UPLOADS = """
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, PlainTextResponse
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@app.route(route="upload", methods=["POST"])
+async def upload(req: Request) -> PlainTextResponse:
+    size = 0
+    try:
+        async for piece in req.stream():
+            size += len(piece)
+            if piece:
+                print("has come", size, flush=True)
+    finally:
+        print("ended after", size, flush=True)
+    return PlainTextResponse(str(size))
+
+
+@app.route(route="ignore", methods=["POST"])
+async def ignore(req: Request) -> PlainTextResponse:
+    return PlainTextResponse("not read")
+"""
+
+
+def test_an_upload_reaches_a_streaming_function_as_it_comes(
+    start: Callable[..., str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    url, printed = start(UPLOADS), ""
+
+    def has_printed(words: str) -> bool:
+        nonlocal printed
+        printed += capfd.readouterr().err
+        return words in printed
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        wait_until(lambda: has_printed("has come 3\n"))
+        yield b"two" * 100_000
+
+    with httpx2.Client(timeout=20) as client:
+        assert client.post(f"{url}/api/upload", content=pieces()).text == "300003"
+        assert client.post(f"{url}/api/upload", content=b"x" * 5_000_000).text == "5000000"
+        assert client.post(f"{url}/api/upload").text == "0"
+        assert client.post(f"{url}/api/ignore", content=b"x" * 200).text == "not read"
+        assert client.get(f"{url}/api/upload").status_code == 404
+    printed = ""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname or "", address.port or 80)) as leaving:
+        head = f"POST /api/upload HTTP/1.1\r\nhost: {address.netloc}\r\ncontent-length: 1000\r\n\r\nfour"
+        leaving.sendall(head.encode())
+        wait_until(lambda: has_printed("has come 4\n"))
+    wait_until(lambda: has_printed("ended after 4\n"))
 
 
 def test_a_client_that_leaves_ends_the_function(start: Callable[..., str], capfd: pytest.CaptureFixture[str]) -> None:
