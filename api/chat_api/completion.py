@@ -72,14 +72,28 @@ async def complete(
     """
     answer = await _ask(client, request, request_id, settings)
     if isinstance(answer, Response):
-        body = responses.completion(answer)
+        body = _converted(answer, request_id)
     elif isinstance(answer, ChatCompletion) and _is_whole(answer):
-        body = answer.model_dump(mode="json", exclude_unset=True)
+        body = answer.model_dump(mode="json", exclude_unset=True, warnings=False)
+        body.pop("error", None)  # a provider's own words
     else:  # a 200 that is neither: a proxy's page, or JSON of another kind
         _log("refused", request_id, why="the answer is no completion")
         raise errors.unavailable()
     _log("answered", request_id, usage=body.get("usage"))
     return body
+
+
+def _converted(response: Response, request_id: str) -> dict[str, Any]:
+    """A response as a completion.
+
+    Raises:
+        ApiError: it failed, or is none: the SDK takes any JSON for what was asked.
+    """
+    try:
+        return responses.completion(response)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        _log("refused", request_id, why="the answer is no response")
+        raise errors.unavailable() from error
 
 
 def _is_whole(answer: ChatCompletion) -> bool:
@@ -115,7 +129,7 @@ class Stream:
 async def _chunks(stream: AsyncStream[ChatCompletionChunk]) -> AsyncIterator[dict[str, Any]]:
     async for chunk in stream:
         fields = chunk.model_dump(mode="json", exclude_unset=True, warnings=False) if _is_chunk(chunk) else {}
-        if not all(isinstance(choice, dict) for choice in fields.get("choices") or ()) or not fields:
+        if "choices" not in fields or not all(isinstance(choice, dict) for choice in fields["choices"] or ()):
             raise ValueError("an event is no chunk of a completion")  # the SDK takes any JSON for one
         yield fields
 
@@ -153,7 +167,7 @@ async def events(
     except TimeoutError:
         _log("broke off", request_id, why="the answer takes too long")
         yield _event(errors.too_slow().body())
-    except ValueError:
+    except (AttributeError, KeyError, TypeError, ValueError):
         _log("broke off", request_id, why="an event is no chunk")
         yield _event(errors.unavailable().body())
     finally:

@@ -8,10 +8,9 @@ from typing import Any
 import openai
 
 from chat_api.errors import ApiError, too_slow, unavailable
+from chat_api.request import is_parameter
 
 _CONFIGURATION_CODES = {401: "model_access_refused", 403: "model_access_refused", 404: "model_not_found"}
-#: What a provider may name as the parameter that it did not accept: a field of the request, no words.
-_PARAMETER = re.compile(r"[a-z_][\w.\[\]]{0,99}")
 
 
 def from_model(error: openai.OpenAIError) -> ApiError:
@@ -48,22 +47,35 @@ def _from_status(error: openai.APIStatusError) -> ApiError:
         code = "model_role_missing" if error.code == "PermissionDenied" else _CONFIGURATION_CODES[error.status_code]
         return ApiError(502, code, "The model is not set up correctly.")
     if error.status_code == 400:
-        named = error.param if isinstance(error.param, str) and _PARAMETER.fullmatch(error.param) else None
+        named = error.param if is_parameter(error.param) else None
         return ApiError(400, "bad_request", f"The model did not accept {named or 'this request'}.", parameter=named)
     return unavailable()
 
 
 def _filtered(body: object) -> dict[str, Any] | None:
-    """The content filter's categories, where Azure sends them."""
+    """The content filter's categories, where Azure sends them: of each, what is not a provider's own words."""
     inner = body.get("innererror") if isinstance(body, dict) else None
     results = inner.get("content_filter_result") if isinstance(inner, dict) else None
-    return {"content_filter_result": results} if isinstance(results, dict) else None
+    if not isinstance(results, dict):
+        return None
+    kept = {
+        category: {name: value for name, value in found.items() if _is_finding(name, value)}
+        for category, found in results.items()
+        if isinstance(found, dict) and re.fullmatch(r"\w{1,40}", str(category))
+    }
+    return {"content_filter_result": kept}
+
+
+def _is_finding(name: object, value: object) -> bool:
+    return (name in ("filtered", "detected") and isinstance(value, bool)) or (
+        name == "severity" and value in ("safe", "low", "medium", "high")
+    )
 
 
 def _retry_after_s(error: openai.APIStatusError) -> int | None:
     """Seconds to wait, from the header or else from the message; None if neither has them."""
     header = error.response.headers.get("retry-after", "")
-    if header.isdigit():
+    if re.fullmatch(r"[0-9]{1,6}", header):
         return int(header)
-    match = re.search(r"(?:retry after|try again in) (\d+)", error.message)
+    match = re.search(r"(?:retry after|try again in) ([0-9]{1,6})", error.message)
     return int(match[1]) if match else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,12 +42,14 @@ _PASSED: Mapping[str, tuple[Check, str]] = {
     "max_tokens": (_whole(1, _MUCH), "a whole number from 1"),
     "n": (_whole(1, MAX_CHOICES), f"a whole number from 1 to {MAX_CHOICES}"),
     "parallel_tool_calls": (_is(bool), "true or false"),
+    "prediction": (_is(dict), "an object"),
     "presence_penalty": (_number(-2, 2), "a number from -2 to 2"),
     "prompt_cache_key": (_is(str), "a string"),
+    "prompt_cache_retention": (_is(str), "a string"),
     "reasoning_effort": (_is(str), "a string"),
     "response_format": (_is(dict), "an object"),
     "safety_identifier": (_is(str), "a string"),
-    "seed": (_is(int), "a whole number"),
+    "seed": (_whole(-(2**63), 2**63 - 1), "a whole number"),
     "stop": (_is(str, list), "a string or a list"),
     "temperature": (_number(0, 2), "a number from 0 to 2"),
     "tool_choice": (_is(str, dict), "a string or an object"),
@@ -72,9 +75,11 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "developer": frozenset({"name"}),
     "user": frozenset({"name"}),
     "assistant": frozenset({"name", "tool_calls", "function_call", "refusal"}),
-    "tool": frozenset({"tool_call_id"}),
+    "tool": frozenset({"tool_call_id", "name"}),
     "function": frozenset({"name"}),
 }
+#: What a client sends back with the model's own message, and no request needs.
+_ECHOED = frozenset({"annotations", "audio", "id", "reasoning", "reasoning_content"})
 _PROMPTS = ("system", "developer")
 
 
@@ -117,14 +122,35 @@ def _parameters(body: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         fits, words = _PASSED[name]
         if not fits(value):
             raise _bad(f"{name} must be {words}.", name)
-        if name in _OF_TOOLS and not settings.tools:
-            raise _bad(f"This app does not offer {name}: tools are off.", name)
+        if name in _OF_TOOLS:
+            _check_tools(name, value, settings)
         if name in _LENGTHS and settings.longest_answer and value > settings.longest_answer:
             raise _bad(f"{name} must be at most {settings.longest_answer} in this app.", name)
     passed = {name: value for name, value in given.items() if name in _PASSED}
     if settings.longest_answer and not passed.keys() & set(_LENGTHS):
         passed["max_completion_tokens"] = settings.longest_answer
     return passed
+
+
+def _check_tools(name: str, value: Any, settings: Settings) -> None:
+    """Only functions, which the client runs itself: what a provider runs costs, and reads what its account may read."""
+    if not settings.tools:
+        raise _bad(f"This app does not offer {name}: tools are off.", name)
+    for index, tool in enumerate(value if isinstance(value, list) else [value]):
+        if isinstance(tool, str) and name in ("tool_choice", "function_call"):
+            continue
+        where = f"{name}[{index}]" if isinstance(value, list) else name
+        match tool:
+            case {"type": "function", "function": {"name": str(), **described}, **rest} if not rest:
+                known = {"description", "parameters", "strict"}
+            case {"name": str(), **described} if name in ("functions", "function_call"):
+                known = {"description", "parameters"}
+            case bool() if name == "parallel_tool_calls":
+                continue
+            case _:
+                raise _bad(f"{where} must be a function: tools that the provider runs are not offered.", where)
+        if unknown := described.keys() - known:
+            raise _bad(f"{where}: a function has no {min(map(str, unknown))}.", where)
 
 
 def _model(requested: object, settings: Settings) -> str:
@@ -161,18 +187,34 @@ def _message(message: object, where: str) -> dict[str, Any]:
     role = message.get("role") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(role, str) or role not in _FIELDS:
         raise _bad(f"{where} must have a role: {', '.join(_FIELDS)}.", f"{where}.role")
-    given = {name: value for name, value in message.items() if value not in (None, [], "") or name == "content"}
+    echoed = _ECHOED if role == "assistant" else frozenset[str]()
+    given = {
+        name: value
+        for name, value in message.items()
+        if name == "content" or (name not in echoed and value is not None and value != [] and value != "")
+    }
     if unknown := next((name for name in given if name not in {"role", "content", *_FIELDS[role]}), None):
         raise _bad(f"{where}: this app does not offer {unknown} in a message of the role {role}.", f"{where}.{unknown}")
     if role == "tool" and not isinstance(given.get("tool_call_id"), str):
         raise _bad(f"{where}.tool_call_id must be a string.", f"{where}.tool_call_id")
-    if not isinstance(given.get("tool_calls", []), list):
-        raise _bad(f"{where}.tool_calls must be a list.", f"{where}.tool_calls")
+    for name in given.keys() & {"name", "refusal"}:
+        if not isinstance(given[name], str):
+            raise _bad(f"{where}.{name} must be a string.", f"{where}.{name}")
+    calls = given.get("tool_calls", [])
+    if not isinstance(calls, list) or not all(map(_is_call, calls)):
+        raise _bad(f"{where}.tool_calls must be a list of calls of functions.", f"{where}.tool_calls")
     may_be_missing = role == "assistant" and bool(given.keys() & {"tool_calls", "function_call", "refusal"})
     content = given.get("content")
     if not (content is None and may_be_missing):
         given["content"] = _content(content, f"{where}.content", role)
     return given
+
+
+def _is_call(call: object) -> bool:
+    match call:
+        case {"id": str(), "type": "function", "function": {"name": str(), "arguments": str()}}:
+            return True
+    return False
 
 
 def _content(content: object, where: str, role: str) -> str | list[dict[str, Any]]:
@@ -184,18 +226,25 @@ def _content(content: object, where: str, role: str) -> str | list[dict[str, Any
 
 
 def _part(part: Any, where: str, role: str) -> dict[str, Any]:
-    given: dict[str, Any] = part if isinstance(part, dict) else {}
-    match given:
-        case {"type": "text", "text": str()}:
-            return given
-        case {"type": "refusal", "refusal": str()} if role == "assistant":
-            return given
-        case {"type": "image_url", "image_url": {"url": str(url)}} if role == "user":
-            if not url.startswith(("https://", "data:image/")):
+    match part:
+        case {"type": "text", "text": str(text), **rest} if not rest:
+            return {"type": "text", "text": text}
+        case {"type": "refusal", "refusal": str(text), **rest} if role == "assistant" and not rest:
+            return {"type": "refusal", "refusal": text}
+        case {"type": "image_url", "image_url": {"url": str(url), **how}, **rest} if role == "user" and not rest:
+            if not url.lower().startswith(("https://", "data:image/")):
                 raise _bad(f"{where}.image_url.url must begin with https:// or data:image/.", f"{where}.image_url.url")
-            return given
+            if not how.keys() <= {"detail"} or not isinstance(how.get("detail", ""), str):
+                raise _bad(f"{where}.image_url has a url and a detail.", f"{where}.image_url")
+            return {"type": "image_url", "image_url": {"url": url, **how}}
     kinds: Sequence[str] = ("text", "image_url") if role == "user" else ("text",)
     raise _bad(f"{where} must be a part of the type {' or '.join(kinds)}.", where)
+
+
+def is_parameter(name: object) -> bool:
+    """Whether it names a field of a request, as `tools[0].function`."""
+    found = re.fullmatch(r"([a-z_]+)(?:[.\[][\w.\[\]]{0,80})?", name) if isinstance(name, str) else None
+    return found is not None and found[1] in {*_PASSED, *_OWN}
 
 
 def _bad(message: str, parameter: str | None = None) -> ApiError:

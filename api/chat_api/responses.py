@@ -14,7 +14,24 @@ from chat_api.errors import ApiError
 
 _ENDS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 #: Parameters of a chat completion with the same name and meaning.
-_SAME = ("temperature", "top_p", "top_logprobs", "parallel_tool_calls", "prompt_cache_key", "safety_identifier", "user")
+_SAME = (
+    "temperature",
+    "top_p",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "user",
+)
+#: Values of others that ask for what is done anyway.
+_USUAL: Mapping[str, tuple[object, ...]] = {
+    "n": (1,),
+    "stop": ([],),
+    "logprobs": (False,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logit_bias": ({},),
+}
 _TRANSLATED = (
     "max_completion_tokens",
     "max_tokens",
@@ -33,12 +50,15 @@ def arguments(request: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ApiError: 400 `bad_request`: a parameter that the Responses API does not have.
     """
-    if other := next((name for name in request if name not in (*_SAME, *_TRANSLATED, *_OTHER)), None):
+    known = (*_SAME, *_TRANSLATED, *_OTHER)
+    if other := next(
+        (name for name in request if name not in known and request[name] not in _USUAL.get(name, ())), None
+    ):
         raise ApiError(400, "bad_request", f"This app does not offer {other} with its model.", parameter=other)
     items = [item for message in request["messages"] for item in _items(message)]
     result: dict[str, Any] = {"model": request["model"], "input": items, "store": False}
     result |= {name: request[name] for name in _SAME if name in request}
-    longest = request.get("max_completion_tokens") or request.get("max_tokens")
+    longest = min((request[name] for name in ("max_completion_tokens", "max_tokens") if name in request), default=None)
     text = {"verbosity": request["verbosity"]} if "verbosity" in request else {}
     text |= {"format": _text_format(request["response_format"])} if "response_format" in request else {}
     result |= {"max_output_tokens": longest} if longest else {}
@@ -52,12 +72,18 @@ def arguments(request: Mapping[str, Any]) -> dict[str, Any]:
 def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """A message as input items: what was said, calls that the model made, and their results."""
     role, content = message["role"], message.get("content")
+    if role == "function" or (unknown := next((name for name in ("name", "function_call") if name in message), "")):
+        what = "messages of the role function" if role == "function" else f"{unknown} in messages"
+        raise ApiError(400, "bad_request", f"This app does not offer {what} with its model.", parameter="messages")
     if role == "tool":
         yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": _text(content)}
         return
-    if content:
-        given = content if isinstance(content, str) else [_part(part, role) for part in content]
-        yield {"role": role, "content": given}
+    parts = [_part(part, role) for part in content] if isinstance(content, list) else []
+    if refusal := message.get("refusal"):
+        parts = [*parts, *([{"type": "output_text", "text": content}] if isinstance(content, str) else [])]
+        parts += [{"type": "refusal", "refusal": refusal}]
+    if parts or isinstance(content, str):
+        yield {"role": role, "content": parts or content}
     for call in message.get("tool_calls", ()):
         function = _object(call).get("function") or {}
         name, given = _object(function).get("name", ""), _object(function).get("arguments", "")
@@ -80,12 +106,12 @@ def _text(content: object) -> str:
 
 def _text_format(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """`{"type": "json_schema", "json_schema": {…}}` without the level that the Responses API does not have."""
-    return {"type": wanted.get("type"), **_object(wanted.get("json_schema"))}
+    return {**_object(wanted.get("json_schema")), "type": wanted.get("type")}
 
 
 def _flat(tool: Any) -> Any:
-    """`{"type": "function", "function": {…}}` without that level."""
-    return {"type": "function", **_object(tool["function"])} if isinstance(tool, dict) and "function" in tool else tool
+    """`{"type": "function", "function": {…}}` without that level; a word as it is."""
+    return {**_object(tool["function"]), "type": "function"} if isinstance(tool, dict) else tool
 
 
 def _object(value: object) -> dict[str, Any]:
@@ -101,7 +127,7 @@ def completion(response: Response) -> dict[str, Any]:
     Raises:
         ApiError: the model failed, or sent something else.
     """
-    if response.status == "failed" or not isinstance(response.output, list):
+    if response.status not in ("completed", "incomplete") or not isinstance(response.output, list):
         raise errors.unavailable()
     calls = [_call(item.call_id, item.name, item.arguments) for item in response.output if item.type == "function_call"]
     message: dict[str, Any] = {"role": "assistant", "content": response.output_text or (None if calls else "")}
@@ -141,7 +167,8 @@ async def chunks(stream: AsyncIterator[Any]) -> AsyncIterator[dict[str, Any]]:
                 yield {**head, "choices": [_choice({"tool_calls": [piece]})]}
             case "response.completed" | "response.incomplete":
                 yield {**head, "choices": [_choice({}, _finish(event.response))]}
-                yield {**head, "choices": [], "usage": _usage(event.response)}
+                if usage := _usage(event.response):
+                    yield {**head, "choices": [], "usage": usage}
             case "response.failed" | "error":
                 failed, code = True, _code(event) or code
     if failed:

@@ -43,7 +43,7 @@ class ApiRequest:
             ApiError: 400 `bad_request` where the body is not valid JSON.
         """
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise ApiError(400, "bad_request", "The body must be valid JSON.") from error
 
@@ -52,6 +52,10 @@ class ApiRequest:
         """The client's request id where it is valid, else a new one."""
         id_ = self.headers.get("x-request-id", "")
         return id_ if _REQUEST_ID.fullmatch(id_) else str(uuid.uuid4())
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")  # Python reads NaN and Infinity, and no model does
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,9 @@ def test_an_answer_that_is_no_completion_is_an_error_of_the_upstream(
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_unavailable")
 
 
-@pytest.mark.parametrize("event", ["5", "[]", "null", '"text"', '{"choices": 5}', '{"choices": [5]}'])
+@pytest.mark.parametrize(
+    "event", ["5", "[]", "null", '{"message": "SECRET"}', '"text"', '{"choices": 5}', '{"choices": [5]}']
+)
 def test_an_event_that_is_no_chunk_ends_in_the_error_event(site: WholeApp, mock_server: MockServer, event: str) -> None:
     mock_server.say(events=[event])
     answer = httpx2.post(
@@ -269,3 +271,16 @@ def test_an_event_that_is_no_chunk_ends_in_the_error_event(site: WholeApp, mock_
     assert answer.status_code == 200
     assert events[-1] == "data: [DONE]"
     assert json.loads(events[-2].removeprefix("data: "))["error"]["code"] == "upstream_unavailable"
+
+
+def test_json_that_no_model_reads_is_refused(site: WholeApp) -> None:
+    body = '{"messages": [{"role": "user", "content": "x"}], "logit_bias": {"1": NaN}}'
+    answer = httpx2.post(f"{site.url}/api/chat/completions", content=body, headers=site.headers("alice"))
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "The body must be valid JSON.")
+
+
+def test_an_error_beside_an_answer_is_not_passed_on(site: WholeApp, mock_server: MockServer) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
+    mock_server.say(body={"id": "1", "object": "chat.completion", "choices": [choice], "error": {"message": "SECRET"}})
+    answer = httpx2.post(f"{site.url}/api/chat/completions", json=ASK, headers=site.headers("alice"))
+    assert (answer.status_code, "SECRET" in answer.text) == (200, False)

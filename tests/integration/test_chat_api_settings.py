@@ -119,6 +119,38 @@ def test_errors_of_the_responses_api_are_those_of_a_chat_completion(
     assert (problems("Error", httpx2.Response(200, text=last).json()), code in last) == ([], True)
 
 
+ITEM = {
+    "type": "message",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "x", "annotations": []}],
+}
+
+
+def test_strange_answers_of_the_responses_api_end_in_errors(app: Callable[..., str], mock_server: MockServer) -> None:
+    url = app(MODEL_API="responses")
+    whole = {"id": "r", "object": "response", "status": "completed", "model": "m", "created_at": 1, "output": [ITEM]}
+    for change in (
+        {"output": None},
+        {"output": [None]},
+        {"output": [5]},
+        {"output": [{**ITEM, "content": None}]},
+        {"output": [{**ITEM, "content": [None]}]},
+        {"usage": "x"},
+        {"incomplete_details": "x"},
+        {"status": "queued"},
+        {"status": "cancelled"},
+    ):
+        mock_server.say(body={**whole, **change}, times=1)
+        answer = chat(url)
+        assert (change, answer.status_code, answer.json()["error"]["code"]) == (change, 502, "upstream_unavailable")
+    for event in ({"type": "response.created"}, {"type": "response.output_item.added"}, {"type": "response.completed"}):
+        mock_server.say(events=[event], times=1)
+        lines = [line for line in chat(url, stream=True).text.splitlines() if line.startswith("data: ")]
+        assert lines[-1] == "data: [DONE]"
+        assert "upstream_unavailable" in lines[-2]
+
+
 @pytest.mark.parametrize("topology", ["managed", "linked"])
 def test_the_app_starts_in_an_empty_environment_and_lists_what_is_missing(
     app: Callable[..., str], topology: str

@@ -90,13 +90,9 @@ def test_a_clients_own_system_prompt_replaces_the_apps_where_it_is_allowed() -> 
 
 
 USER = {"role": "user", "content": "x"}
-CALLED = {
-    "role": "assistant",
-    "content": None,
-    "tool_calls": [{"id": "c", "type": "function"}],
-    "refusal": None,
-    "audio": None,
-}
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CALLED: dict[str, object] = {"role": "assistant", "content": None, "tool_calls": [CALL], "refusal": None, "audio": None}
+FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {}, "strict": True}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "detail": "low"}}
 
 
@@ -131,6 +127,26 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "
         ({"messages": [USER], "n": 9}, "n"),
         ({"messages": [USER], "max_tokens": 0}, "max_tokens"),
         ({"messages": [USER], "tools": "all"}, "tools"),
+        ({"messages": [USER], "tools": [{"type": "mcp", "server_url": "https://evil.example"}]}, "tools[0]"),
+        ({"messages": [USER], "tools": [FUNCTION, {"type": "web_search"}]}, "tools[1]"),
+        (
+            {"messages": [USER], "tools": [{"type": "function", "function": {"name": "f", "type": "web_search"}}]},
+            "tools[0]",
+        ),
+        ({"messages": [USER], "tools": [{**FUNCTION, "server_url": "x"}]}, "tools[0]"),
+        ({"messages": [USER], "tools": [1, None]}, "tools[0]"),
+        ({"messages": [USER], "tool_choice": {"type": "web_search"}}, "tool_choice"),
+        ({"messages": [USER], "functions": [{"name": 5}]}, "functions[0]"),
+        (
+            {"messages": [USER, {"role": "assistant", "tool_calls": [{"type": "custom", "id": "c"}]}]},
+            "messages[1].tool_calls",
+        ),
+        ({"messages": [{**USER, "name": 5}]}, "messages[0].name"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": 1}]}]},
+            "messages[0].content[0]",
+        ),
+        ({"messages": [USER], "seed": True}, "seed"),
         ({"messages": [USER], "store": True}, "store"),
         ({"messages": [USER], "service_tier": "priority"}, "service_tier"),
         ({"messages": [USER], "data_sources": [{}]}, "data_sources"),
@@ -146,6 +162,30 @@ def test_what_the_app_does_not_offer_is_refused_by_name_before_it_reaches_the_mo
     assert (raised.value.status, raised.value.code, raised.value.parameter) == (400, "bad_request", parameter)
 
 
+def test_what_a_client_sends_back_with_the_models_own_message_is_not_needed() -> None:
+    echoed: dict[str, object] = {
+        **CALLED,
+        "annotations": [{}],
+        "reasoning_content": "hm",
+        "id": "m",
+        "content": "y",
+        "tool_calls": None,
+    }
+    tool = {"role": "tool", "content": "x", "tool_call_id": "c", "name": "f"}
+    asked = upstream_request({"messages": [USER, echoed, CALLED, tool]}, SETTINGS)["messages"][1:]
+    assert asked == [
+        USER,
+        {"role": "assistant", "content": "y"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        tool,
+    ]
+    parts = [{"type": "image_url", "image_url": {"url": "HTTPS://x.example/a.png"}}]
+    assert (
+        upstream_request({"messages": [{"role": "user", "content": parts}]}, SETTINGS)["messages"][1]["content"]
+        == parts
+    )
+
+
 def test_a_conversation_is_as_long_as_openai_takes() -> None:
     assert len(upstream_request({"messages": [USER] * 2048}, SETTINGS)["messages"]) == 2049
     with pytest.raises(ApiError) as raised:
@@ -158,7 +198,7 @@ def test_a_conversation_is_as_long_as_openai_takes() -> None:
 def test_what_the_app_offers_is_passed_on_as_it_is() -> None:
     parameters = {
         "temperature": 0, "top_p": 0.5, "n": 2, "stop": ["a"], "seed": 7, "logprobs": True, "top_logprobs": 3,
-        "max_tokens": 5, "response_format": {"type": "json_object"}, "tools": [{"type": "function"}],
+        "max_tokens": 5, "response_format": {"type": "json_object"}, "tools": [FUNCTION],
         "tool_choice": "required", "parallel_tool_calls": False, "reasoning_effort": "low", "user": "u",
     }  # fmt: skip
     messages = [
@@ -236,8 +276,21 @@ def test_a_chat_completion_becomes_a_request_of_the_responses_api() -> None:
             {"type": "function_call_output", "call_id": "c", "output": "z"},
         ],
     }
-    with pytest.raises(ApiError, match="does not offer n with its model"):
-        responses.arguments({**asked, "n": 2})
+    for other, words in (
+        ({"n": 2}, "does not offer n with its model"),
+        ({"top_logprobs": 2}, "does not offer top_logprobs with its model"),
+        ({"messages": [{**USER, "name": "n"}]}, "does not offer name in messages with its model"),
+        ({"messages": [{"role": "function", "name": "f", "content": "x"}]}, "messages of the role function"),
+    ):
+        with pytest.raises(ApiError, match=words):
+            responses.arguments({**asked, **other})
+    usual = {"n": 1, "stop": [], "logprobs": False, "frequency_penalty": 0, "logit_bias": {}}
+    assert responses.arguments({**asked, **usual}) == responses.arguments(asked)
+    said = [{"role": "user", "content": ""}, {"role": "assistant", "content": "y", "refusal": "no"}]
+    assert responses.arguments({"model": "m", "messages": said})["input"] == [
+        {"role": "user", "content": ""},
+        {"role": "assistant", "content": [{"type": "output_text", "text": "y"}, {"type": "refusal", "refusal": "no"}]},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -517,3 +570,40 @@ def test_the_adapters_stay_thin() -> None:
         "streaming.py": True,
         "classic.py": True,
     }
+
+
+# --- a provider's own words ------------------------------------------------------------------------------------------
+
+
+def test_of_a_filters_findings_only_what_is_known_is_passed_on() -> None:
+    found = {
+        "hate": {"filtered": True, "severity": "high", "note": "SECRET"},
+        "custom": {"id": "list-7"},
+        "x y": {},
+        "odd": 5,
+    }
+    error = {"code": "content_filter", "innererror": {"content_filter_result": found}}
+    body = model_errors.from_model(status_error(400, {"error": error})).body()
+    assert body["error"]["innererror"] == {
+        "content_filter_result": {"hate": {"filtered": True, "severity": "high"}, "custom": {}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ("temperature", "temperature"),
+        ("tools[0].function", "tools[0].function"),
+        ("ask_us_at_acme.com", None),
+        (5, None),
+    ],
+)
+def test_a_provider_names_a_parameter_and_nothing_else(named: object, shown: str | None) -> None:
+    assert model_errors.from_model(status_error(400, {"error": {"param": named}})).parameter == shown
+
+
+@pytest.mark.parametrize("seconds", ["\u00b2", "9" * 5000, "soon"])
+def test_a_wait_that_is_no_number_is_left_out(seconds: str) -> None:
+    error = status_error(429, {"error": {}})
+    error.response.headers = httpx2.Headers([(b"retry-after", seconds.encode("latin-1"))])
+    assert model_errors.from_model(error).retry_after_s is None
