@@ -191,7 +191,7 @@ def _message(message: object, where: str) -> dict[str, Any]:
     given = {
         name: value
         for name, value in message.items()
-        if name == "content" or (name not in echoed and value is not None and value != [] and value != "")
+        if name == "content" or (name not in echoed and (value or isinstance(value, int | dict)))
     }
     if unknown := next((name for name in given if name not in {"role", "content", *_FIELDS[role]}), None):
         raise _bad(f"{where}: this app does not offer {unknown} in a message of the role {role}.", f"{where}.{unknown}")

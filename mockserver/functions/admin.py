@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,7 +36,7 @@ class Admin:
         self, functions: Sequence[Function], served: Sequence[Function], run: Callable[[Function, str], None]
     ) -> None:
         self._functions, self._served, self._run = functions, served, run
-        self._began_s = time.monotonic()
+        self._began_s, self._id = time.monotonic(), secrets.token_hex(16)  # of this start
 
     def answer(self, path: str, request: Request) -> Result:
         """The answer to a request. Source: HostController and FunctionsController of the host."""
@@ -45,7 +46,12 @@ class Admin:
             case ["admin", "host", "status"], "GET":
                 uptime_ms = round((time.monotonic() - self._began_s) * 1000)
                 return _json(
-                    {"state": "Running", "version": f"dress-rehearsal {__version__}", "processUptime": uptime_ms}
+                    {
+                        "id": self._id,
+                        "state": "Running",
+                        "version": f"dress-rehearsal {__version__}",
+                        "processUptime": uptime_ms,
+                    }
                 )
             case ["admin", "functions"], "GET":
                 return _json([self._described(function, request) for function in self._functions])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from mockserver.functions.routes import Route, RouteError, compile_route
@@ -83,7 +84,12 @@ def function_of(name: str, bindings: Sequence[Binding], prefix: str, place: str)
             raise LoadError(f"{place}: function {name!r}: {error}") from error
     if trigger["type"] != "httpTrigger":
         return Function(name, tuple(bindings), trigger)
-    template = "/".join(filter(None, (prefix, str(trigger.get("route") or name).lstrip("/"))))
+    own = str(trigger.get("route") or name).strip("/")
+    if own.lower().startswith(("admin", "runtime")):  # source: ScriptHost.ValidateHttpFunction, whatever the prefix
+        raise LoadError(
+            f"{place}: function {name!r}: the route {own!r} begins with admin or runtime, which are the host's own"
+        )
+    template = "/".join(filter(None, (prefix, own)))
     try:
         route = compile_route(template)
     except RouteError as error:
@@ -98,8 +104,23 @@ def in_order(functions: Sequence[Function]) -> tuple[Function, ...]:
 
     Source: FunctionMetadataManager of the host: OrderBy(f => f.Name, StringComparer.OrdinalIgnoreCase), which compares
     upper-case letters; the first route that matches is taken, whether it is literal or not (azure-functions-host#9876).
+
+    Raises:
+        LoadError: two have one route.
     """
-    return tuple(sorted(functions, key=lambda function: function.name.upper()))
+    ordered = tuple(sorted(functions, key=lambda function: function.name.upper()))
+    for one, other in combinations(ordered, 2):
+        if _conflict(one, other):
+            raise LoadError(
+                f"functions {one.name!r} and {other.name!r} have the route {one.template!r} with the same methods"
+            )
+    return ordered
+
+
+def _conflict(one: Function, other: Function) -> bool:
+    """Source: ScriptHost.HttpRoutesConflict; Azure loads only the first."""
+    same = one.route is not None and one.template.lower() == other.template.lower()
+    return same and (not one.methods or not other.methods or bool(one.methods & other.methods))
 
 
 def _direction(binding: Binding) -> str:

@@ -13,12 +13,12 @@ from urllib.parse import parse_qs
 
 from mockserver.crash import Crash
 from mockserver.errors import count_of
-from mockserver.exchange import Headers, Request
+from mockserver.exchange import Headers, Request, is_header
 from mockserver.functions.admin import PING_PATH, Admin, home
-from mockserver.functions.function import Function, in_order
+from mockserver.functions.function import Function
 from mockserver.functions.process import InvocationRecord
 from mockserver.functions.result import Result
-from mockserver.functions.settings import HostSettings
+from mockserver.functions.settings import FRAMING, HostSettings
 from mockserver.matching.call import VISIT_HEADERS
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBudget, Connection
 
@@ -26,9 +26,8 @@ from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBud
 REQUEST_LIMIT_BYTES = 104_857_600
 #: Methods that a browser may use across origins. Source: the Functions host answers preflights before any function.
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"
-_BODILESS = frozenset({204, 205, 304})  # source: Kestrel, which sends no body with these
-#: Headers by which the host frames an answer, whatever a function says.
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
+#: Answers without a body. Source: Kestrel.
+BODILESS = frozenset({204, 205, 304})
 
 
 class RecordedResponse:
@@ -88,17 +87,27 @@ class Invocation:
         """Answer with a complete body, framed by the host whatever the function says of that. A status that no server sends
         becomes a 500."""
         status, body = result.status, result.body
-        if not 200 <= status <= 599:
-            print(f"{self.function.name} has answered with status {status}, which no server sends", flush=True)
-            status, body = 500, b""
-        body = b"" if status in _BODILESS else body
-        headers = tuple(header for header in result.headers if header[0] not in _FRAMING)
+        if wrong := cannot_be_sent(status, result.headers):
+            print(f"{self.function.name} has answered with {wrong}, which no server sends", flush=True)
+            self.response.error = "not sent"
+            status, body, result = 500, b"", Result(500)
+        body = b"" if status in BODILESS else body
+        headers = tuple(header for header in result.headers if header[0] not in FRAMING)
         await self.connection.send_whole(status, (*headers, ("content-length", str(len(body)))), body)
+
+
+def cannot_be_sent(status: int, headers: Headers) -> str:
+    """What of an answer's head cannot be sent, in words; empty where all can."""
+    if not 200 <= status <= 599:
+        return f"status {status}"
+    wrong = next((header for header in headers if not is_header(*header)), None)
+    return f"the header {wrong[0]!r}: {wrong[1]!r}" if wrong else ""
 
 
 class Worker(Protocol):
     """Runs an app's functions. Use it on one event loop."""
 
+    #: In the order in which their routes are tried.
     functions: tuple[Function, ...]
     #: Whether its HTTP functions read the request themselves, as it comes.
     streams: bool
@@ -132,7 +141,7 @@ class FunctionsHost:
         crashed: Callable[[Crash], None] = lambda _crash: None,
     ) -> None:
         self._settings = settings or HostSettings()
-        self._all = in_order(worker.functions)
+        self._all = worker.functions
         self._functions = tuple(each for each in self._all if self._settings.serves(each.name))
         self._worker, self._key, self._report, self._crashed = worker, key, report, crashed
         self._admin = Admin(self._all, self._functions, self._run)
@@ -174,7 +183,7 @@ class FunctionsHost:
                 return
             if allowed and request.method == "OPTIONS" and request.header("access-control-request-method"):
                 await _preflight(connection, request)
-            elif answer := await self._own_answer(scope["path"], request, is_foreign=not allowed):
+            elif answer := await self._own_answer(scope["path"], request):
                 await connection.send_whole(answer.status, answer.headers, answer.body)
             else:
                 await self._invoke(scope, connection, request, response)
@@ -191,13 +200,13 @@ class FunctionsHost:
         credentials = (("access-control-allow-credentials", "true"),) if self._settings.credentials else ()
         return (("access-control-allow-origin", allowed), *credentials)
 
-    async def _own_answer(self, path: str, request: Request, *, is_foreign: bool) -> Result | None:
+    async def _own_answer(self, path: str, request: Request) -> Result | None:
         """What the host answers itself: `/admin`, and `/` where no function has that route."""
         if path == "/" and self._find(request.method, path)[0] is None:
             return home()
         if not path.lower().startswith("/admin/"):
             return None
-        if is_foreign and request.header("origin"):  # a page of any site may send a POST
+        if request.method != "GET" and request.header("origin"):  # a page of any site may send a POST
             return Result(403)
         if not self._has_key(request) and path.lower() != PING_PATH:
             return Result(401)
@@ -211,8 +220,8 @@ class FunctionsHost:
         try:
             function, parameters = self._find(scope["method"], scope["path"])
             invocation = Invocation(function or _NO_FUNCTION, parameters, request, connection, scope, response)
-            if function is None:
-                await invocation.empty(404)  # for a wrong method too: the host never answers 405
+            if function is None or function not in self._functions:
+                await invocation.empty(404)  # for a wrong method, and for a disabled one; the host never answers 405
             elif function.level != "anonymous" and not self._has_key(request):
                 await invocation.empty(401)
             elif self._settings.most_waiting is not None and self._outstanding >= self._settings.most_waiting:
@@ -242,7 +251,10 @@ class FunctionsHost:
             self._outstanding -= 1
 
     def _run(self, function: Function, given: str) -> None:
-        """Run a function of another trigger, and say how it ended."""
+        """Run a function of another trigger, and say how it ended. A timer's runs do not overlap."""
+        if function.kind == "timer" and function.name in {task.get_name() for task in self._running}:
+            print(f"timer {function.name} is still running, and is not started again", flush=True)
+            return
 
         async def run() -> None:
             began_s = time.monotonic()
@@ -255,12 +267,12 @@ class FunctionsHost:
                 InvocationRecord(function.name, "POST", path, {}, 500 if trouble else 202, "eof", took_s, [], trouble)
             )
 
-        task = asyncio.get_running_loop().create_task(run())
+        task = asyncio.get_running_loop().create_task(run(), name=function.name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     def _find(self, method: str, path: str) -> tuple[Function | None, dict[str, str]]:
-        for function in self._functions:
+        for function in self._all:
             if function.route is None or (function.methods is not None and method not in function.methods):
                 continue
             if (parameters := function.route.match(path)) is not None:

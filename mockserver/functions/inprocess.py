@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import threading
 import traceback
 import types
@@ -21,10 +22,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from mockserver.exchange import End
 from mockserver.functions.app import AppFolder, load_failure
 from mockserver.functions.cookies import written_again
-from mockserver.functions.function import Function, function_of
-from mockserver.functions.host import Invocation, joined
+from mockserver.functions.function import Function, function_of, in_order
+from mockserver.functions.host import BODILESS, Invocation, cannot_be_sent, joined
 from mockserver.functions.messages import message, metadata
 from mockserver.functions.result import Result
 from mockserver.functions.settings import LoadError
@@ -50,12 +52,12 @@ class InProcessWorker:
             LoadError: an exception while it loads, or a function that cannot be served.
         """
         pairs = _load(app)
-        self.functions = tuple(function for function, _ in pairs)
+        self.functions = in_order([function for function, _ in pairs])
         self.streams = streams()
         self._loaded: Mapping[str, _Loaded] = {function.name: loaded for function, loaded in pairs}
         # If it is not set, Python's own default applies, as in Microsoft's worker.
-        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
-        self._pool = ThreadPoolExecutor(int(count) if count else None)
+        count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+        self._pool = ThreadPoolExecutor(int(count) if re.fullmatch(r"[1-9][0-9]{0,3}", count) else None)
 
     async def answer(self, invocation: Invocation) -> None:
         """Call the function and send what it returns."""
@@ -97,7 +99,16 @@ class InProcessWorker:
             traceback.print_exc()
             invocation.response.error = type(error).__name__
             response = PlainTextResponse("Internal Server Error", 500)
-        await response(scope, receive, invocation.response)
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers)
+        if cannot_be_sent(response.status_code, headers) or response.status_code in BODILESS:
+            await invocation.send(Result(response.status_code, headers))
+            return
+        try:
+            await response(scope, receive, invocation.response)
+        except Exception as error:  # noqa: BLE001  as above, in the middle of the answer
+            traceback.print_exc()
+            invocation.response.error = type(error).__name__
+            await invocation.connection.end(End.RESET)
 
     async def _classic(self, loaded: _Loaded, invocation: Invocation) -> None:
         """Call a function that takes `func.HttpRequest`."""
@@ -133,9 +144,17 @@ class InProcessWorker:
                 invocation_id=str(uuid.uuid4()),
                 thread_local_storage=threading.local(),
             )
-        if inspect.iscoroutinefunction(loaded.call):
-            return await loaded.call(**arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: loaded.call(**arguments))
+        try:
+            if inspect.iscoroutinefunction(loaded.call):
+                return await loaded.call(**arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: loaded.call(**arguments))
+        except Exception:
+            raise
+        except BaseException as error:  # such as sys.exit(), which would end this host
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # the client has left
+            raise RuntimeError(f"{function.name} has ended with {type(error).__name__}: {error}") from error
 
 
 def _load(app: AppFolder) -> list[tuple[Function, _Loaded]]:

@@ -26,9 +26,10 @@ from urllib.parse import parse_qsl, urlsplit
 from mockserver.exchange import End, Request
 from mockserver.functions.app import AppFolder, load_failure
 from mockserver.functions.cookies import written
-from mockserver.functions.function import Function, function_of
+from mockserver.functions.function import Function, function_of, in_order
 from mockserver.functions.host import Invocation, RecordedResponse, joined
 from mockserver.functions.messages import message, metadata
+from mockserver.functions.protocol import MESSAGES, Message, ParameterBinding, StatusResult
 from mockserver.functions.result import Result
 from mockserver.functions.settings import LoadError
 from mockserver.wire.connection import ClientLeftError
@@ -40,70 +41,8 @@ _START_TRIES = 500
 _WORKER_HEADERS = frozenset({"date", "server"})
 
 
-class _Message:
-    """A message of the worker's protocol: the fields it was created with, and None for every other."""
-
-    def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(fields)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "TypedData":  # the worker distinguishes values from messages by it
-            raise AttributeError(name)
-        return None
-
-    def WhichOneof(self, _group: str) -> str | None:  # noqa: N802  the protocol's own name
-        """The one field that is set."""
-        return next(iter(self.__dict__), None)
-
-
-class _StatusResult(_Message):
-    Failure, Success, Cancelled = 0, 1, 2
-
-
-class _BindingInfo(_Message):
-    undefined, out, inout = 0, 1, 2
-
-
-setattr(_BindingInfo, "in", 0)  # a keyword of Python
-
-
-class _Cookie(_Message):
-    SameSite = SimpleNamespace(**{"Lax": "lax", "Strict": "strict", "ExplicitNone": "none", "None": ""})
-
-
-class _Binding(_Message):
-    """The value of a parameter as the host sends it."""
-
-    def WhichOneof(self, _group: str) -> str | None:  # noqa: N802  the protocol's own name
-        """The field of a binding is always data."""
-        return "data"
-
-
-_PLAIN_MESSAGES = [
-    "WorkerInitResponse",
-    "WorkerMetadata",
-    "FunctionMetadataResponse",
-    "FunctionLoadResponse",
-    "InvocationResponse",
-    "RpcFunctionMetadata",
-    "RpcException",
-    "RpcHttp",
-    "ParameterBinding",
-    "RpcRetryOptions",
-    "NullableString",
-    "NullableBool",
-    "NullableDouble",
-    "NullableTimestamp",
-    "Timestamp",
-    "TypedData",
-    "FunctionEnvironmentReloadResponse",
-]
-_MESSAGES = SimpleNamespace(
-    StatusResult=_StatusResult,
-    BindingInfo=_BindingInfo,
-    RpcHttpCookie=_Cookie,
-    **{name: type(name, (_Message,), {}) for name in _PLAIN_MESSAGES},
-)
+class _EndedError(Exception):
+    """A function has ended as no function does; says how."""
 
 
 class MicrosoftWorker:
@@ -132,13 +71,13 @@ class MicrosoftWorker:
         runtime.start_threadpool_executor()
         start = self._call_blocking(
             runtime.worker_init_request,
-            worker_init_request=_Message(capabilities={}, function_app_directory=str(app.path)),
+            worker_init_request=Message(capabilities={}, function_app_directory=str(app.path)),
         )
-        if start.result.status != _StatusResult.Success:
+        if start.result.status != StatusResult.Success:
             raise LoadError(_explain(start.result.exception, app))
         self._http_url: str | None = start.capabilities.get("HttpUri")
         self.streams = self._http_url is not None
-        self.functions = tuple(self._functions(app))
+        self.functions = in_order(self._functions(app))
         if self._http_url is not None:
             _wait_for(self._http_url)
         if not self.functions:
@@ -149,7 +88,7 @@ class MicrosoftWorker:
         functions = []
         for result in described.function_metadata_results or ():
             self._call_blocking(
-                self._runtime.function_load_request, function_load_request=_Message(function_id=result.function_id)
+                self._runtime.function_load_request, function_load_request=Message(function_id=result.function_id)
             )
             bindings = [json.loads(binding) for binding in result.raw_bindings]
             function = function_of(result.name, bindings, app.settings.prefix, _where(result.name, app))
@@ -175,17 +114,20 @@ class MicrosoftWorker:
 
     async def _classic(self, invocation: Invocation) -> None:
         request, function = invocation.request, invocation.function
-        asked = _Message(
+        asked = Message(
             method=request.method,
             url=f"http://{request.header('host') or ''}{request.target}",
             headers=joined(request.headers),
             params=invocation.parameters,
             query=joined(tuple(parse_qsl(request.query))),  # an empty value is left out, as by the host
-            body=_MESSAGES.TypedData(bytes=invocation.body) if invocation.body else _MESSAGES.TypedData(),
+            body=MESSAGES.TypedData(bytes=invocation.body) if invocation.body else MESSAGES.TypedData(),
         )
-        answer = await self._invoke(
-            function, _MESSAGES.TypedData(http=asked), request=request, response=invocation.response
-        )
+        try:
+            answer = await self._invoke(
+                function, MESSAGES.TypedData(http=asked), request=request, response=invocation.response
+            )
+        except _EndedError:
+            answer = None
         if answer is None:
             await invocation.empty(500)
             return
@@ -201,8 +143,11 @@ class MicrosoftWorker:
     async def run(self, function: Function, given: str) -> str:
         """Run a function of another trigger."""
         form, text = message(function, given)
-        known = {name: _MESSAGES.TypedData(json=value) for name, value in metadata(function).items()}
-        answer = await self._invoke(function, _MESSAGES.TypedData(**{form: text}), known=known)
+        known = {name: MESSAGES.TypedData(json=value) for name, value in metadata(function).items()}
+        try:
+            answer = await self._invoke(function, MESSAGES.TypedData(**{form: text}), known=known)
+        except _EndedError as error:
+            return str(error)
         if answer is None:
             return "its traceback is above"
         put = {each.name for each in answer.output_data or ()} | ({"$return"} if answer.return_value else set())
@@ -212,17 +157,19 @@ class MicrosoftWorker:
 
     async def _stream(self, invocation: Invocation, http_url: str) -> None:
         if self._upstream is None:
-            self._upstream = Upstream(http_url)
+            self._upstream = Upstream(
+                http_url, pooled=False
+            )  # it closes a connection after an exception, without a word
         upstream, connection, request = self._upstream, invocation.connection, invocation.request
         invocation_id = str(uuid.uuid4())
         forwarded = replace(request, headers=(*request.headers, ("x-ms-invocation-id", invocation_id)))
-        empty = _Message(
-            method="", url="", headers={}, params=invocation.parameters, query={}, body=_MESSAGES.TypedData()
+        empty = Message(
+            method="", url="", headers={}, params=invocation.parameters, query={}, body=MESSAGES.TypedData()
         )
         call = asyncio.ensure_future(
             self._invoke(
                 invocation.function,
-                _MESSAGES.TypedData(http=empty),
+                MESSAGES.TypedData(http=empty),
                 request=request,
                 response=invocation.response,
                 invocation_id=invocation_id,
@@ -237,9 +184,21 @@ class MicrosoftWorker:
                     await connection.write(chunk)
             await connection.finish()
 
+        async def ended() -> None:
+            """Return where the function ends without an answer: its own server would wait for one."""
+            with contextlib.suppress(_EndedError):
+                await asyncio.shield(call)
+                await asyncio.Event().wait()
+
         try:
-            if not await connection.run_while_connected(pass_on()):
-                return  # the client left, which closes the function's generator
+            if not await connection.run_while_connected(pass_on(), limit=ended()):
+                if not call.done() or not isinstance(call.exception(), _EndedError):
+                    return  # the client left, which closes the function's generator
+                if not connection.started:
+                    await invocation.empty(500)
+                else:
+                    await connection.end(End.RESET)
+                return
         except ClientLeftError:
             return  # its request to the worker has ended too
         except UpstreamError:
@@ -262,20 +221,20 @@ class MicrosoftWorker:
     ) -> Any:
         """The worker's answer; None if the function raised an exception, which is printed."""
         request = request or Request("POST", "/")
-        call = _Message(
+        call = Message(
             invocation_id=invocation_id or str(uuid.uuid4()),
             function_id=self._ids[function.name],
             trigger_metadata=dict(known or {}),
-            trace_context=_Message(
+            trace_context=Message(
                 trace_parent=request.header("traceparent") or "",
                 trace_state=request.header("tracestate") or "",
                 attributes={},
             ),
-            retry_context=_Message(retry_count=0, max_retry_count=0, exception=None),
-            input_data=[_Binding(name=function.parameter, data=data)],
+            retry_context=Message(retry_count=0, max_retry_count=0, exception=None),
+            input_data=[ParameterBinding(name=function.parameter, data=data)],
         )
-        answer = await asyncio.wrap_future(self._call(self._runtime.invocation_request, invocation_request=call))
-        if answer.result.status == _StatusResult.Success:
+        answer = await self._answer(call, function, response)
+        if answer.result.status == StatusResult.Success:
             return answer
         exception = answer.result.exception
         if response is not None:
@@ -283,16 +242,38 @@ class MicrosoftWorker:
         print(exception.stack_trace or exception.message, flush=True)  # the app's own traceback, for the console
         return None
 
+    async def _answer(self, call: Any, function: Function, response: RecordedResponse | None) -> Any:
+        """The worker's answer to an invocation.
+
+        Raises:
+            _EndedError: the function has ended as no function does, by sys.exit() or by cancelling itself; it is printed.
+        """
+        try:
+            return await asyncio.wrap_future(self._call(self._runtime.invocation_request, invocation_request=call))
+        except (LoadError, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            words = f"{function.name} has ended with {error or type(error).__name__}"
+            print(words, flush=True)
+            if response is not None:
+                response.error = "ended"
+            raise _EndedError(words) from error
+
     def _call(self, method: Callable[[Any], Coroutine[Any, Any, Any]], **message: Any) -> Any:
         """A future of a method of the worker, on the worker's own loop."""
         request = SimpleNamespace(
-            request=SimpleNamespace(**message), properties={"host": "127.0.0.1", "protos": _MESSAGES}
+            request=SimpleNamespace(**message), properties={"host": "127.0.0.1", "protos": MESSAGES}
         )
 
         async def call() -> Any:
             try:
                 return await method(request)
-            except SystemExit as error:  # would end the loop, and the caller would wait for ever
+            except Exception:
+                raise
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # would end the loop, and every caller would wait for ever
                 raise LoadError(load_failure(error, self._app)) from error
 
         return asyncio.run_coroutine_threadsafe(call(), self._loop)

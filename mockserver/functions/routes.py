@@ -58,11 +58,17 @@ def compile_route(template: str) -> Route:
     Raises:
         RouteError: anything that the host refuses.
     """
-    pattern, parameters = "", list[Parameter]()
+    patterns, parameters = list[str](), list[Parameter]()
     for segment in _segments(template):
         if parameters and parameters[-1].rest:
             raise _refused(template, f"nothing may follow {{*{parameters[-1].name}}}")
-        pattern += _pattern_of(segment, template, parameters)
+        patterns.append(_pattern_of(segment, template, parameters))
+    # Only at the end may segments be missing: of others, none is skipped.
+    needed = max((number for number, each in enumerate(patterns) if not each.endswith(")?")), default=-1)
+    pattern = "".join(
+        each.removeprefix("(?:").removesuffix(")?") if number < needed and each.endswith(")?") else each
+        for number, each in enumerate(patterns)
+    )
     names = [parameter.name.lower() for parameter in dict.fromkeys(parameters)]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise _refused(template, f"the parameter {twice!r} stands there twice")
@@ -84,7 +90,7 @@ def _pattern_of(segment: list[str | Parameter], template: str, parameters: list[
     pattern = "".join("([^/]+)" if isinstance(part, Parameter) else re.escape(part) for part in segment)
     if not any(part.optional for part in own):
         return f"/{pattern}"
-    if any(part.optional for part in own[:-1]) or own[-1] is not segment[-1] or not str(segment[-2]).endswith("."):
+    if any(part.optional for part in own[:-1]) or own[-1] is not segment[-1] or segment[-2] != ".":
         raise _refused(template, "an optional parameter is a segment of its own, or comes last after a full stop")
     parameters += own[:-1]
     without = pattern.removesuffix(r"\.([^/]+)")
@@ -154,7 +160,8 @@ def _parameter(inner: str, template: str) -> Parameter:
 # --- constraints -----------------------------------------------------------------------------------------------------
 
 _GUID = re.compile(
-    r"\s*(?:[0-9a-f]{32}|(?P<open>[{(])?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?(open)[})]))\s*", re.IGNORECASE
+    r"\s*(?:[0-9a-f]{32}|(?:(?P<brace>\{)|(?P<round>\())?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?(brace)\})(?(round)\)))\s*",
+    re.IGNORECASE,
 )
 _DECIMAL = r"\s*[-+]?(?:\d[\d,]*\.?\d*|\.\d+)"
 _DATES = ("%Y-%m-%d", "%Y-%m", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%m-%d-%Y")
@@ -167,7 +174,7 @@ _TIME = re.compile(
 def _is_whole(bits: int) -> Check:
     """Source: Int32.TryParse and Int64.TryParse with NumberStyles.Integer."""
     return lambda value: (
-        bool(re.fullmatch(r"\s*[-+]?[0-9]+\s*", value)) and -(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1)
+        bool(re.fullmatch(r"\s*[-+]?[0-9]{1,40}\s*", value)) and -(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1)
     )
 
 
@@ -219,7 +226,7 @@ def _check(name: str, given: str, template: str) -> Check:
         except re.error as error:
             raise _refused(template, f"the expression {given!r} cannot be read: {error}") from error
         return lambda value: expression.search(value) is not None
-    numbers = [int(part) for part in given.split(",") if re.fullmatch(r"\s*-?\d+\s*", part)]
+    numbers = [int(part) for part in given.split(",") if re.fullmatch(r"\s*-?[0-9]{1,18}\s*", part)]
     checks: dict[tuple[str, int], Check] = {
         ("min", 1): lambda value: _PLAIN["long"](value) and int(value) >= numbers[0],
         ("max", 1): lambda value: _PLAIN["long"](value) and int(value) <= numbers[0],
@@ -236,6 +243,8 @@ def _check(name: str, given: str, template: str) -> Check:
         raise _refused(
             template, f"there is no constraint {name}{f'({given})' if given else ''}; known: {', '.join(known)}"
         )
+    if numbers != sorted(numbers) or (name.endswith("length") and min(numbers) < 0):
+        raise _refused(template, f"{name}({given}) asks for what cannot be")
     return found
 
 

@@ -15,6 +15,8 @@ import json5
 from mockserver.errors import UserError
 from mockserver.exchange import HEADER_FORM, Headers, is_header
 
+#: Headers by which the host frames an answer, whatever a function or a setting says.
+FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 _OVERRIDE = re.compile(r"AzureFunctionsJobHost(?:__|:)(.+)", re.IGNORECASE)
 
 
@@ -54,7 +56,7 @@ def read_settings(folder: Path) -> HostSettings:
     if not path.is_file():
         raise LoadError(f'{path}: there is no host.json; the smallest is {{"version": "2.0"}}')
     host = _json_object(path)
-    if (version := host.get("version")) != "2.0":
+    if host and (version := host.get("version")) != "2.0":  # the host completes an empty object
         raise LoadError(
             f'{path}: must have "version": "2.0", has {json.dumps(version)}; it is the version of this file, not of Functions'
         )
@@ -67,13 +69,21 @@ def read_settings(folder: Path) -> HostSettings:
 
 def _settings(flat: Mapping[str, str], local: Mapping[str, Any]) -> HostSettings:
     def limit(name: str) -> int | None:
-        value = int(flat.get(f"extensions:http:{name}", "-1"))
-        return value if value > 0 else None
+        text = flat.get(f"extensions:http:{name}", "-1")
+        if not re.fullmatch(r"-?[0-9]{1,9}", text):
+            raise ValueError(f"{name} must be a whole number, got {text!r}")
+        return int(text) if int(text) > 0 else None
 
     custom = "extensions:http:customheaders:"
     headers = tuple((name.removeprefix(custom), value) for name, value in flat.items() if name.startswith(custom))
     if wrong := next((header for header in headers if not is_header(*header)), None):
         raise ValueError(f"customHeaders: {wrong[0]!r}: {wrong[1]!r} cannot be sent: {HEADER_FORM}")
+    if framing := next((name for name, _ in headers if name in FRAMING), None):
+        raise ValueError(f"customHeaders: {framing} is the host's own")
+    if not isinstance(local, dict):
+        raise ValueError("Host must be a JSON object")
+    if (port := local.get("LocalHttpPort")) is not None and not _is_port(port):
+        raise ValueError(f"LocalHttpPort must be a port from 1 to 65535, got {port!r}")
     only = frozenset(value.lower() for name, value in flat.items() if re.fullmatch(r"functions:\d+", name))
     origins = (origin.strip().rstrip("/") for origin in str(local.get("CORS") or "").split(","))
     return HostSettings(
@@ -91,9 +101,18 @@ def _settings(flat: Mapping[str, str], local: Mapping[str, Any]) -> HostSettings
 def local_port(folder: Path) -> int | None:
     """The port that local.settings.json names; None where it names none that can be read: the start says what is wrong."""
     try:
-        return int((_json_object(folder / "local.settings.json").get("Host") or {})["LocalHttpPort"])
-    except (OSError, LoadError, AttributeError, KeyError, TypeError, ValueError):
+        port = (_json_object(folder / "local.settings.json").get("Host") or {})["LocalHttpPort"]
+    except (OSError, LoadError, AttributeError, KeyError, TypeError):
         return None
+    return int(port) if _is_port(port) else None
+
+
+def _is_port(value: object) -> bool:
+    return (
+        not isinstance(value, bool)
+        and re.fullmatch(r"[1-9][0-9]{0,4}", str(value)) is not None
+        and int(str(value)) < 65536
+    )
 
 
 def _set_environment(local: Mapping[str, Any], path: Path) -> None:
@@ -109,9 +128,11 @@ def _set_environment(local: Mapping[str, Any], path: Path) -> None:
             raise LoadError(
                 f"{path}: Values: no environment variable can be named {name!r}, or have a value with a null"
             )
-        os.environ.setdefault(
-            name, str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
-        )
+        text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+        try:
+            os.environ.setdefault(name, text)
+        except ValueError as error:  # half of a surrogate pair
+            raise LoadError(f"{path}: Values: {name!a} cannot be an environment variable: {error}") from error
 
 
 def _flat(host: Mapping[str, Any]) -> dict[str, str]:

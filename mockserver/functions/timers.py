@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import threading
-from contextlib import suppress
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 from mockserver.clock import Clock
 from mockserver.functions.schedule import next_run_s
+
+log = logging.getLogger("mockserver")
 
 _LOOK_S = 0.1
 #: A host that reloads its app may have other timers then.
@@ -22,7 +24,7 @@ class Timers:
 
     def __init__(self, url: str, clock: Clock, *, key: str | None = None) -> None:
         self._address, self._clock, self._key = urlsplit(url).netloc, clock, key
-        self._stopped = threading.Event()
+        self._stopped, self._host = threading.Event(), ""
         self._thread = threading.Thread(target=self._run, name="timers", daemon=True)
 
     def __enter__(self) -> Self:
@@ -33,25 +35,45 @@ class Timers:
         self._stopped.set()
 
     def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._watch()
+            except (OSError, http.client.HTTPException):
+                pass  # it starts again, or is about to end
+            except Exception as error:  # noqa: BLE001  the outermost frame of a thread
+                log.warning("timers are watched again after %s: %s", type(error).__name__, error)
+            self._stopped.wait(_ASK_AGAIN_S)
+
+    def _watch(self) -> None:
+        """Set off what is due, until the host does not answer: it may have other timers then."""
         due: dict[str, tuple[str, float]] = {}
-        looks, schedules = 0, dict[str, dict[str, Any]]()
+        looks, before_s, schedules = 0, self._clock.now(), dict[str, dict[str, Any]]()
         while not self._stopped.is_set():
             if looks % round(_ASK_AGAIN_S / _LOOK_S) == 0:
-                with suppress(OSError, ValueError, http.client.HTTPException):  # it starts, or is about to end
-                    schedules = self._schedules()
+                schedules = self._schedules()
             looks, now_s = looks + 1, self._clock.now()
+            if now_s < before_s:  # the machine's clock was put back
+                due = {name: (schedule, next_run_s(schedule, now_s)) for name, (schedule, _) in due.items()}
+            before_s = now_s
             for name, timer in schedules.items():
                 schedule = str(timer["schedule"])
                 if due.get(name, ("", 0.0))[0] != schedule:
                     due[name] = schedule, now_s if timer.get("runOnStartup") else next_run_s(schedule, now_s)
                 if now_s >= due[name][1]:
+                    self._ask("POST", f"/admin/functions/{quote(name)}", "{}")
                     due[name] = schedule, next_run_s(schedule, now_s)
-                    with suppress(OSError, http.client.HTTPException):
-                        self._ask("POST", f"/admin/functions/{quote(name)}", "{}")
             self._stopped.wait(_LOOK_S)
 
     def _schedules(self) -> dict[str, dict[str, Any]]:
-        """The triggers of the timers that are served, by their names."""
+        """The triggers of the timers that are served, by their names.
+
+        Raises:
+            ConnectionResetError: the host is another one than a moment ago.
+        """
+        started = json.loads(self._ask("GET", "/admin/host/status"))["id"]
+        self._host, before = started, self._host
+        if before not in ("", started):
+            raise ConnectionResetError("the host has restarted")
         return {
             function["name"]: {**binding, "schedule": function["schedule"]}
             for function in json.loads(self._ask("GET", "/admin/functions"))

@@ -53,7 +53,11 @@ class LiveAnswer:
 class Upstream:
     """A server that requests are forwarded to. Use it on one event loop."""
 
-    def __init__(self, base_url: str, *, timeout_s: float | None = None) -> None:
+    def __init__(self, base_url: str, *, timeout_s: float | None = None, pooled: bool = True) -> None:
+        """Without `pooled`, each request has a connection of its own: for a server that closes one without a word.
+
+        Its connections are opened as they are needed.
+        """
         from http.cookiejar import DefaultCookiePolicy
 
         import httpx2
@@ -61,7 +65,7 @@ class Upstream:
         self.base_url = base_url.rstrip("/")
         self._timeout = httpx2.Timeout(timeout_s, connect=10)
         # Close idle connections well before a server does (uvicorn: 5 s), or sometimes one closes under a request.
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=2)
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32 if pooled else 0, keepalive_expiry=2)
         loopback = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
         # The machine's proxy and its certificates apply, SSL_CERT_FILE too; a loopback address never goes through a proxy.
         # A dev server's own certificate is known to nobody, and on loopback nobody is between.

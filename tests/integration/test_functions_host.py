@@ -125,6 +125,15 @@ BROKEN = {
         HEAD + "@app.route(route='{id:even}')\ndef fun(req: func.HttpRequest) -> str:\n    return ''\n",
         r"line [56]: function 'fun': route 'api/\{id:even\}': there is no constraint even; known: alpha",
     ),
+    "reserved": (
+        HEAD + "@app.route(route='Administrators')\ndef fun(req: func.HttpRequest) -> str:\n    return ''\n",
+        r"line [56]: function 'fun': the route 'Administrators' begins with admin or runtime",
+    ),
+    "conflict": (
+        HEAD + "@app.route(route='x', methods=['GET'])\ndef one(req: func.HttpRequest) -> str:\n    return ''\n\n\n"
+        "@app.route(route='X')\ndef two(req: func.HttpRequest) -> str:\n    return ''\n",
+        r"functions 'one' and 'two' have the route 'api/x' with the same methods",
+    ),
     "return": (
         HEAD + "@app.route(route='x')\ndef fun(req: func.HttpRequest) -> dict:\n    return {}\n",
         r"function_app\.py, line [56]: .*fun.*dict",
@@ -419,17 +428,28 @@ def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
-        ("host.json", "{}", r'host\.json: must have "version": "2\.0", has null'),
+        ("host.json", '{"extensions": {}}', r'host\.json: must have "version": "2\.0", has null'),
         ("host.json", '{"version": "4.0"}', 'has "4.0"; it is the version of this file'),
         ("host.json", '{"version": "2.0", ', "not valid JSON"),
-        ("host.json", '{"version": "2.0", "extensions": {"http": {"maxConcurrentRequests": "x"}}}', "invalid literal"),
+        (
+            "host.json",
+            '{"version": "2.0", "extensions": {"http": {"maxConcurrentRequests": "x"}}}',
+            "maxconcurrentrequests must be a whole number, got 'x'",
+        ),
         (
             "host.json",
             '{"version": "2.0", "extensions": {"http": {"customHeaders": {"x y": "1"}}}}',
             "'x y': '1' cannot be sent",
         ),
         ("local.settings.json", '{"Values": []}', "Values must be a JSON object"),
-        ("local.settings.json", '{"Host": 5}', r"local\.settings\.json"),
+        (
+            "host.json",
+            '{"version": "2.0", "extensions": {"http": {"customHeaders": {"Content-Length": "5"}}}}',
+            "is the host's own",
+        ),
+        ("local.settings.json", '{"Host": 5}', "Host must be a JSON object"),
+        ("local.settings.json", '{"Host": {"LocalHttpPort": 99999}}', "must be a port from 1 to 65535, got 99999"),
+        ("local.settings.json", '{"Values": {"A": "\\ud800"}}', "'A' cannot be an environment variable"),
         ("local.settings.json", '{"Values": {"A=B": "x"}}', "no environment variable can be named 'A=B'"),
         ("local.settings.json", '{"IsEncrypted": true, "Values": {"A": "Q2lwaGVy"}}', "func settings decrypt"),
     ],
@@ -927,3 +947,161 @@ def test_a_schedule_that_cannot_be_read_ends_the_start(
     host = run("functions", "--app", str(app), "--port", "0", "--worker", worker)
     assert host.exit_status() == 1
     assert "function 'nightly': the app setting NIGHTLY is not set" in "\n".join(host.lines)
+
+
+# --- functions that end as none does -----------------------------------------------------------------------------------
+
+ENDS = {
+    "exits": "sys.exit('x is not set')",
+    "interrupts": "raise KeyboardInterrupt",
+    "cancels": "raise asyncio.CancelledError",
+    "ends": "raise BaseException('odd')",
+}
+ENDING = (
+    "import asyncio, sys\n"
+    + HEAD
+    + "".join(
+        f"""
+@app.route(route="{style}/{name}", auth_level="anonymous")
+{"async " if style == "later" else ""}def {style}_{name}(req: func.HttpRequest) -> str:
+    {how}
+
+
+@app.queue_trigger(arg_name="msg", queue_name="q", connection="c")
+{"async " if style == "later" else ""}def q_{style}_{name}(msg: func.QueueMessage) -> None:
+    {how}
+
+"""
+        for style in ("sync", "later")
+        for name, how in ENDS.items()
+    )
+    + """
+@app.route(route="ok", auth_level="anonymous")
+def ok(req: func.HttpRequest) -> str:
+    return "ok"
+
+
+@app.route(route="header/{which}", auth_level="anonymous")
+def header(req: func.HttpRequest) -> func.HttpResponse:
+    name, value = {"space": ("x y", "1"), "line": ("x", "1\\r\\ny: 2"), "euro": ("x", "€")}[req.route_params["which"]]
+    return func.HttpResponse("x", headers={name: value})
+"""
+)
+
+
+def test_a_function_that_ends_as_none_does_ends_nothing_else(
+    worker: str, run: Callable[..., Running], tmp_path: Path
+) -> None:
+    host = run("functions", "--app", str(write_app(tmp_path, ENDING)), "--port", "0", "--worker", worker)
+    url = host.read_until(r"^ready (.*)")[1]
+    with httpx2.Client(timeout=10) as client:
+        for style in ("sync", "later"):
+            for name in ENDS:
+                answer = client.get(f"{url}/api/{style}/{name}")
+                assert (style, name, answer.status_code, answer.content) == (style, name, 500, b"")
+                assert client.post(f"{url}/admin/functions/q_{style}_{name}", json={}).status_code == 202
+                host.read_until(rf"queue q_{style}_{name} has failed")
+                assert client.get(f"{url}/api/ok").text == "ok"
+        for which in ("space", "line", "euro"):
+            answer = client.get(f"{url}/api/header/{which}")
+            assert (which, answer.status_code, answer.content) == (which, 500, b"")
+    assert "The mock failed" not in "\n".join(host.lines)
+
+
+STREAMING_ENDS = """
+import asyncio, sys
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, StreamingResponse, JSONResponse, PlainTextResponse
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@app.route(route="boom")
+async def boom(req: Request) -> JSONResponse:
+    raise RuntimeError("detail")
+
+
+@app.route(route="exits")
+async def exits(req: Request) -> JSONResponse:
+    sys.exit("x is not set")
+
+
+@app.route(route="cancels")
+async def cancels(req: Request) -> JSONResponse:
+    raise asyncio.CancelledError
+
+
+@app.route(route="middle")
+async def middle(req: Request) -> StreamingResponse:
+    async def pieces():
+        yield "one"
+        raise ValueError("in the middle")
+
+    return StreamingResponse(pieces())
+
+
+@app.route(route="status/{code:int}")
+async def status(req: Request) -> PlainTextResponse:
+    return PlainTextResponse("body", int(req.path_params["code"]))
+
+
+@app.route(route="ok")
+async def ok(req: Request) -> JSONResponse:
+    return JSONResponse("ok")
+"""
+
+
+def test_a_streaming_function_that_ends_as_none_does_ends_nothing_else(
+    worker: str, run: Callable[..., Running], tmp_path: Path
+) -> None:
+    host = run("functions", "--app", str(write_app(tmp_path, STREAMING_ENDS)), "--port", "0", "--worker", worker)
+    url = host.read_until(r"^ready (.*)")[1]
+    with httpx2.Client(timeout=10) as client:
+        for _ in range(40):
+            assert client.get(f"{url}/api/boom").status_code == 500
+            assert client.get(f"{url}/api/ok").json() == "ok"
+        for name in ("exits", "cancels", "middle"):
+            try:
+                assert (name, client.get(f"{url}/api/{name}").status_code) == (name, 500)
+            except (httpx2.RemoteProtocolError, httpx2.ReadError):
+                assert name == "middle"
+            assert client.get(f"{url}/api/ok").json() == "ok"
+        for code in (204, 304, 418):
+            assert client.get(f"{url}/api/status/{code}").status_code == code
+            assert client.get(f"{url}/api/ok").json() == "ok"
+    host.process.terminate()
+    host.exit_status()
+    assert "The mock failed" not in "\n".join(host.lines)
+
+
+def test_the_route_of_a_disabled_function_is_nobody_elses(start: Callable[..., str]) -> None:
+    url = start(ODD, **{"AzureWebJobs.a_details.Disabled": "true"})
+    assert [httpx2.get(f"{url}/api/users/{name}").status_code for name in ("recent", "first")] == [404, 404]
+
+
+def test_runs_of_a_timer_do_not_overlap(run: Callable[..., Running], tmp_path: Path, worker: str) -> None:
+    slow = (
+        HEAD
+        + """
+import time
+
+
+@app.timer_trigger(arg_name="timer", schedule="* * * * * *")
+def slow(timer: func.TimerRequest) -> None:
+    print("begins")
+    time.sleep(2.5)
+    print("ends")
+"""
+    )
+    host = run("functions", "--app", str(write_app(tmp_path, slow)), "--port", "0", "--worker", worker)
+    host.read_until("^begins")
+    host.read_until("timer slow is still running, and is not started again")
+    host.read_until("^begins")
+    steps = [line for line in host.lines if line in ("begins", "ends")]
+    assert steps == ["begins", "ends", "begins"]
+
+
+def test_no_page_starts_a_function_whatever_origins_are_allowed(start: Callable[..., str]) -> None:
+    url = start(TIMERS, options=("--cors", "*"), NIGHTLY="1.00:00:00")
+    asked = httpx2.post(f"{url}/admin/functions/tick", content="{}", headers={"origin": "http://evil.example"})
+    assert asked.status_code == 403

@@ -38,6 +38,9 @@ from mockserver.functions.routes import RouteError, compile_route
         (r"api/{p:regex(^\d{{3}}-\d{{4}}$)}", "/api/12-4567", None),
         (r"api/{p:regex(^(?<letter>[a-c])x:$)}", "/api/Bx:", {"p": "Bx:"}),
         ("api/{n:int=3}", "/api", {"n": "3"}),
+        ("opt/{a?}/b", "/opt/b", None),
+        ("opt/{a?}/b", "/opt/x/b", {"a": "x"}),
+        ("opt/{a=1}/b/{c?}", "/opt/b", None),
     ],
 )
 def test_a_template_matches_as_in_asp_net(template: str, path: str, parameters: dict[str, str] | None) -> None:
@@ -47,10 +50,10 @@ def test_a_template_matches_as_in_asp_net(template: str, path: str, parameters: 
 @pytest.mark.parametrize(
     ("constraint", "accepted", "refused"),
     [
-        ("int", ["-7", "+7", "2147483647"], ["2147483648", "10000000000", "1.0", "x", "٣"]),
+        ("int", ["-7", "+7", "2147483647"], ["2147483648", "10000000000", "1.0", "x", "٣", "1" * 5000]),
         ("long", ["9223372036854775807"], ["9223372036854775808"]),
         ("bool", ["TRUE", "false"], ["1", "yes"]),
-        ("guid", ["0123456789abcdef0123456789ABCDEF", "{01234567-89ab-cdef-0123-456789abcdef}"], ["0123", "{01234567-89ab-cdef-0123-456789abcdef"]),
+        ("guid", ["0123456789abcdef0123456789ABCDEF", "{01234567-89ab-cdef-0123-456789abcdef}"], ["0123", "{01234567-89ab-cdef-0123-456789abcdef", "{01234567-89ab-cdef-0123-456789abcdef)"]),
         ("alpha", ["Abc"], ["a1", "ä"]),
         ("decimal", ["1", "-1,000.5", ".5"], ["1e3", "NaN"]),
         ("double", ["1e3", "-.5", "NaN", "-Infinity"], ["1e", "x"]),
@@ -82,6 +85,9 @@ def test_a_constraint_accepts_what_that_of_asp_net_does(
         ("api/{id:even}", r"there is no constraint even; known: alpha, bool"),
         ("api/{id:length(x)}", r"there is no constraint length\(x\)"),
         ("api/{id:regex([)}", "the expression '\\[' cannot be read"),
+        ("api/{id:length(3,1)}", "asks for what cannot be"),
+        ("api/{id:range(" + "9" * 5000 + ",1)}", "there is no constraint range"),
+        ("api/x.{p?}", "an optional parameter is a segment of its own"),
         ("api/{a}{b}", "two parameters need something between them"),
         ("api/{a?}-{b}", "an optional parameter is a segment of its own"),
         ("api/{*rest}/x", r"nothing may follow \{\*rest\}"),

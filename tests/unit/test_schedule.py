@@ -27,6 +27,8 @@ AT = datetime(2026, 11, 30, 10, 1, 2, tzinfo=UTC)  # a Monday
         ("0 0 12 * * 0", "2026-12-06T12:00:00"),
         ("00:00:30", "2026-11-30T10:01:32"),
         ("1.00:00:00", "2026-12-01T10:01:02"),
+        ("25:00:00", "2026-12-25T10:01:02"),
+        ("0 0 12 * January Sunday", "2027-01-03T12:00:00"),
         ("%WHEN%", "2026-11-30T10:02:00"),
     ],
 )
@@ -44,6 +46,8 @@ def test_a_timer_runs_next(monkeypatch: pytest.MonkeyPatch, schedule: str, runs:
         ("60 * * * * *", "cannot be read"),
         ("0 0 0 30 2 *", "cannot be read"),
         ("00:00:00", "the interval '00:00:00' is zero"),
+        ("00:99:00", "no time as hh:mm:ss"),
+        ("99999999999.00:00:00", "too long"),
         ("%NOT_SET%", "the app setting NOT_SET is not set"),
         ("", "is no schedule"),
     ],
