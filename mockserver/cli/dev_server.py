@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,34 +33,37 @@ def running(
     folder: Path | None = None,
     option: str = "--run",
     environment: Mapping[str, str] | None = None,
-) -> Iterator[None]:
-    """Run a server's command, if there is one, in a folder and with more in its environment, and end it with all processes that
-    it started. `where` says what sets its address, and `option` what the command.
+) -> Iterator[Callable[[], int | None]]:
+    """Run a server's command, if there is one, in a folder and in an environment, this process's own where it is None, and end
+    it with all processes that it started and that are still of its group. `where` says what sets its address, and `option`
+    what the command. Inside, it is asked for its exit status, which is None while it runs.
 
     Raises:
-        StartError: it ended at once, or nothing answers at the URL of the app.
+        StartError: it ended at once, something else answers at the URL of the app, or nothing does.
     """
     if command is None:
-        yield
+        yield lambda: None
         return
+    if isinstance(app, str) and environment is not None and _answers(app):
+        raise StartError(f"{option} {command!r}: something answers at {app} already; stop it, or leave {option} out")
     process = subprocess.Popen(  # noqa: S602  the user's own command
         command,
         shell=True,
         start_new_session=True,
         cwd=folder,
-        env={**os.environ, **(environment or {})},
+        env=environment,
     )
     try:
         if isinstance(app, str):
             _wait_for(app, process, f"{option} {command!r}", stopped, where)
-        yield
+        yield process.poll
     finally:
         if process.poll() is None or os.name != "nt":
             _end(process)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], what: str, stopped: threading.Event, where: str) -> None:
-    address = urlsplit(url).hostname or "", urlsplit(url).port or (443 if url.startswith("https:") else 80)
+    address = _address(url)
     began_s, said = time.monotonic(), False
     advice = f"If the server has printed another address, pass that: {where}."
     while not stopped.wait(0.1):
@@ -75,6 +78,18 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], what: str, stopped: th
             if not said and time.monotonic() > began_s + _SAY_AFTER_S:
                 said = True
                 click.secho(f"waiting    nothing answers at {url} yet. {advice}", fg="yellow", err=True)
+
+
+def _address(url: str) -> tuple[str, int]:
+    return urlsplit(url).hostname or "", urlsplit(url).port or (443 if url.startswith("https:") else 80)
+
+
+def _answers(url: str) -> bool:
+    try:
+        socket.create_connection(_address(url), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a threading event."""
+"""Ctrl-C, SIGTERM and a closed terminal as a threading event."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_STOPPING = frozenset({signal.SIGINT, signal.SIGTERM})
+#: Ctrl-C, and what ends a service or closes a terminal.
+_STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])})
 
 
 class StopSignal(threading.Event):
@@ -19,7 +20,7 @@ class StopSignal(threading.Event):
 
 @contextmanager
 def signal_socket() -> Iterator[socket.socket]:
-    """A socket from which the numbers of signals can be read, once Ctrl-C or SIGTERM has come."""
+    """A socket from which the numbers of signals can be read, once one that stops has come."""
     reader, writer = socket.socketpair()
     writer.setblocking(False)  # set_wakeup_fd requires it
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
@@ -34,7 +35,7 @@ def signal_socket() -> Iterator[socket.socket]:
 
 @contextmanager
 def stop_signal() -> Iterator[StopSignal]:
-    """An event that Ctrl-C or SIGTERM sets.
+    """An event that Ctrl-C, SIGTERM or a closed terminal sets.
 
     A thread sets it, not a signal handler: a handler interrupts the main thread, which may hold the event's lock while it waits
     for the event. And on Windows a handler runs only after that wait.

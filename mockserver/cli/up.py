@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from mockserver.cli.startup import (
 from mockserver.contract.addresses import Backend
 from mockserver.fronts.gate import Delivery
 from mockserver.functions.process import StartError
+from mockserver.harness.environment import without_real_settings
 from mockserver.harness.external_api import ExternalApi
 from mockserver.harness.function_app import FunctionApp, api_environment
 from mockserver.harness.model_endpoint import ModelEndpoint
@@ -152,12 +153,14 @@ def up(
         app = WholeApp(endpoint, functions, site_options, report=_report_visit)
         served = running(command, webapp, stopped, "--webapp URL")
         api_served = _running_api(api_command, api, endpoint, Backend(backend), stopped)
-        with served, endpoint, api_served, functions, app, token_in_file(endpoint) as token_file:
+        with served, endpoint, api_served as api_status, functions, app, token_in_file(endpoint) as token_file:
             _print_started(app, functions, api_options, choice.address, token_file)
             settle(counts_tokens=True)
             while not stopped.wait(0.3):
                 if functions.failed:
                     raise StartError("The Functions host stopped; its own output says why.")
+                if (status := api_status()) is not None:
+                    raise StartError(f"--run-api {api_command!r} ended with status {status}; its own output says why.")
         print_recorded(endpoint)
 
 
@@ -180,7 +183,7 @@ def _api(
 
 def _running_api(
     command: str | None, api: Path | str, model: ModelEndpoint, backend: Backend, stopped: threading.Event
-) -> AbstractContextManager[None]:
+) -> AbstractContextManager[Callable[[], int | None]]:
     """The command that starts the API at a URL, with the settings that point it at the model.
 
     Raises:
@@ -188,7 +191,10 @@ def _running_api(
     """
     if command is not None and isinstance(api, Path):
         raise OptionsError("--run-api needs the URL at which the API will answer: --api http://localhost:PORT")
-    settings = api_environment(model, backend)
+    settings = {
+        **without_real_settings(),
+        **{name: value for name, value in api_environment(model, backend).items() if value},
+    }
     return running(command, api, stopped, "--api URL", option="--run-api", environment=settings)
 
 

@@ -126,8 +126,10 @@ class FunctionsProcess:
         report: Callable[[InvocationRecord], None] = lambda _record: None,
         crashed: Callable[[Crash], None] = lambda _crash: None,
         options: Sequence[str] = (),
+        inherited: Mapping[str, str] | None = None,
     ) -> None:
-        """Start the host without waiting for it; `wait_until_ready` waits.
+        """Start the host without waiting for it; `wait_until_ready` waits. `environment` goes before what is `inherited`, which
+        is this process's own where it is None.
 
         `report` gets each call of a function that has ended, `crashed` each fault of the host's own code or of `report`.
         """
@@ -135,7 +137,10 @@ class FunctionsProcess:
         command = [sys.executable, "-m", "mockserver", "functions", "--stop-on-eof", *options]
         command += ["--app", str(app), "--port", str(port)]
         self._process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            command,
+            env={**(os.environ if inherited is None else inherited), **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         self._url: str | None = None
         #: Whether a debugger has paused it.

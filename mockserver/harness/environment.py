@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ KEY_VARIABLES = {
 }
 
 
+#: Variables of clients of OpenAI and Azure OpenAI, in every language: keys, tokens, addresses, organisations.
+_OF_MODEL = re.compile(r"(?:AZURE_)?OPENAI(?:_\w*)?", re.IGNORECASE)
 #: The variable that sets the run's token, for containers, whose token file is hard to reach.
 TOKEN_VARIABLE = "DRESS_REHEARSAL_TOKEN"  # noqa: S105  a variable's name
 
@@ -25,6 +28,11 @@ TOKEN_VARIABLE = "DRESS_REHEARSAL_TOKEN"  # noqa: S105  a variable's name
 def credentials_of(environment: Mapping[str, str]) -> Credentials:
     """Credentials for the real endpoint, from the variables that the official SDK reads too."""
     return Credentials(**{name: environment.get(variable, "") for name, variable in KEY_VARIABLES.items()})
+
+
+def without_real_settings() -> dict[str, str]:
+    """This process's environment without what names or opens a real model: what is started with a mock must not find it."""
+    return {name: value for name, value in os.environ.items() if not _OF_MODEL.fullmatch(name)}
 
 
 def without_proxy() -> dict[str, str]:

@@ -13,7 +13,7 @@ from mockserver.contract.addresses import Backend
 from mockserver.exchange import Answer, Request
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
 from mockserver.functions.timers import Timers
-from mockserver.harness.environment import trusting, without_proxy
+from mockserver.harness.environment import trusting, without_proxy, without_real_settings
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, OptionsError, Topology
 from mockserver.journal.entry import Place
@@ -66,7 +66,13 @@ class FunctionApp:
                 port, app = int(url.rpartition(":")[2]), self._options.app
                 crashed = self._model.simulation.journal.records.crashed
                 process = FunctionsProcess(
-                    app, port=port, environment=environment, report=self._record, crashed=crashed, options=options
+                    app,
+                    port=port,
+                    environment=environment,
+                    report=self._record,
+                    crashed=crashed,
+                    options=options,
+                    inherited=without_real_settings(),
                 )
                 self._processes.append(process)
             for process in self._processes:

@@ -53,7 +53,7 @@ def test_up_starts_with_cassettes_that_have_no_scenario(run: Callable[..., Runni
     assert up.read_until(r"^http://127\.0\.0\.1:\d+$")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_up_ends_cleanly_and_leaves_no_process(run: Callable[..., Running], number: signal.Signals) -> None:
     up = run("up", *FREE_PORTS)
     url = up.read_until(r"^http://127\.0\.0\.1:\d+$")[0]

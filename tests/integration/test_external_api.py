@@ -20,6 +20,8 @@ import { createServer } from 'node:http';
 const { OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL, PORT } = process.env;
 createServer(async (request, response) => {
   const principal = JSON.parse(Buffer.from(request.headers['x-ms-client-principal'] ?? 'e30=', 'base64'));
+  if (request.url === '/api/environment') return response.end(Object.keys(process.env).filter((name) => /openai/i.test(name)).join());
+  if (request.url === '/api/end') process.exit(7);
   if (request.url !== '/api/ask') return response.writeHead(404).end();
   const answer = await fetch(`${OPENAI_BASE_URL}/chat/completions`, {
     method: 'POST',
@@ -49,6 +51,9 @@ def test_an_api_of_node_is_run_behind_the_gate_with_the_model(run: Callable[...,
         *("--api", f"http://127.0.0.1:{port}", "--run-api", f"node {tmp_path / 'api.mjs'}"),
         PORT=str(port),
         OPENAI_API_KEY="a-real-key-of-the-shell",
+        AZURE_OPENAI_AD_TOKEN="a-real-token",
+        OPENAI_ORG_ID="org-real",
+        openai_api_base="https://real.example",
     )
     site = app.read_until(r"^(http://127\.0\.0\.1:\d+)$")[1]
     assert re.search(
@@ -61,10 +66,23 @@ def test_an_api_of_node_is_run_behind_the_gate_with_the_model(run: Callable[...,
         client.post("/__mock/login", json={"persona": "alice"})
         assert client.get("/api/ask").json() == {"user": "alice@example.com", "said": "Hello from the mock"}
         assert client.get("/api/other").status_code == 404
-    app.read_until(r"alice +GET /api/ask +rule 1.* say.yaml#1 +200")
-    app.process.terminate()
-    assert app.exit_status() == 0
+        known = set(client.get("/api/environment").text.split(","))
+        assert known == {"OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL"}
+        app.read_until(r"alice +GET /api/ask +rule 1.* say.yaml#1 +200")
+        assert client.get("/api/end").status_code >= 500
+    assert app.exit_status() == 1
+    assert "ended with status 7; its own output says why" in "\n".join(app.lines)
     assert app.group_is_empty()
+
+
+def test_another_server_at_the_apis_address_is_not_taken_for_it(run: Callable[..., Running], tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>page", encoding="utf-8")
+    with bind(0, "the test") as sock:
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        ports = ("--site-port", "0", "--model-port", "0")
+        refused = run("up", "--webapp", str(tmp_path), *ports, "--api", url, "--run-api", "node api.mjs")
+        assert refused.exit_status() == 1
+    assert f"something answers at {url} already" in "\n".join(refused.lines)
 
 
 @pytest.mark.parametrize(
