@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import flask
 import httpx2
 from flask import Flask, Response, redirect, render_template
 from werkzeug.exceptions import HTTPException, NotFound
@@ -18,7 +19,7 @@ from mockserver.flask_apps.page_responses import CSP
 from mockserver.flask_apps.sign_in import auth
 from mockserver.flask_apps.static_files import static_file
 from mockserver.swa.principal import ClientPrincipal
-from mockserver.swa.routing import Action, Decision
+from mockserver.swa.routing import DECIDED, Action, Decision
 from mockserver.swa.static_web_app import StaticWebApp
 from mockserver.wire.upstream import HOP_BY_HOP, upstream_request
 
@@ -41,11 +42,13 @@ def create_app(site: StaticWebApp) -> Flask:
 
     @app.before_request  # before routing: Static Web Apps decides about paths, not Flask
     def decide() -> Response | None:
-        request = flask_request()
-        if request.raw_path.startswith("/__mock/"):
+        if (decided := flask.request.environ.get(DECIDED)) is not None:
+            request, principal, decision = decided
+        elif (request := flask_request()).raw_path.startswith("/__mock/"):
             return None
-        principal = site.principal(request)
-        decision = site.decide(request, principal)
+        else:
+            principal = site.principal(request)
+            decision = site.decide(request, principal)
         try:
             response = _respond(site, request, principal, decision)
         except HTTPException as error:

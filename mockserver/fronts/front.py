@@ -24,7 +24,7 @@ class Front:
     """An ASGI application that checks the Host, and leaves what it does not answer itself to a Flask application."""
 
     def __init__(self, flask: Any, records: Records) -> None:
-        self._flask, self._records = Wsgi(flask), records
+        self.flask, self._records = Wsgi(flask), records
         self.budget = BodyBudget()
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
@@ -43,7 +43,7 @@ class Front:
         try:
             request = await connection.accept(REQUEST_LIMIT_BYTES, self.budget)
             if request is not None and not await self.carry(connection, request):
-                await self._flask.answer(scope, request.body, connection)
+                await self.flask.answer(scope, request.body, connection)
         except Exception as error:  # noqa: BLE001  the outermost frame of our own code
             during = f"{scope['method']} {scope['raw_path'].decode('latin-1')}"
             status, words = self.failed(error, during, request.body if request else b"")

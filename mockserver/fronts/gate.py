@@ -18,7 +18,7 @@ from mockserver.simulation.scopes import ScopeError
 from mockserver.simulation.site_faults import NO_FAULT, SiteFault, api_timed_out
 from mockserver.sse import split_events
 from mockserver.swa.principal import ClientPrincipal
-from mockserver.swa.routing import Action, Decision
+from mockserver.swa.routing import DECIDED, Action, Decision
 from mockserver.swa.static_web_app import StaticWebApp
 from mockserver.wire.connection import Connection
 from mockserver.wire.tape import Tape
@@ -33,6 +33,8 @@ _TAPE_BYTES = 256 << 10
 _STREAMED = frozenset({"text/event-stream", "application/octet-stream"})
 #: The site's headers that a dev server's pages do not get: its hot reload needs scripts that the policy forbids.
 _NOT_FOR_DEVELOPMENT = frozenset({"content-security-policy", "strict-transport-security", "cache-control"})
+#: What Flask may wait for another server with: a sign-in asks the function that gives roles.
+_WAITS = frozenset({Action.API, Action.AUTH})
 
 log = logging.getLogger("mockserver.site")
 
@@ -109,7 +111,10 @@ class SiteFront(Front):
         else:  # for Flask, which answers 404 if there is no API
             answer = replace(entry.answer, status=404) if entry.answer and decision.action is Action.API else None
             self._report(self._records.close(entry, end="eof", took_s=clock.now() - entry.at_s, answer=answer))
-            return False
+            known = {DECIDED: (request, visit.principal, decision)}
+            waits = decision.action in _WAITS
+            await self.flask.answer(connection.scope, request.body, connection, waits=waits, known=known)
+            return True
         answer = replace(tape.answer(), decided_by=decision.action)
         took_s = clock.now() - entry.at_s
         self._report(self._records.close(entry, end=end, sent_ms=sent_ms_of(answer), took_s=took_s, answer=answer))

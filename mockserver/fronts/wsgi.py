@@ -1,15 +1,17 @@
-"""Runs a WSGI application behind an async front: it has a thread while it works, and none while its client reads."""
+"""Runs a WSGI application behind an async front: it has a thread while it works, and none while its client reads, or where it
+waits for nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
 
 from a2wsgi.wsgi import build_environ
+from werkzeug.wsgi import FileWrapper
 
 from mockserver.exchange import Headers
 from mockserver.wire.connection import AsgiScope, Connection
@@ -17,6 +19,7 @@ from mockserver.wire.connection import AsgiScope, Connection
 #: How many requests are worked on at once; more wait. A request that waits for something, such as `verify`, has a thread too.
 _THREADS = 64
 _PORTION_BYTES = 64 << 10
+_NOTHING: Mapping[str, Any] = {}
 
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -28,16 +31,29 @@ class Wsgi:
         self._application = application
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mockserver-wsgi")
 
-    async def answer(self, scope: AsgiScope, body: bytes, connection: Connection) -> None:
-        """Answer one request. `RAW_URI` has its path and query as they came, as from Werkzeug and Gunicorn."""
+    async def answer(
+        self,
+        scope: AsgiScope,
+        body: bytes,
+        connection: Connection,
+        *,
+        waits: bool = True,
+        known: Mapping[str, Any] = _NOTHING,
+    ) -> None:
+        """Answer one request. `RAW_URI` has its path and query as they came, as from Werkzeug and Gunicorn; `known` joins them.
+
+        What `waits` for nothing begins without a thread, whose start and changes cost more than such an answer.
+        """
         environ: dict[str, Any] = {**build_environ(scope, io.BytesIO(body))}  # type: ignore[arg-type]  # it wants a2wsgi's own reader
         environ["RAW_URI"] = b"?".join(part for part in (scope["raw_path"], scope["query_string"]) if part).decode(
             "latin-1"
         )
+        environ |= {"wsgi.file_wrapper": _in_portions, **known}
         output, loop = _Output(self._application, environ), asyncio.get_running_loop()
         try:
             while not output.ended:
-                data = await loop.run_in_executor(self._threads, output.portion)
+                here = not (waits or connection.started)
+                data = output.portion() if here else await loop.run_in_executor(self._threads, output.portion)
                 if not connection.started:
                     await connection.start(output.status, output.headers)
                 await connection.write(data)
@@ -45,6 +61,11 @@ class Wsgi:
         finally:
             if not output.ended:
                 self._threads.submit(output.close)
+
+
+def _in_portions(file: IO[bytes], _block_bytes: int = 0) -> FileWrapper:
+    """A file, read as it is written. Source: PEP 3333, "Optional Platform-Specific File Handling"."""
+    return FileWrapper(file, _PORTION_BYTES)
 
 
 class _Output:

@@ -37,6 +37,10 @@ _DEFAULT_HEADERS: Headers = (
 IsFile = Callable[[str], bool]
 
 
+#: Where a server that has decided leaves a request, who is signed in and the decision for the application: in its environ.
+DECIDED = "mockserver.decided"
+
+
 class Action(StrEnum):
     """What becomes of a request."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,11 +75,8 @@ class StaticWebApp:
         A dev server counts as having every path but folders."""
         if self.folder is None:
             return not path.endswith("/")
-        try:
-            target = (self.folder / path.lstrip("/")).resolve()
-            return target.is_file() and target.is_relative_to(self.folder)
-        except OSError:  # a name longer than the file system knows
-            return False
+        target = os.path.realpath(f"{self.folder}/{path.lstrip('/')}")  # a `Path` costs four times as much
+        return target.startswith(f"{self.folder}{os.sep}") and os.path.isfile(target)  # noqa: PTH113
 
     @staticmethod
     def with_ids(request: Request) -> Request:

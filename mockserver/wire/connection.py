@@ -126,7 +126,7 @@ class Connection:
     """One HTTP exchange as an ASGI server passes it to an application."""
 
     def __init__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
+        self.scope, self._receive, self._send = scope, receive, send
         self._departure: asyncio.Task[None] | None = None
         self._transport = scope.get("extensions", {}).get(EXTENSION, {}).get(TRANSPORT)
         self._writer: AnswerWriter | None = None
@@ -148,7 +148,7 @@ class Connection:
 
     def admit(self) -> None:
         """Accept the request for any Host, because its sender has been checked in another way."""
-        self._scope.setdefault("extensions", {}).setdefault(EXTENSION, {})[_ADMITTED] = True
+        self.scope.setdefault("extensions", {}).setdefault(EXTENSION, {})[_ADMITTED] = True
 
     async def accept(self, limit_bytes: int, budget: BodyBudget | None = None) -> Request | None:
         """The complete request. None if it was refused, because of its Host or because its body exceeds the limit or what is
@@ -167,7 +167,7 @@ class Connection:
         if body is None:
             await self.answer(413, f"The request is larger than {limit_bytes >> 20} MB.\n")
             return None
-        return self.request_of(self._scope["method"], body)
+        return self.request_of(self.scope["method"], body)
 
     async def accept_unread(self, limit_bytes: int) -> Request | None:
         """The request without its body, which `receive_passed` gives as it comes. None if it was refused, because of its Host or
@@ -175,7 +175,7 @@ class Connection:
         if not self.is_for_this_machine:
             await self.answer(421, "This server answers to 127.0.0.1 and localhost only.\n")
             return None
-        request = self.request_of(self._scope["method"])
+        request = self.request_of(self.scope["method"])
         if (whole_number(request.header("content-length") or "") or 0) > limit_bytes:
             await self.answer(413, f"The request is larger than {limit_bytes >> 20} MB.\n")
             return None
@@ -209,12 +209,12 @@ class Connection:
     @property
     def is_for_this_machine(self) -> bool:
         """Whether the Host is a name of this machine, or its sender has been checked in another way."""
-        extension = self._scope.get("extensions", {}).get(EXTENSION, {})
+        extension = self.scope.get("extensions", {}).get(EXTENSION, {})
         return self.host in LOOPBACK_NAMES or bool(extension.get(_ADMITTED))
 
     def request_of(self, method: str, body: bytes = b"") -> Request:
         """The request with a method and a body."""
-        path, query = (self._scope[key].decode("latin-1") for key in ("raw_path", "query_string"))
+        path, query = (self.scope[key].decode("latin-1") for key in ("raw_path", "query_string"))
         return Request(method, path, query, self._headers, body)
 
     async def _body(self, limit_bytes: int) -> bytes | None:
@@ -263,7 +263,7 @@ class Connection:
 
     def writer(self) -> AnswerWriter:
         """What answers the request below ASGI. Call it after `accept`, and wait for its end."""
-        writer: AnswerWriter = self._scope["extensions"][EXTENSION][WRITER]()
+        writer: AnswerWriter = self.scope["extensions"][EXTENSION][WRITER]()
         self._writer = writer
         return writer
 
@@ -274,7 +274,7 @@ class Connection:
 
     async def tunnel(self, status: int, headers: Headers, other: RawStream) -> None:
         """Pass on a server's agreement to another protocol, then bytes in both directions until one side ends."""
-        transport = self._scope["extensions"][EXTENSION][TRANSPORT]
+        transport = self.scope["extensions"][EXTENSION][TRANSPORT]
         if transport.is_closing():  # the client has left already
             return
         http, pipe = transport.get_protocol(), _Pipe(transport)
@@ -302,7 +302,7 @@ class Connection:
 
     def remove_header(self, name: str) -> None:
         """Remove a header from the request before another application gets it."""
-        self._scope["headers"] = [header for header in self._scope["headers"] if header[0].lower() != name.encode()]
+        self.scope["headers"] = [header for header in self.scope["headers"] if header[0].lower() != name.encode()]
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of the answer, with a date if it has none, and without the length of a body that it cannot have."""

@@ -9,6 +9,8 @@ import asyncio
 import itertools
 import json
 import sys
+from collections.abc import MutableMapping
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,11 +19,17 @@ from uvicorn.server import ServerState
 
 from mockserver.cli import console
 from mockserver.exchange import Answer, Event, Interaction, Request, parse_json
+from mockserver.flask_apps.site_app import create_app
+from mockserver.fronts.gate import SiteFront
 from mockserver.fronts.model_front import ModelFront
 from mockserver.matching.call import Call
 from mockserver.simulation import steps
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.simulation import Simulation
+from mockserver.swa.principal import ClientPrincipal
+from mockserver.swa.routing import Decision
+from mockserver.swa.session import Sessions
+from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
 from mockserver.wire.direct import DirectProtocol
 from mockserver.wire.server import _config
 from tests.unit.examples import FakeClock, chat
@@ -33,6 +41,7 @@ EVENTS = 60
 JSON = chat("whole")
 STREAMS = {pieces: chat(f"in {pieces} pieces", stream=True) for pieces in (EVENTS, 2 * EVENTS)}
 MOST_CALLS = {"the same bytes": 225, "a head and a body of its own": 520, "an event of a paced stream": 61}
+MOST_CALLS_OF_A_FILE = 1310
 _other = itertools.count(1)
 
 
@@ -112,6 +121,52 @@ def test_a_request_costs_no_more_calls_than_it_did() -> None:
 def test_a_bound_is_no_looser_than_a_tenth() -> None:
     found = costs()
     assert {name: cost for name, cost in found.items() if cost and cost < MOST_CALLS[name] * 0.9} == {}, found
+
+
+def file_costs(folder: Path) -> int:
+    """The calls for a file of a site, to the end of its answer and its line."""
+    (folder / "index.html").write_text("x")
+    clock = FakeClock()
+    site = load_static_web_app(folder, personas={}, sessions=Sessions("key", clock), clock=clock, api_urls=())
+    lines: list[str | None] = []
+    front = SiteFront(create_app(site), site, report=lambda entry: lines.append(console.visit_line(entry, ())))
+    scope = {
+        **{"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "raw_path": b"/index.html"},
+        **{"path": "/index.html", "query_string": b"", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 9)},
+    }
+
+    async def run() -> int:
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def receive() -> MutableMapping[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        for _ in range(2):
+            sent.clear()
+            with Counting() as counting:
+                await front({**scope, "headers": [(b"host", b"127.0.0.1")]}, receive, send)
+        assert (sent[0]["status"], sent[1]["body"], len(lines)) == (200, b"x", 2), sent
+        return counting.calls
+
+    return asyncio.run(run())
+
+
+def test_a_file_costs_no_more_calls_than_it_did_all_in_the_servers_own_thread(tmp_path: Path) -> None:
+    assert MOST_CALLS_OF_A_FILE * 0.9 <= file_costs(tmp_path) <= MOST_CALLS_OF_A_FILE
+
+
+def test_a_second_decision_on_a_file_exceeds_the_bound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    decide = StaticWebApp.decide
+
+    def twice(site: StaticWebApp, request: Request, principal: ClientPrincipal | None) -> Decision:
+        decide(site, request, principal)
+        return decide(site, request, principal)
+
+    monkeypatch.setattr(StaticWebApp, "decide", twice)
+    assert file_costs(tmp_path) > MOST_CALLS_OF_A_FILE
 
 
 def test_a_second_parse_exceeds_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
