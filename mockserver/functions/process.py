@@ -237,6 +237,10 @@ def _report_of(line: bytes) -> Report:
 
 
 def _show(line: str) -> None:
-    """Print a line. A console that is gone, or that lacks a letter, must not end who reads the reports: the host would wait."""
+    """Print a line. A console that is gone, or that lacks a letter, must not end who reads the reports: the host would wait.
+
+    Without `file`, Python before 3.13.3 may crash where another thread changes sys.stdout, as a test's capture does. Source:
+    cpython#130163.
+    """
     with contextlib.suppress(OSError, ValueError):
-        print(line, flush=True)
+        print(line, file=sys.stdout, flush=True)
