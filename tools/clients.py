@@ -1,4 +1,5 @@
-"""Runs independent client libraries against the mock, as their users use them: every step must pass, or be listed.
+"""Runs independent client libraries against the mock and the chat API, as their users use them: every step must pass, or be
+listed.
 
 tools/clients.py [NAME...]   run all, or those whose names begin so: js/ai, python/litellm, python
 tools/clients.py --write     run all, and write the table in docs/clients.md
@@ -11,17 +12,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mockserver.harness.model_endpoint import ModelEndpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ROOT / "tests" / "clients"
@@ -44,6 +53,8 @@ LIBRARIES = (
     "python/semantic_kernel",
 )
 DEPLOYMENTS = {"chat": "gpt-4o", "reasoner": "gpt-5-mini", "emb": "text-embedding-3-small"}
+#: What is asked, and the steps that fit it: all of them for the mock, for the app those of its one operation.
+ASKED = {"model": (), "app": ("openai chat",)}
 AT_ONCE = 2
 LIMIT_S = 900
 
@@ -118,24 +129,70 @@ def _install_python(pins: Path, folder: Path) -> None:
 
 
 def run(libraries: Sequence[str]) -> tuple[list[Step], list[str]]:
-    """Every step's outcome, against a model endpoint with generated answers; and the libraries that broke off."""
+    """Every step's outcome, against a model endpoint with generated answers and the app before it; and the libraries that broke
+    off."""
     from mockserver.harness.model_endpoint import ModelEndpoint
     from mockserver.harness.options import ModelOptions
     from mockserver.simulation.settings import OnMiss
 
     steps: list[Step] = []
     broken = []
-    with ModelEndpoint(ModelOptions(on_miss=OnMiss.GENERATE, speed=1000, deployments=DEPLOYMENTS)) as model:
-        environment = {**os.environ, "CLIENTS_URL": model.url, "NO_PROXY": "127.0.0.1"}
+    options = ModelOptions(on_miss=OnMiss.GENERATE, latency="first=0ms,rate=9999tok/s", deployments=DEPLOYMENTS)
+    with ModelEndpoint(options) as model, app_before(model) as app_url:
+        urls = {"model": model.url, "app": app_url}
+        runs = list(product(libraries, ASKED))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for library, (status, outcomes) in zip(
-                libraries, pool.map(lambda library: _outcomes(library, environment), libraries), strict=True
-            ):
-                steps += outcomes
+            ended = pool.map(lambda each: _outcomes(*each, url=urls[each[1]]), runs)
+            for (library, asked), (status, outcomes) in zip(runs, ended, strict=True):
+                steps += outcomes if asked == "model" else [outcome | {"backend": asked} for outcome in outcomes]
                 if status not in (0, 1) or not outcomes:
-                    log = log_of(library).relative_to(ROOT)
+                    log = log_of(library, asked).relative_to(ROOT)
                     broken.append(f"{library}: ended with {status} after {len(outcomes)} steps; see {log}")
     return steps, broken
+
+
+@contextmanager
+def app_before(model: ModelEndpoint) -> Iterator[str]:
+    """The whole app, with gate and Functions host: an address at which `/v1` is its `/api`, for somebody who is signed in and may
+    send a system prompt."""
+    from werkzeug.exceptions import NotFound
+    from werkzeug.middleware.http_proxy import ProxyMiddleware
+    from werkzeug.serving import make_server
+
+    from mockserver.contract.addresses import Backend
+    from mockserver.functions.process import FunctionsProcess
+    from mockserver.harness.external_api import ExternalApi
+    from mockserver.harness.function_app import api_environment
+    from mockserver.harness.options import SiteOptions
+    from mockserver.harness.whole_app import WholeApp
+    from mockserver.swa.personas import load_personas
+    from mockserver.wire.server import bind
+
+    models = ",".join([DEPLOYMENTS["chat"], DEPLOYMENTS["reasoner"]])
+    settings = {
+        "OPENAI_MODEL": models,
+        "SYSTEM_PROMPT_ROLE": "invited",
+        "AzureFunctionsJobHost__logging__logLevel__default": "Warning",
+    }
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with ExitStack() as stack:
+        with bind(0, "the Functions host") as probe:
+            port = probe.getsockname()[1]
+        environment = {**api_environment(model, Backend.OPENAI), **settings}
+        functions = FunctionsProcess(ROOT / "api", port=port, environment=environment)
+        stack.callback(functions.stop)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "index.html").touch()
+        shutil.copy(ROOT / "webapp" / "staticwebapp.config.json", folder)
+        api = ExternalApi(functions.wait_until_ready())
+        app = stack.enter_context(WholeApp(model, api, SiteOptions(folder, load_personas())))
+        to_api = {"target": f"{app.url}/api/", "remove_prefix": True, "headers": app.headers("alice")}
+        proxy = ProxyMiddleware(NotFound(), {"/v1/": to_api}, timeout=60)
+        server = make_server("127.0.0.1", 0, proxy, threaded=True)
+        stack.callback(server.server_close)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stack.callback(server.shutdown)
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def command(library: str) -> list[str]:
@@ -146,14 +203,16 @@ def command(library: str) -> list[str]:
     return [str(CACHE / library / "bin" / "python"), str(CLIENTS / "python" / f"{name}_steps.py")]
 
 
-def log_of(library: str) -> Path:
+def log_of(library: str, asked: str) -> Path:
     """Where a library's own words are."""
-    return CACHE / f"{library.replace('/', '-')}.log"
+    return CACHE / f"{library.replace('/', '-')}-{asked}.log"
 
 
-def _outcomes(library: str, environment: dict[str, str]) -> tuple[int, list[Step]]:
-    with log_of(library).open("w") as log:
-        process = subprocess.Popen(command(library), env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+def _outcomes(library: str, asked: str, *, url: str) -> tuple[int, list[Step]]:
+    environment = {**os.environ, "CLIENTS_URL": url, "NO_PROXY": "127.0.0.1"}
+    parts = [*command(library), *ASKED[asked]]
+    with log_of(library, asked).open("w") as log:
+        process = subprocess.Popen(parts, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             output, _ = process.communicate(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:

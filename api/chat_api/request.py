@@ -80,6 +80,8 @@ _FIELDS: Mapping[str, frozenset[str]] = {
 }
 #: What a client sends back with the model's own message, and no request needs.
 _ECHOED = frozenset({"annotations", "audio", "id", "reasoning", "reasoning_content"})
+#: What a client may repeat in a part of it. Source: @openai/agents 0.20, extractAllAssistantContent.
+_REPEATED = _ECHOED | _FIELDS["assistant"] | {"role"}
 _PROMPTS = ("system", "developer")
 
 
@@ -225,20 +227,29 @@ def _content(content: object, where: str, role: str) -> str | list[dict[str, Any
     return [_part(part, f"{where}[{index}]", role) for index, part in enumerate(content)]
 
 
-def _part(part: Any, where: str, role: str) -> dict[str, Any]:
-    match part:
-        case {"type": "text", "text": str(text), **rest} if not rest:
-            return {"type": "text", "text": text}
-        case {"type": "refusal", "refusal": str(text), **rest} if role == "assistant" and not rest:
-            return {"type": "refusal", "refusal": text}
-        case {"type": "image_url", "image_url": {"url": str(url), **how}, **rest} if role == "user" and not rest:
+def _part(part: object, where: str, role: str) -> dict[str, Any]:
+    given = {name: value for name, value in part.items() if value is not None} if isinstance(part, dict) else {}
+    if role == "assistant":
+        given = {
+            name: value for name, value in given.items() if name in ("type", given.get("type")) or name not in _REPEATED
+        }
+    match given:
+        case {"type": "text", "text": str()}:
+            known = {"type", "text"}
+        case {"type": "refusal", "refusal": str()} if role == "assistant":
+            known = {"type", "refusal"}
+        case {"type": "image_url", "image_url": {"url": str(url), **how}} if role == "user":
+            known = {"type", "image_url"}
             if not url.lower().startswith(("https://", "data:image/")):
                 raise _bad(f"{where}.image_url.url must begin with https:// or data:image/.", f"{where}.image_url.url")
             if not how.keys() <= {"detail"} or not isinstance(how.get("detail", ""), str):
                 raise _bad(f"{where}.image_url has a url and a detail.", f"{where}.image_url")
-            return {"type": "image_url", "image_url": {"url": url, **how}}
-    kinds: Sequence[str] = ("text", "image_url") if role == "user" else ("text",)
-    raise _bad(f"{where} must be a part of the type {' or '.join(kinds)}.", where)
+        case _:
+            kinds: Sequence[str] = ("text", "image_url") if role == "user" else ("text",)
+            raise _bad(f"{where} must be a part of the type {' or '.join(kinds)}.", where)
+    if unknown := given.keys() - known:
+        raise _bad(f"{where}: this app does not offer {min(unknown)} in a part of the type {given['type']}.", where)
+    return given
 
 
 def is_parameter(name: object) -> bool:

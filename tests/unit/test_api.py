@@ -179,6 +179,11 @@ def test_what_a_client_sends_back_with_the_models_own_message_is_not_needed() ->
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
         tool,
     ]
+    part = {"type": "text", "text": "y"}
+    repeated = {**part, "role": "assistant", "refusal": None, "annotations": [], "tool_calls": [CALL]}
+    again = {"role": "assistant", "content": [repeated, {"type": "refusal", "refusal": "no", "role": "assistant"}]}
+    asked = upstream_request({"messages": [USER, again]}, SETTINGS)["messages"][2]["content"]
+    assert asked == [part, {"type": "refusal", "refusal": "no"}]
     parts = [{"type": "image_url", "image_url": {"url": "HTTPS://x.example/a.png"}}]
     assert (
         upstream_request({"messages": [{"role": "user", "content": parts}]}, SETTINGS)["messages"][1]["content"]
