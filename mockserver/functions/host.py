@@ -18,6 +18,7 @@ from mockserver.functions.admin import PING_PATH, Admin, home
 from mockserver.functions.function import Function
 from mockserver.functions.process import InvocationRecord
 from mockserver.functions.result import Result
+from mockserver.functions.routes import path_of
 from mockserver.functions.settings import FRAMING, HostSettings
 from mockserver.matching.call import VISIT_HEADERS
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBudget, Connection
@@ -174,8 +175,9 @@ class FunctionsHost:
         allowed = self._allowed(scope)
         response = RecordedResponse(send, allowed, self._settings.headers)
         connection = Connection(scope, receive, response)
+        path = path_of(scope["raw_path"].decode("latin-1"))
         try:
-            if self._worker.streams and not scope["path"].lower().startswith("/admin/"):
+            if self._worker.streams and not path.lower().startswith("/admin/"):
                 request = await connection.accept_unread(REQUEST_LIMIT_BYTES)
             else:
                 request = await connection.accept(REQUEST_LIMIT_BYTES, self._budget)
@@ -183,10 +185,10 @@ class FunctionsHost:
                 return
             if allowed and request.method == "OPTIONS" and request.header("access-control-request-method"):
                 await _preflight(connection, request)
-            elif answer := await self._own_answer(scope["path"], request):
+            elif answer := await self._own_answer(path, request):
                 await connection.send_whole(answer.status, answer.headers, answer.body)
             else:
-                await self._invoke(scope, connection, request, response)
+                await self._invoke(path, scope, connection, request, response)
         finally:
             connection.release()
 
@@ -213,12 +215,12 @@ class FunctionsHost:
         return self._admin.answer(path, request)
 
     async def _invoke(
-        self, scope: AsgiScope, connection: Connection, request: Request, response: RecordedResponse
+        self, path: str, scope: AsgiScope, connection: Connection, request: Request, response: RecordedResponse
     ) -> None:
         """Answer a request by the function for it, and report the call."""
         function = None
         try:
-            function, parameters = self._find(scope["method"], scope["path"])
+            function, parameters = self._find(scope["method"], path)
             invocation = Invocation(function or _NO_FUNCTION, parameters, request, connection, scope, response)
             if function is None or function not in self._functions:
                 await invocation.empty(404)  # for a wrong method, and for a disabled one; the host never answers 405

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from urllib.parse import unquote
 
 
 class RouteError(ValueError):
@@ -14,6 +15,8 @@ class RouteError(ValueError):
 
 
 Check = Callable[[str], bool]
+
+_ENCODED_SLASH = re.compile("(%2f)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,26 @@ class Route:
                 return None
             values[parameter.name] = value
         return values
+
+
+def path_of(raw_path: str) -> str:
+    """The path that routes match: decoded, but for `%2F`, and without segments `.` and `..`.
+
+    Source: Kestrel's PathDecoder, UrlDecoder and PathNormalizer; aspnetcore#30655, KestrelHttpServer#2946.
+    """
+    parts = _ENCODED_SLASH.split(raw_path)
+    path = "".join(part if part.lower() == "%2f" else unquote(part) for part in parts)
+    if "/." not in path:
+        return path
+    kept = list[str]()
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    ends_in_folder = segments[-1] in (".", "..")
+    return "/" + "/".join([*kept, ""] if ends_in_folder else kept)
 
 
 def compile_route(template: str) -> Route:

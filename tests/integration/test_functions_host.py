@@ -221,6 +221,8 @@ def test_each_cookie_is_sent_and_a_function_that_returns_none_is_an_empty_500(st
         ("ITEMS/7", 200, "item 7"),
         ("items/x", 404, ""),
         ("files/a/b", 200, "a/b"),
+        ("files/a%2Fb%20c", 200, "a%2Fb c"),
+        ("maybe/y%2fz", 200, "y%2fz"),
         ("maybe", 200, "none"),
         ("maybe/y", 200, "y"),
     ],

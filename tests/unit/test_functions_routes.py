@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockserver.functions.routes import RouteError, compile_route
+from mockserver.functions.routes import RouteError, compile_route, path_of
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,25 @@ def test_a_constraint_accepts_what_that_of_asp_net_does(
 def test_a_template_that_asp_net_refuses_is_refused(template: str, words: str) -> None:
     with pytest.raises(RouteError, match=words):
         compile_route(template)
+
+
+@pytest.mark.parametrize(
+    ("raw_path", "path"),
+    [
+        ("/api/a%20b", "/api/a b"),
+        ("/api/a%2Fb%2fc", "/api/a%2Fb%2fc"),
+        ("/api/a%252Fb", "/api/a%2Fb"),
+        ("/api/gr%C3%BC%C3%9Fe", "/api/grüße"),
+        ("/api/a/../b", "/api/b"),
+        ("/api/%2E%2E/admin/functions", "/admin/functions"),
+        ("/../../api/./x", "/api/x"),
+        ("/api/x/..", "/api/"),
+        ("/api/x/.", "/api/x/"),
+        ("/.", "/"),
+        ("/api/.well-known/..x", "/api/.well-known/..x"),
+        ("/api//x", "/api//x"),
+        ("/api/100%", "/api/100%"),
+    ],
+)
+def test_a_path_is_decoded_as_by_the_hosts_server(raw_path: str, path: str) -> None:
+    assert path_of(raw_path) == path
