@@ -255,7 +255,7 @@ class FunctionsHost:
     def _run(self, function: Function, given: str) -> None:
         """Run a function of another trigger, and say how it ended. A timer's runs do not overlap."""
         if function.kind == "timer" and function.name in {task.get_name() for task in self._running}:
-            print(f"timer {function.name} is still running, and is not started again", flush=True)
+            print(f"timer {function.name} is still running: this run is skipped", flush=True)
             return
 
         async def run() -> None:

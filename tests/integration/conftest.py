@@ -4,8 +4,9 @@ import importlib
 import os
 import pkgutil
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import mockserver
 from mockserver.contract.addresses import Backend
 from mockserver.flask_apps import control, model_app
 from mockserver.fronts.model_front import ModelFront
+from mockserver.functions.process import FunctionsProcess
 from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.mock_server import MockServer
 from mockserver.harness.model_endpoint import ModelEndpoint
@@ -28,6 +30,7 @@ from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.simulation import Simulation
 from mockserver.swa.personas import load_personas
 from mockserver.wire.server import Servers, bind, url_of
+from tests.integration.function_apps import WORKERS, write_app
 from tests.integration.running import Running
 
 ROOT = Path(__file__).parents[2]
@@ -135,3 +138,27 @@ def azure_site(azure_app: WholeApp, mock_server: MockServer) -> WholeApp:
     """The app, its API configured for Azure OpenAI."""
     del mock_server
     return azure_app
+
+
+@pytest.fixture(params=list(WORKERS))
+def worker(request: pytest.FixtureRequest) -> str:
+    if request.param == "microsoft" and sys.version_info < (3, 13):
+        pytest.skip("Microsoft's worker needs Python 3.13 or newer; this run is on an older one")
+    return str(request.param)
+
+
+@pytest.fixture
+def start(tmp_path: Path, worker: str) -> Iterator[Callable[..., str]]:
+    running: list[FunctionsProcess] = []
+
+    def start_app(
+        source: str, host: str = '{"version": "2.0"}', options: Sequence[str] = (), **environment: str
+    ) -> str:
+        app = Path(os.path.relpath(write_app(tmp_path, source, host)))  # relative, as users write it
+        options = ("--worker", worker, *options)
+        running.append(FunctionsProcess(app, port=0, environment=environment, options=options))
+        return running[-1].wait_until_ready()
+
+    yield start_app
+    for process in running:
+        process.stop()

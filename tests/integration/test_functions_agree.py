@@ -18,7 +18,7 @@ import pytest
 
 from mockserver.functions.process import FunctionsProcess
 from mockserver.functions.signature import SignatureError, signature_of
-from tests.integration.test_functions_host import write_app
+from tests.integration.function_apps import write_app
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 13), reason="Microsoft's worker needs Python 3.13 or newer")
 
