@@ -77,7 +77,7 @@ async def complete(
         body = answer.model_dump(mode="json", exclude_unset=True, warnings=False)
         body.pop("error", None)  # a provider's own words
     else:  # a 200 that is neither: a proxy's page, or JSON of another kind
-        _log("refused", request_id, why="the answer is no completion")
+        _log("refused", request_id, why="the answer is not a completion")
         raise errors.unavailable()
     _log("answered", request_id, usage=body.get("usage"))
     return body
@@ -87,12 +87,12 @@ def _converted(response: Response, request_id: str) -> dict[str, Any]:
     """A response as a completion.
 
     Raises:
-        ApiError: it failed, or is none: the SDK takes any JSON for what was asked.
+        ApiError: it failed, or is not a response: the SDK accepts any JSON.
     """
     try:
         return responses.completion(response)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        _log("refused", request_id, why="the answer is no response")
+        _log("refused", request_id, why="the answer is not a response")
         raise errors.unavailable() from error
 
 
@@ -130,7 +130,7 @@ async def _chunks(stream: AsyncStream[ChatCompletionChunk]) -> AsyncIterator[dic
     async for chunk in stream:
         fields = chunk.model_dump(mode="json", exclude_unset=True, warnings=False) if _is_chunk(chunk) else {}
         if "choices" not in fields or not all(isinstance(choice, dict) for choice in fields["choices"] or ()):
-            raise ValueError("an event is no chunk of a completion")  # the SDK takes any JSON for one
+            raise ValueError("an event is not a chunk of a completion")  # the SDK accepts any JSON
         yield fields
 
 
@@ -168,7 +168,7 @@ async def events(
         _log("broke off", request_id, why="the answer takes too long")
         yield _event(errors.too_slow().body())
     except (AttributeError, KeyError, TypeError, ValueError):
-        _log("broke off", request_id, why="an event is no chunk")
+        _log("broke off", request_id, why="an event is not a chunk")
         yield _event(errors.unavailable().body())
     finally:
         await stream.close()

@@ -178,7 +178,7 @@ def _messages(given: object, settings: Settings, *, own_prompt: bool) -> list[di
         words = "The system prompt is the app's; leave out system and developer messages."
         raise _bad(words, f"messages[{prompts[0]}].role")
     if len(prompts) == len(messages):
-        raise _bad("messages must have a message that is no system prompt.", "messages")
+        raise _bad("messages must have at least one message other than a system prompt.", "messages")
     if not prompts and settings.system_prompt:
         return [{"role": "system", "content": settings.system_prompt}, *messages]
     return messages

@@ -143,14 +143,14 @@ async def chunks(stream: AsyncIterator[Any]) -> AsyncIterator[dict[str, Any]]:
 
     Raises:
         openai.APIError: the model failed in the middle.
-        ValueError: an event that is none.
+        ValueError: an event has no type.
     """
     head: dict[str, Any] = {}
     failed, code, calls = False, None, list[str]()
     async for event in stream:
         match getattr(event, "type", None):
             case None:
-                raise ValueError("an event is no event of a response")
+                raise ValueError("an event of a response has no type")
             case "response.created":
                 head = _head(event.response.id, event.response.model, "chat.completion.chunk")
                 yield {**head, "choices": [_choice({"role": "assistant", "content": ""})]}

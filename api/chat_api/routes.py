@@ -98,7 +98,7 @@ class _Model:
         return await asyncio.to_thread(self._load)
 
     def prepare(self) -> None:
-        """Load both in the background: whoever looks at the page is about to ask."""
+        """Load both in the background: a client that opens the page will soon ask."""
         if self._loaded is None and not self._lock.locked() and not settings().missing_for_model:
             threading.Thread(target=self._load, name="model", daemon=True).start()
 

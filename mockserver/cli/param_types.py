@@ -32,7 +32,7 @@ class AppType(click.ParamType[Path | str]):
 
 
 class ApiType(click.ParamType[Path | str]):
-    """The folder of a function app, or the URL of an API that somebody else starts."""
+    """The folder of a function app, or the URL of an API that is started separately."""
 
     name = "DIR|URL"
 

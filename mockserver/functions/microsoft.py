@@ -59,7 +59,7 @@ class MicrosoftWorker:
         from uvicorn.config import LOGGING_CONFIG
 
         logging.getLogger(SDK_LOG_PREFIX).setLevel(logging.CRITICAL)  # our own messages say the same
-        # What this host asks the worker is no request of the app's.
+        # This host's requests to the worker are not the app's own requests.
         logging.getLogger("httpx2").addFilter(lambda record: record.threadName != HOST_THREAD)
         LOGGING_CONFIG["loggers"]["uvicorn.error"]["level"] = "WARNING"  # the server inside the FastAPI extension
 
@@ -157,9 +157,8 @@ class MicrosoftWorker:
 
     async def _stream(self, invocation: Invocation, http_url: str) -> None:
         if self._upstream is None:
-            self._upstream = Upstream(
-                http_url, pooled=False
-            )  # it closes a connection after an exception, without a word
+            # It closes a connection after an exception, unannounced.
+            self._upstream = Upstream(http_url, pooled=False)
         upstream, connection, request = self._upstream, invocation.connection, invocation.request
         invocation_id = str(uuid.uuid4())
         forwarded = replace(request, headers=(*request.headers, ("x-ms-invocation-id", invocation_id)))
@@ -269,11 +268,9 @@ class MicrosoftWorker:
         async def call() -> Any:
             try:
                 return await method(request)
-            except Exception:
+            except (Exception, asyncio.CancelledError):
                 raise
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:  # would end the loop, and every caller would wait for ever
+            except BaseException as error:  # would end the loop, and every caller would wait forever
                 raise LoadError(load_failure(error, self._app)) from error
 
         return asyncio.run_coroutine_threadsafe(call(), self._loop)

@@ -171,7 +171,7 @@ def _parameter(inner: str, template: str) -> Parameter:
     optional = inner.endswith("?")
     parsed = _PARAMETER.fullmatch(inner[:-1] if optional else inner)
     if parsed is None:
-        raise _refused(template, f"{{{inner}}} is no parameter")
+        raise _refused(template, f"{{{inner}}} is not a parameter")
     if parsed["default"] is not None and optional:
         raise _refused(template, f"{{{inner}}} has a default, so it cannot be optional too")
     if parsed["star"] and optional:

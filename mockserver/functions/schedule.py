@@ -39,7 +39,7 @@ def next_run_s(schedule: str, after_s: float) -> float:
         or "7" in re.findall(r"(?<!/)\d+", fields[-1])
     ):
         raise ScheduleError(
-            f"{text!r} is no schedule: it must have six fields, {{second}} {{minute}} {{hour}} {{day}} {{month}} {{weekday}}, or be as 00:05:00"
+            f"{text!r} is not a schedule: it must have six fields, {{second}} {{minute}} {{hour}} {{day}} {{month}} {{weekday}}, or be as 00:05:00"
         )
     try:
         runs = croniter(

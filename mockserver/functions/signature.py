@@ -134,7 +134,7 @@ def _kind_of(binding: Any, hint: Any, *, annotated: bool) -> str:
         hint = given[0]
     generic = typing.get_origin(hint) is not None
     if annotated and not isinstance(hint, type) and not generic:
-        raise SignatureError(f"binding {binding.name!r} has an annotation that is no type: {hint!r}")
+        raise SignatureError(f"binding {binding.name!r} has an annotation that is not a type: {hint!r}")
     if annotated and is_out != _is_out(binding):
         word = "must be func.Out" if _is_out(binding) else "cannot be func.Out"
         raise SignatureError(
@@ -171,7 +171,7 @@ def _result_of(bindings: typing.Sequence[Any], hints: Mapping[str, Any]) -> str 
         if getattr(typing.get_origin(hint), "__name__", "") == "Out":
             raise SignatureError("must not return func.Out")
         if not isinstance(hint, type):
-            raise SignatureError(f"has a return annotation that is no type: {hint!r}")
+            raise SignatureError(f"has a return annotation that is not a type: {hint!r}")
         if not _fits(explicit, hint, out=True):
             raise SignatureError(
                 f"must return func.HttpResponse or str, is declared to return {_named(hint)}"

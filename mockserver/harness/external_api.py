@@ -1,4 +1,4 @@
-"""An API that somebody else starts: `func start`, Node, .NET, anything that answers at a URL."""
+"""An API that is started separately: `func start`, Node, .NET, anything that answers at a URL."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class ApartCounts:
         self._workers = workers
 
     def has_left(self, scope: str, name: str, most: int) -> bool:
-        """Not known; whoever takes it is told so."""
+        """Not known here: `take` raises."""
         del scope, name, most
         return True
 
@@ -143,4 +143,6 @@ class ApartCounts:
 
 def not_shared(what: str, workers: int) -> SharingError:
     """The error for something that these workers do not share."""
-    return SharingError(f"{workers} workers share nothing, so none knows {what}: start them with --redis URL, or one")
+    return SharingError(
+        f"{workers} workers share nothing, so no single worker knows {what}: use --redis URL, or one worker"
+    )

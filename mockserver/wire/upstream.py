@@ -54,7 +54,7 @@ class Upstream:
     """A server that requests are forwarded to. Use it on one event loop."""
 
     def __init__(self, base_url: str, *, timeout_s: float | None = None, pooled: bool = True) -> None:
-        """Without `pooled`, each request has a connection of its own: for a server that closes one without a word.
+        """Without `pooled`, each request has a connection of its own: for a server that closes one unannounced.
 
         Its connections are opened as they are needed.
         """

@@ -1,4 +1,4 @@
-"""The processes of one command: forked when everything is loaded, and started again where one ends by itself."""
+"""The processes of one command: forked when everything is loaded, and restarted where one ends by itself."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Processes:
             )
         self._count, self._work = count, work
         self._workers: dict[int, _Worker] = {}
-        self._again_s: dict[int, float] = {}  # when those are started again that have ended, by their numbers
+        self._again_s: dict[int, float] = {}  # when those that have ended are restarted, by their numbers
 
     def __enter__(self) -> Self:
         """Start all of them, and return once each is ready.
@@ -82,7 +82,7 @@ class Processes:
             for number in [by_sentinel[each] for each in came if isinstance(each, int)]:
                 process = self._workers[number].process
                 process.join()  # its files are closed a moment before it has ended
-                words = "worker %d ended with status %s and is started again; its streams broke off"
+                words = "worker %d ended with status %s and is restarted; its streams broke off"
                 log.warning(words, number + 1, process.exitcode)
                 self._again_s[number] = time.monotonic() + (0 if number in ready else _AGAIN_S)
                 ready.discard(number)

@@ -137,7 +137,7 @@ class RedisGroup:
             self._client.set(self._mark, until, ex=KEPT_S)  # for a process that comes later
             if lost := sorted(cast(set[str], self._client.smembers(self._lost))):
                 raise SharingError(
-                    f"what {', '.join(lost)} answered is lost, as it ended without a word; a reset begins anew"
+                    f"the exchanges of {', '.join(lost)} are lost: the process crashed or was killed. A reset starts a new journal"
                 )
         told = self._ask("entries", {"until": until, "asked": dict(asked)})
         found = [{**entry, "worker": name} for name, entries in told.items() for entry in entries]
@@ -198,7 +198,7 @@ class RedisGroup:
         return replies
 
     def _present(self) -> list[str]:
-        """The processes that are here. Those that ended without a word are lost, and what they know with them."""
+        """The processes that are here. Those that crashed or were killed are lost, with what they knew."""
         oldest = self._now_s() - _GONE_S
         if gone := cast(list[str], self._client.zrange(self._members, "-inf", f"({oldest}", byscore=True)):
             pipeline = self._client.pipeline()

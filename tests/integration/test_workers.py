@@ -256,12 +256,12 @@ def test_a_worker_that_is_killed_is_started_again_and_has_what_was_said(shared: 
     before = shared.pids()
     os.kill(before[0], signal.SIGKILL)
     wait_until(lambda: len(shared.pids()) == 2 and shared.pids() != before, within_s=30)
-    shared.command.read_until(r"worker 1 ended with status -9 and is started again")
+    shared.command.read_until(r"worker 1 ended with status -9 and is restarted")
     assert {shared.says() for _ in range(20)} == {"Hi"}
     assert shared.admin("POST", "stubs", [{"say": "Hi"}]).status_code == 201  # the one that is gone is not waited for
     lost = shared.admin("GET", "journal")
     assert lost.status_code == 409
-    assert "answered is lost, as it ended without a word" in lost.json()["error"]
+    assert "are lost: the process crashed or was killed" in lost.json()["error"]
     shared.admin("POST", "reset")
     shared.admin("POST", "stubs", [{"say": "Hi"}])
     for _ in range(20):
@@ -273,7 +273,7 @@ def test_a_worker_that_is_killed_is_started_again_and_has_what_was_said(shared: 
 def test_a_worker_that_is_told_to_stop_leaves_in_good_order(shared: Workers) -> None:
     before = shared.pids()
     os.kill(before[0], signal.SIGTERM)
-    shared.command.read_until(r"worker 1 ended with status 0 and is started again")
+    shared.command.read_until(r"worker 1 ended with status 0 and is restarted")
     wait_until(lambda: len(shared.pids()) == 2 and shared.pids() != before, within_s=30)
     assert shared.journal() == []
 
@@ -325,8 +325,8 @@ def test_without_redis_for_a_while_what_needs_it_is_refused_and_the_rest_is_answ
     assert f"Redis at 127.0.0.1:{port} does not answer" in refused.json()["error"]
     assert workers.admin("GET", "ready").json()["error"].startswith(f"Redis at 127.0.0.1:{port} does not answer")
     os.kill(workers.pids()[0], signal.SIGKILL)
-    workers.command.read_until("is started again")
-    workers.command.read_until("Error: Redis at")  # it cannot join, and is started again and again
+    workers.command.read_until("is restarted")
+    workers.command.read_until("Error: Redis at")  # it cannot join, and is restarted and again
     wait_until(lambda: _says(workers) == "Hi")
     with redis_at(port):  # empty: what was said is gone, in every worker alike
         wait_until(lambda: len(workers.pids()) == 2 and {_status(workers) for _ in range(9)} == {200}, within_s=30)
@@ -438,7 +438,7 @@ def test_without_redis_workers_answer_and_refuse_what_they_would_have_to_share(s
     workers = start("--workers", "2", "--cassettes", str(tmp_path))
     assert {workers.says() for _ in range(6)} == {"Hi"}
     once = workers.ask({**QUESTION, "messages": [{"role": "user", "content": "once"}]})
-    words = "2 workers share nothing, so none knows"
+    words = "2 workers share nothing, so no single worker knows"
     assert once.json()["error"]["message"].startswith(f"{words} how often say.yaml#1 has answered")
     for method, path in (("POST", "stubs"), ("POST", "reset"), ("GET", "journal"), ("GET", "timeline")):
         refused = workers.admin(method, path, [])

@@ -196,7 +196,7 @@ def test_a_conversation_is_as_long_as_openai_takes() -> None:
     with pytest.raises(ApiError) as raised:
         upstream_request({"messages": [USER] * 2049}, SETTINGS)
     assert raised.value.code == "context_length_exceeded"
-    with pytest.raises(ApiError, match="no system prompt"):
+    with pytest.raises(ApiError, match="other than a system prompt"):
         upstream_request({"messages": [{"role": "system", "content": "x"}]}, SETTINGS, own_prompt=True)
 
 

@@ -94,7 +94,7 @@ def test_a_constraint_accepts_what_that_of_asp_net_does(
         ("api/x{*rest}", r"\{\*rest\} must be a segment of its own"),
         ("api/{id", "a brace is not closed"),
         ("api/id}", "} has no meaning there"),
-        ("api/{}", "{} is no parameter"),
+        ("api/{}", "{} is not a parameter"),
         ("api/{id}/{ID}", "the parameter 'id' stands there twice"),
         ("api/{id=5?}", "cannot be optional too"),
         ("api/{*rest?}", "cannot be optional"),

@@ -40,16 +40,16 @@ def test_a_timer_runs_next(monkeypatch: pytest.MonkeyPatch, schedule: str, runs:
 @pytest.mark.parametrize(
     ("schedule", "words"),
     [
-        ("every day", "is no schedule: it must have six fields"),
-        ("0 0 0 L * *", "is no schedule"),
-        ("0 0 12 * * 7", "is no schedule"),
+        ("every day", "is not a schedule: it must have six fields"),
+        ("0 0 0 L * *", "is not a schedule"),
+        ("0 0 12 * * 7", "is not a schedule"),
         ("60 * * * * *", "cannot be read"),
         ("0 0 0 30 2 *", "cannot be read"),
         ("00:00:00", "the interval '00:00:00' is zero"),
         ("00:99:00", "no time as hh:mm:ss"),
         ("99999999999.00:00:00", "too long"),
         ("%NOT_SET%", "the app setting NOT_SET is not set"),
-        ("", "is no schedule"),
+        ("", "is not a schedule"),
     ],
 )
 def test_a_schedule_that_the_host_refuses_is_refused(schedule: str, words: str) -> None:
