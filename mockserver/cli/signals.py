@@ -8,8 +8,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: Ctrl-C, and what ends a service or closes a terminal.
-_STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])})
+#: Ctrl-C, and what ends a service.
+_STOPPING = frozenset({signal.SIGINT, signal.SIGTERM})
+
+
+def _stopping() -> frozenset[int]:
+    """The signals that stop a command: a closed terminal too, unless `nohup` has it ignored."""
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
+        return _STOPPING
+    return _STOPPING | {hang_up}
 
 
 class StopSignal(threading.Event):
@@ -24,7 +32,7 @@ def signal_socket() -> Iterator[socket.socket]:
     reader, writer = socket.socketpair()
     writer.setblocking(False)  # set_wakeup_fd requires it
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    for number in _STOPPING:
+    for number in _stopping():
         signal.signal(number, lambda *_: None)
     try:
         yield reader
@@ -40,12 +48,12 @@ def stop_signal() -> Iterator[StopSignal]:
     A thread sets it, not a signal handler: a handler interrupts the main thread, which may hold the event's lock while it waits
     for the event. And on Windows a handler runs only after that wait.
     """
-    stopped = StopSignal()
+    stopped, stopping = StopSignal(), _stopping()
 
     def listen(reader: socket.socket) -> None:
         with reader:
             while numbers := reader.recv(64):
-                for number in _STOPPING.intersection(numbers):  # an app may use other signals
+                for number in stopping.intersection(numbers):  # an app may use other signals
                     stopped.number = stopped.number or number
                     stopped.set()
 

@@ -97,8 +97,8 @@ def _group(options: ModelOptions, simulation: Simulation, token: str) -> Group:
     """The processes that answer on the port.
 
     Raises:
-        OptionsError: they would have to share what they do not, or there can be no several ones here.
-        SharingError: not the URL of a Redis, or the extra `redis` is not installed.
+        OptionsError: they would have to share what they do not, this is not Linux, or the extra `redis` is not installed.
+        SharingError: not the URL of a Redis.
     """
     if options.workers == 1 and not options.redis:
         return Alone(simulation)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
-from multiprocessing.context import ForkProcess
+from multiprocessing.process import BaseProcess
 from typing import Self
 
 from mockserver.errors import UserError
@@ -27,7 +27,7 @@ class WorkersError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    process: ForkProcess
+    process: BaseProcess
     pipe: connection.Connection
 
 
@@ -36,15 +36,7 @@ class Processes:
     other threads, and does nothing but wait."""
 
     def __init__(self, count: int, work: Callable[[int], AbstractContextManager[object]]) -> None:
-        """Nothing is started yet.
-
-        Raises:
-            WorkersError: not on Linux, whose kernel alone spreads connections over the processes on a port.
-        """
-        if not sys.platform.startswith("linux"):
-            raise WorkersError(
-                "--workers needs Linux, which spreads connections over processes; in a container it works"
-            )
+        """Nothing is started yet."""
         self._count, self._work = count, work
         self._workers: dict[int, _Worker] = {}
         self._again_s: dict[int, float] = {}  # when those that have ended are restarted, by their numbers
@@ -70,10 +62,9 @@ class Processes:
         `stopped`."""
         ready = set(self._workers)
         while True:
-            by_sentinel = {
-                each.process.sentinel: number for number, each in self._workers.items() if number not in self._again_s
-            }
-            by_pipe = {each.pipe: number for number, each in self._workers.items() if number not in ready}
+            running = {number: each for number, each in self._workers.items() if number not in self._again_s}
+            by_sentinel = {each.process.sentinel: number for number, each in running.items()}
+            by_pipe = {each.pipe: number for number, each in running.items() if number not in ready}
             wait_s = min(self._again_s.values()) - time.monotonic() if self._again_s else None
             came = connection.wait([stopped, *by_sentinel, *by_pipe], max(0, wait_s) if wait_s is not None else None)
             if stopped in came:
