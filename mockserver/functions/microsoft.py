@@ -176,7 +176,11 @@ class MicrosoftWorker:
         )
 
         async def pass_on() -> None:
-            async with upstream.ask(forwarded, request.target, body=connection.pieces()) as live:
+            has_body = any(name in ("content-length", "transfer-encoding") for name, _ in request.headers)
+            if not has_body:
+                await connection.receive_passed()
+            body = connection.pieces() if has_body else None  # of none, a stream would make one in chunks
+            async with upstream.ask(forwarded, request.target, body=body) as live:
                 headers = tuple(header for header in live.headers if header[0] not in _WORKER_HEADERS)
                 await connection.start(live.status, headers)
                 async for chunk in live.chunks:

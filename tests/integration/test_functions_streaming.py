@@ -119,6 +119,31 @@ def test_an_upload_reaches_a_streaming_function_as_it_comes(
     wait_until(lambda: has_printed("ended after 4\n"))
 
 
+HEADERS = """
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, JSONResponse
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@app.route(route="headers")
+async def headers(req: Request) -> JSONResponse:
+    return JSONResponse({"headers": sorted(req.headers), "body": (await req.body()).decode()})
+"""
+
+
+@pytest.mark.parametrize(("body", "framing"), [(None, set()), (b"", {"content-length"}), (b"x", {"content-length"})])
+def test_a_streaming_function_gets_a_body_only_where_the_client_sent_one(
+    start: Callable[..., str], body: bytes | None, framing: set[str]
+) -> None:
+    url = start(HEADERS)
+    answer = httpx2.request("GET" if body is None else "POST", f"{url}/api/headers", content=body).json()
+    assert ({"content-length", "transfer-encoding"} & set(answer["headers"]), answer["body"]) == (
+        framing,
+        (body or b"").decode(),
+    )
+
+
 def test_a_client_that_leaves_ends_the_function(start: Callable[..., str], capfd: pytest.CaptureFixture[str]) -> None:
     url = start(STREAMING)
     with httpx2.stream("POST", f"{url}/api/stream", json={"events": 1000, "wait": 0.05}, timeout=20) as live:
