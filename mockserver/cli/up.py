@@ -191,10 +191,8 @@ def _running_api(
     """
     if command is not None and isinstance(api, Path):
         raise OptionsError("--run-api needs the URL at which the API will answer: --api http://localhost:PORT")
-    settings = {
-        **without_real_settings(),
-        **{name: value for name, value in api_environment(model, backend).items() if value},
-    }
+    # The blank ones too: a settings file of its own must not name another model, nor where telemetry goes.
+    settings = {**without_real_settings(), **api_environment(model, backend)}
     return running(command, api, stopped, "--api URL", option="--run-api", environment=settings)
 
 

@@ -20,7 +20,7 @@ import { createServer } from 'node:http';
 const { OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL, PORT } = process.env;
 createServer(async (request, response) => {
   const principal = JSON.parse(Buffer.from(request.headers['x-ms-client-principal'] ?? 'e30=', 'base64'));
-  if (request.url === '/api/environment') return response.end(Object.keys(process.env).filter((name) => /openai/i.test(name)).join());
+  if (request.url === '/api/environment') return response.end(JSON.stringify(Object.fromEntries(Object.entries(process.env).filter(([name]) => /openai|insights/i.test(name)))));
   if (request.url === '/api/end') process.exit(7);
   if (request.url !== '/api/ask') return response.writeHead(404).end();
   const answer = await fetch(`${OPENAI_BASE_URL}/chat/completions`, {
@@ -53,6 +53,7 @@ def test_an_api_of_node_is_run_behind_the_gate_with_the_model(run: Callable[...,
         OPENAI_API_KEY="a-real-key-of-the-shell",
         AZURE_OPENAI_AD_TOKEN="a-real-token",
         OPENAI_ORG_ID="org-real",
+        APPLICATIONINSIGHTS_CONNECTION_STRING="InstrumentationKey=real",
         openai_api_base="https://real.example",
     )
     site = app.read_until(r"^(http://127\.0\.0\.1:\d+)$")[1]
@@ -66,8 +67,15 @@ def test_an_api_of_node_is_run_behind_the_gate_with_the_model(run: Callable[...,
         client.post("/__mock/login", json={"persona": "alice"})
         assert client.get("/api/ask").json() == {"user": "alice@example.com", "said": "Hello from the mock"}
         assert client.get("/api/other").status_code == 404
-        known = set(client.get("/api/environment").text.split(","))
-        assert known == {"OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL"}
+        known = client.get("/api/environment").json()
+        assert {name for name, value in known.items() if value} == {
+            "OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
+        }  # fmt: skip
+        # Blank, so that a settings file of its own cannot name a real one.
+        assert {name for name, value in known.items() if not value} == {
+            "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_API_VERSION",
+            "APPLICATIONINSIGHTS_CONNECTION_STRING",
+        }  # fmt: skip
         app.read_until(r"alice +GET /api/ask +rule 1.* say.yaml#1 +200")
         assert client.get("/api/end").status_code >= 500
     assert app.exit_status() == 1
