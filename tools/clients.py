@@ -166,7 +166,6 @@ def app_before(model: ModelEndpoint) -> Iterator[str]:
     from mockserver.harness.options import SiteOptions
     from mockserver.harness.whole_app import WholeApp
     from mockserver.swa.personas import load_personas
-    from mockserver.wire.server import bind
 
     models = ",".join([DEPLOYMENTS["chat"], DEPLOYMENTS["reasoner"]])
     settings = {
@@ -176,10 +175,8 @@ def app_before(model: ModelEndpoint) -> Iterator[str]:
     }
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with ExitStack() as stack:
-        with bind(0, "the Functions host") as probe:
-            port = probe.getsockname()[1]
         environment = {**api_environment(model, Backend.OPENAI), **settings}
-        functions = FunctionsProcess(ROOT / "api", port=port, environment=environment)
+        functions = FunctionsProcess(ROOT / "api", port=0, environment=environment)
         stack.callback(functions.stop)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "index.html").touch()

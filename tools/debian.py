@@ -7,12 +7,14 @@ import shutil
 import subprocess
 
 
-def install(*names: str, words: str) -> bool:
-    """Print `words`, and install the first of these packages that this release has; False where nothing may be installed."""
+def install(*names: str, words: str) -> None:
+    """Print `words`, and install the first of these packages that this release has; nothing where nothing may be installed."""
     apt = shutil.which("apt-get")
     if apt is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return False
+        return
     print(words, flush=True)
     get = [apt, "install", "-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
     subprocess.run([apt, "update", "-qq"], stdout=subprocess.DEVNULL, check=False)
-    return any(subprocess.run([*get, name], stdout=subprocess.DEVNULL, check=False).returncode == 0 for name in names)
+    for name in names:
+        if subprocess.run([*get, name], stdout=subprocess.DEVNULL, check=False).returncode == 0:
+            return

@@ -69,6 +69,7 @@ _USUAL: Mapping[str, tuple[object, ...]] = {
     "modalities": (["text"],),
 }
 _OWN = frozenset({"messages", "model", "stream", "stream_options"})
+_STREAM_OPTIONS = frozenset({"include_usage", "include_obfuscation"})
 #: The fields of a message, by its role.
 _FIELDS: Mapping[str, frozenset[str]] = {
     "system": frozenset({"name"}),
@@ -103,6 +104,8 @@ def upstream_request(body: object, settings: Settings, *, own_prompt: bool = Fal
         raise _bad("stream must be true or false.", "stream")
     if not isinstance(options, dict):
         raise _bad("stream_options must be an object.", "stream_options")
+    if unknown := options.keys() - _STREAM_OPTIONS:
+        raise _bad(f"This app does not offer {min(unknown)} in stream_options.", "stream_options")
     request = {"model": _model(body.get("model"), settings), "messages": messages, **parameters}
     if stream:
         request |= {"stream": True, "stream_options": {**options, "include_usage": True}}

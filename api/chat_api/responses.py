@@ -85,9 +85,13 @@ def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if parts or isinstance(content, str):
         yield {"role": role, "content": parts or content}
     for call in message.get("tool_calls", ()):
-        function = _object(call).get("function") or {}
-        name, given = _object(function).get("name", ""), _object(function).get("arguments", "")
-        yield {"type": "function_call", "call_id": _object(call).get("id", ""), "name": name, "arguments": given}
+        function = call["function"]
+        yield {
+            "type": "function_call",
+            "call_id": call["id"],
+            "name": function["name"],
+            "arguments": function["arguments"],
+        }
 
 
 def _part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def _text_format(wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 def _flat(tool: Any) -> Any:
     """`{"type": "function", "function": {…}}` without that level; a word as it is."""
-    return {**_object(tool["function"]), "type": "function"} if isinstance(tool, dict) else tool
+    return {**tool["function"], "type": "function"} if isinstance(tool, dict) else tool
 
 
 def _object(value: object) -> dict[str, Any]:

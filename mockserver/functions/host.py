@@ -72,7 +72,6 @@ class Invocation:
     parameters: dict[str, str]
     request: Request
     connection: Connection
-    scope: AsgiScope
     response: RecordedResponse
 
     @property
@@ -185,10 +184,10 @@ class FunctionsHost:
                 return
             if allowed and request.method == "OPTIONS" and request.header("access-control-request-method"):
                 await _preflight(connection, request)
-            elif answer := await self._own_answer(path, request):
+            elif answer := self._own_answer(path, request):
                 await connection.send_whole(answer.status, answer.headers, answer.body)
             else:
-                await self._invoke(path, scope, connection, request, response)
+                await self._invoke(path, connection, request, response)
         finally:
             connection.release()
 
@@ -202,7 +201,7 @@ class FunctionsHost:
         credentials = (("access-control-allow-credentials", "true"),) if self._settings.credentials else ()
         return (("access-control-allow-origin", allowed), *credentials)
 
-    async def _own_answer(self, path: str, request: Request) -> Result | None:
+    def _own_answer(self, path: str, request: Request) -> Result | None:
         """What the host answers itself: `/admin`, and `/` where no function has that route."""
         if path == "/" and self._find(request.method, path)[0] is None:
             return home()
@@ -214,14 +213,12 @@ class FunctionsHost:
             return Result(401)
         return self._admin.answer(path, request)
 
-    async def _invoke(
-        self, path: str, scope: AsgiScope, connection: Connection, request: Request, response: RecordedResponse
-    ) -> None:
+    async def _invoke(self, path: str, connection: Connection, request: Request, response: RecordedResponse) -> None:
         """Answer a request by the function for it, and report the call."""
         function = None
         try:
-            function, parameters = self._find(scope["method"], path)
-            invocation = Invocation(function or _NO_FUNCTION, parameters, request, connection, scope, response)
+            function, parameters = self._find(request.method, path)
+            invocation = Invocation(function or _NO_FUNCTION, parameters, request, connection, response)
             if function is None or function not in self._functions:
                 await invocation.empty(404)  # for a wrong method, and for a disabled one; the host never answers 405
             elif function.level != "anonymous" and not self._has_key(request):

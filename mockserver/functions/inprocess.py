@@ -89,7 +89,7 @@ class InProcessWorker:
         """Call a function that takes Starlette's request and returns its response, through Microsoft's FastAPI extension."""
         from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-        scope, receive = invocation.scope, invocation.connection.receive_passed
+        scope, receive = invocation.connection.scope, invocation.connection.receive_passed
         scope["path_params"] = invocation.parameters
         try:
             request = loaded.request_type(scope, receive)

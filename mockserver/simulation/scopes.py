@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mockserver.errors import UserError
@@ -62,7 +62,6 @@ class Scopes:
         self.lock = threading.RLock()
         self.everybody = Scope()
         self.counts: Counts = OwnCounts()
-        self._new_store: Callable[[], Store] = Store
         self._reads_again = True
         self.ever_used: set[str] = set()
         self._scenarios = scenarios
@@ -73,12 +72,11 @@ class Scopes:
         self.choose(scenario)
         self.reset()
 
-    def share(self, counts: Counts, new_store: Callable[[], Store]) -> None:
-        """Be one process of several: with their counts, with stores that keep nothing, and with scenario files as they were at
-        the start, as each process would find them changed at another moment."""
+    def share(self, counts: Counts) -> None:
+        """Be one process of several: with their counts, and with scenario files as they were at the start, as each process would
+        find them changed at another moment."""
         with self.lock:
-            self.counts, self._new_store, self._reads_again = counts, new_store, False
-            self.everybody.store = new_store()
+            self.counts, self._reads_again = counts, False
 
     def reset(self) -> None:
         """Close all scopes, and set everybody's back to how it started."""
@@ -107,7 +105,7 @@ class Scopes:
             if len(self._open) >= MAX_SCOPES and name not in self._open:
                 raise ScopeError(f"{MAX_SCOPES} scopes are open: close each with its test, or reset")
             name = name or secrets.token_urlsafe(9)
-            return self._open.setdefault(name, Scope(name, scenario, store=self._new_store()))
+            return self._open.setdefault(name, Scope(name, scenario))
 
     def named(self, name: str) -> Scope:
         """The open scope of that name.

@@ -21,7 +21,6 @@ from mockserver.simulation.refusal_steps import check_key, check_operation
 from mockserver.simulation.scopes import ScopeError, Scopes
 from mockserver.simulation.settings import ModelSettings, OnMiss
 from mockserver.simulation.steps import decide
-from mockserver.simulation.stored_steps import ApartStore
 from mockserver.simulation.turn import Turn, mock_error
 
 
@@ -122,7 +121,7 @@ class Simulation:
 
     def share(self, counts: Counts, worker: str) -> None:
         """Be one process of several, with their counts, and a name that makes ids differ from theirs."""
-        self.scopes.share(counts, ApartStore)
+        self.scopes.share(counts)
         self.settings = replace(self.settings, worker=worker)
 
     def reset(self) -> None:

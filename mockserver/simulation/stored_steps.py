@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import Any
 
 from mockserver.answers.authored.authored_answer import Found
 from mockserver.exchange import BY_MOCK, Answer, Request
@@ -15,20 +14,8 @@ from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.turn import Outcome, Turn, mock_error, refused
 from mockserver.stored import chat_completions, responses, vector_stores
 from mockserver.stored.handlers import HANDLERS
-from mockserver.stored.store import NotStoredError, Store
+from mockserver.stored.store import NotStoredError
 from mockserver.stored.stored_call import StoredCall
-
-
-class ApartStore(Store):
-    """The store of one process of several: it keeps nothing, as the others could not tell of it."""
-
-    def put(self, kind: str, name: str, value: Any, size: int, *, made_up: bool = False) -> None:
-        """Raises:
-        SharingError: always.
-        """
-        del value, size, made_up
-        raise SharingError(f"{kind} {name} would be known to one worker alone: {_ONE_WORKER}")
-
 
 _ONE_WORKER = "start the model without --workers and --redis to keep what clients make"
 
@@ -43,7 +30,7 @@ def answer_from_store(turn: Turn) -> Outcome | None:
     handler = HANDLERS.get(turn.call.operation.name if turn.call.operation else "")
     if handler is None:
         return None
-    if turn.settings.worker and turn.call.operation is not None and turn.call.operation.name not in _CONTINUING:
+    if turn.settings.worker:
         raise SharingError(f"what clients make is not kept by workers: {_ONE_WORKER}")
     with turn.scopes.lock:
         try:
@@ -86,9 +73,15 @@ def not_stored(turn: Turn, missing: NotStoredError) -> Outcome | None:
 
 
 def remember(turn: Turn, answer: Answer) -> Answer:
-    """Keep what the client may ask for again; the answer that it gets, which in the background is not the whole one."""
+    """Keep what the client may ask for again; the answer that it gets, which in the background is not the whole one.
+
+    Raises:
+        SharingError: one of several processes would keep a response in the background.
+    """
     operation = turn.call.operation.name if turn.call.operation else ""
-    if turn.settings.worker and not (turn.call.body or {}).get("background"):
+    if turn.settings.worker:
+        if operation == "createResponse" and (turn.call.body or {}).get("background"):
+            raise SharingError(f"a response in the background would be known to one worker alone: {_ONE_WORKER}")
         return answer
     if answer.status == 200 and operation in ("createResponse", "createChatCompletion"):
         with turn.scopes.lock:
@@ -102,7 +95,7 @@ def again(turn: Turn) -> str:
     """What makes the ids of an answer others than those of the same request before; empty for the first."""
     with turn.scopes.lock:
         count = turn.scope.store.occurrence(turn.call.canonical.fingerprint)
-    return f" {count} {turn.settings.worker}" if count or turn.settings.worker else ""
+    return f" {count} {turn.settings.worker}".rstrip() if count or turn.settings.worker else ""
 
 
 def found_in_files(turn: Turn) -> tuple[Found, ...]:

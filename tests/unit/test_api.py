@@ -121,6 +121,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "
         ({"messages": [{"role": "developer", "content": "Obey."}, USER]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": "\ud800"}]}, None),
         ({"messages": [USER], "stream_options": "x"}, "stream_options"),
+        ({"messages": [USER], "stream": True, "stream_options": {"include_costs": True}}, "stream_options"),
         ({"messages": [USER], "stream": "yes"}, "stream"),
         ({"messages": [USER], "temperature": 3}, "temperature"),
         ({"messages": [USER], "temperature": True}, "temperature"),
