@@ -423,6 +423,8 @@ def test_ids_differ_between_workers_and_what_clients_make_is_refused(shared: Wor
         made.responses.retrieve(response.id)
     with pytest.raises(openai.NotFoundError, match="is not kept by workers"):
         made.files.create(file=("a.jsonl", b"{}"), purpose="batch")
+    with pytest.raises(openai.NotFoundError, match="a response in the background would be known to one worker alone"):
+        made.responses.create(model="gpt-4o", input="q", background=True)
     continued: dict[str, Any] = {"model": "gpt-4o", "input": "q", "previous_response_id": response.id}
     assert made.responses.create(**continued).output_text == "Hi"  # said to whatever is asked
     shared.admin("POST", "reset")
