@@ -44,7 +44,7 @@ def running(
     if command is None:
         yield lambda: None
         return
-    if isinstance(app, str) and environment is not None and _answers(app):
+    if isinstance(app, str) and _answers(app):
         raise StartError(f"{option} {command!r}: something answers at {app} already; stop it, or leave {option} out")
     process = subprocess.Popen(  # noqa: S602  the user's own command
         command,
@@ -63,30 +63,24 @@ def running(
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], what: str, stopped: threading.Event, where: str) -> None:
-    address = _address(url)
     began_s, said = time.monotonic(), False
     advice = f"If the server has printed another address, pass that: {where}."
     while not stopped.wait(0.1):
-        try:
-            socket.create_connection(address, timeout=1).close()
+        if _answers(url):
             return
-        except OSError as error:
-            if (status := process.poll()) is not None:
-                raise StartError(f"{what} ended with status {status} before {url} answered.") from error
-            if time.monotonic() > began_s + _START_S:
-                raise StartError(f"{what} runs, but nothing answers at {url}. {advice}") from error
-            if not said and time.monotonic() > began_s + _SAY_AFTER_S:
-                said = True
-                click.secho(f"waiting    nothing answers at {url} yet. {advice}", fg="yellow", err=True)
-
-
-def _address(url: str) -> tuple[str, int]:
-    return urlsplit(url).hostname or "", urlsplit(url).port or (443 if url.startswith("https:") else 80)
+        if (status := process.poll()) is not None:
+            raise StartError(f"{what} ended with status {status} before {url} answered.")
+        if time.monotonic() > began_s + _START_S:
+            raise StartError(f"{what} runs, but nothing answers at {url}. {advice}")
+        if not said and time.monotonic() > began_s + _SAY_AFTER_S:
+            said = True
+            click.secho(f"waiting    nothing answers at {url} yet. {advice}", fg="yellow", err=True)
 
 
 def _answers(url: str) -> bool:
+    address = urlsplit(url).hostname or "", urlsplit(url).port or (443 if url.startswith("https:") else 80)
     try:
-        socket.create_connection(_address(url), timeout=1).close()
+        socket.create_connection(address, timeout=1).close()
     except OSError:
         return False
     return True

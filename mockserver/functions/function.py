@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -63,9 +63,10 @@ class Function:
             return f"it reads {_words(inputs[0])}, and no such service is imitated"
         return ""
 
-    def unsent(self, name: str) -> str:
-        """The words for a value that was written to an output."""
-        return f"it has written to {_words(next(each for each in self.outputs if each['name'] == name))}, and no such service is imitated"
+    def unsent(self, names: Collection[str]) -> str:
+        """Why what was written to the outputs of these names is not sent; empty where nothing was written."""
+        written = next((each for each in self.outputs if each["name"] in names), None)
+        return f"it has written to {_words(written)}, and no such service is imitated" if written else ""
 
 
 def function_of(name: str, bindings: Sequence[Binding], prefix: str, place: str) -> Function | None:

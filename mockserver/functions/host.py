@@ -83,6 +83,12 @@ class Invocation:
         """Answer with a status and no body."""
         await self.send(Result(status))
 
+    async def refuse(self, words: str) -> None:
+        """Answer with an empty 500, and say on the console what is not imitated."""
+        print(f"{self.function.name}: {words}", flush=True)
+        self.response.error = "refused"
+        await self.empty(500)
+
     async def send(self, result: Result) -> None:
         """Answer with a complete body, framed by the host whatever the function says of that. A status that no server sends
         becomes a 500."""
@@ -238,9 +244,7 @@ class FunctionsHost:
 
     async def _call(self, function: Function, invocation: Invocation) -> None:
         if function.refusal:
-            print(f"{function.name} is not called: {function.refusal}", flush=True)
-            invocation.response.error = "refused"
-            await invocation.empty(500)
+            await invocation.refuse(f"not called, as {function.refusal}")
             return
         self._outstanding += 1
         try:

@@ -79,7 +79,7 @@ class InProcessWorker:
             traceback.print_exc()
             return "its traceback is above"
         names = {*put, *(["$return"] if returned is not None else [])}
-        return next((function.unsent(each["name"]) for each in function.outputs if each["name"] in names), "")
+        return function.unsent(names)
 
     async def close(self) -> None:
         """End its threads."""
@@ -116,10 +116,8 @@ class InProcessWorker:
         try:
             request = loaded.signature.decoded(function.parameter, _request_datum(invocation), {})
             put, returned = await self._call(loaded, function, request)
-            if unsent := [function.unsent(each["name"]) for each in function.outputs if each["name"] in put]:
-                print(f"{function.name}: {unsent[0]}", flush=True)
-                invocation.response.error = "refused"
-                await invocation.empty(500)
+            if unsent := function.unsent(put):
+                await invocation.refuse(unsent)
                 return
             # An HTTP answer is what the function returns, or what it has put into its parameter for it.
             result = _result(returned if returned is not None else next(iter(put.values()), None))

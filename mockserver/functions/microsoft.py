@@ -132,10 +132,8 @@ class MicrosoftWorker:
             await invocation.empty(500)
             return
         put = {each.name: each.data for each in answer.output_data or ()}
-        if unsent := [function.unsent(each["name"]) for each in function.outputs if each["name"] in put]:
-            print(f"{function.name}: {unsent[0]}", flush=True)
-            invocation.response.error = "refused"
-            await invocation.empty(500)
+        if unsent := function.unsent(put):
+            await invocation.refuse(unsent)
             return
         # An HTTP answer is what the function returns, or what it has put into its parameter for it.
         await invocation.send(_result(answer.return_value or next(iter(put.values()), None)))
@@ -151,7 +149,7 @@ class MicrosoftWorker:
         if answer is None:
             return "its traceback is above"
         put = {each.name for each in answer.output_data or ()} | ({"$return"} if answer.return_value else set())
-        return next((function.unsent(each["name"]) for each in function.outputs if each["name"] in put), "")
+        return function.unsent(put)
 
     # --- streaming: the worker's own HTTP server gets the request, and a message names its function ------------------
 

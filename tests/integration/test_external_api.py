@@ -115,3 +115,13 @@ def test_what_does_not_go_with_such_an_api_is_refused(
     refused = run("up", "--webapp", str(tmp_path), *ports, *options)
     assert refused.exit_status() != 0
     assert words in " ".join("\n".join(refused.lines).split())
+
+
+def test_another_server_at_a_dev_servers_address_is_not_taken_for_it(run: Callable[..., Running]) -> None:
+    with bind(0, "the test") as sock:
+        url = f"http://localhost:{sock.getsockname()[1]}"
+        refused = run("site", "--app", url, "--port", "0", "--run", "npm run dev")
+        assert refused.exit_status() == 1
+    assert f"--run 'npm run dev': something answers at {url} already; stop it, or leave --run out" in "\n".join(
+        refused.lines
+    )

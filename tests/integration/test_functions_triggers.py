@@ -109,7 +109,7 @@ def test_other_triggers_are_listed_and_run_by_hand(worker: str, run: Callable[..
         assert (name, started_it.status_code, started_it.content) == (name, 202, b"")
         host.read_until(re.escape(printed))
     assert httpx2.get(f"{url}/api/reads").status_code == 500
-    host.read_until("reads is not called: it reads the blob 'in/x'")
+    host.read_until("reads: not called, as it reads the blob 'in/x'")
     assert httpx2.get(f"{url}/api/sends").text == "sent"
     assert httpx2.get(f"{url}/api/sends?yes=1").status_code == 500
     host.read_until("sends: it has written to the queue 'orders' .msg.")

@@ -326,7 +326,7 @@ def test_without_redis_for_a_while_what_needs_it_is_refused_and_the_rest_is_answ
     assert workers.admin("GET", "ready").json()["error"].startswith(f"Redis at 127.0.0.1:{port} does not answer")
     os.kill(workers.pids()[0], signal.SIGKILL)
     workers.command.read_until("is restarted")
-    workers.command.read_until("Error: Redis at")  # it cannot join, and is restarted and again
+    workers.command.read_until("Error: Redis at")  # it cannot join, and is restarted until it can
     wait_until(lambda: _says(workers) == "Hi")
     with redis_at(port):  # empty: what was said is gone, in every worker alike
         wait_until(lambda: len(workers.pids()) == 2 and {_status(workers) for _ in range(9)} == {200}, within_s=30)
