@@ -30,10 +30,14 @@ def client_for(settings: Settings) -> openai.AsyncOpenAI:
     """The SDK client for the configured backend. Create one per process: it keeps connections, and the identity's tokens.
 
     Raises:
-        ApiError: 503 `not_configured`, with the missing settings.
+        ApiError: 503 `not_configured`, with the settings that are missing or not valid.
     """
     if missing := settings.missing_for_model:
         raise ApiError(503, "not_configured", f"The app is not configured. Missing: {', '.join(missing)}.")
+    if settings.unreadable:  # a limit that cannot be read must not become none
+        raise ApiError(
+            503, "not_configured", f"The app is not configured. Not valid: {', '.join(settings.unreadable)}."
+        )
     http_client = openai.DefaultAsyncHttpxClient(event_hooks={"response": [_report_rate_limits_at_once]})
     options: dict[str, Any] = {"timeout": settings.timeout_s, "max_retries": 1, "http_client": http_client}
     if not settings.azure_endpoint:

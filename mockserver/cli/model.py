@@ -10,7 +10,7 @@ import click
 from mockserver.cli import console
 from mockserver.cli.errors import user_errors
 from mockserver.cli.options import ModelChoice, model_options
-from mockserver.cli.param_types import PORT
+from mockserver.cli.param_types import PORT, redis_url
 from mockserver.cli.signals import signal_socket, stop_signal
 from mockserver.cli.startup import (
     print_authority,
@@ -43,7 +43,7 @@ from mockserver.workers.processes import Processes
 @click.option(
     "--redis",
     envvar="DRESS_REHEARSAL_REDIS",
-    default="",
+    callback=redis_url,
     metavar="URL",
     help=f"Share limits, counts, scopes and what is said among all processes with the same {TOKEN_VARIABLE}. "
     "As redis://127.0.0.1:6379; also from DRESS_REHEARSAL_REDIS.",

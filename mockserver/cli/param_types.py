@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
@@ -22,7 +23,7 @@ class AppType(click.ParamType[Path | str]):
     def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
         """The folder, or the URL; 127.0.0.1 becomes `localhost`, which stands for IPv4 and IPv6."""
         if not isinstance(value, str) or "://" not in value:
-            return Path(value)
+            return _folder(self, value, param, ctx)
         parts = server_url(value)
         if parts is None:
             self.fail(f"a dev server's URL must be like http://localhost:PORT, got {value!r}", param, ctx)
@@ -39,10 +40,24 @@ class ApiType(click.ParamType[Path | str]):
     def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
         """The folder, or the URL without a slash at its end."""
         if not isinstance(value, str) or "://" not in value:
-            return Path(value)
+            return _folder(self, value, param, ctx)
         if (why := _not_an_api(value)) is not None:
             self.fail(why, param, ctx)
         return value.rstrip("/")
+
+
+def _folder(kind: click.ParamType[Any], value: Any, param: Any, ctx: Any) -> Path:
+    """The folder; not an address without its scheme."""
+    if re.fullmatch(r"[\w.-]+:\d+/?", str(value)) and not Path(value).exists():
+        kind.fail(f"no such folder: {str(value)!r}; for a server: http://{value}", param, ctx)
+    return Path(value)
+
+
+def redis_url(_context: click.Context, _option: click.Parameter, url: str | None) -> str:
+    """The URL of a Redis; empty for none."""
+    if url == "":  # as of a variable that is not set
+        raise click.BadParameter("--redis must be as in redis://127.0.0.1:6379, got nothing; leave it out for none")
+    return url or ""
 
 
 def api_url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:

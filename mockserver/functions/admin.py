@@ -66,11 +66,12 @@ class Admin:
         """Source: FunctionsController.Invoke: 202 at once, 400 without a JSON object."""
         asked = parse_json(request.body)
         if not isinstance(asked, dict):
-            return _refused('send {"input": "the message"}, as JSON')
-        if function.route is not None:
-            return _refused(f"{function.name} has a route: ask /{function.template}")
+            example = "{}" if function.kind == "timer" else '{"input": "the message"}'
+            return _refused(f"send JSON: curl -X POST -d '{example}'")
         if function not in self._served:
             return _whole(Result(404))
+        if function.route is not None:
+            return _refused(f"{function.name} has a route: ask /{function.template}")
         given = asked.get("input")
         self._run(function, given if isinstance(given, str) else "" if given is None else json.dumps(given))
         return _whole(Result(202))

@@ -34,7 +34,7 @@ def open_app(folder: Path) -> AppFolder:
     """
     folder = folder.resolve()
     if not folder.is_dir():
-        raise LoadError(f"{folder}: there is no {_SCRIPT}")
+        raise LoadError(f"{folder}: no such folder, so there is no {_SCRIPT}")
     settings = read_settings(folder) if (folder / "host.json").is_file() or (folder / _SCRIPT).is_file() else None
     script = os.environ.get(_SCRIPT_VARIABLE) or _SCRIPT
     if not re.fullmatch(r"[A-Za-z_]\w*\.py", script):

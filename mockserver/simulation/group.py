@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 from mockserver.journal.query import criteria_from, shown
 from mockserver.journal.timeline import timeline
 from mockserver.simulation.actions import perform
-from mockserver.simulation.counts import ApartCounts, not_shared
+from mockserver.simulation.counts import ApartCounts, SharingError, not_shared
 from mockserver.simulation.simulation import Simulation
 
 #: Says whether a process should be sent requests; open to a balancer on another machine, which has no token.
@@ -110,8 +110,10 @@ class Apart:
         """Raises:
         SharingError: always.
         """
-        del given
-        raise not_shared(f"of a {kind.replace('_', ' ')}", self._workers)
+        del kind, given
+        raise SharingError(
+            f"{self._workers} workers share nothing, so this would change only one of them: use --redis URL, or one worker"
+        )
 
     def entries(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
         """Raises:

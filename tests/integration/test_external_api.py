@@ -102,6 +102,7 @@ def test_another_server_at_the_apis_address_is_not_taken_for_it(run: Callable[..
         ),
         (["--api", "http://localhost:1", "--instances", "2"], "are for a function app that is started here"),
         (["--api", "http://localhost:1", "--debug"], "are for a function app that is started here"),
+        (["--api", "localhost:7071"], "no such folder: 'localhost:7071'; for a server: http://localhost:7071"),
         (["--api", "api", "--run-api", "node x"], "--run-api needs the URL at which the API will answer"),
         (["--api", "http://localhost:1/api"], "an API's URL must be like http://localhost:PORT, without a path"),
         (["--api", "http://localhost:1", "--run-api", "exit 3"], "--run-api 'exit 3' ended with status 3 before"),

@@ -432,6 +432,18 @@ def test_ids_differ_between_workers_and_what_clients_make_is_refused(shared: Wor
         made.responses.create(**continued)
 
 
+@WITH_REDIS
+def test_the_number_of_the_last_entry_is_a_mark_whichever_worker_answered_it(shared: Workers) -> None:
+    shared.admin("POST", "stubs", [{"say": "Hi"}])
+    for _ in range(8):  # the last is seldom of the worker with the most
+        for _ in range(3):
+            shared.ask()
+        mark = shared.journal()[-1]["number"]
+        assert shared.admin("GET", f"journal?after={mark}").json() == []
+        shared.ask()
+        assert len(shared.admin("GET", f"journal?after={mark}").json()) == 1
+
+
 # --- without -----------------------------------------------------------------------------------------------------------
 
 
@@ -442,9 +454,15 @@ def test_without_redis_workers_answer_and_refuse_what_they_would_have_to_share(s
     once = workers.ask({**QUESTION, "messages": [{"role": "user", "content": "once"}]})
     words = "2 workers share nothing, so no single worker knows"
     assert once.json()["error"]["message"].startswith(f"{words} how often say.yaml#1 has answered")
-    for method, path in (("POST", "stubs"), ("POST", "reset"), ("GET", "journal"), ("GET", "timeline")):
+    change = "2 workers share nothing, so this would change only one of them: use --redis URL, or one worker"
+    for method, path, begin in (
+        ("POST", "stubs", change),
+        ("POST", "reset", change),
+        ("GET", "journal", words),
+        ("GET", "timeline", words),
+    ):
         refused = workers.admin(method, path, [])
-        assert (refused.status_code, refused.json()["error"].startswith(words)) == (409, True)
+        assert (refused.status_code, refused.json()["error"].startswith(begin)) == (409, True)
     assert workers.admin("GET", "ready").json() == {"status": "ready"}
     assert workers.admin("GET", "health").json()["status"] == "ok"
 
@@ -462,6 +480,9 @@ def test_without_redis_workers_answer_and_refuse_what_they_would_have_to_share(s
         ),
         (["--redis", "http://127.0.0.1"], "--redis must be as in redis://127.0.0.1:6379"),
         (["--redis", "redis://:pass-word-1/x@127.0.0.1:9"], "in a password, / # ? and @ are %2F"),
+        (["--redis", "redis://:pass-word-1@pass-word-1#x@127.0.0.1:9"], "in a password, / # ? and @ are %2F"),
+        (["--redis", "redis://:p@pass-word-1@127.0.0.1:9"], "in a password, / # ? and @ are %2F"),
+        (["--redis", ""], "--redis must be as in"),
         (["--redis", "redis://127.0.0.1:9?nonsense=1"], "--redis must be as in"),
         (["--redis", "redis://:pass-word-1@127.0.0.1:9"], "Redis at 127.0.0.1:9 does not answer"),
         (["--workers", "2", "--redis", "redis://:pass-word-1@127.0.0.1:9"], "Redis at 127.0.0.1:9 does not answer"),

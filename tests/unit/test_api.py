@@ -47,6 +47,9 @@ def test_the_settings_list_what_is_missing(environment: dict[str, str], missing:
 def test_the_client_needs_settings_and_lists_the_missing_ones() -> None:
     with pytest.raises(ApiError, match=r"not configured\. Missing: OPENAI_API_KEY, OPENAI_MODEL\."):
         completion.client_for(Settings())
+    unreadable = load_settings({"OPENAI_API_KEY": "k", "OPENAI_MODEL": "m", "MAX_ANSWER_TOKENS": "abc"})
+    with pytest.raises(ApiError, match=r"not configured\. Not valid: MAX_ANSWER_TOKENS\."):  # which would be no limit
+        completion.client_for(unreadable)
 
 
 @pytest.mark.parametrize(
