@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from mockserver.functions.reload import AppFiles
 
 
+def _key(_context: click.Context, _option: click.Parameter, key: str | None) -> str | None:
+    if key == "":  # as of a variable that is not set
+        raise click.BadParameter("a key must have at least one letter; leave --key out for an open host")
+    return key
+
+
 @click.command()
 @click.option("--app", type=PATH, required=True, metavar="DIR", help="The folder of function_app.py.")
 @click.option("--port", type=PORT, default=7071, show_default=True)
@@ -36,7 +42,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Microsoft's own needs Python 3.13; auto uses it if it can.",
 )
-@click.option("--key", metavar="KEY", help="Key for non-anonymous functions. Default: none.")
+@click.option("--key", metavar="KEY", callback=_key, help="Key for non-anonymous functions. Default: none.")
 @click.option(
     "--cors", "origins", multiple=True, metavar="ORIGIN", help="Allow this site's pages to call it; may be repeated."
 )

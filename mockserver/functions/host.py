@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from mockserver.crash import Crash
 from mockserver.errors import count_of
@@ -188,6 +188,9 @@ class FunctionsHost:
                 request = await connection.accept(REQUEST_LIMIT_BYTES, self._budget)
             if request is None:
                 return
+            if "\0" in path:  # source: Kestrel refuses it
+                await connection.send_whole(400, (("content-length", "0"),), b"")
+                return
             if allowed and request.method == "OPTIONS" and request.header("access-control-request-method"):
                 await _preflight(connection, request)
             elif answer := self._own_answer(path, request):
@@ -289,7 +292,8 @@ class FunctionsHost:
             return True
         key = request.header("x-functions-key")
         if key is None:
-            key = next(iter(parse_qs(request.query).get("code", [])), "")
+            pairs = parse_qsl(request.query, keep_blank_values=True)
+            key = next((value for name, value in pairs if name.lower() == "code"), "")
         return hmac.compare_digest(key.encode(), self._key.encode())
 
 

@@ -159,7 +159,8 @@ class MicrosoftWorker:
             self._upstream = Upstream(http_url, pooled=False)
         upstream, connection, request = self._upstream, invocation.connection, invocation.request
         invocation_id = str(uuid.uuid4())
-        forwarded = replace(request, headers=(*request.headers, ("x-ms-invocation-id", invocation_id)))
+        own = [header for header in request.headers if header[0] != "x-ms-invocation-id"]  # the worker takes the first
+        forwarded = replace(request, headers=(*own, ("x-ms-invocation-id", invocation_id)))
         empty = Message(
             method="", url="", headers={}, params=invocation.parameters, query={}, body=MESSAGES.TypedData()
         )
@@ -208,7 +209,7 @@ class MicrosoftWorker:
             invocation.response.error = invocation.response.error or "broken off"
             await connection.end(End.RESET)
             return
-        await call
+        await _end(call, invocation.response)
 
     async def _invoke(
         self,
@@ -339,3 +340,18 @@ def _cookie(cookie: Any) -> str:
 
 
 _COOKIE_FIELDS = ("domain", "path", "expires", "max_age", "secure", "http_only")
+
+
+#: A function ends before its answer does; its message may come a moment later.
+_AFTER_ANSWER_S = 1
+
+
+async def _end(call: asyncio.Future[Any], response: RecordedResponse) -> None:
+    """Wait until a call ends whose answer has been sent. The worker's server answers itself where it does not know the method,
+    and such a call would wait forever for its request."""
+    await asyncio.wait({call}, timeout=_AFTER_ANSWER_S)
+    if call.done():
+        call.result()
+    else:
+        response.error = "not called"
+        call.cancel()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 
 class RouteError(ValueError):
@@ -53,13 +53,19 @@ class Route:
         return values
 
 
+def _decoded(part: str) -> str:
+    """The text; bytes that are not UTF-8 stay encoded."""
+    text = unquote_to_bytes(part).decode("utf-8", "surrogateescape")
+    return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)
+
+
 def path_of(raw_path: str) -> str:
     """The path that routes match: decoded, but for `%2F`, and without segments `.` and `..`.
 
     Source: Kestrel's PathDecoder, UrlDecoder and PathNormalizer; aspnetcore#30655, KestrelHttpServer#2946.
     """
     parts = _ENCODED_SLASH.split(raw_path)
-    path = "".join(part if part.lower() == "%2f" else unquote(part) for part in parts)
+    path = "".join(part if part.lower() == "%2f" else _decoded(part) for part in parts)
     if "/." not in path:
         return path
     kept = list[str]()

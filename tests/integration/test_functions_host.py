@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -297,3 +299,13 @@ def test_a_function_that_raises_what_is_not_an_exception_ends_nothing_else(
 def test_the_route_of_a_disabled_function_is_nobody_elses(start: Callable[..., str]) -> None:
     url = start(ODD, **{"AzureWebJobs.a_details.Disabled": "true"})
     assert [httpx2.get(f"{url}/api/users/{name}").status_code for name in ("recent", "first")] == [404, 404]
+
+
+def test_an_empty_key_is_refused_and_a_null_in_a_path_too(start: Callable[..., str], tmp_path: Path) -> None:
+    url = start(COOKIES, options=("--key", "k"))
+    assert httpx2.get(f"{url}/api/maybe/a%00b").status_code == 400
+    for query, status in (("?CODE=k", 200), ("?code=&code=k", 401)):
+        assert httpx2.get(f"{url}/api/items/1{query}").status_code == status
+    command = [sys.executable, "-m", "mockserver", "functions", "--app", str(tmp_path), "--key", ""]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (refused.returncode, "leave --key out" in refused.stderr) == (2, True)

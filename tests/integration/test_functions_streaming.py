@@ -144,6 +144,20 @@ def test_a_streaming_function_gets_a_body_only_where_the_client_sent_one(
     )
 
 
+def test_a_request_that_the_workers_server_answers_itself_ends_too(start: Callable[..., str]) -> None:
+    limits = '{"version": "2.0", "extensions": {"http": {"maxConcurrentRequests": 1, "maxOutstandingRequests": 2}}}'
+    url = start(HEADERS, limits)
+    for _ in range(3):
+        assert httpx2.request("PROPFIND", f"{url}/api/headers", timeout=20).status_code in (200, 405)
+    assert httpx2.get(f"{url}/api/headers", timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize("sent", ["aaaa", ""])
+def test_a_clients_own_invocation_id_is_not_the_workers(start: Callable[..., str], sent: str) -> None:
+    answer = httpx2.get(f"{start(HEADERS)}/api/headers", headers={"x-ms-invocation-id": sent}, timeout=20)
+    assert answer.status_code == 200
+
+
 def test_a_client_that_leaves_ends_the_function(start: Callable[..., str], capfd: pytest.CaptureFixture[str]) -> None:
     url = start(STREAMING)
     with httpx2.stream("POST", f"{url}/api/stream", json={"events": 1000, "wait": 0.05}, timeout=20) as live:

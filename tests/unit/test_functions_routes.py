@@ -122,6 +122,7 @@ def test_a_template_that_asp_net_refuses_is_refused(template: str, words: str) -
         ("/api/.well-known/..x", "/api/.well-known/..x"),
         ("/api//x", "/api//x"),
         ("/api/100%", "/api/100%"),
+        ("/api/%FF%C3%BC%C0%AF", "/api/%FFü%C0%AF"),
     ],
 )
 def test_a_path_is_decoded_as_by_the_hosts_server(raw_path: str, path: str) -> None:
