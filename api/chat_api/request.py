@@ -205,6 +205,11 @@ def _message(message: object, where: str) -> dict[str, Any]:
     for name in given.keys() & {"name", "refusal"}:
         if not isinstance(given[name], str):
             raise _bad(f"{where}.{name} must be a string.", f"{where}.{name}")
+    match given.get("function_call"):
+        case None | {"name": str(), "arguments": str()}:
+            pass
+        case _:
+            raise _bad(f"{where}.function_call must have a name and arguments.", f"{where}.function_call")
     calls = given.get("tool_calls", [])
     if not isinstance(calls, list) or not all(map(_is_call, calls)):
         raise _bad(f"{where}.tool_calls must be a list of calls of functions.", f"{where}.tool_calls")
@@ -245,8 +250,10 @@ def _part(part: object, where: str, role: str) -> dict[str, Any]:
             known = {"type", "image_url"}
             if not url.lower().startswith(("https://", "data:image/")):
                 raise _bad(f"{where}.image_url.url must begin with https:// or data:image/.", f"{where}.image_url.url")
-            if not how.keys() <= {"detail"} or not isinstance(how.get("detail", ""), str):
+            detail = {name: value for name, value in how.items() if value is not None}
+            if not detail.keys() <= {"detail"} or not isinstance(detail.get("detail", ""), str):
                 raise _bad(f"{where}.image_url has a url and a detail.", f"{where}.image_url")
+            given["image_url"] = {"url": url, **detail}
         case _:
             kinds: Sequence[str] = ("text", "image_url") if role == "user" else ("text",)
             raise _bad(f"{where} must be a part of the type {' or '.join(kinds)}.", where)

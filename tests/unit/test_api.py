@@ -146,6 +146,10 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "
             "messages[1].tool_calls",
         ),
         ({"messages": [{**USER, "name": 5}]}, "messages[0].name"),
+        *(
+            ({"messages": [USER, {"role": "assistant", "function_call": call}]}, "messages[1].function_call")
+            for call in ("rubbish", 5, 0, False, {"name": 1}, {"arguments": "{}"})
+        ),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": 1}]}]},
             "messages[0].content[0]",
@@ -188,11 +192,10 @@ def test_what_a_client_sends_back_with_the_models_own_message_is_not_needed() ->
     again = {"role": "assistant", "content": [repeated, {"type": "refusal", "refusal": "no", "role": "assistant"}]}
     asked = upstream_request({"messages": [USER, again]}, SETTINGS)["messages"][2]["content"]
     assert asked == [part, {"type": "refusal", "refusal": "no"}]
-    parts = [{"type": "image_url", "image_url": {"url": "HTTPS://x.example/a.png"}}]
-    assert (
-        upstream_request({"messages": [{"role": "user", "content": parts}]}, SETTINGS)["messages"][1]["content"]
-        == parts
-    )
+    image = {"url": "HTTPS://x.example/a.png"}
+    given = [{"type": "image_url", "image_url": {**image, "detail": None}}]
+    asked = upstream_request({"messages": [{"role": "user", "content": given}]}, SETTINGS)["messages"][1]["content"]
+    assert asked == [{"type": "image_url", "image_url": image}]
 
 
 def test_a_conversation_is_as_long_as_openai_takes() -> None:
