@@ -6,6 +6,7 @@ import mimetypes
 from pathlib import Path
 
 from flask import Response, request, send_file
+from werkzeug.exceptions import NotFound
 
 from mockserver.swa.routing import Decision
 from mockserver.swa.static_web_app import StaticWebApp
@@ -39,7 +40,10 @@ def static_file(site: StaticWebApp, folder: Path, decision: Decision) -> Respons
     spans = request.headers.get("range", "")
     if spans and (not spans.startswith("bytes=") or "," in spans):  # a server may ignore it. Source: RFC 9110, 14.2
         request.environ.pop("HTTP_RANGE")
-    response = send_file(sent, mimetype=_type_of(site, path), conditional=plain, max_age=None)
+    try:  # its name may have letters that no header has
+        response = send_file(sent, mimetype=_type_of(site, path), download_name="file", conditional=plain, max_age=None)
+    except OSError as error:
+        raise NotFound(f"{decision.target} cannot be read: {error.strerror}.") from error
     if not plain:
         response.status_code = decision.status
     for name in ("cache-control", "content-disposition", "date"):  # the decision and the server set these

@@ -33,9 +33,6 @@ _TAPE_BYTES = 256 << 10
 _STREAMED = frozenset({"text/event-stream", "application/octet-stream"})
 #: The site's headers that a dev server's pages do not get: its hot reload needs scripts that the policy forbids.
 _NOT_FOR_DEVELOPMENT = frozenset({"content-security-policy", "strict-transport-security", "cache-control"})
-#: What Flask may wait for another server with: a sign-in asks the function that gives roles.
-_WAITS = frozenset({Action.API, Action.AUTH})
-
 log = logging.getLogger("mockserver.site")
 
 #: The name of a visit's scope, empty for everybody's, and its site fault.
@@ -112,7 +109,7 @@ class SiteFront(Front):
             answer = replace(entry.answer, status=404) if entry.answer and decision.action is Action.API else None
             self._report(self._records.close(entry, end="eof", took_s=clock.now() - entry.at_s, answer=answer))
             known = {DECIDED: (request, visit.principal, decision)}
-            waits = decision.action in _WAITS
+            waits = _waits(decision)
             await self.flask.answer(connection.scope, request.body, connection, waits=waits, known=known)
             return True
         answer = replace(tape.answer(), decided_by=decision.action)
@@ -252,6 +249,11 @@ class SiteFront(Front):
         """Close the connections to the API and to a dev server."""
         for upstream in (*self._apis, *filter(None, [self._app])):
             await upstream.close()
+
+
+def _waits(decision: Decision) -> bool:
+    """Whether Flask may wait for another server: a sign-in asks the function that gives roles."""
+    return decision.action is Action.API or decision.target.startswith("/.auth/login/")
 
 
 class _CutError(Exception):

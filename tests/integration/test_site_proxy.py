@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from werkzeug.serving import make_server
 from mockserver.clock import SystemClock
 from mockserver.flask_apps.site_app import create_app
 from mockserver.fronts.gate import Delivery, SiteFront
+from mockserver.journal.records import Records
 from mockserver.swa.personas import load_personas
 from mockserver.swa.session import SESSION_COOKIE, Sessions
 from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
@@ -398,3 +399,50 @@ def test_web_socket_reaches_the_dev_server_but_not_a_guarded_path(dev_site: str)
         assert answer_to_upgrade("/", f"origin: {foreign}\r\n").startswith(b"HTTP/1.1 403")
     assert answer_to_upgrade("/admin/socket").startswith(b"HTTP/1.1 401")
     assert httpx2.get(f"{dev_site}/", trust_env=False).status_code == 200
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", ["grows", "shrinks", "is deleted"])
+def test_a_file_that_changes_while_it_is_sent_is_no_fault_of_the_mock(site: StaticWebApp, change: str) -> None:
+    assert site.folder is not None
+    file, size, records = site.folder / "bundle.bin", 40 << 20, Records()
+    file.write_bytes(bytes(size))
+    with ExitStack() as stack:
+        url = urlsplit(serve(site, stack, records=records))
+        connection = HTTPConnection(str(url.hostname), url.port, timeout=20)
+        stack.callback(connection.close)
+        connection.request("GET", "/bundle.bin")
+        answer = connection.getresponse()
+        got = len(answer.read(1 << 10))  # the server waits for this client: no system buffers so much
+        if change == "is deleted":
+            file.unlink()
+        else:
+            with file.open("r+b") as changed:
+                changed.truncate(size + 1000 if change == "grows" else size // 2)
+        try:
+            got += len(answer.read())
+        except (ConnectionError, IncompleteRead) as error:
+            got += len(getattr(error, "partial", b""))
+        assert (got == size) == (change != "shrinks")
+    assert list(records.crashes) == []
+
+
+def test_files_do_not_wait_for_sign_ins_that_wait(site: StaticWebApp) -> None:
+    assert site.folder is not None
+    big = bytes(1 << 20)
+    (site.folder / "big.bin").write_bytes(big)
+    with ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=200))
+        auth = replace(site.config.auth, roles_source="/api/roles")
+        api_url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        waiting = replace(site, config=replace(site.config, auth=auth), api_urls=(api_url,))
+        url = serve(waiting, stack)
+        place = urlsplit(url)
+        for _ in range(70):  # more than there are threads for them
+            client = stack.enter_context(socket.create_connection((str(place.hostname), place.port or 0)))
+            client.sendall(b"GET /.auth/login/aad?persona=alice HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        stack.enter_context(silent.accept()[0])
+        assert httpx2.get(f"{url}/.auth/me", timeout=20).json() == {"clientPrincipal": None}
+        assert httpx2.get(f"{url}/big.bin", timeout=20).content == big

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 from mockserver.exchange import Request
+from mockserver.flask_apps import static_files
 from mockserver.flask_apps.site_app import create_app
 from mockserver.fronts.gate import _headers_from_site
 from mockserver.swa.principal import ClientPrincipal
@@ -182,3 +184,26 @@ def test_headers_of_the_connection_stay_on_it() -> None:
         "x-kept",
         "x-ms-client-principal",
     ]
+
+
+def test_a_file_may_have_any_name_and_one_that_cannot_be_read_is_not_found(
+    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for letter in "\n\r\t":
+        (tmp_path / f"a{letter}b.txt").write_text("odd")
+        assert client.get(f"/a%{ord(letter):02X}b.txt", buffered=True).text == "odd"
+
+    def unreadable(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(static_files, "send_file", unreadable)
+    refused = client.get("/letters.txt", buffered=True)
+    assert (refused.status_code, refused.text) == (404, "/letters.txt cannot be read: Permission denied.\n")
+
+
+def test_the_folder_of_a_site_may_be_the_root_and_no_path_is_an_error(tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "index.html").write_text("x")
+    site = load_static_web_app(tmp_path, personas={}, sessions=Sessions("k", clock), clock=clock, api_urls=())
+    assert not site.is_file("/index.html\0")
+    at_root = replace(site, folder=Path(tmp_path.anchor))
+    assert at_root.is_file(f"/{(tmp_path / 'index.html').relative_to(tmp_path.anchor).as_posix()}")
