@@ -20,7 +20,7 @@ LEVELS = (
     ("redaction", "wire", "swa"),
     ("matching",),
     ("answers", "journal", "cassettes", "functions"),
-    ("stored",),
+    ("stored", "telemetry"),
     ("simulation",),
     ("fronts", "flask_apps", "cassette_tools", "workers"),
     ("harness",),
@@ -33,7 +33,7 @@ CAPTIONS = (
     "no secret leaves · bytes on sockets · Static Web Apps' rules",
     "which request is which",
     "what can answer, what happened, what was recorded, the API's host",
-    "what clients made and ask for again",
+    "what clients made and ask for again, what a collector is told",
     "from request to answer",
     "servers, Flask applications, work on cassettes, several processes",
     "everything wired and running",
@@ -41,6 +41,7 @@ CAPTIONS = (
 )
 #: The only rooms that may import these libraries.
 RESERVED = {
+    "opentelemetry": {"telemetry", "functions"},
     "flask": {"flask_apps", "harness"},
     "uvicorn": {"wire", "functions"},  # functions: only to silence the one in Microsoft's extension
     "a2wsgi": {"fronts"},

@@ -33,11 +33,12 @@ from mockserver.cassette_tools import importers
 from mockserver.cassette_tools.check import check
 from mockserver.cassette_tools.redact import without_secrets
 from mockserver.cassette_tools.structure import changes
-from mockserver.cassette_tools.transcript import transcript, whole_answer
+from mockserver.cassette_tools.transcript import transcript
 from mockserver.cassettes import cassette
 from mockserver.contract.addresses import Backend
 from mockserver.errors import UserError
 from mockserver.exchange import Interaction, Request
+from mockserver.journal.whole_answer import whole_answer
 from mockserver.matching.call import Call
 from mockserver.matching.ignore import parse_ignore
 from mockserver.simulation.cassette_index import CassetteIndex
@@ -167,7 +168,7 @@ def transcript_lines(interactions: Sequence[Interaction]) -> Iterator[str]:
     """What the tools for cassettes say of interactions."""
     for interaction in interactions:
         yield from transcript(interaction).lines()
-        yield str(whole_answer(interaction))
+        yield str(whole_answer(interaction.answer))
         yield from map(str, changes(interaction.answer, interactions[0].answer))
 
 

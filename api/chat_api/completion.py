@@ -15,7 +15,7 @@ from openai import AsyncStream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
-from chat_api import errors, model_errors, responses
+from chat_api import errors, model_errors, responses, telemetry
 from chat_api.errors import ApiError
 from chat_api.settings import Settings
 from chat_api.wire import json_bytes
@@ -38,7 +38,9 @@ def client_for(settings: Settings) -> openai.AsyncOpenAI:
         raise ApiError(
             503, "not_configured", f"The app is not configured. Not valid: {', '.join(settings.unreadable)}."
         )
-    http_client = openai.DefaultAsyncHttpxClient(event_hooks={"response": [_report_rate_limits_at_once]})
+    hooks: dict[str, Any] = {"request": [_count_retry], "response": [_report_rate_limits_at_once]}
+    http_client = openai.DefaultAsyncHttpxClient(event_hooks=hooks)
+    telemetry.start(http_client)
     options: dict[str, Any] = {"timeout": settings.timeout_s, "max_retries": 1, "http_client": http_client}
     if not settings.azure_endpoint:
         return openai.AsyncOpenAI(api_key=settings.api_key, base_url=settings.base_url, **options)
@@ -49,6 +51,10 @@ def client_for(settings: Settings) -> openai.AsyncOpenAI:
     if settings.identity:
         return openai.AsyncAzureOpenAI(azure_ad_token_provider=key, **dated)
     return openai.AsyncAzureOpenAI(api_key=key, **dated)
+
+
+async def _count_retry(request: Any) -> None:
+    telemetry.count_retry(request)
 
 
 async def _report_rate_limits_at_once(response: Any) -> None:
@@ -83,7 +89,7 @@ async def complete(
     else:  # a 200 that is neither: a proxy's page, or JSON of another kind
         _log("refused", request_id, why="the answer is not a completion")
         raise errors.unavailable()
-    _log("answered", request_id, usage=body.get("usage"))
+    _log("answered", request_id, usage=body.get("usage"), finish=body["choices"][0].get("finish_reason"))
     return body
 
 
@@ -151,7 +157,7 @@ async def events(
     an error ends the answer, before a proxy on the way cuts the connection. During silence, a comment is sent every
     `ping_s` seconds, so that no proxy takes the connection for a dead one.
     """
-    finished, usage = False, None
+    finish, usage = None, None
     yield b": open\n\n"
     try:
         async for chunk in _with_pings(stream.chunks, ping_s, within_s):
@@ -159,15 +165,16 @@ async def events(
                 yield b": ping\n\n"
                 continue
             choices = chunk.get("choices") or ()
-            finished = finished or any(choice.get("finish_reason") for choice in choices)
+            finish = next((choice["finish_reason"] for choice in choices if choice.get("finish_reason")), finish)
             usage = chunk.get("usage") or usage
             if choices or not chunk.get("usage") or include_usage:
                 yield _event(chunk)
-        if not finished:
+        if not finish:
             yield _event(errors.unavailable().body())
     except openai.OpenAIError as error:
-        _log("broke off", request_id, why=type(error).__name__)
-        yield _event(model_errors.from_model(error).body())
+        refusal = model_errors.from_model(error)
+        _log("broke off", request_id, why=type(error).__name__, code=refusal.code)
+        yield _event(refusal.body())
     except TimeoutError:
         _log("broke off", request_id, why="the answer takes too long")
         yield _event(errors.too_slow().body())
@@ -176,7 +183,7 @@ async def events(
         yield _event(errors.unavailable().body())
     finally:
         await stream.close()
-    _log("answered", request_id, usage=usage)
+    _log("answered", request_id, usage=usage, finish=finish)
     yield _DONE
 
 
@@ -225,14 +232,16 @@ async def _ask(client: openai.AsyncOpenAI, request: Mapping[str, Any], request_i
         _log("refused", request_id, why="the answer is not valid JSON")
         raise errors.unavailable() from error
     except openai.OpenAIError as error:
-        _log("refused", request_id, why=type(error).__name__)
-        raise model_errors.from_model(error) from error
+        refusal = model_errors.from_model(error)
+        _log("refused", request_id, why=type(error).__name__, code=refusal.code)
+        raise refusal from error
 
 
 def _log(event: str, request_id: str, **details: Any) -> None:
     """Write one line of JSON: how a request ended, without any of its content."""
     level = logging.INFO if event == "answered" else logging.WARNING
     log.log(level, "%s", json.dumps({"event": event, "request_id": request_id, **details}))
+    telemetry.count_answer(event, str(details.get("code") or details.get("why") or details.get("finish")))
 
 
 def _event(payload: Mapping[str, Any]) -> bytes:

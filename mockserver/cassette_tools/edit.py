@@ -9,9 +9,9 @@ from pathlib import Path
 from mockserver.answers.authored.authored_answer import AuthoredAnswer, Pace
 from mockserver.answers.authored.expand import AUTHORABLE, expand
 from mockserver.answers.conformance import violations
-from mockserver.cassette_tools.transcript import whole_answer
 from mockserver.cassettes.cassette import Cassette, CassetteError, Source
 from mockserver.errors import count_of
+from mockserver.journal.whole_answer import whole_answer
 from mockserver.matching.call import Call
 
 
@@ -32,7 +32,7 @@ def with_answer(cassette: Cassette, number: int, text: str, *, path: Path) -> Ca
         raise CassetteError(path, number, f"{call.canonical.operation} has no text to replace")
     waits = [event.after_ms for event in old.answer.events if event.after_ms] or [0]
     pace = Pace(old.answer.head_after_ms, round(statistics.median(waits), 1) if old.answer.streams else 0)
-    body = whole_answer(old)
+    body = whole_answer(old.answer)
     body = body if isinstance(body, dict) else {}
     model = str(body.get("model") or call.model)
     at_s = float(body.get("created") or body.get("created_at") or 0)

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mockserver.contract.answer_rules import an_object, assembled, objects
-from mockserver.exchange import Interaction, first, parse_json
+from mockserver.contract.answer_rules import an_object, objects
+from mockserver.exchange import Interaction, first
+from mockserver.journal.whole_answer import whole_answer
 from mockserver.matching.call import Call
-from mockserver.sse import event_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +76,9 @@ def _call(call: Mapping[str, Any]) -> str:
     return f"calls {function.get('name')}({function.get('arguments')})"
 
 
-def whole_answer(interaction: Interaction) -> Any:
-    """The answer's JSON, which a stream's events add up to; None if it is not JSON."""
-    answer = interaction.answer
-    if not answer.streams:
-        return parse_json(answer.body)
-    events = [parsed for event in answer.events if (parsed := event_json(event.data)) is not None]
-    ends = ("response.completed", "response.incomplete", "response.failed")
-    final = next((event for event in reversed(events) if event.get("type") in ends), None)
-    return final.get("response") if final else assembled(events)
-
-
 def _answer(interaction: Interaction) -> tuple[str, str, int | None]:
     """The answer's text, how it ended, and its total of tokens."""
-    whole = whole_answer(interaction)
+    whole = whole_answer(interaction.answer)
     if not isinstance(whole, dict):
         try:
             return interaction.answer.body.decode(), "not JSON", None

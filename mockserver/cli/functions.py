@@ -51,6 +51,7 @@ def _key(_context: click.Context, _option: click.Parameter, key: str | None) -> 
 @click.option(
     "--stop-on-eof", is_flag=True, hidden=True, help="Stop when standard input ends; report to standard output."
 )
+@click.option("--traced", is_flag=True, hidden=True, help="Make each call a span of its own in the request's trace.")
 def functions(
     *,
     app: Path,
@@ -61,6 +62,7 @@ def functions(
     reload: bool,
     debug: bool,
     stop_on_eof: bool,
+    traced: bool,
 ) -> None:
     """Start a function app alone."""
     from mockserver.clock import SystemClock
@@ -97,7 +99,7 @@ def functions(
                 files.wait_for_change(stopped)
             return None if stopped.is_set() else restart(port, start_folder, reports)
     settings = replace(app_folder.settings, origins=app_folder.settings.origins | {*origins})
-    host = FunctionsHost(app_worker, settings, key=key, report=reports.ended, crashed=reports.crashed)
+    host = FunctionsHost(app_worker, settings, key=key, traced=traced, report=reports.ended, crashed=reports.crashed)
     with user_errors():
         # Those of an app that was started with a mock run on its clock.
         timers = nullcontext() if stop_on_eof else Timers(url_of(socket), SystemClock(), key=key)

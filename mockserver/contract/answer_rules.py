@@ -35,9 +35,9 @@ def objects(value: Any) -> list[Mapping[str, Any]]:
 def assembled(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The chat completion that a stream of chunks makes together; what is in no chunk's form adds nothing to it."""
     choices: dict[int, dict[str, Any]] = {}
-    usage = None
+    whole: dict[str, Any] = {}
     for chunk in chunks:
-        usage = chunk.get("usage") or usage
+        whole |= {key: chunk[key] for key in ("id", "model", "usage") if chunk.get(key)}
         for part in objects(chunk.get("choices")):
             index = part.get("index", 0)
             if not isinstance(index, int):
@@ -53,7 +53,7 @@ def assembled(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                     message[key] = (message[key] or "") + delta[key]
             for call in objects(delta.get("tool_calls")):
                 _add_call(message.setdefault("tool_calls", []), call)
-    return {"choices": [choices[index] for index in sorted(choices)], **({"usage": usage} if usage else {})}
+    return {"choices": [choices[index] for index in sorted(choices)], **whole}
 
 
 def _add_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:

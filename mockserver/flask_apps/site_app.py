@@ -21,6 +21,7 @@ from mockserver.flask_apps.static_files import static_file
 from mockserver.swa.principal import ClientPrincipal
 from mockserver.swa.routing import DECIDED, Action, Decision
 from mockserver.swa.static_web_app import StaticWebApp
+from mockserver.wire.trace import own_span
 from mockserver.wire.upstream import HOP_BY_HOP, upstream_request
 
 _HERE = Path(__file__).parent
@@ -86,7 +87,7 @@ def _api(site: StaticWebApp, request: Request, principal: ClientPrincipal | None
         raise NotFound("This site has no API.")
     client = httpx2.Client(trust_env=False)
     api_request = upstream_request(
-        replace(request, headers=site.api_headers(site.with_ids(request), principal)),
+        replace(request, headers=site.api_headers(own_span(site.with_id(request))[0], principal)),
         site.api_url,
         site.api_target(request, decision),
         httpx2.Timeout(None),  # a stream may pause for any time

@@ -22,6 +22,7 @@ from mockserver.swa.routing import DECIDED, Action, Decision
 from mockserver.swa.static_web_app import StaticWebApp
 from mockserver.wire.connection import Connection
 from mockserver.wire.tape import Tape
+from mockserver.wire.trace import own_span, passed_on
 from mockserver.wire.upstream import LiveAnswer, Upstream, UpstreamError
 
 #: Source: Static Web Apps API constraints: "maximum request duration of 45 seconds", managed and linked alike.
@@ -41,13 +42,15 @@ Attribution = Callable[[Call, ClientPrincipal | None], tuple[str, SiteFault]]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request at the gate: the call as it is forwarded, who is signed in, the decision, its scope and its fault."""
+    """One request at the gate: the call as it is forwarded, who is signed in, the decision, its scope and its fault; and the id of
+    its own span, which is empty where no spans are sent."""
 
     call: Call
     principal: ClientPrincipal | None
     decision: Decision
     scope: str = ""
     fault: SiteFault = NO_FAULT
+    span_id: str = ""
 
 
 class Delivery(StrEnum):
@@ -127,11 +130,12 @@ class SiteFront(Front):
         decision = site.decide(request, principal)
         if decision.action is not Action.API:
             return Visit(Call(request), principal, decision)
-        call = Call(site.with_ids(request))
+        request, span_id = own_span(site.with_id(request))
+        call = Call(request)
         scope, fault = self._attribute(call, principal)
         if fault.signed_out:
-            return Visit(call, None, site.decide(call.request, None), scope, fault)
-        return Visit(call, principal, decision, scope, fault)
+            principal, decision = None, site.decide(call.request, None)
+        return Visit(call, principal, decision, scope, fault, span_id if self._records.watcher else "")
 
     def _open(self, visit: Visit) -> Entry:
         decision, user = visit.decision, visit.principal
@@ -144,6 +148,7 @@ class SiteFront(Front):
             scope=visit.scope,
             persona=user.user_details.partition("@")[0] if user else None,
             rule=decision.because,
+            span_id=visit.span_id,
         )
 
     # --- the API -----------------------------------------------------------------------------------------------------
@@ -151,7 +156,8 @@ class SiteFront(Front):
     async def _proxy(self, connection: Connection, visit: Visit, tape: Tape) -> str:
         """Proxy an API call and return how it ended; its answer is on the tape."""
         api, site, clock, fault = self._apis[0], self._site, self._site.clock, visit.fault
-        request = replace(visit.call.request, headers=site.api_headers(visit.call.request, visit.principal))
+        headers = passed_on(site.api_headers(visit.call.request, visit.principal), visit.span_id)
+        request = replace(visit.call.request, headers=headers)
         target = site.api_target(visit.call.request, visit.decision)
         self._apis.rotate()  # as a load balancer does: the next request goes to the next instance
         if _asks_for_web_socket(visit.call.request):

@@ -7,7 +7,7 @@ import hmac
 import sys
 import time
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -22,6 +22,7 @@ from mockserver.functions.routes import path_of
 from mockserver.functions.settings import FRAMING, HostSettings
 from mockserver.matching.call import VISIT_HEADERS
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBudget, Connection
+from mockserver.wire.trace import own_span, passed_on
 
 #: Source: Functions host, DefaultMaxRequestBodySize.
 REQUEST_LIMIT_BYTES = 104_857_600
@@ -53,12 +54,12 @@ class RecordedResponse:
             self._sent_ms.append(round(self._elapsed_s() * 1000, 1))
         self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-    def record(self, function: str, request: Request) -> InvocationRecord:
+    def record(self, function: str, request: Request, span_id: str) -> InvocationRecord:
         """The record of the call that this answers."""
         ids = {name: value for name in VISIT_HEADERS if (value := request.header(name))}
         end = "eof" if self._ended else "client left"
         outcome = (self._status, end, self._elapsed_s(), self._sent_ms, self.error)
-        return InvocationRecord(function, request.method, request.raw_path, ids, *outcome)
+        return InvocationRecord(function, request.method, request.raw_path, ids, *outcome, span_id)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._began_s
@@ -135,6 +136,7 @@ class FunctionsHost:
     """An ASGI application that serves an app's functions.
 
     `key` is required for those that are not anonymous, as `x-functions-key` or `code`; None requires none, as `func start` does.
+    `traced` makes each call a span of its own in the request's trace.
     """
 
     def __init__(
@@ -143,13 +145,14 @@ class FunctionsHost:
         settings: HostSettings | None = None,
         *,
         key: str | None = None,
+        traced: bool = False,
         report: Callable[[InvocationRecord], None] = lambda _record: None,
         crashed: Callable[[Crash], None] = lambda _crash: None,
     ) -> None:
         self._settings = settings or HostSettings()
         self._all = worker.functions
         self._functions = tuple(each for each in self._all if self._settings.serves(each.name))
-        self._worker, self._key, self._report, self._crashed = worker, key, report, crashed
+        self._worker, self._key, self._traced, self._report, self._crashed = worker, key, traced, report, crashed
         self._admin = Admin(self._all, self._functions, self._run)
         self._budget, self._running = BodyBudget(), set[asyncio.Task[None]]()
         self._places = asyncio.Semaphore(self._settings.most_at_once or sys.maxsize)
@@ -224,10 +227,13 @@ class FunctionsHost:
 
     async def _invoke(self, path: str, connection: Connection, request: Request, response: RecordedResponse) -> None:
         """Answer a request by the function for it, and report the call."""
-        function = None
+        function, span_id = None, ""
         try:
             function, parameters = self._find(request.method, path)
-            invocation = Invocation(function or _NO_FUNCTION, parameters, request, connection, response)
+            if self._traced:
+                request, span_id = own_span(request)
+            passed = replace(request, headers=passed_on(request.headers, span_id)) if span_id else request
+            invocation = Invocation(function or _NO_FUNCTION, parameters, passed, connection, response)
             if function is None or function not in self._functions:
                 await invocation.empty(404)  # for a wrong method, and for a disabled one; the host never answers 405
             elif function.level != "anonymous" and not self._has_key(request):
@@ -243,7 +249,7 @@ class FunctionsHost:
                 await connection.start(500, (("content-length", "0"),))
                 await connection.finish()
         finally:
-            self._report(response.record(function.name if function else "", request))
+            self._report(response.record(function.name if function else "", request, span_id))
 
     async def _call(self, function: Function, invocation: Invocation) -> None:
         if function.refusal:

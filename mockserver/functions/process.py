@@ -30,7 +30,8 @@ class StartError(UserError):
 @dataclass(frozen=True, slots=True)
 class InvocationRecord:
     """One call of a function; its `end` is "eof" or "client left". `function` is empty if no route fits; `ids` are the request's
-    headers that join it with others; `sent_ms` is when each piece of the body was sent; `error` is an exception's name."""
+    headers that join it with others; `sent_ms` is when each piece of the body was sent; `error` is an exception's name; `span_id` is
+    the call's own span, where there are spans."""
 
     function: str
     method: str
@@ -41,6 +42,7 @@ class InvocationRecord:
     took_s: float
     sent_ms: list[float]
     error: str = ""
+    span_id: str = ""
 
 
 class HostReports:

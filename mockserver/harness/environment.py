@@ -35,6 +35,27 @@ def without_real_settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not _OF_MODEL.fullmatch(name)}
 
 
+def collector() -> str:
+    """Where an OpenTelemetry collector takes spans; empty where nothing is to be sent. Source: OpenTelemetry's own variables."""
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return "" if disabled else os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+
+
+def telemetry_settings() -> dict[str, str]:
+    """The settings that make a function app send its own spans where the mock's go; blank where nothing is to be sent, as the
+    app's own settings may name a real collector."""
+    patience = os.environ.get(
+        "OTEL_EXPORTER_OTLP_TIMEOUT", "2"
+    )  # seconds, or a stop waits ten for a collector that is not there
+    return {
+        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "false",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "",
+        "PYTHON_ENABLE_OPENTELEMETRY": str(bool(collector())).lower(),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector(),
+        **({"OTEL_EXPORTER_OTLP_TIMEOUT": patience} if collector() else {}),
+    }
+
+
 def without_proxy() -> dict[str, str]:
     """NO_PROXY with loopback in it: with a corporate HTTP_PROXY, clients send even loopback calls there (measured)."""
     hosts = [host for host in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if host]

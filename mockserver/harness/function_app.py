@@ -13,7 +13,7 @@ from mockserver.contract.addresses import Backend
 from mockserver.exchange import Answer, Request
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
 from mockserver.functions.timers import Timers
-from mockserver.harness.environment import trusting, without_proxy, without_real_settings
+from mockserver.harness.environment import telemetry_settings, trusting, without_proxy, without_real_settings
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, OptionsError, Topology
 from mockserver.journal.entry import Place
@@ -102,7 +102,8 @@ class FunctionApp:
 
     def _commands(self) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
         """Every process to start: its URL, its environment and its options."""
-        flags = {"--reload": self._options.reload, "--debug": self._options.debug}
+        traced = self._model.simulation.journal.records.watcher is not None
+        flags = {"--reload": self._options.reload, "--debug": self._options.debug, "--traced": traced}
         options = tuple(flag for flag, is_set in flags.items() if is_set)
         patience = {"ANSWER_WITHIN_S": str(24 * 3600)} if self._options.debug else {}
         environment = {**api_environment(self._model, self._options.backend), **patience}
@@ -125,7 +126,7 @@ class FunctionApp:
         request = Request(call.method, call.path, headers=tuple(call.ids.items()))
         answer = Answer(call.status, decided_by=call.error or "function")
         at_s = clock.now() - call.took_s
-        entry = records.open(at_s, Call(request), answer, place=Place.HOST, rule=call.function)
+        entry = records.open(at_s, Call(request), answer, place=Place.HOST, rule=call.function, span_id=call.span_id)
         records.close(entry, end=call.end, took_s=call.took_s, sent_ms=call.sent_ms)
 
 
@@ -139,8 +140,7 @@ def api_environment(model: ModelEndpoint, backend: Backend) -> dict[str, str]:
     return {
         **without_proxy(),
         **trusting(model.authority_file),
-        "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "false",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": "",
+        **telemetry_settings(),
         "AZURE_OPENAI_ENDPOINT": model.url if azure else "",
         "AZURE_OPENAI_API_KEY": model.api_key if azure else "",
         "AZURE_OPENAI_DEPLOYMENT": name if azure else "",

@@ -19,7 +19,7 @@ from mockserver.contract.request_check import LENIENT_NAMES
 from mockserver.errors import did_you_mean
 from mockserver.fronts.model_front import ModelFront
 from mockserver.fronts.wsgi import WsgiApplication
-from mockserver.harness.environment import TOKEN_VARIABLE, authority_file, credentials_of
+from mockserver.harness.environment import TOKEN_VARIABLE, authority_file, collector, credentials_of
 from mockserver.harness.options import ModelOptions, OptionsError
 from mockserver.journal.entry import Entry
 from mockserver.redaction.known import remember
@@ -28,6 +28,7 @@ from mockserver.simulation.group import READY_PATH, Alone, Apart, Group
 from mockserver.simulation.limits import parse_limits
 from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.simulation import Simulation
+from mockserver.telemetry.collector import watched
 from mockserver.wire.server import EVERYWHERE, LOOPBACK, Servers, bind_for, url_of
 from mockserver.wire.tls import LocalTls
 from mockserver.wire.token_gate import TokenGate
@@ -207,7 +208,7 @@ class ModelEndpoint:
             websockets=True,
             crashed=records.crashed,
         )
-        with self._group:
+        with self._group, watched(records, collector()):
             servers.start()
             try:
                 yield

@@ -27,7 +27,8 @@ class Entry:
     the wire: "eof", "reset", "stall", or "client left". `miss` is set where no stub answered the request. `sent_ms` are
     the milliseconds from the request to each event as it really left. `visit_ids` are shared by the exchanges of one
     visit; `scope` is empty for everybody's. At the site, `persona` is who asked, None if nobody is signed in, and
-    `rule` why the gate decided as it did; at the host `rule` is the function.
+    `rule` why the gate decided as it did; at the host `rule` is the function. `span_id` is the exchange's own span, where its
+    trace was passed on.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Entry:
     sent_ms: tuple[float, ...] = ()
     took_s: float = 0.0
     visit_ids: frozenset[str] = frozenset()
+    span_id: str = ""
 
     def seen_as(self, request: Request, miss: Miss | None) -> Entry:
         """The entry with another form of its request."""
@@ -50,14 +52,14 @@ class Entry:
             return self
         return Entry(
             self.number, self.at_s, request, self.answer, miss, self.place, self.scope, self.persona, self.rule,
-            self.end, self.sent_ms, self.took_s, self.visit_ids,
+            self.end, self.sent_ms, self.took_s, self.visit_ids, self.span_id,
         )  # fmt: skip  # dataclasses.replace takes five times as long, and each exchange needs three
 
     def ended(self, end: str, took_s: float, sent_ms: tuple[float, ...], answer: Answer | None) -> Entry:
         """The entry as it ended."""
         return Entry(
             self.number, self.at_s, self.request, answer, self.miss, self.place, self.scope, self.persona, self.rule,
-            end, sent_ms, took_s, self.visit_ids,
+            end, sent_ms, took_s, self.visit_ids, self.span_id,
         )  # fmt: skip
 
     @property

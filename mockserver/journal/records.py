@@ -41,6 +41,8 @@ class Records:
         #: The last faults of our own code, without secrets, and how many there were; a reset keeps them.
         self.crashes: deque[Crash] = deque(maxlen=_MAX_CRASHES)
         self.crash_count = 0
+        #: Gets every exchange that has ended, as it came: with its credentials.
+        self.watcher: Callable[[Entry], None] | None = None
         self._stopping = False
 
     def open(
@@ -54,6 +56,7 @@ class Records:
         scope: str = "",
         persona: str | None = None,
         rule: str = "",
+        span_id: str = "",
     ) -> Entry:
         """The new entry for an exchange that has begun; numbers count from 1 and never repeat.
 
@@ -64,7 +67,9 @@ class Records:
         with self._changed:
             self.count += 1
             number = self.count
-            entry = Entry(number, at_s, request, answer, miss, place, scope, persona, rule, visit_ids=visit_ids)
+            entry = Entry(
+                number, at_s, request, answer, miss, place, scope, persona, rule, visit_ids=visit_ids, span_id=span_id
+            )
             kept = entry.seen_as(redacted, stored_miss)
             self._entries[number] = kept
             for visit_id in visit_ids:
@@ -98,6 +103,8 @@ class Records:
                     self._miss_bytes += grown
                 self._trim()
             self._changed.notify_all()
+        if self.watcher is not None:
+            self.watcher(closed)
         return closed
 
     def wait(self, happened: Callable[[], bool], within_s: float) -> bool:

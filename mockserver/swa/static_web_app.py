@@ -82,12 +82,12 @@ class StaticWebApp:
         return target.startswith(inside) and os.path.isfile(target)  # noqa: PTH113
 
     @staticmethod
-    def with_ids(request: Request) -> Request:
-        """The request with an `x-request-id` and a `traceparent`, new ones where it has none: they join the gate's, the
-        API's and the model's part of a visit."""
-        ids = {"x-request-id": str(uuid.uuid4()), "traceparent": f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"}
-        missing = tuple((name, value) for name, value in ids.items() if request.header(name) is None)
-        return replace(request, headers=(*request.headers, *missing))
+    def with_id(request: Request) -> Request:
+        """The request with an `x-request-id`, a new one where it has none: it joins the gate's, the API's and the model's part
+        of a visit."""
+        if request.header("x-request-id") is not None:
+            return request
+        return replace(request, headers=(*request.headers, ("x-request-id", str(uuid.uuid4()))))
 
     def api_headers(self, request: Request, principal: ClientPrincipal | None) -> Headers:
         """The request's headers as the API sees them: those of the platform are dropped and set again."""

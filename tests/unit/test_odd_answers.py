@@ -12,8 +12,9 @@ import pytest
 
 from mockserver.answers.conformance import violations
 from mockserver.cassette_tools.structure import changes
-from mockserver.cassette_tools.transcript import transcript, whole_answer
+from mockserver.cassette_tools.transcript import transcript
 from mockserver.exchange import Answer, Event, Interaction, Request
+from mockserver.journal.whole_answer import whole_answer
 from mockserver.matching.call import Call
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.fault import MODEL_FAULT_KINDS
@@ -60,7 +61,7 @@ def test_they_are_shown_and_compared_and_their_violations_are_named(path: str, s
     for answer in islice(odd_shapes(first), None, None, 3):  # `make fuzz` tries them all
         interaction = Interaction(request, answer)
         list(transcript(interaction).lines())
-        whole_answer(interaction)
+        whole_answer(interaction.answer)
         list(map(str, (*changes(first, answer), *changes(answer, first))))
         violations(Call(request), answer)
 

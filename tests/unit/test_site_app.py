@@ -259,9 +259,9 @@ def test_only_the_site_tells_the_api_who_is_signed_in(site: StaticWebApp) -> Non
     anonymous = dict(site.api_headers(Request("GET", "/api/x", "", forged[:-1]), None))
     assert "x-ms-client-principal" not in anonymous
     assert "x-ms-client-principal-id" not in anonymous
-    request = site.with_ids(Request("GET", "/api/x"))
+    request = site.with_id(Request("GET", "/api/x"))
     assert len(request.header("x-request-id") or "") == 36
-    assert site.with_ids(request) == request
+    assert site.with_id(request) == request
 
 
 def test_other_cookies_do_no_harm(site: StaticWebApp) -> None:

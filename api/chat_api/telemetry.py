@@ -1,0 +1,66 @@
+"""Spans and metrics of the questions, by OpenTelemetry's conventions for generative AI. Where telemetry is off, nothing is loaded.
+
+It is on where the worker sends it to Application Insights (PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY), and where
+OTEL_EXPORTER_OTLP_ENDPOINT names a collector.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+#: The app's own metrics, by name; none where telemetry is off.
+_counters: dict[str, Any] = {}
+
+
+def start(http_client: Any) -> None:
+    """Watch the SDK, and the requests of its HTTP client, from now on."""
+    to_collector = bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    to_azure = os.environ.get("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "").lower() in ("true", "1")
+    if not (to_collector or to_azure):
+        return
+    from opentelemetry import metrics
+    from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
+
+    if not to_azure:  # Azure's distribution does both
+        from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
+
+        _send_to_collector()
+        HTTPX2ClientInstrumentor.instrument_client(http_client)
+    OpenAIInstrumentor().instrument()
+    meter = metrics.get_meter("chat_api")
+    _counters["answers"] = meter.create_counter("chat_api.answers", "{answer}", "How questions ended")
+    _counters["retries"] = meter.create_counter(
+        "chat_api.retries", "{request}", "Requests to the model that repeat one"
+    )
+
+
+def count_answer(outcome: str, reason: str) -> None:
+    """Count how a question ended: "answered", with its finish reason, "refused" or "broke off", with an error's code."""
+    if _counters:
+        _counters["answers"].add(1, {"outcome": outcome, "reason": reason})
+
+
+def count_retry(request: Any) -> None:
+    """Count a request to the model if it repeats one. Source: `x-stainless-retry-count`, which the SDK sends."""
+    if _counters and request.headers.get("x-stainless-retry-count", "0") != "0":
+        _counters["retries"].add(1)
+
+
+def _send_to_collector() -> None:
+    """Send to the collector; the exporters read its address, headers and intervals from OpenTelemetry's own variables."""
+    from opentelemetry import metrics, trace
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME") or "chat_api"})
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    if os.environ.get("OTEL_METRICS_EXPORTER") != "none":  # a viewer of traces takes no metrics
+        metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource))

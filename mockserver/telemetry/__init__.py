@@ -1,0 +1,1 @@
+"""What an OpenTelemetry collector is told of the exchanges."""
