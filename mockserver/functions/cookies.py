@@ -17,12 +17,13 @@ def written(
 ) -> str:  # fmt: skip
     """A cookie as ASP.NET Core writes it: its value percent-encoded, its attributes in this order; `max_age` is in seconds.
 
-    Source: ResponseCookies.Append and SetCookieHeaderValue; max-age whole.
+    Source: ResponseCookies.Append and SetCookieHeaderValue; max-age whole. The worker sends a domain and a path in any case, and
+    empty ones are written too: its tests expect `foo=bar; domain=; path=`.
     """
     parts = [f"{name}={quote(value, safe=_UNESCAPED)}"]
     parts += [f"expires={format_datetime(expires.astimezone(UTC), usegmt=True)}"] if expires is not None else []
     parts += [f"max-age={int(max_age)}"] if max_age is not None else []
-    parts += [f"{key}={text}" for key, text in (("domain", domain), ("path", path)) if text]
+    parts += [f"domain={domain}", f"path={path}"]
     parts += ["secure"] if secure else []
     parts += [f"samesite={same_site.lower()}"] if same_site else []
     return "; ".join([*parts, *(["httponly"] if http_only else [])])

@@ -68,9 +68,7 @@ def maybe(req: func.HttpRequest) -> str:
 def test_each_cookie_is_sent_and_a_function_that_returns_none_is_an_empty_500(start: Callable[..., str]) -> None:
     url = start(COOKIES)
     cookies = httpx2.get(f"{url}/api/cookies").headers.get_list("set-cookie")
-    assert [cookie.lower().split("; ")[0] for cookie in cookies] == ["a=1", "b=2"]
-    assert {"path=/", "httponly", "samesite=lax"} <= set(cookies[0].lower().split("; "))
-    assert {"secure", "max-age=60"} <= set(cookies[1].lower().split("; "))
+    assert cookies == ["a=1; domain=; path=/; samesite=lax; httponly", "b=2; max-age=60; domain=; path=; secure"]
     nothing = httpx2.get(f"{url}/api/nothing")
     assert (nothing.status_code, nothing.content) == (500, b"")
 
@@ -214,8 +212,8 @@ def test_answers_are_those_of_azures_host(start: Callable[..., str]) -> None:
         assert ("content-length" in answer.headers) == (expected not in (204, 304))
     assert get("kind").headers["content-type"] == "application/json"
     assert get("cookie").headers.get_list("set-cookie") == [
-        "a=x%20y%3D1%2F2; max-age=31536000; path=/; secure; samesite=none; httponly",
-        "b=2; expires=Wed, 21 Oct 2026 07:28:00 GMT; domain=example.org",
+        "a=x%20y%3D1%2F2; max-age=31536000; domain=; path=/; secure; samesite=none; httponly",
+        "b=2; expires=Wed, 21 Oct 2026 07:28:00 GMT; domain=example.org; path=",
     ]
     put = get("out")
     assert (put.status_code, put.text) == (203, "put")
