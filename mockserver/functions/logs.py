@@ -17,6 +17,8 @@ _LEVELS = {
     "critical": logging.CRITICAL,
     "none": logging.CRITICAL + 10,
 }
+#: Loggers of the worker and of azure.functions, whose lines go to Azure and not to a console. Source: the worker's logging.py.
+_SYSTEM = ("azure_functions_worker", "azure.functions")
 
 
 class _Line(logging.Formatter):
@@ -39,6 +41,7 @@ def show_logs(lowest: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Line())
     handler.setLevel(_LEVELS.get(lowest, logging.INFO))
+    handler.addFilter(lambda record: not record.name.startswith(_SYSTEM))
     root.handlers[:] = [handler]
     debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in ("1", "true")
     root.setLevel(logging.DEBUG if debug else logging.INFO)

@@ -173,6 +173,8 @@ def x(req: func.HttpRequest) -> str:
     logging.debug("too quiet")
     logging.info("for your information")
     logging.getLogger("shop.orders").warning("low stock")
+    logging.getLogger("azure_functions_worker").error("a line for Azure")
+    logging.getLogger("azure.functions.x").error("a line for Azure")
     return "ok"
 """
 )
@@ -197,5 +199,6 @@ def test_what_an_app_logs_is_shown_from_the_level_of_host_json(
     output = capfd.readouterr().err
     assert [line for line in ("too quiet", "information", "low stock") if line in output] == lines
     assert "own format" not in output
+    assert "a line for Azure" not in output
     if "low stock" in lines:
         assert "log        warning  low stock   (shop.orders)" in output
