@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -76,7 +77,7 @@ class InProcessWorker:
             form, text = message(function, given)
             data = {name: _datum(value, "json") for name, value in known.items()}
             argument = loaded.signature.decoded(function.parameter, _datum(text, form), data)
-            put, returned = await self._call(loaded, function, argument)
+            put, returned = await self._call(loaded, function, argument, Request("POST", "/"))
         except Exception:  # noqa: BLE001  the outermost frame of the app
             traceback.print_exc()
             return "its traceback is above"
@@ -89,14 +90,18 @@ class InProcessWorker:
 
     async def _stream(self, loaded: _Loaded, invocation: Invocation) -> None:
         """Call a function that takes Starlette's request and returns its response, through Microsoft's FastAPI extension."""
+        from fastapi.encoders import jsonable_encoder
         from starlette.responses import JSONResponse, PlainTextResponse, Response
 
         scope, receive = invocation.connection.scope, invocation.connection.receive_passed
         scope["path_params"] = invocation.parameters
         try:
             request = loaded.request_type(scope, receive)
-            answer = await self._called(loaded, invocation.function, {invocation.function.parameter: request})
-            response = answer if isinstance(answer, Response) else JSONResponse(answer)
+            arguments = {invocation.function.parameter: request}
+            answer = await self._called(loaded, invocation.function, arguments, invocation.request)
+            if answer is None:
+                raise ValueError(f"{invocation.function.name} has returned None")  # source: the worker's http_v2.py
+            response = answer if isinstance(answer, Response) else JSONResponse(jsonable_encoder(answer))
         except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is a 500 and a traceback
             traceback.print_exc()
             invocation.response.error = type(error).__name__
@@ -117,7 +122,7 @@ class InProcessWorker:
         function = invocation.function
         try:
             request = loaded.signature.decoded(function.parameter, _request_datum(invocation), {})
-            put, returned = await self._call(loaded, function, request)
+            put, returned = await self._call(loaded, function, request, invocation.request)
             if unsent := function.unsent(put):
                 await invocation.refuse(unsent)
                 return
@@ -130,20 +135,18 @@ class InProcessWorker:
             return
         await invocation.send(result)
 
-    async def _call(self, loaded: _Loaded, function: Function, argument: Any) -> tuple[dict[str, Any], Any]:
+    async def _call(
+        self, loaded: _Loaded, function: Function, argument: Any, request: Request
+    ) -> tuple[dict[str, Any], Any]:
         """What a function has put into each output, and what it has returned, both as data of the worker's protocol."""
         outs = {name: Out() for name in loaded.signature.outputs}
-        returned = await self._called(loaded, function, {function.parameter: argument, **outs})
+        returned = await self._called(loaded, function, {function.parameter: argument, **outs}, request)
         put = {name: loaded.signature.encoded(name, out.get()) for name, out in outs.items() if out.get() is not None}
         return put, loaded.signature.returned(function.name, returned)
 
-    async def _called(self, loaded: _Loaded, function: Function, arguments: dict[str, Any]) -> Any:
+    async def _called(self, loaded: _Loaded, function: Function, arguments: dict[str, Any], request: Request) -> Any:
         if loaded.signature.wants_context:
-            arguments["context"] = types.SimpleNamespace(
-                function_name=function.name,
-                invocation_id=str(uuid.uuid4()),
-                thread_local_storage=threading.local(),
-            )
+            arguments["context"] = _context(function.name, loaded.call, request)
         try:
             if inspect.iscoroutinefunction(loaded.call):
                 return await loaded.call(**arguments)
@@ -174,6 +177,28 @@ def _in_trace_of(request: Request) -> Generator[None]:
         yield
     finally:
         context.detach(token)
+
+
+#: One for all calls, as in Microsoft's worker.
+_THREAD_LOCAL = threading.local()
+
+
+def _context(name: str, call: Callable[..., Any], request: Request) -> types.SimpleNamespace:
+    """What a function gets as func.Context. Source: the worker's bindings/context.py."""
+    trace: dict[str, Any] = {
+        "trace_parent": request.header("traceparent") or "",
+        "trace_state": request.header("tracestate") or "",
+        "attributes": {},
+    }
+    older = {"Traceparent": trace["trace_parent"], "Tracestate": trace["trace_state"], "Attributes": {}}
+    return types.SimpleNamespace(
+        function_name=name,
+        function_directory=str(Path(inspect.getfile(call)).parent),
+        invocation_id=str(uuid.uuid4()),
+        thread_local_storage=_THREAD_LOCAL,
+        trace_context=types.SimpleNamespace(**trace, **older),
+        retry_context=types.SimpleNamespace(retry_count=0, max_retry_count=0, rpc_exception=None),
+    )
 
 
 def _load(app: AppFolder) -> list[tuple[Function, _Loaded]]:

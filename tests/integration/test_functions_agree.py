@@ -253,7 +253,10 @@ def echo(req: func.HttpRequest, context: func.Context) -> str:
     except ValueError as error:
         body = str(error)
     parts = [req.method, dict(req.params), dict(req.route_params), sorted(req.headers.items()), req.get_body(), body, dict(req.form)]
-    return repr([*parts, context.function_name])
+    trace, retry = context.trace_context, context.retry_context
+    parts += [trace.trace_parent, trace.trace_state, trace.attributes, trace.Traceparent, trace.Tracestate, trace.Attributes]
+    parts += [retry.retry_count, retry.max_retry_count, retry.rpc_exception]
+    return repr([*parts, context.function_name, context.function_directory, len(context.invocation_id)])
 """
 REQUESTS: list[dict[str, Any]] = [
     {"url": "echo/a%20b?q=1&q=2&empty=&plus=a+b&enc=%C3%BC"},
@@ -265,6 +268,10 @@ REQUESTS: list[dict[str, Any]] = [
     {"method": "PUT", "url": "echo", "content": b""},
     {"method": "OPTIONS", "url": "echo"},
     {"method": "HEAD", "url": "echo"},
+    {
+        "url": "echo",
+        "headers": {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=1"},
+    },
     {"url": "echo", "headers": {"X-Empty": "", "X-Upper": "Ä".encode("latin-1")}},
     {"url": "echo", "headers": [("x-twice", "a"), ("x-twice", "b"), ("cookie", "a=1"), ("cookie", "b=2")]},
 ]

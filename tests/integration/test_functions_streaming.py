@@ -119,6 +119,36 @@ def test_an_upload_reaches_a_streaming_function_as_it_comes(
     wait_until(lambda: has_printed("ended after 4\n"))
 
 
+VALUES = """
+import datetime
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request
+from pydantic import BaseModel
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+class Lamp(BaseModel):
+    name: str
+    lit: datetime.date
+
+
+VALUES = ["a", b"a", 1.5, {"at": datetime.date(2026, 1, 2)}, [{1}], Lamp(name="a", lit="2026-01-02"), object, None]
+
+
+@app.route(route="value/{number:int}")
+def value(req: Request):
+    return VALUES[int(req.path_params["number"])]
+"""
+
+
+def test_what_a_streaming_function_returns_becomes_json(start: Callable[..., str]) -> None:
+    url = start(VALUES)
+    answers = [httpx2.get(f"{url}/api/value/{number}", timeout=20) for number in range(8)]
+    json = ['"a"', '"a"', "1.5", '{"at":"2026-01-02"}', "[[1]]", '{"name":"a","lit":"2026-01-02"}']
+    assert [answer.text for answer in answers] == [*json, "Internal Server Error", "Internal Server Error"]
+
+
 HEADERS = """
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, JSONResponse
