@@ -57,8 +57,8 @@ fuzz-gate: setup   ## look for a way past the gate with odd bytes on raw connect
 mutants: setup     ## change one thing at a time in the code that guards something, and list what no test notices: AREA=gate SAMPLE=50 SEED=2 JOBS=2
 	@$(RUN:-m=) tools/mutants.py $(AREA) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
-conformance: setup ## run the official SDK's own tests against the mock
-	@$(RUN:-m=) tools/conformance.py
+conformance: setup ## run the official SDK's own tests against the mock; those of Microsoft's Python worker, from a checkout, against the Functions host: WORKER_TESTS=DIR
+	@$(RUN:-m=) $(if $(WORKER_TESTS),tools/worker_tests.py $(WORKER_TESTS) $(ARGS),tools/conformance.py)
 
 clients: setup     ## run independent client libraries of JavaScript and Python against the mock; some: ARGS=python/litellm; write docs/clients.md: ARGS=--write
 	@$(RUN:-m=) tools/clients.py $(ARGS)
@@ -137,7 +137,7 @@ schemas: setup     ## write the JSON Schemas that editors read
 lock: setup        ## lock requirements/ from pyproject.toml and api/requirements.txt, and the libraries of make clients; newer versions: ARGS=--upgrade
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra redis -o requirements/mock.txt $(ARGS) > /dev/null
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null
-	@for group in conformance load; do $(LOCK) --group $$group -o requirements/$$group.txt $(ARGS) > /dev/null || exit 1; done
+	@for group in conformance load worker-tests; do $(LOCK) --group $$group -o requirements/$$group.txt $(ARGS) > /dev/null || exit 1; done
 	@for pins in tests/clients/python/*.in; do $(LOCK) $$pins -o $${pins%.in}.txt $(ARGS) > /dev/null || exit 1; done
 
 clean:             ## delete everything that make created
