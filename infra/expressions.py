@@ -20,7 +20,8 @@ class TemplateError(Exception):
 
 
 class DeploymentValue(str):
-    """A value that is known only during a deployment, such as a key or a host name; the text says where it comes from."""
+    """A value that is known only during a deployment, such as a key or a host name; the text says where it comes from:
+    `<Microsoft.Web/sites/chat-api.identity.principalId>`."""
 
     __slots__ = ()
 
@@ -119,7 +120,7 @@ class _Evaluator:
         if self.skipping:
             return None
         if isinstance(value, DeploymentValue):
-            return DeploymentValue(f"{value}.{key}")
+            return DeploymentValue(f"{value[:-1]}.{key}>")
         if isinstance(value, dict) and isinstance(key, str):
             members = [member for name, member in value.items() if name.lower() == key.lower()]
             if members:

@@ -32,7 +32,7 @@ class Resource:
         """The resource's id; an extension resource's begins with the id of the resource it extends."""
         names = self.name.split("/")
         own = resource_id(*([self.group] if self.group else []), self.type, *names)
-        return f"{self.body['scope']}/{own.rpartition('/providers/')[2]}" if "scope" in self.body else own
+        return f"{self.body['scope']}/providers/{own.rpartition('/providers/')[2]}" if "scope" in self.body else own
 
     @property
     def properties(self) -> Mapping[str, Any]:

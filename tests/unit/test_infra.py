@@ -123,6 +123,12 @@ def test_the_default_model_is_the_first_in_the_file_of_models() -> None:
     assert TEMPLATE["parameters"]["openAIModel"]["defaultValue"] == default["modelName"]
 
 
+def test_an_extension_has_its_own_provider_in_its_id() -> None:
+    for assignment in DEPLOYMENTS["linked newAzureOpenAI"].of("Microsoft.Authorization/roleAssignments"):
+        scope, name = assignment.body["scope"], assignment.name
+        assert assignment.id == f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"
+
+
 # --- planted errors --------------------------------------------------------------------------------------------------
 
 
