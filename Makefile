@@ -42,7 +42,7 @@ test-unit: setup   ## unit tests: no sockets, no waiting
 	@$(RUN) pytest tests/unit -n auto --junitxml=test-results/unit.xml $(ARGS) && npm --prefix webapp run --silent test
 
 test-integration: setup  ## integration tests: real processes on loopback; a part of them: SHARD=1/4
-	@$(RUN:-m=) tools/redis_server.py && $(RUN) pytest tests/integration -n auto --dist loadfile --junitxml=test-results/integration.xml $(SHARDED) $(ARGS)
+	@$(RUN:-m=) tools/redis_server.py && $(RUN:-m=) tools/azurite.py && $(RUN) pytest tests/integration -n auto --dist loadfile --junitxml=test-results/integration.xml $(SHARDED) $(ARGS)
 
 test-e2e: setup    ## browser tests, through the real API; finds or installs a browser
 	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e -n auto --junitxml=test-results/e2e.xml --tracing=retain-on-failure $(SHARDED) $(ARGS)
