@@ -17,7 +17,19 @@ Binding = Mapping[str, Any]
 #: What Durable Functions needs, which is a host of its own.
 _DURABLE = frozenset({"durableclient", "orchestrationtrigger", "activitytrigger", "entitytrigger"})
 #: The field of a trigger that says what sets it off.
-_SOURCES = ("schedule", "queueName", "path", "eventHubName", "topicName", "containerName", "topic", "hubName")
+_SOURCES = (
+    "schedule",
+    "queueName",
+    "path",
+    "tableName",
+    "eventHubName",
+    "topicName",
+    "containerName",
+    "topic",
+    "hubName",
+)
+#: Of the services, what is read and written: mockserver/functions/storage.py.
+_STORAGE_INPUTS, _STORAGE_OUTPUTS = frozenset({"blob", "table"}), frozenset({"blob", "queue", "table"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,17 @@ class Function:
     @property
     def source(self) -> str:
         """The route, the schedule, or what is listened to."""
-        return self.template or next((str(self.trigger[name]) for name in _SOURCES if self.trigger.get(name)), "")
+        return self.template or source_of(self.trigger)
+
+    @property
+    def answer_name(self) -> str:
+        """The output that is its HTTP answer; `$return` is what it returns."""
+        return next((str(each["name"]) for each in self.bindings if each["type"] == "http"), "$return")
+
+    @property
+    def inputs(self) -> tuple[Binding, ...]:
+        """What it reads besides its trigger."""
+        return tuple(each for each in self.bindings if _direction(each) == "in" and each is not self.trigger)
 
     @property
     def outputs(self) -> tuple[Binding, ...]:
@@ -58,15 +80,19 @@ class Function:
         """Why it cannot be called here; empty if it can."""
         if durable := next((each for each in self.bindings if str(each["type"]).lower() in _DURABLE), None):
             return f"it needs {durable['type']}, and Durable Functions is not imitated"
-        inputs = [each for each in self.bindings if _direction(each) == "in" and each is not self.trigger]
-        if inputs:
-            return f"it reads {_words(inputs[0])}, and no such service is imitated"
+        if deferred := next((each for each in self.bindings if is_deferred(each)), None):
+            return (
+                f"{deferred['name']} is a client of Azure's SDK, and such bindings are not imitated: take bytes or str"
+            )
+        if other := next((each for each in self.inputs if kind_of(each) not in _STORAGE_INPUTS), None):
+            return f"it reads {words_of(other)}, and no such service is imitated"
         return ""
 
     def unsent(self, names: Collection[str]) -> str:
-        """Why what was written to the outputs of these names is not sent; empty where nothing was written."""
-        written = next((each for each in self.outputs if each["name"] in names), None)
-        return f"it has written to {_words(written)}, and no such service is imitated" if written else ""
+        """Why what was written to the outputs of these names is not sent; empty where there is a service for each."""
+        others = (each for each in self.outputs if kind_of(each) not in _STORAGE_OUTPUTS)
+        written = next((each for each in others if each["name"] in names), None)
+        return f"it has written to {words_of(written)}, and no such service is imitated" if written else ""
 
 
 def function_of(name: str, bindings: Sequence[Binding], prefix: str, place: str) -> Function | None:
@@ -128,7 +154,24 @@ def _direction(binding: Binding) -> str:
     return {"0": "in", "1": "out"}.get(text := str(binding.get("direction", "in")).lower(), text)
 
 
-def _words(binding: Binding) -> str:
-    source = next((str(binding[name]) for name in _SOURCES if binding.get(name)), "")
+def kind_of(binding: Binding) -> str:
+    """The kind of a binding, in lower case: `blob`, `queue`, `table`, …"""
+    return str(binding["type"]).lower()
+
+
+def source_of(binding: Binding) -> str:
+    """What a binding is of: a schedule, a queue, a path; empty where nothing says so."""
+    return next((str(binding[name]) for name in _SOURCES if binding.get(name)), "")
+
+
+def words_of(binding: Binding) -> str:
+    """A binding in words: `the blob 'in/x' (parameter)`."""
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(binding["type"])).lower()
+    source = source_of(binding)
     return f"the {kind} {source!r} ({binding['name']})" if source else f"a {kind} ({binding['name']})"
+
+
+def is_deferred(binding: Binding) -> bool:
+    """Whether a function gets a client for a binding. Source: azurefunctions-extensions-base, get_raw_bindings."""
+    properties = binding.get("properties")
+    return isinstance(properties, Mapping) and bool(properties.get("SupportsDeferredBinding"))

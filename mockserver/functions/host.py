@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -15,11 +16,13 @@ from mockserver.crash import Crash
 from mockserver.errors import count_of
 from mockserver.exchange import Headers, Request, is_header
 from mockserver.functions.admin import PING_PATH, Admin, home
-from mockserver.functions.function import Function
+from mockserver.functions.bindings import Bindings
+from mockserver.functions.function import Function, words_of
 from mockserver.functions.process import InvocationRecord
 from mockserver.functions.result import Result
 from mockserver.functions.routes import path_of
 from mockserver.functions.settings import FRAMING, HostSettings
+from mockserver.functions.storage import Storage, StorageError, is_of_storage
 from mockserver.matching.call import VISIT_HEADERS
 from mockserver.wire.connection import AsgiReceive, AsgiScope, AsgiSend, BodyBudget, Connection
 from mockserver.wire.trace import own_span, passed_on
@@ -65,15 +68,21 @@ class RecordedResponse:
         return time.monotonic() - self._began_s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Invocation:
-    """A request for a function, with the `parameters` of its route, and its response."""
+    """A request for a function, with the `parameters` of its route, its response, and what else is read and written."""
 
     function: Function
     parameters: dict[str, str]
     request: Request
     connection: Connection
     response: RecordedResponse
+    storage: Storage
+
+    @cached_property
+    def bindings(self) -> Bindings:
+        """What the call reads and writes."""
+        return Bindings.of_request(self.function, self.storage, self.request, self.parameters, self.body)
 
     @property
     def body(self) -> bytes:
@@ -86,9 +95,13 @@ class Invocation:
 
     async def refuse(self, words: str) -> None:
         """Answer with an empty 500, and say on the console what is not imitated."""
+        self.unsent(words)
+        await self.empty(500)
+
+    def unsent(self, words: str) -> None:
+        """Say on the console what was not sent, where the answer has been."""
         print(f"{self.function.name}: {words}", flush=True)
         self.response.error = "refused"
-        await self.empty(500)
 
     async def send(self, result: Result) -> None:
         """Answer with a complete body, framed by the host whatever the function says of that. A status that no server sends
@@ -120,11 +133,19 @@ class Worker(Protocol):
     streams: bool
 
     async def answer(self, invocation: Invocation) -> None:
-        """Call an HTTP function and send what it returns."""
+        """Call an HTTP function and send what it returns.
+
+        Raises:
+            StorageError: what it reads cannot be read; it has not been called.
+        """
         ...
 
-    async def run(self, function: Function, given: str) -> str:
-        """Run a function of another trigger with a message; why it has failed, empty where it has not."""
+    async def run(self, function: Function, given: str, bindings: Bindings) -> str:
+        """Run a function of another trigger with a message; why it has failed, empty where it has not.
+
+        Raises:
+            StorageError: what it reads cannot be read.
+        """
         ...
 
     async def close(self) -> None:
@@ -154,6 +175,8 @@ class FunctionsHost:
         self._functions = tuple(each for each in self._all if self._settings.serves(each.name))
         self._worker, self._key, self._traced, self._report, self._crashed = worker, key, traced, report, crashed
         self._admin = Admin(self._all, self._functions, self._run)
+        self._storage = Storage(plain_messages=self._settings.plain_messages)
+        self._refusals = {function.name: self._refusal(function) for function in self._all}
         self._budget, self._running = BodyBudget(), set[asyncio.Task[None]]()
         self._places = asyncio.Semaphore(self._settings.most_at_once or sys.maxsize)
         self._outstanding = 0
@@ -169,12 +192,19 @@ class FunctionsHost:
         for function in self._all:
             if function not in self._functions:
                 lines.append(f"disabled   {function.name}")
-            elif function.refusal:
-                lines.append(f"refused    {function.kind} {function.name}: {function.refusal}")
+            elif refusal := self._refusals[function.name]:
+                lines.append(f"refused    {function.kind} {function.name}: {refusal}")
             elif function.route is None:
                 run = f"run it: POST {url}/admin/functions/{function.name}"
                 lines.append(f"{function.kind:<10} {function.name}  {function.source}  {run}")
-        return tuple(lines)
+        called = [function for function in self._functions if not self._refusals[function.name]]
+        return (*lines, *(line for function in called for line in self._storage.described(function)))
+
+    def _refusal(self, function: Function) -> str:
+        """Why a function is not called; empty where it is."""
+        why_not = ((each, self._storage.refusal(each)) for each in function.inputs if is_of_storage(each))
+        unread = (f"it reads {words_of(binding)}, and {words}" for binding, words in why_not if words)
+        return function.refusal or next(unread, "")
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answer one request."""
@@ -233,7 +263,7 @@ class FunctionsHost:
             if self._traced:
                 request, span_id = own_span(request)
             passed = replace(request, headers=passed_on(request.headers, span_id)) if span_id else request
-            invocation = Invocation(function or _NO_FUNCTION, parameters, passed, connection, response)
+            invocation = Invocation(function or _NO_FUNCTION, parameters, passed, connection, response, self._storage)
             if function is None or function not in self._functions:
                 await invocation.empty(404)  # for a wrong method, and for a disabled one; the host never answers 405
             elif function.level != "anonymous" and not self._has_key(request):
@@ -252,13 +282,15 @@ class FunctionsHost:
             self._report(response.record(function.name if function else "", request, span_id))
 
     async def _call(self, function: Function, invocation: Invocation) -> None:
-        if function.refusal:
-            await invocation.refuse(f"not called, as {function.refusal}")
+        if refusal := self._refusals[function.name]:
+            await invocation.refuse(f"not called, as {refusal}")
             return
         self._outstanding += 1
         try:
             async with self._places:
                 await self._worker.answer(invocation)
+        except StorageError as error:
+            await invocation.refuse(f"not called, as {error}")
         finally:
             self._outstanding -= 1
 
@@ -270,7 +302,11 @@ class FunctionsHost:
 
         async def run() -> None:
             began_s = time.monotonic()
-            trouble = function.refusal or await self._worker.run(function, given)
+            bindings = Bindings.of_message(function, self._storage, given)
+            try:
+                trouble = self._refusals[function.name] or await self._worker.run(function, given, bindings)
+            except StorageError as error:
+                trouble = str(error)
             took_s = time.monotonic() - began_s
             ended = f"has failed: {trouble}" if trouble else f"has run, {took_s:.1f} s"
             print(f"{function.kind} {function.name} {ended}", flush=True)

@@ -15,6 +15,7 @@ import re
 import threading
 import traceback
 import types
+import typing
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,13 +27,15 @@ from urllib.parse import parse_qsl
 
 from mockserver.exchange import End, Request
 from mockserver.functions.app import AppFolder, load_failure
+from mockserver.functions.bindings import Bindings
 from mockserver.functions.cookies import written_again
 from mockserver.functions.function import Function, function_of, in_order
 from mockserver.functions.host import BODILESS, Invocation, cannot_be_sent, joined
-from mockserver.functions.messages import message, metadata
+from mockserver.functions.messages import message
 from mockserver.functions.result import Result
 from mockserver.functions.settings import LoadError
-from mockserver.functions.signature import Out, Signature, SignatureError, signature_of, streams
+from mockserver.functions.signature import Out, Signature, SignatureError, is_client, signature_of, streams
+from mockserver.functions.storage import BoundValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +73,18 @@ class InProcessWorker:
             else:
                 await self._classic(loaded, invocation)
 
-    async def run(self, function: Function, given: str) -> str:
+    async def run(self, function: Function, given: str, bindings: Bindings) -> str:
         """Run a function of another trigger."""
-        loaded, known = self._loaded[function.name], metadata(function)
+        loaded, inputs = self._loaded[function.name], await bindings.inputs()
         try:
             form, text = message(function, given)
-            data = {name: _datum(value, "json") for name, value in known.items()}
-            argument = loaded.signature.decoded(function.parameter, _datum(text, form), data)
-            put, returned = await self._call(loaded, function, argument, Request("POST", "/"))
+            data = {name: _datum(value, "json") for name, value in bindings.metadata.items()}
+            arguments = _arguments(loaded, {function.parameter: _datum(text, form), **_data(inputs)}, data)
+            put = await self._call(loaded, function, arguments, Request("POST", "/"))
         except Exception:  # noqa: BLE001  the outermost frame of the app
             traceback.print_exc()
             return "its traceback is above"
-        names = {*put, *(["$return"] if returned is not None else [])}
-        return function.unsent(names)
+        return await bindings.deliver(_values(put))
 
     async def close(self) -> None:
         """End its threads."""
@@ -95,9 +97,11 @@ class InProcessWorker:
 
         scope, receive = invocation.connection.scope, invocation.connection.receive_passed
         scope["path_params"] = invocation.parameters
+        inputs = await invocation.bindings.inputs()
+        outs = {name: Out() for name in loaded.signature.outputs}
         try:
             request = loaded.request_type(scope, receive)
-            arguments = {invocation.function.parameter: request}
+            arguments = {invocation.function.parameter: request, **_arguments(loaded, _data(inputs), {}), **outs}
             answer = await self._called(loaded, invocation.function, arguments, invocation.request)
             if answer is None:
                 raise ValueError(f"{invocation.function.name} has returned None")  # source: the worker's http_v2.py
@@ -116,18 +120,31 @@ class InProcessWorker:
             traceback.print_exc()
             invocation.response.error = type(error).__name__
             await invocation.connection.end(End.RESET)
+            return
+        await self._deliver(loaded, invocation, outs)
+
+    async def _deliver(self, loaded: _Loaded, invocation: Invocation, outs: Mapping[str, Out]) -> None:
+        """Send what a function that has answered has put into its outputs."""
+        try:
+            unsent = await invocation.bindings.deliver(_values(_put(loaded, outs)))
+        except Exception as error:  # noqa: BLE001  as above: a value that its output cannot take
+            traceback.print_exc()
+            invocation.response.error = type(error).__name__
+            return
+        if unsent:
+            invocation.unsent(unsent)
 
     async def _classic(self, loaded: _Loaded, invocation: Invocation) -> None:
         """Call a function that takes `func.HttpRequest`."""
-        function = invocation.function
+        function, inputs = invocation.function, await invocation.bindings.inputs()
         try:
-            request = loaded.signature.decoded(function.parameter, _request_datum(invocation), {})
-            put, returned = await self._call(loaded, function, request, invocation.request)
-            if unsent := function.unsent(put):
+            given = {function.parameter: _request_datum(invocation), **_data(inputs)}
+            put = await self._call(loaded, function, _arguments(loaded, given, {}), invocation.request)
+            if unsent := await invocation.bindings.deliver(_values(put)):
                 await invocation.refuse(unsent)
                 return
             # An HTTP answer is what the function returns, or what it has put into its parameter for it.
-            result = _result(returned if returned is not None else next(iter(put.values()), None))
+            result = _result(put.get(function.answer_name))
         except Exception as error:  # noqa: BLE001  the outermost frame of the app: its exception is an empty 500 and a traceback
             traceback.print_exc()
             invocation.response.error = type(error).__name__
@@ -136,13 +153,13 @@ class InProcessWorker:
         await invocation.send(result)
 
     async def _call(
-        self, loaded: _Loaded, function: Function, argument: Any, request: Request
-    ) -> tuple[dict[str, Any], Any]:
-        """What a function has put into each output, and what it has returned, both as data of the worker's protocol."""
+        self, loaded: _Loaded, function: Function, arguments: Mapping[str, Any], request: Request
+    ) -> dict[str, Any]:
+        """What a function has put into each output, and what it has returned, as data of the worker's protocol."""
         outs = {name: Out() for name in loaded.signature.outputs}
-        returned = await self._called(loaded, function, {function.parameter: argument, **outs}, request)
-        put = {name: loaded.signature.encoded(name, out.get()) for name, out in outs.items() if out.get() is not None}
-        return put, loaded.signature.returned(function.name, returned)
+        returned = await self._called(loaded, function, {**arguments, **outs}, request)
+        put = {**_put(loaded, outs), "$return": loaded.signature.returned(function.name, returned)}
+        return {name: datum for name, datum in put.items() if datum is not None and datum.type is not None}
 
     async def _called(self, loaded: _Loaded, function: Function, arguments: dict[str, Any], request: Request) -> Any:
         if loaded.signature.wants_context:
@@ -221,9 +238,23 @@ def _load(app: AppFolder) -> list[tuple[Function, _Loaded]]:
     return pairs
 
 
+def _hints(call: Callable[..., Any]) -> Mapping[str, Any]:
+    try:
+        return typing.get_type_hints(call)
+    except (NameError, TypeError):  # its signature says so
+        return {}
+
+
+def _marked(binding: dict[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
+    """A binding, marked as azurefunctions-extensions-base marks it where its parameter is a client of the SDK."""
+    deferred = is_client(hints.get(binding["name"]))
+    return {**binding, "properties": {"SupportsDeferredBinding": True}} if deferred else binding
+
+
 def _function(definition: Any, app: AppFolder) -> tuple[Function, _Loaded] | None:
     call, name = definition.get_user_function(), definition.get_function_name()
-    bindings = [json.loads(binding) for binding in definition.get_raw_bindings()]
+    hints = _hints(call)
+    bindings = [_marked(json.loads(binding), hints) for binding in definition.get_raw_bindings()]
     place = (
         f"{call.__code__.co_filename}, line {call.__code__.co_firstlineno}"
         if hasattr(call, "__code__")
@@ -242,6 +273,24 @@ def _function(definition: Any, app: AppFolder) -> tuple[Function, _Loaded] | Non
 
         request_type = RequestTrackerMeta.get_request_type()
     return function, _Loaded(call, signature, request_type)
+
+
+def _arguments(loaded: _Loaded, data: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
+    """What a function gets for data; `beside` is what is known of its message."""
+    return {name: loaded.signature.decoded(name, datum, beside) for name, datum in data.items()}
+
+
+def _data(inputs: Mapping[str, BoundValue | None]) -> dict[str, Any]:
+    return {name: None if value is None else _datum(value.content, value.form) for name, value in inputs.items()}
+
+
+def _put(loaded: _Loaded, outs: Mapping[str, Out]) -> dict[str, Any]:
+    """What a function has put into its outputs, as data of the worker's protocol."""
+    return {name: loaded.signature.encoded(name, out.get()) for name, out in outs.items() if out.get() is not None}
+
+
+def _values(put: Mapping[str, Any]) -> dict[str, BoundValue]:
+    return {name: BoundValue(datum.type, datum.value) for name, datum in put.items()}
 
 
 def _datum(value: Any, form: str) -> Any:

@@ -25,13 +25,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from mockserver.exchange import End, Request
 from mockserver.functions.app import AppFolder, load_failure
+from mockserver.functions.bindings import Bindings
 from mockserver.functions.cookies import written
 from mockserver.functions.function import Function, function_of, in_order
 from mockserver.functions.host import Invocation, RecordedResponse, joined
-from mockserver.functions.messages import message, metadata
+from mockserver.functions.messages import message
 from mockserver.functions.protocol import MESSAGES, Message, ParameterBinding, StatusResult
 from mockserver.functions.result import Result
 from mockserver.functions.settings import LoadError
+from mockserver.functions.storage import BoundValue
 from mockserver.wire.connection import ClientLeftError
 from mockserver.wire.server import HOST_THREAD
 from mockserver.wire.upstream import Upstream, UpstreamError
@@ -101,8 +103,10 @@ class MicrosoftWorker:
         """Let the worker call the function, and send what it returns."""
         if self._http_url is None:
             await self._classic(invocation)
-        else:
-            await self._stream(invocation, self._http_url)
+            return
+        answer = await self._stream(invocation, self._http_url)
+        if answer is not None and (unsent := await invocation.bindings.deliver(_values(_put(answer)))):
+            invocation.unsent(unsent)
 
     async def close(self) -> None:
         """Release the worker's threads and connections."""
@@ -122,38 +126,40 @@ class MicrosoftWorker:
             query=joined(tuple(parse_qsl(request.query))),  # an empty value is left out, as by the host
             body=MESSAGES.TypedData(bytes=invocation.body) if invocation.body else MESSAGES.TypedData(),
         )
+        inputs = await invocation.bindings.inputs()
         try:
             answer = await self._invoke(
-                function, MESSAGES.TypedData(http=asked), request=request, response=invocation.response
+                function, MESSAGES.TypedData(http=asked), inputs=inputs, request=request, response=invocation.response
             )
         except _EndedError:
             answer = None
         if answer is None:
             await invocation.empty(500)
             return
-        put = {each.name: each.data for each in answer.output_data or ()}
-        if unsent := function.unsent(put):
+        put = _put(answer)
+        if unsent := await invocation.bindings.deliver(_values(put)):
             await invocation.refuse(unsent)
             return
         # An HTTP answer is what the function returns, or what it has put into its parameter for it.
-        await invocation.send(_result(answer.return_value or next(iter(put.values()), None)))
+        await invocation.send(_result(put.get(function.answer_name)))
 
-    async def run(self, function: Function, given: str) -> str:
+    async def run(self, function: Function, given: str, bindings: Bindings) -> str:
         """Run a function of another trigger."""
         form, text = message(function, given)
-        known = {name: MESSAGES.TypedData(json=value) for name, value in metadata(function).items()}
+        known = {name: MESSAGES.TypedData(json=value) for name, value in bindings.metadata.items()}
+        inputs = await bindings.inputs()
         try:
-            answer = await self._invoke(function, MESSAGES.TypedData(**{form: text}), known=known)
+            answer = await self._invoke(function, MESSAGES.TypedData(**{form: text}), inputs=inputs, known=known)
         except _EndedError as error:
             return str(error)
         if answer is None:
             return "its traceback is above"
-        put = {each.name for each in answer.output_data or ()} | ({"$return"} if answer.return_value else set())
-        return function.unsent(put)
+        return await bindings.deliver(_values(_put(answer)))
 
     # --- streaming: the worker's own HTTP server gets the request, and a message names its function ------------------
 
-    async def _stream(self, invocation: Invocation, http_url: str) -> None:
+    async def _stream(self, invocation: Invocation, http_url: str) -> Any:
+        """The worker's answer, once the function's own has been sent; None for none."""
         if self._upstream is None:
             # It closes a connection after an exception, unannounced.
             self._upstream = Upstream(http_url, pooled=False)
@@ -168,6 +174,7 @@ class MicrosoftWorker:
             self._invoke(
                 invocation.function,
                 MESSAGES.TypedData(http=empty),
+                inputs=await invocation.bindings.inputs(),
                 request=request,
                 response=invocation.response,
                 invocation_id=invocation_id,
@@ -195,27 +202,28 @@ class MicrosoftWorker:
         try:
             if not await connection.run_while_connected(pass_on(), limit=ended()):
                 if not call.done() or not isinstance(call.exception(), _EndedError):
-                    return  # the client left, which closes the function's generator
+                    return None  # the client left, which closes the function's generator
                 if not connection.started:
                     await invocation.empty(500)
                 else:
                     await connection.end(End.RESET)
-                return
+                return None
         except ClientLeftError:
-            return  # its request to the worker has ended too
+            return None  # its request to the worker has ended too
         except UpstreamError:
             if not connection.started:
                 raise
             invocation.response.error = invocation.response.error or "broken off"
             await connection.end(End.RESET)
-            return
-        await _end(call, invocation.response)
+            return None
+        return await _end(call, invocation.response)
 
     async def _invoke(
         self,
         function: Function,
         data: Any,
         *,
+        inputs: Mapping[str, BoundValue | None],
         request: Request | None = None,
         response: RecordedResponse | None = None,
         invocation_id: str | None = None,
@@ -233,7 +241,10 @@ class MicrosoftWorker:
                 attributes={},
             ),
             retry_context=Message(retry_count=0, max_retry_count=0, exception=None),
-            input_data=[ParameterBinding(name=function.parameter, data=data)],
+            input_data=[
+                ParameterBinding(name=function.parameter, data=data),
+                *(ParameterBinding(name=name, data=_typed(value)) for name, value in inputs.items()),
+            ],
         )
         answer = await self._answer(call, function, response)
         if answer.result.status == StatusResult.Success:
@@ -312,6 +323,22 @@ def _where(name: str, app: AppFolder) -> str:
     return str(app.module)
 
 
+def _typed(value: BoundValue | None) -> Any:
+    """What a function reads, as a message."""
+    return MESSAGES.TypedData(**({} if value is None else {value.form: value.content}))
+
+
+def _put(answer: Any) -> dict[str, Any]:
+    """What a function has put into its outputs, and returned, each as a message."""
+    put = {each.name: each.data for each in answer.output_data or ()}
+    return {name: data for name, data in (*put.items(), ("$return", answer.return_value)) if data is not None}
+
+
+def _values(put: Mapping[str, Any]) -> dict[str, BoundValue]:
+    forms = {name: data.WhichOneof("data") for name, data in put.items()}
+    return {name: BoundValue(form, getattr(put[name], form)) for name, form in forms.items() if form is not None}
+
+
 def _result(value: Any) -> Result:
     """What the worker has made of a function's HTTP answer, as the host sends it."""
     if value is None:
@@ -346,12 +373,12 @@ _COOKIE_FIELDS = ("domain", "path", "expires", "max_age", "secure", "http_only")
 _AFTER_ANSWER_S = 1
 
 
-async def _end(call: asyncio.Future[Any], response: RecordedResponse) -> None:
-    """Wait until a call ends whose answer has been sent. The worker's server answers itself where it does not know the method,
+async def _end(call: asyncio.Future[Any], response: RecordedResponse) -> Any:
+    """The worker's answer, where a call ends whose answer has been sent; None for none. The worker's server answers itself where it does not know the method,
     and such a call would wait forever for its request."""
     await asyncio.wait({call}, timeout=_AFTER_ANSWER_S)
     if call.done():
-        call.result()
-    else:
-        response.error = "not called"
-        call.cancel()
+        return call.result()
+    response.error = "not called"
+    call.cancel()
+    return None

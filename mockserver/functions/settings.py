@@ -28,7 +28,8 @@ class LoadError(UserError):
 class HostSettings:
     """What the two files say of HTTP. None is no limit; `only` None leaves out no function, else it has their names in lower
     case. `origins` may call the app from a browser, with cookies where `credentials` is set. `log_level` is the lowest of the
-    app's own log lines that are shown: trace, debug, information, warning, error, critical or none."""
+    app's own log lines that are shown: trace, debug, information, warning, error, critical or none. `plain_messages` sends a
+    queue's messages as they are, not in base64."""
 
     prefix: str = "api"
     headers: Headers = ()
@@ -38,6 +39,7 @@ class HostSettings:
     origins: frozenset[str] = frozenset()
     credentials: bool = False
     log_level: str = "information"
+    plain_messages: bool = False
 
     def serves(self, name: str) -> bool:
         """Whether the host serves a function of that name. Source: host.json `functions`, and AzureWebJobs.NAME.Disabled."""
@@ -95,6 +97,7 @@ def _settings(flat: Mapping[str, str], local: Mapping[str, Any]) -> HostSettings
         frozenset(filter(None, origins)),
         str(local.get("CORSCredentials") or "").lower() == "true",
         flat.get("logging:loglevel:function", flat.get("logging:loglevel:default", "information")).lower(),
+        flat.get("extensions:queues:messageencoding", "base64").lower() == "none",
     )
 
 

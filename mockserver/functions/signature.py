@@ -6,6 +6,7 @@ Source: azure-functions-runtime 1.3.0, functions.py and bindings/; the converter
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 import typing
 from collections.abc import Callable, Mapping
@@ -91,8 +92,19 @@ class _Generic:
         del expected_type
         from azure.functions.meta import Datum
 
-        if value is None or isinstance(value, str | bytes | bytearray | dict | list | int | float):
-            return Datum(value, type(value).__name__)
+        match value:
+            case None:
+                return Datum(None, None)
+            case str():
+                return Datum(value, "string")
+            case bytes() | bytearray():
+                return Datum(bytes(value), "bytes")
+            case dict() | list():
+                return Datum(json.dumps(value), "json")
+            case int():
+                return Datum(int(value), "int")
+            case float():
+                return Datum(value, "double")
         raise NotImplementedError
 
     @staticmethod
@@ -132,6 +144,8 @@ def _kind_of(binding: Any, hint: Any, *, annotated: bool) -> str:
         if len(given := typing.get_args(hint)) != 1:
             raise SignatureError(f"binding {binding.name!r} has an invalid Out annotation {hint!r}")
         hint = given[0]
+    if is_client(hint):
+        return str(binding.type)
     generic = typing.get_origin(hint) is not None
     if annotated and not isinstance(hint, type) and not generic:
         raise SignatureError(f"binding {binding.name!r} has an annotation that is not a type: {hint!r}")
@@ -185,6 +199,12 @@ def streams() -> bool:
     """Whether the app has imported a web extension, by which its HTTP functions take and return other types."""
     base = sys.modules.get("azurefunctions.extensions.base")
     return base is not None and bool(base.HttpV2FeatureChecker.http_v2_enabled())
+
+
+def is_client(hint: Any) -> bool:
+    """Whether a parameter is a client of Azure's SDK, a deferred binding."""
+    base = sys.modules.get("azurefunctions.extensions.base")
+    return base is not None and bool(base.get_binding_registry().check_supported_type(hint))
 
 
 def has_implicit_output(kind: str) -> bool:

@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 from mockserver.crash import Crash
 from mockserver.exchange import End, Request
 from mockserver.fronts.model_front import ModelFront
+from mockserver.functions.bindings import Bindings
 from mockserver.functions.function import Function
 from mockserver.functions.host import FunctionsHost
 from mockserver.functions.process import FunctionsProcess, InvocationRecord
@@ -200,7 +201,7 @@ def test_a_crash_of_the_host_itself_is_told() -> None:
         async def answer(self, _invocation: Any) -> None:
             """Never called: there is no function."""
 
-        async def run(self, _function: Function, _given: str) -> str:
+        async def run(self, _function: Function, _given: str, _bindings: Bindings) -> str:
             return ""
 
         async def close(self) -> None:

@@ -59,14 +59,14 @@ def fails(timer: func.TimerRequest) -> None:
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 0 4 * * *")
-@app.queue_output(arg_name="msg", queue_name="orders", connection="Storage")
+@app.service_bus_queue_output(arg_name="msg", queue_name="orders", connection="Bus")
 def writes(timer: func.TimerRequest, msg: func.Out[str]) -> None:
     msg.set("one")
 
 
 @app.route(route="reads", auth_level="anonymous")
-@app.blob_input(arg_name="blob", path="in/x", connection="Storage")
-def reads(req: func.HttpRequest, blob: func.InputStream) -> str:
+@app.cosmos_db_input(arg_name="docs", connection="Db", database_name="d", container_name="c")
+def reads(req: func.HttpRequest, docs: func.DocumentList) -> str:
     return "read"
 
 
@@ -92,7 +92,7 @@ def test_other_triggers_are_listed_and_run_by_hand(worker: str, run: Callable[..
     started = "\n".join(host.lines)
     assert f"timer      tick  0 */5 * * * *  run it: POST {url}/admin/functions/tick" in started
     assert f"queue      order  orders  run it: POST {url}/admin/functions/order" in started
-    assert "refused    http reads: it reads the blob 'in/x' (blob), and no such service is imitated" in started
+    assert "refused    http reads: it reads the cosmos db 'c' (docs), and no such service is imitated" in started
     assert "functions  2 routes on" in started
     for name, given, printed in (
         ("tick", None, "ticked False"),
@@ -103,16 +103,22 @@ def test_other_triggers_are_listed_and_run_by_hand(worker: str, run: Callable[..
         ("grid", EVENT, "grid 7"),
         ("changed", '[{"id": "a"}, {"id": "b"}]', "changed 2"),
         ("fails", None, "RuntimeError: out of order"),
-        ("writes", None, "timer writes has failed: it has written to the queue 'orders' (msg)"),
+        (
+            "writes",
+            None,
+            "timer writes has failed: it has written to the service bus 'orders' (msg), and no such service is",
+        ),
     ):
         started_it = httpx2.post(f"{url}/admin/functions/{name}", json={"input": given} if given else {})
         assert (name, started_it.status_code, started_it.content) == (name, 202, b"")
         host.read_until(re.escape(printed))
     assert httpx2.get(f"{url}/api/reads").status_code == 500
-    host.read_until("reads: not called, as it reads the blob 'in/x'")
+    host.read_until("reads: not called, as it reads the cosmos db 'c'")
     assert httpx2.get(f"{url}/api/sends").text == "sent"
     assert httpx2.get(f"{url}/api/sends?yes=1").status_code == 500
-    host.read_until("sends: it has written to the queue 'orders' .msg.")
+    host.read_until(
+        "sends: it has written to the queue 'orders' .msg., and the app setting AzureWebJobsStorage is not set"
+    )
     for path, content, status in (("nothing", "{}", 404), ("tick", "no JSON", 400), ("sends", "{}", 400)):
         answer = httpx2.post(f"{url}/admin/functions/{path}", content=content)
         assert (path, answer.status_code) == (path, status)
