@@ -23,6 +23,8 @@ _TITLES = {
 }
 _NOT_MANAGED = "[not(equals(basics('topology'), 'managed'))]"
 _NOT_LINKED = "[not(equals(basics('topology'), 'linked'))]"
+_RESOURCE = "equals(steps('model').source, 'resource')"
+_IS_RESOURCE, _IS_ENDPOINT = f"[{_RESOURCE}]", f"[not({_RESOURCE})]"
 _ACCOUNT = "Microsoft.CognitiveServices/accounts"
 
 Element = dict[str, Any]
@@ -96,7 +98,10 @@ def _model_elements(backend: str, fields: _Fields) -> list[Element]:
         ]  # fmt: skip
     if backend == "existingAzureOpenAI":
         return [
-            {"name": "account", "type": "Microsoft.Solutions.ResourceSelector", "label": "Azure OpenAI resource", "toolTip": fields.descriptions["existingResourceName"], "resourceType": _ACCOUNT, "options": {"filter": {"subscription": "onBasics", "location": "all"}}},
+            {"name": "source", "type": "Microsoft.Common.OptionsGroup", "label": "The model is", "toolTip": "With an endpoint and its key, the model may belong to somebody else.", "defaultValue": "a resource of this subscription", "constraints": {"allowedValues": [{"label": "a resource of this subscription", "value": "resource"}, {"label": "an endpoint whose key I have", "value": "endpoint"}], "required": True}},
+            {"name": "account", "type": "Microsoft.Solutions.ResourceSelector", "label": "Azure OpenAI resource", "toolTip": fields.descriptions["existingResourceName"], "resourceType": _ACCOUNT, "options": {"filter": {"subscription": "onBasics", "location": "all"}}, "visible": _IS_RESOURCE},
+            fields.text("existingEndpoint", "Endpoint", r"^https://[A-Za-z0-9.-]+/?$", "As https://NAME.openai.azure.com/", visible=_IS_ENDPOINT),
+            {"name": "existingKey", "type": "Microsoft.Common.PasswordBox", "label": {"password": "Its key", "confirmPassword": "Confirm the key"}, "toolTip": fields.descriptions["existingKey"], "constraints": {"required": True}, "options": {"hideConfirmation": True}, "visible": _IS_ENDPOINT},
             fields.text("deploymentName", "Deployments", r"^[A-Za-z0-9._,\s-]{2,}$", "Names, with commas between them."),
         ]  # fmt: skip
     return [
@@ -147,8 +152,15 @@ def _output(element: Element, value: str) -> dict[str, str]:
     if name == "model":
         return {"modelName": f"[first(split({value}, '|'))]", "modelVersion": f"[last(split({value}, '|'))]"}
     if name == "account":
-        group = f"[last(take(split({value}.id, '/'), 5))]"
-        return {"existingResourceName": f"[{value}.name]", "existingResourceGroup": group}
+        group = f"last(take(split({value}.id, '/'), 5))"
+        return {
+            "existingResourceName": f"[if({_RESOURCE}, {value}.name, '')]",
+            "existingResourceGroup": f"[if({_RESOURCE}, {group}, '')]",
+        }
+    if name in ("existingEndpoint", "existingKey"):
+        return {name: f"[if({_RESOURCE}, '', {value})]"}
+    if name == "source":
+        return {}
     if name == "modelIpRanges":
         return {name: f"[if(empty({value}), parse('[]'), split(replace({value}, ' ', ''), ','))]"}
     if name in ("modelCapacity", "maximumInstances"):

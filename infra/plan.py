@@ -31,7 +31,11 @@ _SITE_PRICES = {"Free": "nothing", "Standard": "about $9 a month"}
 #: Every resource accepts such a name with its suffix: a vault has 24 characters, and no hyphen beside another.
 _NAME = re.compile(r"(?=.{3,21}$)[a-z](?:-?[a-z0-9])+")
 #: Secret parameters, each with the environment variable it comes from: never from a command line or a file.
-SECRETS = {"openAIKey": "OPENAI_API_KEY", "signInClientSecret": "SIGN_IN_CLIENT_SECRET"}
+SECRETS = {
+    "openAIKey": "OPENAI_API_KEY",
+    "existingKey": "AZURE_OPENAI_API_KEY",
+    "signInClientSecret": "SIGN_IN_CLIENT_SECRET",
+}
 _LOCATION = "westeurope"
 
 
@@ -123,7 +127,11 @@ def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment
             f"got {parameters['name']!r}"
         )
     secrets = {name: _secret(environment, variable) for name, variable in SECRETS.items()}
-    needed = {"openAIKey": parameters["backend"] == "openAI", "signInClientSecret": bool(parameters.get("signInClientId"))}  # fmt: skip
+    needed = {
+        "openAIKey": parameters["backend"] == "openAI",
+        "existingKey": parameters["backend"] == "existingAzureOpenAI" and bool(parameters.get("existingEndpoint")),
+        "signInClientSecret": bool(parameters.get("signInClientId")),
+    }
     return parameters | {name: value for name, value in secrets.items() if value and needed[name]}
 
 

@@ -6,12 +6,12 @@ import fnmatch
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from infra.azure import Azure, AzureError
+from infra.findings import Finding, PreflightContext, PreflightReport
+from infra.model_checks import existing_choice, existing_model, model_in_region, quota, retirement
 from infra.plan import DeploymentPlan
-from infra.retirement import WARNING_DAYS, find_model
 
 _DEPLOYMENT = "Microsoft.CognitiveServices/accounts/deployments"
 _ACCOUNT, _VAULT = "Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults"
@@ -20,49 +20,18 @@ _SITE = "Microsoft.Web/staticSites"
 _GUIDE = "docs/model-change.md"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that makes the deployment fail, or only a `warning`; what it is, and how to fix it."""
-
-    what: str
-    fix: str
-    warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PreflightReport:
-    """The findings, and the number of checks done; `skipped` names the checks that could not be done, each with the reason."""
-
-    findings: tuple[Finding, ...]
-    checks: int
-    skipped: tuple[str, ...] = ()
-
-    @property
-    def ready(self) -> bool:
-        """Whether no check that was done found an error."""
-        return all(finding.warning for finding in self.findings)
-
-
-@dataclass(frozen=True, slots=True)
-class PreflightContext:
-    """What the checks read: Azure, the plan, the account that is signed in, and the names of the group's resources."""
-
-    azure: Azure
-    plan: DeploymentPlan
-    account: Mapping[str, Any]
-    existing: frozenset[str]
-    group_exists: bool
-
-
 def preflight(azure: Azure, plan: DeploymentPlan) -> PreflightReport:
     """The result of all checks: a failed one does not stop the others; those that need a login are skipped without one."""
-    findings = [*_tools(), *_retirement(plan), *_choices(plan)]
+    findings = [*_tools(), *_choices(plan)]
     try:
         account = azure.json("account", "show")
         existing = _resources(azure, plan.group)
     except AzureError as error:
-        if error.code != "NoAzureCli":  # _tools reports it
+        if error.code == "NotLoggedIn":
             findings.append(Finding(f"az is not signed in ({error.message[:120]})", "az login"))
+        elif error.code != "NoAzureCli":  # _tools reports it
+            findings.append(Finding(f"Azure refuses to be read: {error}", f"az resource list -g {plan.group} --debug"))
+        findings += retirement(plan)
         return PreflightReport(tuple(findings), 3, tuple(f"{_title(check)}: needs az" for check in CHECKS))
     context = PreflightContext(azure, plan, account, existing or frozenset(), existing is not None)
     skipped = []
@@ -71,7 +40,8 @@ def preflight(azure: Azure, plan: DeploymentPlan) -> PreflightReport:
             findings += check(context)
         except AzureError as error:
             skipped.append(f"{_title(check)}: {error}")
-    return PreflightReport(tuple(findings), 4 + len(CHECKS) - len(skipped), tuple(skipped))
+            findings += retirement(plan) if check is model_in_region else ()
+    return PreflightReport(tuple(findings), 3 + len(CHECKS) - len(skipped), tuple(skipped))
 
 
 def _resources(azure: Azure, group: str) -> frozenset[str] | None:
@@ -102,28 +72,6 @@ def _tools() -> Iterator[Finding]:
             yield Finding(f"{name} is not on PATH", fix)
 
 
-def _retirement(plan: DeploymentPlan) -> Iterator[Finding]:
-    """The model's retirement date."""
-    if plan.name_of(_DEPLOYMENT) is None:
-        return
-    name, version = plan.parameter("modelName"), plan.parameter("modelVersion")
-    model = find_model(name, version)
-    if model is None:
-        yield Finding(
-            f"infra/models.json does not list {name} {version}",
-            f"add it with its retirement date: {_GUIDE}",
-            warning=True,
-        )
-        return
-    days = model.days_left(plan.today)
-    if days <= 0:
-        yield Finding(f"{name} {version} retired on {model.retires}", f"choose another model: {_GUIDE}")
-    elif days <= WARNING_DAYS:
-        yield Finding(
-            f"{name} {version} retires on {model.retires}, in {days} days", f"plan the change: {_GUIDE}", warning=True
-        )
-
-
 def _choices(plan: DeploymentPlan) -> Iterator[Finding]:
     """The parameters."""
     backend, topology = plan.parameter("backend"), plan.parameter("topology")
@@ -132,11 +80,8 @@ def _choices(plan: DeploymentPlan) -> Iterator[Finding]:
         yield Finding("OpenAI's key is missing", "set it as OPENAI_API_KEY")
     if plan.parameter("signInClientId") and not plan.parameter("signInClientSecret"):
         yield Finding("the secret of your own sign-in registration is missing", "set it as SIGN_IN_CLIENT_SECRET")
-    if backend == "existingAzureOpenAI" and not plan.parameter("existingResourceName"):
-        yield Finding(
-            "the name of the existing Azure OpenAI resource is missing",
-            "--set existingResourceName=… and existingResourceGroup=…",
-        )
+    if backend == "existingAzureOpenAI":
+        yield from existing_choice(plan)
     if backend == "newAzureOpenAI" and "," in plan.parameter("deploymentName"):
         yield Finding("a new resource has only one deployment", "set deploymentName to one name")
     if deployed_topology != topology:
@@ -223,74 +168,6 @@ def _locations(context: PreflightContext) -> Iterator[Finding]:
             )
 
 
-def _model(context: PreflightContext) -> Iterator[Finding]:
-    """The model in its region."""
-    if context.plan.name_of(_DEPLOYMENT) is None:
-        return
-    name, version = context.plan.parameter("modelName"), context.plan.parameter("modelVersion")
-    sku_name, location = context.plan.parameter("modelSku"), context.plan.parameter("modelLocation")
-    models = _models(context)
-    same_name = [model for model in models if model["name"] == name]
-    if not same_name:
-        others = {model["name"] for model in models if model["name"].startswith("gpt")}
-        yield Finding(f"{name} is not available in {location}", f"use another modelLocation, or one of {_list(others)}")
-        return
-    exact = [model for model in same_name if model["version"] == version]
-    if not exact:
-        versions = {model["version"] for model in same_name}
-        yield Finding(f"{name} {version} is not available in {location}", f"use modelVersion {_list(versions)}")
-        return
-    sku_names = {sku["name"] for model in exact for sku in model.get("skus") or ()}
-    if sku_name not in sku_names:
-        yield Finding(
-            f"{name} {version} is not offered as {sku_name} in {location}", f"use modelSku {_list(sku_names)}"
-        )
-    if exact[0].get("lifecycleStatus") in ("Deprecated", "Deprecating"):
-        yield Finding(
-            f"{name} {version} is deprecated: a subscription that never used it may not deploy it",
-            f"choose another model: {_GUIDE}",
-            warning=True,
-        )
-
-
-def _models(context: PreflightContext) -> list[dict[str, Any]]:
-    location = context.plan.parameter("modelLocation")
-    offers = context.azure.json("cognitiveservices", "model", "list", "--location", location)
-    return [offer["model"] for offer in offers if offer.get("kind", "OpenAI") == "OpenAI"]
-
-
-def _quota(context: PreflightContext) -> Iterator[Finding]:
-    """The quota for the model."""
-    if context.plan.name_of(_DEPLOYMENT) is None or (context.plan.name_of(_ACCOUNT) or "").lower() in context.existing:
-        return
-    location, capacity = context.plan.parameter("modelLocation"), context.plan.parameter("modelCapacity")
-    name, sku_name = context.plan.parameter("modelName"), context.plan.parameter("modelSku")
-    usage_names = [
-        sku["usageName"]
-        for model in _models(context)
-        if model["name"] == name
-        for sku in model.get("skus") or ()
-        if sku["name"] == sku_name and sku.get("usageName")
-    ]
-    usage_name = usage_names[0] if usage_names else f"OpenAI.{sku_name}.{name}"
-    usages = context.azure.json("cognitiveservices", "usage", "list", "--location", location)
-    usage = next((usage for usage in usages if usage["name"]["value"].lower() == usage_name.lower()), None)
-    if usage is None:
-        yield Finding(
-            f"{location} lists no quota named {usage_name}",
-            "check in the portal, under Quotas, whether there is one",
-            warning=True,
-        )
-        return
-    left = int(usage["limit"] - usage["currentValue"])
-    if capacity > left:
-        fix = f"use modelCapacity {left}, another modelLocation, or ask for more: https://aka.ms/oai/stuquotarequest"
-        yield Finding(
-            f"{name} needs {capacity} thousand tokens a minute, and {location} has {left} left",
-            fix if left > 0 else fix.partition(", ")[2],
-        )
-
-
 def _deleted(context: PreflightContext) -> Iterator[Finding]:
     """Deleted resources that still hold a name."""
     if name := context.plan.name_of(_ACCOUNT):
@@ -328,58 +205,18 @@ def _names(context: PreflightContext) -> Iterator[Finding]:
             yield Finding(f"the name {name} is already in use ({reason})", "choose another: NAME=…")
 
 
-def _existing_model(context: PreflightContext) -> Iterator[Finding]:
-    """The existing Azure OpenAI resource."""
-    if context.plan.parameter("backend") != "existingAzureOpenAI":
-        return
-    name, group = context.plan.parameter("existingResourceName"), context.plan.parameter("existingResourceGroup")
-    if not name:
-        return
-    location = ("--name", name, "--resource-group", group)
-    try:
-        properties = context.azure.json("cognitiveservices", "account", "show", *location)["properties"]
-    except AzureError as error:
-        if error.code not in ("ResourceNotFound", "ResourceGroupNotFound"):
-            raise
-        yield Finding(
-            f"the group {group} has no Azure OpenAI resource {name}",
-            "list them: az cognitiveservices account list --output table",
-        )
-        return
-    if properties.get("publicNetworkAccess") == "Disabled":
-        yield Finding(f"{name} does not allow network access", "allow the app's addresses: docs/access.md")
-    by_identity = context.plan.parameter("topology") != "managed"
-    if by_identity and not properties.get("customSubDomainName"):
-        yield Finding(
-            f"{name} has no custom subdomain, which access by identity needs",
-            f"az cognitiveservices account update {' '.join(location)} --custom-domain {name}",
-        )
-    if not by_identity and properties.get("disableLocalAuth"):
-        yield Finding(f"{name} accepts no key, and managed functions have no identity", "use TOPOLOGY=linked or direct")
-    deployments = context.azure.json("cognitiveservices", "account", "deployment", "list", *location)
-    existing = {deployment["name"] for deployment in deployments}
-    for part in context.plan.parameter("deploymentName").split(","):
-        deployment_name = part.strip()
-        if deployment_name not in existing:
-            yield Finding(f"{name} has no deployment {deployment_name}", f"use deploymentName {_list(existing)}")
-
-
 CHECKS: tuple[Callable[[PreflightContext], Iterator[Finding]], ...] = (
     _subscription,
     _rights,
     _providers,
     _locations,
-    _model,
-    _quota,
+    model_in_region,
+    quota,
     _deleted,
     _names,
-    _existing_model,
+    existing_model,
 )
 
 
 def _region(name: str) -> str:
     return name.lower().replace(" ", "")
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"

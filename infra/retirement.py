@@ -1,4 +1,7 @@
-"""The models that can be deployed, and when each retires; `models.json` is the only place that lists them."""
+"""The models that can be deployed, and when each retires; `models.json` is the only place that lists them.
+
+Azure's own list of a region's models has the dates too, and goes before it: preflight asks for them.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,19 @@ from pathlib import Path
 MODELS = Path(__file__).with_name("models.json")
 #: A change of model takes a test of every prompt: warn this many days before the retirement.
 WARNING_DAYS = 180
+#: Microsoft changes its table every few weeks: what was read longer ago may be wrong.
+FRESH_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRetirement:
-    """A model's version; after `retires` its deployments answer with errors."""
+    """A model's version; after `retires` its deployments answer with errors. `price` is that of a million tokens read, and
+    written, in US dollars; None where it is not known."""
 
     name: str
     version: str
     retires: date
+    price: tuple[float, float] | None = None
 
     def days_left(self, today: date) -> int:
         """Days until it retires; negative after that."""
@@ -31,8 +38,15 @@ def load_models() -> tuple[ModelRetirement, ...]:
     """All models, the recommended one first."""
     entries = json.loads(MODELS.read_text(encoding="utf-8"))["models"]
     return tuple(
-        ModelRetirement(entry["name"], entry["version"], date.fromisoformat(entry["retires"])) for entry in entries
+        ModelRetirement(entry["name"], entry["version"], date.fromisoformat(entry["retires"]), tuple(entry["price"]))
+        for entry in entries
     )
+
+
+@functools.cache
+def read_on() -> date:
+    """The day on which Microsoft's table was read."""
+    return date.fromisoformat(json.loads(MODELS.read_text(encoding="utf-8"))["read"])
 
 
 def find_model(name: str, version: str) -> ModelRetirement | None:

@@ -39,7 +39,7 @@ def test_a_form_sets_only_the_templates_parameters_and_uses_every_element(backen
 def test_a_form_asks_only_for_what_its_backend_needs(backend: str) -> None:
     own = {
         "newAzureOpenAI": {"modelName", "modelVersion", "modelSku", "modelCapacity", "modelLocation", "modelIpRanges", "deploymentName"},
-        "existingAzureOpenAI": {"existingResourceName", "existingResourceGroup", "deploymentName"},
+        "existingAzureOpenAI": {"existingResourceName", "existingResourceGroup", "existingEndpoint", "existingKey", "deploymentName"},
         "openAI": {"openAIKey", "openAIModel"},
     }  # fmt: skip
     others = set().union(*own.values()) - own[backend]

@@ -15,17 +15,23 @@ import pytest
 from infra import plan
 from infra.azure import Azure, AzureError, azure_error
 from infra.expressions import TemplateError
+from infra.findings import PreflightReport
 from infra.plan import Choice, ExistingDeployment, make_plan, parse_parameter, resolve_parameters
-from infra.preflight import PreflightReport, preflight
+from infra.preflight import preflight
+from infra.retirement import load_models, read_on
 
 TODAY = date(2026, 7, 1)
 SUBSCRIPTION = "0f0f0f0f-0000-0000-0000-000000000000"
-MODEL = {
+MODEL: dict[str, Any] = {
     "model": {
-        "name": "gpt-5.1",
-        "version": "2025-11-13",
+        "name": "gpt-5.6-terra",
+        "version": "2026-07-09",
         "lifecycleStatus": "GenerallyAvailable",
-        "skus": [{"name": "GlobalStandard", "usageName": "OpenAI.GlobalStandard.gpt5.1"}, {"name": "DataZoneStandard"}],
+        "deprecation": {"inference": "2028-01-11T00:00:00Z"},
+        "skus": [
+            {"name": "GlobalStandard", "usageName": "OpenAI.GlobalStandard.gpt5.6-terra"},
+            {"name": "DataZoneStandard"},
+        ],
     }
 }
 EVERYTHING = {"value": [{"actions": ["*"], "notActions": []}]}
@@ -45,7 +51,7 @@ HEALTHY: dict[str, Any] = {
     "functionapp list-flexconsumption-locations": [{"name": "westeurope"}, {"name": "Sweden Central"}],
     "cognitiveservices model list": [MODEL],
     "cognitiveservices usage list": [
-        {"name": {"value": "OpenAI.GlobalStandard.gpt5.1"}, "currentValue": 0.0, "limit": 1000.0}
+        {"name": {"value": "OpenAI.GlobalStandard.gpt5.6-terra"}, "currentValue": 0.0, "limit": 1000.0}
     ],
     "cognitiveservices account list-deleted": [],
     "cognitiveservices account show": {"properties": {"customSubDomainName": "theirs", "disableLocalAuth": False}},
@@ -95,7 +101,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_subscription_that_has_everything_passes_all_checks() -> None:
     healthy = report(fake())
     assert (healthy.findings, healthy.skipped, healthy.ready) == ((), (), True)
-    assert healthy.checks == 13
+    assert healthy.checks == 12
 
 
 def _taken(kind: str) -> Any:
@@ -148,7 +154,7 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "a quota under another name": (
         {"cognitiveservices_usage_list": []},
         {},
-        "lists no quota named OpenAI.GlobalStandard.gpt5.1",
+        "lists no quota named OpenAI.GlobalStandard.gpt5.6-terra",
         "check in the portal",
     ),
     "two names for one deployment": (
@@ -182,13 +188,13 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "a model that the region does not have": (
         {"cognitiveservices_model_list": [{"model": {"name": "gpt-5", "version": "2025-08-07"}}]},
         {},
-        "gpt-5.1 is not available in westeurope",
+        "gpt-5.6-terra is not available in westeurope",
         "gpt-5",
     ),
     "a version that the region does not have": (
         {"cognitiveservices_model_list": [{"model": {**MODEL["model"], "version": "2026-01-01"}}]},
         {},
-        "gpt-5.1 2025-11-13 is not available in westeurope",
+        "gpt-5.6-terra 2026-07-09 is not available in westeurope",
         "modelVersion 2026-01-01",
     ),
     "a model that is not offered with this SKU": (
@@ -203,16 +209,10 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "is deprecated",
         "docs/model-change.md",
     ),
-    "a model that is not listed": (
-        {},
-        {"modelName": "gpt-4", "modelVersion": "0613"},
-        "infra/models.json does not list gpt-4 0613",
-        "add it",
-    ),
     "no quota": (
         {"cognitiveservices_usage_list": [{**HEALTHY["cognitiveservices usage list"][0], "limit": 0.0}]},
         {},
-        "gpt-5.1 needs 50 thousand tokens a minute, and westeurope has 0 left",
+        "gpt-5.6-terra needs 50 thousand tokens a minute, and westeurope has 0 left",
         "another modelLocation, or ask for more",
     ),
     "too little quota": (
@@ -341,17 +341,69 @@ def test_preflight_reports_missing_tools(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("today", "what"),
     [
-        (date(2026, 11, 15), None),
-        (date(2026, 11, 16), "retires on 2027-05-15, in 180 days"),
-        (date(2027, 5, 15), "retired on 2027-05-15"),
+        (date(2027, 7, 14), None),
+        (date(2027, 7, 15), "retires on 2028-01-11, in 180 days"),
+        (date(2028, 1, 11), "retired on 2028-01-11"),
     ],
 )
 def test_preflight_warns_180_days_before_a_model_retires(today: date, what: str | None) -> None:
     choice = Choice("test")
-    result = preflight(fake(), make_plan(resolve_parameters(choice, ExistingDeployment(), {}), choice.group, today))
-    expected = [f"gpt-5.1 2025-11-13 {what}"] if what else []
+    plan = make_plan(resolve_parameters(choice, ExistingDeployment(), {}), choice.group, today)
+    result = preflight(fake(), plan)
+    expected = [f"gpt-5.6-terra 2026-07-09 {what}"] if what else []
     assert [finding.what for finding in result.findings] == expected
-    assert result.ready is (today < date(2027, 5, 15))
+    assert result.ready is (today < date(2028, 1, 11))
+
+
+def _listed(**changed: Any) -> Azure:
+    return fake(cognitiveservices_model_list=[{"model": {**MODEL["model"], **changed}}])
+
+
+def test_azures_own_date_goes_before_the_files_and_that_of_the_sku_before_the_models() -> None:
+    plan = make_plan(resolve_parameters(Choice("test"), ExistingDeployment(), {}), "chat-test", date(2026, 12, 1))
+    skus = [{**MODEL["model"]["skus"][0], "deprecationDate": "2027-02-01T00:00:00Z"}]
+    for changed, words in (
+        ({"deprecation": {"inference": "2027-03-01T00:00:00Z"}}, "retires on 2027-03-01, in 90 days"),
+        ({"skus": skus}, "retires on 2027-02-01, in 62 days"),
+    ):
+        assert [each.what for each in preflight(_listed(**changed), plan).findings] == [
+            f"gpt-5.6-terra 2026-07-09 {words}"
+        ]
+
+
+def test_without_azures_dates_the_files_are_used_and_said_to_be_old() -> None:
+    def words(azure: Azure, today: date, **parameters: Any) -> list[str]:
+        resolved = resolve_parameters(Choice("test", parameters=parameters), ExistingDeployment(), {})
+        return [each.what for each in preflight(azure, make_plan(resolved, "chat-test", today)).findings]
+
+    no_dates = _listed(deprecation=None)
+    signed_out = fake(account_show=AzureError("NotLoggedIn", "Please run 'az login' to setup account."))
+    fresh, old = date(2026, 12, 1), date(2026, 12, 2)
+    assert words(no_dates, fresh) == []
+    assert words(no_dates, old) == ["the dates in infra/models.json were read 91 days ago"]
+    assert words(signed_out, old)[1:] == ["the dates in infra/models.json were read 91 days ago"]
+    retiring = words(signed_out, fresh, modelName="gpt-5", modelVersion="2025-08-07")
+    assert retiring[1:] == ["gpt-5 2025-08-07 retires on 2027-02-09, in 70 days"]
+    unknown = words(signed_out, fresh, modelName="gpt-9")
+    assert unknown[1:] == ["infra/models.json does not list gpt-9 2026-07-09"]
+    no_models = fake(cognitiveservices_model_list=AzureError("AuthorizationFailed", "No."))
+    assert words(no_models, old)[0] == "the dates in infra/models.json were read 91 days ago"
+
+
+def test_a_deprecated_model_is_an_error_where_nothing_is_deployed_yet() -> None:
+    deprecated = _listed(lifecycleStatus="Deprecated")
+    assert not report(deprecated).ready
+    ours = fake(
+        cognitiveservices_model_list=[{"model": {**MODEL["model"], "lifecycleStatus": "Deprecated"}}],
+        resource_list=[{"name": "chat-test-aa40-openai"}],
+    )
+    resolved = resolve_parameters(Choice("test", name="chat-test-aa40"), ExistingDeployment(), {})
+    again = preflight(ours, make_plan(resolved, "chat-test", TODAY))
+    assert (again.ready, [each.warning for each in again.findings]) == (True, [True])
+
+
+def test_the_default_model_lives_for_another_year_from_the_day_of_the_table() -> None:
+    assert load_models()[0].days_left(read_on()) > 365
 
 
 #: As `az` writes them. Sources: Azure/azure-cli#18146, Azure-Samples/azure-search-openai-demo#155 and #1483,
