@@ -17,11 +17,13 @@ import click
 from infra import deploy as deploying
 from infra.azure import Azure, AzureError, command_line
 from infra.check import combinations, template_errors
+from infra.consequences import consequences
 from infra.deploy import DeployError
 from infra.expressions import TemplateError
+from infra.findings import PreflightReport
 from infra.forms import FORMS, form_files, links
 from infra.plan import Choice, DeploymentPlan, group_of, make_plan, parse_parameter, resolve_parameters, resource_rows
-from infra.preflight import PreflightReport, preflight
+from infra.preflight import preflight
 from infra.ranges import MAX_RANGES, RangesError, ranges_of
 from infra.sign_in import sign_in
 from infra.template import BACKENDS, TOPOLOGIES, read
@@ -209,8 +211,8 @@ def _print_plan(plan: DeploymentPlan, environment: str) -> None:
     for row in rows:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
         click.echo(f"           {'  '.join(cells)}".rstrip())
-    ranges = ", ".join(plan.parameter("siteIpRanges"))
-    click.echo(f"           the site opens {f'for {ranges} only' if ranges else 'from every address'}")
+    for word, meaning in consequences(plan):
+        click.echo(f"{word:<10} {meaning}")
     click.echo(
         "           list prices in US dollars of November 2026, not queried: https://azure.microsoft.com/pricing/calculator"
     )
