@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate mutants conformance clients bench load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate mutants conformance clients azure bench load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -62,6 +62,9 @@ conformance: setup ## run the official SDK's own tests against the mock; those o
 
 clients: setup     ## run independent client libraries of JavaScript and Python against the mock; some: ARGS=python/litellm; write docs/clients.md: ARGS=--write
 	@$(RUN:-m=) tools/clients.py $(ARGS)
+
+azure: setup       ## deploy, verify, preview and destroy with Azure's own tools against a fake of Azure's endpoints; some: ARGS="-k linked"
+	@$(RUN:-m=) tools/azure_tools.py && $(RUN) pytest tests/azure -n auto --timeout=900 $(ARGS)
 
 bench: setup       ## what requests, streams and the start cost, as ratios to a bare server in the same run: STREAMS=1000
 	@$(RUN:-m=) tools/bench.py $(STREAMS)
@@ -137,7 +140,7 @@ schemas: setup     ## write the JSON Schemas that editors read
 lock: setup        ## lock requirements/ from pyproject.toml and api/requirements.txt, and the libraries of make clients; newer versions: ARGS=--upgrade
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra redis -o requirements/mock.txt $(ARGS) > /dev/null
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null
-	@for group in conformance load worker-tests; do $(LOCK) --group $$group -o requirements/$$group.txt $(ARGS) > /dev/null || exit 1; done
+	@for group in conformance load worker-tests azure; do $(LOCK) --group $$group -o requirements/$$group.txt $(ARGS) > /dev/null || exit 1; done
 	@for pins in tests/clients/python/*.in; do $(LOCK) $$pins -o $${pins%.in}.txt $(ARGS) > /dev/null || exit 1; done
 
 clean:             ## delete everything that make created

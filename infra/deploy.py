@@ -233,13 +233,14 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     Raises:
         DeployError: the group has no site, or one whose API is linked: a preview of it would have no API.
     """
-    site_name = _site_of(azure, group)
+    site_name, site_id = _site_of(azure, group)
     site = ("--resource-group", group, "--name", site_name)
     existing = find_existing(azure, group).parameters
     if existing.get("topology") == "direct":
         raise DeployError(f"{site_name} uses a direct app, which does not support previews: preview a managed site")
     try:
-        if azure.json("staticwebapp", "backends", "show", *site):
+        # `az staticwebapp backends show` refuses to look at a site of the Free plan.
+        if azure.json("rest", "--method", "get", "--url", f"{site_id}/linkedBackends?api-version=2024-11-01")["value"]:
             raise DeployError(f"{site_name} has a linked API, which previews do not support: preview a managed site")
         token = azure.json("staticwebapp", "secrets", "list", *site)["properties"]["apiKey"]
         with tempfile.TemporaryDirectory() as folder:
@@ -261,22 +262,29 @@ def remove_preview(azure: Azure, group: str, name: str) -> None:
     Raises:
         DeployError: Azure refused it.
     """
-    site = ("--resource-group", group, "--name", _site_of(azure, group))
+    site = ("--resource-group", group, "--name", _site_of(azure, group)[0])
     try:
         azure.json("staticwebapp", "environment", "delete", *site, "--environment-name", name, "--yes")
     except AzureError as error:
         raise DeployError(f"the preview {name} could not be removed: {error}") from error
 
 
-def _site_of(azure: Azure, group: str) -> str:
+def _site_of(azure: Azure, group: str) -> tuple[str, str]:
+    """The name and the id of a group's site.
+
+    Raises:
+        DeployError: it has none.
+    """
     try:
         resources = resources_of(azure, group)
     except AzureError as error:
         raise DeployError(f"a preview needs a site beside it: {error}\nrun make deploy first") from error
-    sites = [resource["name"] for resource in resources if resource["type"] == "Microsoft.Web/staticSites"]
+    sites = [
+        (resource["name"], resource["id"]) for resource in resources if resource["type"] == "Microsoft.Web/staticSites"
+    ]
     if not sites:
         raise DeployError(f"a preview needs a site beside it, but the group {group} has none: run make deploy first")
-    return str(sites[0])
+    return sites[0]
 
 
 def remove(azure: Azure, group: str, resources: Sequence[Mapping[str, Any]]) -> None:
@@ -297,13 +305,17 @@ def _remove_roles(azure: Azure, group: str, app: str) -> None:
     """Remove the role assignments of an app's identity, wherever they are: those outside its group would remain, without a
     principal.
 
-    Source: `az role assignment delete --assignee` looks only at one scope, the subscription, and fails where it finds none.
+    Source: `az role assignment delete --assignee` looks only at one scope, the subscription, and fails where it finds none;
+    `az role assignment list --assignee` asks Entra's directory, which a pipeline's identity may not read.
     """
     identity = azure.json("functionapp", "identity", "show", "--name", app, "--resource-group", group)
     if not identity or not identity.get("principalId"):
         return
-    assignments = azure.json("role", "assignment", "list", "--assignee", identity["principalId"], "--all")
-    if ids := [assignment["id"] for assignment in assignments or ()]:
+    subscription = azure.json("account", "show")["id"]
+    query = f"api-version=2022-04-01&$filter=principalId eq '{identity['principalId']}'"
+    url = f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleAssignments?{query}"
+    assignments = azure.json("rest", "--method", "get", "--url", url)["value"]
+    if ids := [assignment["id"] for assignment in assignments]:
         azure.json("role", "assignment", "delete", "--ids", *ids)
 
 

@@ -150,6 +150,7 @@ class _Evaluator:
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 GROUP = "rehearsal"
+TENANT = "11111111-1111-1111-1111-111111111111"
 
 
 def resource_id(*parts: Any) -> str:
@@ -237,7 +238,7 @@ FUNCTIONS: dict[str, _Function] = {
     },
     "extensionresourceid": lambda _, base, kind, *names: f"{base}/providers/{_path(kind, names)}",
     "resourceid": lambda _, *parts: resource_id(*parts),
-    "subscription": lambda _: {"id": SUBSCRIPTION, "tenantId": "11111111-1111-1111-1111-111111111111"},
+    "subscription": lambda _: {"id": SUBSCRIPTION, "tenantId": TENANT},
     "subscriptionresourceid": lambda _, kind, *names: f"{SUBSCRIPTION}/providers/{_path(kind, names)}",
     "take": lambda _, value, count: value[:count],
     "tolower": lambda _, text: text.lower(),

@@ -185,8 +185,10 @@ AZURE: dict[str, Any] = {
     "staticwebapp secrets list": {"properties": {"apiKey": "the-sites-token"}},
     "group delete": None,
     "functionapp identity show": {"principalId": "the-apps-identity"},
-    # Ours sit on resources; without `--all`, and without a scope, Azure's command finds none of them.
-    "role assignment list --assignee the-apps-identity --all": [{"id": "/one"}, {"id": "/other/group/two"}],
+    "rest --method get --url /subscriptions/0f0f0f0f-0000-0000-0000-000000000000/providers/Microsoft.Authorization/"
+    "roleAssignments?api-version=2022-04-01&$filter=principalId eq 'the-apps-identity'": {
+        "value": [{"id": "/one"}, {"id": "/other/group/two"}]
+    },
     "role assignment delete": {"refused": "ERROR: No matched assignments were found to delete"},
     "role assignment delete --ids": None,
     "cognitiveservices account purge": None,
@@ -270,7 +272,7 @@ def test_a_deployment_does_its_steps_in_order_without_a_secret_on_a_command_line
 
 
 def test_an_error_of_preflight_stops_the_deployment(tmp_path: Path) -> None:
-    no_quota = [{"name": {"value": "OpenAI.GlobalStandard.gpt5.1"}, "currentValue": 0.0, "limit": 0.0}]
+    no_quota = [{"name": {"value": "OpenAI.GlobalStandard.gpt5.6-terra"}, "currentValue": 0.0, "limit": 0.0}]
     machine = Machine(tmp_path, {**AZURE, "cognitiveservices usage list": no_quota})
     process = machine.run("deploy", "--yes")
     assert process.returncode == 1
@@ -295,7 +297,7 @@ def test_without_a_confirmation_nothing_is_changed(tmp_path: Path) -> None:
 
 
 RESOURCES = [
-    {"type": "Microsoft.Web/staticSites", "name": "chat-x", "location": "westeurope"},
+    {"type": "Microsoft.Web/staticSites", "name": "chat-x", "location": "westeurope", "id": "/the/site"},
     {"type": "Microsoft.Web/sites", "name": "chat-x-api", "location": "westeurope"},
     {"type": "Microsoft.CognitiveServices/accounts", "name": "chat-x-openai", "location": "swedencentral"},
     {"type": "Microsoft.KeyVault/vaults", "name": "kv-chat-x", "location": "westeurope"},
@@ -327,7 +329,7 @@ def test_destroy_removes_an_app_without_roles_or_without_an_identity(tmp_path: P
             "group exists": True,
             "resource list": RESOURCES,
             "functionapp identity show": identity,
-            "role assignment list": [],
+            "rest --method get": {"value": []},
         }
         machine = Machine(folder, answers)
         assert machine.run("destroy", "--yes").returncode == 0
@@ -373,13 +375,13 @@ def test_the_sites_ranges_are_remembered_by_every_later_deployment(tmp_path: Pat
     office, home = "203.0.113.0/24", "198.51.100.7/32"
     output, built, sent = deployed_with(1, [], SITE_IP_RANGES=f"{office}, {home}")
     assert (built, sent) == (f"{office},{home}", [office, home])
-    assert f"the site opens for {office}, {home} only" in output
+    assert f"reachable  the site from {office}, {home}; " in output
     output, built, sent = deployed_with(2, [office])
     assert (built, sent) == (office, [office])
     output, built, sent = deployed_with(3, [office], "--set", "siteIpRanges=")
     assert (built, sent) == ("", [])
     assert f"the site, which only {office} may open, will be open to every address" in output
-    assert "the site opens from every address" in output
+    assert "reachable  the site from every address; " in output
 
 
 def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> None:
@@ -387,7 +389,7 @@ def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> No
     answers = {
         **AZURE,
         "resource list": RESOURCES,
-        "staticwebapp backends show": [],
+        "rest --method get --url /the/site/linkedBackends": {"value": []},
         "staticwebapp environment list": environments,
     }
     machine = Machine(tmp_path, {**answers, "staticwebapp environment delete": None})
@@ -409,7 +411,7 @@ def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> No
             "a preview needs a site beside it, but the group chat-test has none: run make deploy first",
         ),
         (
-            {"resource list": RESOURCES, "staticwebapp backends show": [{}]},
+            {"resource list": RESOURCES, "rest --method get --url /the/site/linkedBackends": {"value": [{}]}},
             "chat-x has a linked API, which previews do not support",
         ),
     ],

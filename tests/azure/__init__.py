@@ -1,0 +1,1 @@
+"""Azure's own tools against a fake of Azure's endpoints on loopback: `make azure`."""

@@ -1,0 +1,116 @@
+"""A machine with Azure's own command line and the SWA CLI, on a network where there is nothing but a fake Azure."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.deploy import SWA_CLI
+from tests.azure.arm import create_app
+from tests.azure.cloud import OPERATOR, TENANT, Cloud
+from tests.azure.network import network
+from tests.azure.serving import Sites
+
+ROOT = Path(__file__).parents[2]
+_HOSTS = re.compile(
+    r"management\.azure\.com|login\.microsoftonline\.com|graph\.microsoft\.com|aka\.ms"
+    r"|.+\.azurewebsites\.net|.+\.azurestaticapps\.(?:net|rehearsal)"
+)
+#: Tools that need the network of this machine: what they install is the project's own.
+_OUTSIDE = ("npm", "uv")
+
+
+class Machine:
+    """Runs `az` and `python -m infra`; `calls` is what Azure was asked."""
+
+    def __init__(self, cloud: Cloud, calls: list[str], environment: dict[str, str]) -> None:
+        self.cloud, self.calls, self.environment = cloud, calls, environment
+
+    def az(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """Run Azure's own command line."""
+        return self._run(["az", *words], typed, {})
+
+    def infra(self, *words: str, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run ours."""
+        return self._run([sys.executable, "-m", "infra", *words], typed, environment)
+
+    def _run(self, command: list[str], typed: str, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        environment = {**self.environment, **more}
+        executable = shutil.which(command[0], path=environment["PATH"]) or command[0]
+        return subprocess.run(
+            [executable, *command[1:]],
+            cwd=ROOT,
+            env=environment,
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+
+@contextmanager
+def machine(folder: Path, az: Path, swa: Path) -> Generator[Machine]:
+    """A machine that is signed in to Azure. `az` and `swa` are the two tools."""
+    cloud = Cloud()
+    with Sites(cloud, folder) as sites:
+        app = create_app(cloud, sites.answer)
+        with network(app, folder, lambda host: _HOSTS.fullmatch(host) is not None) as connected:
+            tools = _tools(folder, az, swa)
+            inherited = {
+                name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "OPENAI_", "SWA_"))
+            }
+            environment = {
+                **inherited,
+                **connected,
+                "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+                "PYTHONPATH": str(_impatient(folder)),
+                "HOME": str(folder),  # where the SWA CLI keeps its uploader
+                "AZURE_CONFIG_DIR": str(folder / "az"),
+                "AZURE_CORE_COLLECT_TELEMETRY": "false",
+                "AZURE_LOGGING_ENABLE_LOG_FILE": "false",
+            }
+            found = Machine(cloud, app.config["CALLS"], environment)
+            login = found.az("login", "--service-principal", "-u", OPERATOR, "-p", "secret", "--tenant", TENANT)
+            if login.returncode != 0:
+                raise RuntimeError(login.stderr)
+            yield found
+
+
+def _tools(folder: Path, az: Path, swa: Path) -> Path:
+    """A folder with the tools by the names that `infra` calls them."""
+    (tools := folder / "tools").mkdir()
+    (tools / "az").symlink_to(az)
+    home = os.environ.get("HOME", "/")
+    variables = "HTTPS_PROXY HTTP_PROXY https_proxy http_proxy NO_PROXY no_proxy REQUESTS_CA_BUNDLE SSL_CERT_FILE NODE_EXTRA_CA_CERTS"
+    scripts = {name: f'unset {variables}\nexport HOME={home}\nexec {_found(name)} "$@"' for name in _OUTSIDE}
+    # The project is set up already, and its packages need not be installed again.
+    scripts["npm"] = f'case " $* " in *" ci "*) exit 0;; esac\n{scripts["npm"]}'
+    scripts["npx"] = f'[ "$1 $2" = "--yes {SWA_CLI}" ] || exit 64\nshift 2\nexec {swa} "$@"'
+    for name, script in scripts.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+    return tools
+
+
+def _impatient(folder: Path) -> Path:
+    """A folder that makes Python wait for nothing: `az` waits a minute for Flex Consumption after each deployment."""
+    (path := folder / "impatient").mkdir()
+    (path / "sitecustomize.py").write_text(
+        "import time\nreal = time.sleep\ntime.sleep = lambda s: real(min(s, 0.05))\n"
+    )
+    return path
+
+
+def _found(name: str) -> str:
+    path = os.pathsep.join((os.environ["PATH"], str(Path(sys.executable).parent)))
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise RuntimeError(f"{name} is not on PATH")
+    return found
