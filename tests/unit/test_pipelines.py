@@ -24,8 +24,9 @@ ACTIONS = {
     "actions/setup-python@a309ff8b426b58ec0e2a45f0f869d46889d02405 # v6.2.0",
     "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0",
 }
-#: The only step that is not a make target: only GitHub's own tool creates a release.
-RELEASE = "gh release create"
+#: The only steps that are not make targets: only GitHub's own tool creates a release; and a line says why nothing is done.
+RELEASE, NOTICE = "gh release create", 'echo "::notice title='
+DEPLOYING = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 
 
 def commands(node: Any) -> Iterator[str]:
@@ -47,7 +48,7 @@ def test_a_pipeline_runs_only_make_targets(path: Path) -> None:
     assert lines
     for line in lines:
         words = line.split()
-        assert line.startswith(RELEASE) or (words[0] == "make" and words[1] in TARGETS), line
+        assert line.startswith((RELEASE, NOTICE)) or (words[0] == "make" and words[1] in TARGETS), line
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -61,6 +62,32 @@ def test_a_workflow_has_only_the_rights_that_its_jobs_list_and_only_pinned_actio
         assert writes <= ({"contents", "id-token", "attestations"} if path.stem == "release" else {"id-token"})
     assert not re.search(r"secrets\.AZURE_(?!OPENAI_API_KEY)", text)  # nothing that signs in to Azure
     assert set(re.findall(r"uses: (.+)", text)) - ACTIONS == set()
+
+
+def variables(where: str) -> set[str]:
+    """The names that docs/deploy.md has for a place: the rows of its table of variables and secrets."""
+    return set(re.findall(rf"^\| `(\w+)` \| [^|]*{where}[^|]* \|", DEPLOYING, re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_variable_and_secret_of_a_workflow_is_in_the_document(path: Path) -> None:
+    text = path.read_text()
+    assert set(re.findall(r"vars\.(\w+)", text)) <= variables("variable")
+    assert set(re.findall(r"secrets\.(\w+)", text)) <= variables("secret")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_job_that_waits_for_a_variable_says_so_where_it_is_missing(path: Path) -> None:
+    jobs = yaml.safe_load(path.read_text())["jobs"].values()
+    for job in jobs:
+        for name in re.findall(r"vars\.(\w+) != ''", job.get("if", "")):
+            others = [other for other in jobs if f"vars.{name} == ''" in other.get("if", "")]
+            assert [line for other in others for line in commands(other) if line.startswith(NOTICE) and name in line]
+            # GitHub evaluates a job's condition before it knows the environment: only the repository's variables are there.
+            assert name in variables("variable of the repository") - variables("of the environment")
+        waiting = {name for step in job["steps"] for name in re.findall(r"vars\.(\w+) != ''", step.get("if", ""))}
+        saying = [step for step in job["steps"] if step.get("run", "").startswith(NOTICE)]
+        assert waiting == {name for step in saying for name in re.findall(r"vars\.(\w+) == ''", step.get("if", ""))}
 
 
 def test_the_pipelines_run_make_ci() -> None:
