@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from infra.plan import SECRETS
+from package import PYTHONS
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -103,3 +104,35 @@ def test_a_pipeline_that_deploys_passes_every_secret_that_a_deployment_takes(pat
     text = (ROOT / path).read_text(encoding="utf-8")
     for name in SECRETS.values():
         assert re.search(rf"^ +{name}: \$(?:\{{\{{ secrets\.{name} \}}\}}|\({name}\))$", text, re.MULTILINE), name
+
+
+def jobs_with_steps(node: Any) -> Iterator[list[dict[str, Any]]]:
+    """The steps of every job, wherever a pipeline has them."""
+    if isinstance(node, dict):
+        if isinstance(node.get("steps"), list):
+            yield node["steps"]
+        for value in node.values():
+            yield from jobs_with_steps(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from jobs_with_steps(item)
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "azure-pipelines.yml"], ids=lambda path: path.name)
+def test_a_job_that_packs_the_app_has_every_python_that_the_app_is_deployed_on(path: Path) -> None:
+    for steps in jobs_with_steps(yaml.safe_load(path.read_text())):
+        if re.search(r"^make (?:ci|package|release)\b", "\n".join(commands(steps)), re.MULTILINE):
+            inputs = [{**step.get("with", {}), **step.get("inputs", {})} for step in steps]
+            text = "\n".join(str(each.get("python-version", each.get("versionSpec", ""))) for each in inputs)
+            assert set(PYTHONS) <= set(text.split())
+
+
+def test_the_document_has_what_azure_pipelines_needs() -> None:
+    text = (ROOT / "azure-pipelines.yml").read_text(encoding="utf-8")
+    section = DEPLOYING.partition("\n### In Azure Pipelines\n")[2].partition("\n## ")[0]
+    (environments,) = re.findall(r"values: \[none, (.+)\]", text)
+    connections = re.findall(r"azureSubscription: (\S+)", text)
+    for name in {*environments.split(", "), *connections, *re.findall(r": \$\((\w+)\)$", text, re.MULTILINE)}:
+        assert f"`{name}`" in section, name
+    assert "Build validation" in section
+    assert "NodeTool@" not in text  # Microsoft names UseNode as its successor
