@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from package import PYTHONS
 
 from infra.plan import SECRETS
-from package import PYTHONS
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
