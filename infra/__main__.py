@@ -19,7 +19,7 @@ from infra.azure import Azure, AzureError, command_line
 from infra.check import combinations, template_errors
 from infra.deploy import DeployError
 from infra.expressions import TemplateError
-from infra.finding import PreflightReport
+from infra.findings import PreflightReport
 from infra.forms import FORMS, form_files, links
 from infra.plan import Choice, DeploymentPlan, group_of, make_plan, parse_parameter, resolve_parameters, resource_rows
 from infra.preflight import preflight

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from infra.azure import Azure, AzureError
-from infra.finding import Finding, PreflightContext, PreflightReport
+from infra.findings import Finding, PreflightContext, PreflightReport
 from infra.plan import DeploymentPlan
 from infra.ranges import MAX_RANGES
 from infra.retirement import WARNING_DAYS, find_model

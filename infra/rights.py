@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from infra.azure import AzureError
-from infra.finding import Finding, PreflightContext
+from infra.findings import Finding, PreflightContext
 
 _ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 

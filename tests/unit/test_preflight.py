@@ -15,7 +15,7 @@ import pytest
 from infra import plan
 from infra.azure import Azure, AzureError, azure_error
 from infra.expressions import TemplateError
-from infra.finding import PreflightReport
+from infra.findings import PreflightReport
 from infra.plan import Choice, ExistingDeployment, make_plan, parse_parameter, resolve_parameters
 from infra.preflight import preflight
 

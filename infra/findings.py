@@ -1,4 +1,4 @@
-"""What the checks before a deployment read, find and report."""
+"""What preflight finds, and what its checks read."""
 
 from __future__ import annotations
 
