@@ -24,7 +24,7 @@ from infra.findings import PreflightReport
 from infra.forms import FORMS, form_files, links
 from infra.plan import Choice, DeploymentPlan, group_of, make_plan, parse_parameter, resolve_parameters, resource_rows
 from infra.preflight import preflight
-from infra.ranges import MAX_RANGES, RangesError, ranges_of
+from infra.ranges import MAX_RANGES, RangesError, caution, ranges_of
 from infra.sign_in import sign_in
 from infra.template import BACKENDS, TOPOLOGIES, read
 from infra.verify import PROPAGATION_S, Target
@@ -70,14 +70,20 @@ def check() -> None:
 @click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("tag")
 def ranges(path: Path, tag: str) -> None:
-    """Print the IPv4 ranges of a service tag, such as AppService.SwedenCentral, as JSON for --set modelIpRanges=…"""
+    """Print the IPv4 ranges of a service tag, such as AzureCloud.swedencentral, as JSON for --set modelIpRanges=…
+
+    Microsoft names AzureCloud.REGION for calls from Functions, and AppService.REGION for calls to apps. That a tag has all
+    addresses of an app on Flex Consumption is unproved; an app outside the ranges cannot reach the model. Azure OpenAI
+    allows 200 ranges.
+    """
     with _errors_as_messages():
         tag_ranges = ranges_of(path, tag)
-    click.echo(json.dumps(tag_ranges))
     if len(tag_ranges) > MAX_RANGES:
         raise click.ClickException(
-            f"{len(tag_ranges)} ranges, but Azure OpenAI allows at most {MAX_RANGES}: choose a narrower tag"
+            f"{len(tag_ranges)} ranges, but Azure OpenAI allows at most {MAX_RANGES}: the tag cannot be used, docs/access.md"
         )
+    click.echo(json.dumps(tag_ranges))
+    click.echo(f"{len(tag_ranges)} of the {MAX_RANGES} ranges that Azure OpenAI allows\n{caution(tag)}", err=True)
 
 
 @main.command()

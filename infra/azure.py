@@ -73,7 +73,7 @@ def command_line() -> Azure:
 #: The ways `az` writes an error: `ERROR: (Code) text`, the service's JSON, and `Code: text` inside either.
 _FORMS = (re.compile(r'"code":\s*"(\w+)"'), re.compile(r"\((?:Code: )?(\w+)\)"), re.compile(r"\b([A-Z][A-Za-z]{6,}): "))
 #: Codes that only say that an inner error caused the failure.
-_OUTER = (
+OUTER = (
     "InvalidTemplateDeployment",
     "DeploymentFailed",
     "ResourceDeploymentFailure",
@@ -91,5 +91,5 @@ def azure_error(stderr: str) -> AzureError:
     if "az login" in text or "AADSTS" in text:
         return AzureError("NotLoggedIn", text)
     codes = [code for form in _FORMS for code in form.findall(text)]
-    inner = [code for code in codes if code not in _OUTER]
+    inner = [code for code in codes if code not in OUTER]
     return AzureError((inner or codes or ["Unknown"])[0], text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 from infra.azure import Azure, AzureError
 from infra.plan import ROOT, SECRETS, ExistingDeployment
+from infra.refusals import refusal
 from infra.template import TEMPLATE
 
 #: Uploads a Static Web App; it downloads its own uploader. Pinned.
@@ -26,19 +28,13 @@ _MANAGED_PYTHON = "3.11"
 _UV = "uv"
 
 _ACCOUNT, _VAULT = "Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults"
-#: How to fix what Azure refuses, by its code.
-FIXES = {
-    "AuthorizationFailed": "ask for the roles that make preflight lists",
-    "CustomDomainInUse": "choose another NAME; this one is already in use",
-    "FlagMustBeSetForRestore": "a deleted resource still holds the name: purge it, make preflight prints the command",
-    "InsufficientQuota": "use a smaller modelCapacity, another modelLocation, or ask for more quota",
-    "LocationNotAvailableForResourceType": "choose one of the regions that Azure lists above",
-    "MissingSubscriptionRegistration": "az provider register --namespace THE_ONE_ABOVE, then try again in a few minutes",
-    "RequestDisallowedByPolicy": "a policy of your organisation forbids it: ask the administrator of the policy named above",
-    "RoleAssignmentUpdateNotPermitted": "the app was deleted and created again: delete its old role assignments, whose principal no longer exists",
-    "ServiceModelDeprecated": "choose another model: docs/model-change.md",
-    "StorageAccountAlreadyTaken": "choose another NAME; this one is already in use",
-    "VaultAlreadyExists": "choose another NAME; this one is already in use, or was deleted but not purged",
+#: What Azure predicts of a resource, in our words.
+_PREDICTIONS = {
+    "Create": "create",
+    "Modify": "modify",
+    "Delete": "delete",
+    "Deploy": "deploy",
+    "Unsupported": "unclear",
 }
 
 
@@ -69,8 +65,7 @@ def deploy_resources(azure: Azure, group: str, parameters: Mapping[str, Any]) ->
             azure.json("group", "create", "--name", group, "--location", parameters["location"])
         deployment = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=None)
     except AzureError as error:
-        fix = FIXES.get(error.code, "look at the deployment in the portal, or run the az command with --debug")
-        raise DeployError(f"Azure refused the resources. {error}\n{fix}") from error
+        raise DeployError(f"Azure refused the resources.\n{refusal(azure, error, group)}") from error
     outputs = {name: output["value"] for name, output in deployment["properties"]["outputs"].items()}
     return DeploymentOutputs(outputs["siteName"], outputs["siteUrl"], outputs["appName"], outputs["directUrl"])
 
@@ -100,18 +95,36 @@ def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str
     """What a deployment would change, one line each, as Azure predicts it; empty if the group does not exist.
 
     Raises:
-        AzureError: Azure cannot predict it.
+        DeployError: Azure refuses the deployment already here, or cannot predict it.
     """
-    if not azure.json("group", "exists", "--name", group):
-        return []
     command = ("deployment", "group", "what-if", "--resource-group", group, "--no-pretty-print")
     template = ("--template-file", str(TEMPLATE), "--parameters", "@-")
-    prediction = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=600)
-    return [
-        f"{change['changeType'].lower():<8} {change['resourceId'].partition('/providers/')[2]}"
-        for change in prediction["changes"]
-        if change["changeType"] not in ("NoChange", "Ignore")
-    ]
+    try:
+        if not azure.json("group", "exists", "--name", group):
+            return []
+        prediction = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=600)
+    except AzureError as error:
+        raise DeployError(f"Azure does not say what would change.\n{refusal(azure, error, group)}") from error
+    lines = [_prediction(change) for change in prediction["changes"]]
+    lines += [f"{line}, perhaps" for line in map(_prediction, prediction.get("potentialChanges") or ()) if line]
+    return list(filter(None, lines))
+
+
+def _prediction(change: Mapping[str, Any]) -> str:
+    """One predicted change in words; empty for none.
+
+    Source: `az deployment group what-if` and https://aka.ms/WhatIfUnidentifiableResource: a resource whose ID is known only
+    while it is deployed is `Unsupported`, and its ID an expression, or missing.
+    """
+    kind, resource_id = change["changeType"], change.get("resourceId") or ""
+    if kind in ("NoChange", "Ignore"):
+        return ""
+    name = resource_id.partition("/providers/")[2]
+    if resource_id.startswith("[") or not name:
+        types = re.findall(r"'(Microsoft\.\w+/[\w/]+)'", resource_id)
+        name = types[-1] if types else "a resource without a name yet"
+    unclear = ": Azure knows only while it deploys" if kind == "Unsupported" else ""
+    return f"{_PREDICTIONS.get(kind, kind.lower()):<8} {name}{unclear}"
 
 
 # --- the code --------------------------------------------------------------------------------------------------------

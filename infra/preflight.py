@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 from infra.azure import Azure, AzureError
 from infra.findings import Finding, PreflightContext, PreflightReport
 from infra.model_checks import existing_choice, existing_model, model_in_region, quota, retirement
 from infra.plan import DeploymentPlan
+from infra.ranges import MAX_RANGES
+from infra.rights import rights
 
-_DEPLOYMENT = "Microsoft.CognitiveServices/accounts/deployments"
 _ACCOUNT, _VAULT = "Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults"
 _STORAGE, _APP = "Microsoft.Storage/storageAccounts", "Microsoft.Web/sites"
-_SITE = "Microsoft.Web/staticSites"
-_GUIDE = "docs/model-change.md"
+_SITE, _LINK = "Microsoft.Web/staticSites", "Microsoft.Web/staticSites/linkedBackends"
+#: Regions whose apps could not be linked to a site. Source: Azure/static-web-apps#913, open since 2022.
+_NOT_LINKED = ("southcentralus",)
 
 
 def preflight(azure: Azure, plan: DeploymentPlan) -> PreflightReport:
@@ -94,6 +94,10 @@ def _choices(plan: DeploymentPlan) -> Iterator[Finding]:
         yield Finding("roles from a function need the Standard plan", "--set siteSku=Standard")
     if sites and sites[0].body["sku"]["name"] == "Free" and plan.parameter("siteIpRanges"):
         yield Finding("ranges of addresses for the site need the Standard plan", "--set siteSku=Standard")
+    if (count := len(plan.parameter("modelIpRanges"))) > MAX_RANGES:
+        yield Finding(
+            f"modelIpRanges has {count} ranges; Azure OpenAI allows {MAX_RANGES}", "leave some out: docs/access.md"
+        )
     lost = [each for each in plan.last_parameters.get("siteIpRanges", []) if each not in plan.parameter("siteIpRanges")]
     if lost and not plan.parameter("siteIpRanges"):
         words = f"the site, which only {', '.join(lost)} may open, will be open to every address"
@@ -108,39 +112,6 @@ def _subscription(context: PreflightContext) -> Iterator[Finding]:
     if context.account.get("state", "Enabled") != "Enabled":
         name, state = context.account.get("name"), context.account["state"]
         yield Finding(f"the subscription {name} has the state {state}", "az account set --subscription ANOTHER")
-
-
-def _rights(context: PreflightContext) -> Iterator[Finding]:
-    """The right to create resources and to assign roles."""
-    scope = f"/subscriptions/{context.account['id']}"
-    if context.group_exists:
-        scope += f"/resourceGroups/{context.plan.group}"
-    url = f"{scope}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
-    permissions = context.azure.json("rest", "--method", "get", "--url", url)["value"]
-    user = context.account["user"]["name"]
-    if not _may(permissions, "Microsoft.Web/staticSites/write"):
-        yield Finding(
-            f"{user} may not create resources in {scope.rpartition('/')[2]}", "ask for the role Contributor there"
-        )
-    if context.plan.deployment.of("Microsoft.Authorization/roleAssignments") and not _may(
-        permissions, "Microsoft.Authorization/roleAssignments/write"
-    ):
-        yield Finding(
-            f"{user} may not assign roles, which the topology {context.plan.parameter('topology')} needs for the app's identity",
-            f"ask for Role Based Access Control Administrator on the group {context.plan.group}, or use TOPOLOGY=managed",
-        )
-
-
-def _may(permissions: Iterable[Mapping[str, Any]], action: str) -> bool:
-    """Whether a permission grants an action: one of its `actions` matches, where `*` is a wildcard, and no `notActions` does."""
-
-    def matches(patterns: Iterable[str]) -> bool:
-        return any(fnmatch.fnmatch(action.lower(), pattern.lower()) for pattern in patterns)
-
-    return any(
-        matches(permission.get("actions", ())) and not matches(permission.get("notActions", ()))
-        for permission in permissions
-    )
 
 
 def _providers(context: PreflightContext) -> Iterator[Finding]:
@@ -165,6 +136,37 @@ def _locations(context: PreflightContext) -> Iterator[Finding]:
             yield Finding(
                 f"Flex Consumption is not available in {location}",
                 f"choose another location, such as {', '.join(sorted(regions)[:6])}",
+            )
+
+    site_location = context.plan.parameter("siteLocation")
+    query = "[?namespace=='Microsoft.Web'].resourceTypes[] | [?resourceType=='staticSites'].locations[]"
+    sites = [_region(name) for name in context.azure.json("provider", "list", "--query", query) or ()]
+    if sites and _region(site_location) not in sites:
+        yield Finding(
+            f"Static Web Apps are not available in {site_location}",
+            f"use siteLocation {_list(sites)}, as far as offered",
+        )
+    if context.plan.deployment.of(_LINK) and _region(context.plan.parameter("location")) in _NOT_LINKED:
+        yield Finding(
+            f"an app in {context.plan.parameter('location')} may not be linked: Static Web Apps did not know the region",
+            "choose another location, or use TOPOLOGY=direct, which is not linked",
+            warning=True,
+        )
+
+
+def _link(context: PreflightContext) -> Iterator[Finding]:
+    """The link from the site to its app."""
+    site, links = context.plan.name_of(_SITE) or "", context.plan.deployment.of(_LINK)
+    if not links or site.lower() not in context.existing:
+        return
+    url = f"/subscriptions/{context.account['id']}/resourceGroups/{context.plan.group}/providers/{_SITE}/{site}/linkedBackends"
+    linked = context.azure.json("rest", "--method", "get", "--url", f"{url}?api-version=2024-11-01")["value"]
+    for backend in linked:
+        name, app = backend["name"], backend["properties"]["backendResourceId"].rpartition("/")[2]
+        if (name, app.lower()) != (links[0].name.rpartition("/")[2], (context.plan.name_of(_APP) or "").lower()):
+            yield Finding(
+                f"{site} is linked to {app} already, as {name}; a site has one link",
+                f"az staticwebapp backends unlink --name {site} --resource-group {context.plan.group}",
             )
 
 
@@ -207,9 +209,10 @@ def _names(context: PreflightContext) -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[PreflightContext], Iterator[Finding]], ...] = (
     _subscription,
-    _rights,
+    rights,
     _providers,
     _locations,
+    _link,
     model_in_region,
     quota,
     _deleted,
@@ -220,3 +223,7 @@ CHECKS: tuple[Callable[[PreflightContext], Iterator[Finding]], ...] = (
 
 def _region(name: str) -> str:
     return name.lower().replace(" ", "")
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

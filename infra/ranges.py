@@ -20,7 +20,9 @@ class RangesError(ValueError):
 
 
 def ranges_of(path: Path, tag: str) -> tuple[str, ...]:
-    """The tag's IPv4 ranges as CIDR, adjacent ranges merged, smallest address first.
+    """The tag's IPv4 ranges as CIDR, adjacent ranges merged, smallest address first; the tag in any case.
+
+    One or two addresses stand by themselves: Azure takes no /31 and no /32. Source: its documentation of network rules, 2026.
 
     Raises:
         RangesError: the file cannot be read, or has no such tag.
@@ -32,8 +34,22 @@ def ranges_of(path: Path, tag: str) -> tuple[str, ...]:
         raise RangesError(
             f"{path} is not a valid file of service tags ({type(error).__name__}); download it by hand: {_SOURCE}"
         ) from error
-    if tag not in prefixes:
+    known = {name.lower(): name for name in prefixes}
+    if tag.lower() not in known:
         near = get_close_matches(tag, prefixes, 3) or sorted(prefixes)[:3]
         raise RangesError(f"{path} has no tag {tag!r}; the nearest tags are {', '.join(near)}")
-    networks = [ipaddress.IPv4Network(prefix) for prefix in prefixes[tag] if ":" not in prefix]
-    return tuple(map(str, ipaddress.collapse_addresses(networks)))
+    networks = [ipaddress.IPv4Network(prefix) for prefix in prefixes[known[tag.lower()]] if ":" not in prefix]
+    merged = ipaddress.collapse_addresses(networks)
+    return tuple(text for each in merged for text in (map(str, each) if each.prefixlen > 30 else [str(each)]))
+
+
+def caution(tag: str) -> str:
+    """What is not known of a tag's ranges, for the addresses that a function app calls from.
+
+    Source: Microsoft's pages on IP addresses in Azure Functions and on service tags, 2026.
+    """
+    if tag.lower().startswith("azurecloud"):
+        told = "AzureCloud is everything that runs in the region, not this app alone."
+    else:
+        told = "Microsoft names AzureCloud.REGION for calls from Functions, and AppService for calls to apps."
+    return f"{told} That a tag has all addresses of an app on Flex Consumption is unproved; an app outside the ranges cannot reach the model."

@@ -29,7 +29,7 @@ def sign_in(azure: Azure, environment: Mapping[str, str]) -> None:
             f"{', '.join(missing)} missing: the job needs `permissions: id-token: write`; outside GitHub: az login"
         )
     if missing := [name for name in _OURS if not environment.get(name)]:
-        raise DeployError(f"{', '.join(missing)} missing: set them as variables of the repository, docs/deploy.md")
+        raise DeployError(f"{', '.join(missing)} missing: docs/deploy.md, From a pipeline, says where to set them")
     url, bearer = (environment[name] for name in _FROM_GITHUB)
     response = httpx2.get(
         url, params={"audience": _AUDIENCE}, headers={"authorization": f"bearer {bearer}"}, timeout=30

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +18,8 @@ ZIP = ROOT / "dist" / "api.zip"
 ALONE = ROOT / ".cache" / "alone"
 #: The Python versions it is deployed on: managed functions support at most 3.11, Flex 3.13.
 PYTHONS = ("3.11", "3.13")
+#: One of these is set in a pipeline: by GitHub, GitLab and most others; by Azure Pipelines, Jenkins, TeamCity, AWS CodeBuild.
+PIPELINES = ("CI", "TF_BUILD", "JENKINS_URL", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID")
 #: Settings like those of a deployment, none of them real.
 DEPLOYED = {
     "AZURE_OPENAI_ENDPOINT": "https://example.openai.azure.com",
@@ -111,6 +114,11 @@ def isolated_python(version: str) -> str | None:
     return str(python)
 
 
+def in_a_pipeline(environment: Mapping[str, str]) -> bool:
+    """Whether a pipeline runs this: there, a package is deployed, so that each of its Pythons must have loaded it."""
+    return any(environment.get(name, "").lower() not in ("", "0", "false") for name in PIPELINES)
+
+
 def main() -> None:
     """Pack and verify; with `--pack FILE`, only pack, into that file."""
     if sys.argv[1:2] == ["--pack"]:
@@ -122,9 +130,10 @@ def main() -> None:
         for version in PYTHONS:
             python = isolated_python(version)
             if python is None:
-                if os.environ.get("CI"):
+                if in_a_pipeline(os.environ):
                     raise PackageError(
-                        f"Python {version}, which the app is deployed on, is not installed on this machine"
+                        f"Python {version}, which the app is deployed on, is not installed on this machine; a pipeline "
+                        f"needs Python {' and '.join(PYTHONS)}: actions/setup-python on GitHub, UsePythonVersion in Azure"
                     )
                 print(f"Python {version}: not installed on this machine, not checked")
                 continue

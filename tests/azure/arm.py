@@ -199,10 +199,14 @@ def _providers(cloud: Cloud) -> list[tuple[str, str, Route]]:
     def providers() -> Any:
         names = [f"Microsoft.{name}" for name in PROVIDERS]
         states = {name: "NotRegistered" if name.lower() in cloud.unregistered else "Registered" for name in names}
-        return _listed({"namespace": name, "registrationState": state} for name, state in states.items())
+        sites = [{"resourceType": "staticSites", "locations": list(_REGIONS)}]
+        kinds = {"Microsoft.Web": sites}
+        return _listed(
+            {"namespace": name, "registrationState": state, "resourceTypes": kinds.get(name, [])}
+            for name, state in states.items()
+        )
 
-    def permissions(group: str | None = None) -> Any:
-        del group
+    def permissions(**_: str) -> Any:
         return _listed([{"actions": cloud.rights, "notActions": []}])
 
     def available(kind: str) -> Any:
@@ -275,7 +279,7 @@ def _providers(cloud: Cloud) -> list[tuple[str, str, Route]]:
     return [
         ("GET", rf"{_SUBSCRIPTION}/providers", providers),
         ("GET", rf"{_SUBSCRIPTION}{authorization}/permissions", permissions),
-        ("GET", rf"{_GROUP}{authorization}/permissions", permissions),
+        ("GET", rf"{_GROUP}(?:/providers/.+)?{authorization}/permissions", permissions),
         ("GET", rf"{_SUBSCRIPTION}{authorization}/roleAssignments", role_assignments),
         ("POST", rf"{_SUBSCRIPTION}/providers/[^/]+/{check}", available),
         ("GET", rf"{_SUBSCRIPTION}/providers/Microsoft\.Web/geoRegions", regions),

@@ -54,3 +54,26 @@ def test_an_app_that_cannot_start_when_deployed_is_detected(
     with pytest.raises(package.PackageError, match=r"chat_api/settings\.py") as raised:
         package.verify(package.pack(app, tmp_path / "api.zip"), sys.executable)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "pipeline", [{"CI": "true"}, {"TF_BUILD": "True"}, {"JENKINS_URL": "https://jenkins.example"}, {}]
+)
+def test_a_pipeline_needs_every_python_that_the_app_is_deployed_on(
+    pipeline: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in package.PIPELINES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in pipeline.items():
+        monkeypatch.setenv(name, value)
+    archive = package.pack(target=tmp_path / "api.zip")
+    monkeypatch.setattr(package, "ROOT", tmp_path)
+    monkeypatch.setattr(package, "pack", lambda: archive)
+    monkeypatch.setattr(package, "isolated_python", lambda version: sys.executable if version == "3.11" else None)
+    monkeypatch.setattr(sys, "argv", ["package.py"])
+    if not pipeline:
+        package.main()
+        assert "Python 3.13: not installed on this machine, not checked" in capsys.readouterr().out
+        return
+    with pytest.raises(SystemExit, match=r"package: Python 3\.13, which the app is deployed on, is not installed"):
+        package.main()

@@ -257,6 +257,20 @@ def test_a_block_that_asks_azure_is_marked(path: Path) -> None:
     assert [line for line in shown(TEXTS[path]) if asking.search(line)] == []
 
 
+def test_a_role_is_assigned_by_object_id_so_that_no_directory_is_asked() -> None:
+    commands = re.findall(r"^\$ (az role assignment create .*)$", WHOLE, re.MULTILINE)
+    assert len(commands) >= 3
+    for command in commands:
+        assert "--assignee-object-id " in command, command
+        assert "--assignee-principal-type " in command, command
+
+
+def test_who_is_told_to_write_a_secret_is_told_how_to_get_the_role_for_it() -> None:
+    for path, text in TEXTS.items():
+        before, command, _ = text.partition("$ az keyvault secret set")
+        assert not command or '--role "Key Vault Secrets Officer"' in before, path
+
+
 # --- the front door --------------------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,7 @@ HEALTHY: dict[str, Any] = {
         {"name": f"Microsoft.{name}", "state": "Registered"}
         for name in ("Web", "Storage", "Insights", "OperationalInsights", "CognitiveServices", "KeyVault")
     ],
+    "provider list --query [?namespace=='Microsoft.Web']": ["West Europe", "East US 2"],
     "functionapp list-flexconsumption-locations": [{"name": "westeurope"}, {"name": "Sweden Central"}],
     "cognitiveservices model list": [MODEL],
     "cognitiveservices usage list": [
@@ -101,7 +102,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_subscription_that_has_everything_passes_all_checks() -> None:
     healthy = report(fake())
     assert (healthy.findings, healthy.skipped, healthy.ready) == ((), (), True)
-    assert healthy.checks == 12
+    assert healthy.checks == 13
 
 
 def _taken(kind: str) -> Any:
@@ -109,6 +110,29 @@ def _taken(kind: str) -> Any:
 
 
 _DELETED = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/locations/westeurope/resourceGroups/old/deletedAccounts/chat-test-x"
+ELSEWHERE = {"backend": "existingAzureOpenAI", "existingResourceName": "theirs", "existingResourceGroup": "models"}
+
+
+def _rights_in_models(*actions: str) -> Any:
+    """All rights in our group; in the group of the model, these alone."""
+    theirs = {"value": [{"actions": actions, "notActions": []}]}
+    return lambda command: theirs if "/resourceGroups/models" in command else EVERYTHING
+
+
+def _refused_in_models(code: str) -> Any:
+    return lambda command: AzureError(code, "no") if "/resourceGroups/models" in command else EVERYTHING
+
+
+#: An environment that exists: its site is linked to the app of the name, under the other name.
+def _linked(name: str, app: str) -> dict[str, Any]:
+    of_app = {"backendResourceId": f"/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/{app}"}
+    links = {"value": [{"name": name, "properties": of_app}]}
+    return {
+        "resource_list": [{"name": "chat-x"}],
+        "rest___method_get": lambda command: links if "/chat-x/linkedBackends" in command else EVERYTHING,
+    }
+
+
 FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "a subscription that is disabled": (
         {"account_show": HEALTHY["account show"] | {"state": "Disabled"}},
@@ -127,6 +151,60 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         {},
         "may not assign roles, which the topology linked needs",
         "TOPOLOGY=managed",
+    ),
+    "no right to assign roles in the model's group": (
+        {"rest___method_get": _rights_in_models("Microsoft.CognitiveServices/*", "Microsoft.Resources/deployments/*")},
+        ELSEWHERE,
+        "ada@contoso.example may not assign roles in the group models, where the app gets its role for theirs",
+        "Role Based Access Control Administrator there, or use TOPOLOGY=managed",
+    ),
+    "no right to deploy to the model's group": (
+        {"rest___method_get": _rights_in_models("*/read", "Microsoft.Authorization/roleAssignments/write")},
+        ELSEWHERE,
+        "ada@contoso.example may not deploy to the group models",
+        "Cognitive Services Contributor",
+    ),
+    "no right in the model's group": (
+        {"rest___method_get": _refused_in_models("AuthorizationFailed")},
+        ELSEWHERE,
+        "may not assign roles in the group models",
+        "Role Based Access Control Administrator there",
+    ),
+    "no right to read the key in the model's group": (
+        {"rest___method_get": _rights_in_models("*/read")},
+        {**ELSEWHERE, "topology": "managed"},
+        "may not read the key of theirs in the group models, which the topology managed needs",
+        "Cognitive Services Contributor",
+    ),
+    "a region without sites": (
+        {"provider_list___query_[?namespace=='Microsoft.Web']": ["East US 2", "East Asia"]},
+        {"topology": "managed"},
+        "Static Web Apps are not available in westeurope",
+        "use siteLocation eastasia, eastus2",
+    ),
+    "a region whose apps are not linked": (
+        {"functionapp_list__flexconsumption__locations": [{"name": "southcentralus"}]},
+        {"location": "southcentralus"},
+        "an app in southcentralus may not be linked",
+        "TOPOLOGY=direct",
+    ),
+    "a link by hand": (
+        _linked("backend1", "chat-x-api"),
+        {"name": "chat-x"},
+        "chat-x is linked to chat-x-api already, as backend1",
+        "az staticwebapp backends unlink --name chat-x --resource-group chat-test",
+    ),
+    "a link to another app": (
+        _linked("api", "other"),
+        {"name": "chat-x"},
+        "chat-x is linked to other already, as api",
+        "az staticwebapp backends unlink",
+    ),
+    "more ranges than Azure OpenAI allows": (
+        {},
+        {"modelIpRanges": [f"203.0.{number}.0/24" for number in range(201)]},
+        "modelIpRanges has 201 ranges; Azure OpenAI allows 200",
+        "docs/access.md",
     ),
     "a provider that is not registered": (
         {
@@ -302,6 +380,34 @@ def test_preflight_reports_a_problem_with_its_fix(name: str) -> None:
     assert result.skipped == ()
 
 
+@pytest.mark.parametrize(
+    ("changed", "parameters"),
+    [
+        (_linked("api", "Chat-X-API"), {"name": "chat-x"}),
+        (
+            {"rest___method_get": _refused_in_models("AuthorizationFailed")},
+            {**ELSEWHERE, "existingResourceGroup": "Chat-Test"},
+        ),
+        ({"rest___method_get": _refused_in_models("AuthorizationFailed")}, {}),
+        (
+            {"rest___method_get": _rights_in_models("Microsoft.CognitiveServices/*")},
+            {**ELSEWHERE, "topology": "managed"},
+        ),
+        ({"rest___method_get": _refused_in_models("ResourceNotFound")}, ELSEWHERE),
+    ],
+    ids=[
+        "our link",
+        "the model in our group",
+        "a model of our own",
+        "the right to read the key",
+        "no such model, which another check reports",
+    ],
+)
+def test_preflight_reports_nothing_where_all_is_well(changed: dict[str, Any], parameters: dict[str, Any]) -> None:
+    result = report(fake(**changed), **parameters)
+    assert (result.findings, result.skipped) == ((), ())
+
+
 def test_preflight_reports_all_problems_at_once() -> None:
     result = report(
         fake(
@@ -330,7 +436,7 @@ def test_without_a_login_preflight_says_so_and_does_the_checks_that_need_none() 
     error = AzureError("x", "Please run 'az login' to setup account.")
     result = report(fake(account_show=error), backend="openAI")
     assert [finding.fix for finding in result.findings] == ["set it as OPENAI_API_KEY", "az login"]
-    assert len(result.skipped) == 9
+    assert len(result.skipped) == 10
 
 
 def test_preflight_reports_missing_tools(monkeypatch: pytest.MonkeyPatch) -> None:
