@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra import expressions
@@ -293,7 +293,10 @@ class Cloud:
 
     def what_if(self, group: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What a deployment would change: a rehearsal of it on a copy of all that is known."""
-        rehearsed = copy.deepcopy(self)
+        states = {
+            name: copy.deepcopy(getattr(self, name)) for name in ("groups", "resources", "deployments", "deleted")
+        }
+        rehearsed = replace(self, **states)
         record = rehearsed.deploy(group, "what-if", given)
         if error := record["properties"].get("error"):
             raise RefusalError(400, error["code"], error["message"], *error["details"])
