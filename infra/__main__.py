@@ -18,6 +18,7 @@ from infra import deploy as deploying
 from infra.azure import Azure, AzureError, command_line
 from infra.check import combinations, template_errors
 from infra.deploy import DeployError
+from infra.expected import EXPECTED, deployment_files
 from infra.expressions import TemplateError
 from infra.forms import FORMS, form_files, links
 from infra.plan import Choice, DeploymentPlan, group_of, make_plan, parse_parameter, resolve_parameters, resource_rows
@@ -62,6 +63,18 @@ def check() -> None:
             raise click.ClickException(f"{_count(len(errors), 'error')} in infra/azuredeploy.json")
         for name, deployment in combinations(template):
             click.echo(f"{name:<28} {len(deployment.resources)} resources")
+
+
+@main.command()
+def expected() -> None:
+    """Write what each combination creates to tests/unit/expected/deployments, to review as a diff."""
+    with _errors_as_messages():
+        files = deployment_files()
+    EXPECTED.mkdir(parents=True, exist_ok=True)
+    for path in set(EXPECTED.iterdir()) - {EXPECTED / name for name in files}:
+        path.unlink()
+    for name, text in files.items():
+        (EXPECTED / name).write_text(text, encoding="utf-8")
 
 
 @main.command()

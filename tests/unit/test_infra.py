@@ -17,6 +17,7 @@ import jsonschema_rs
 import pytest
 
 from infra.check import SAMPLE, combinations
+from infra.expected import EXPECTED, deployment_files
 from infra.expressions import ExpressionScope, TemplateError, evaluate
 from infra.retirement import find_model, load_models
 from infra.template import Deployment, expand, read
@@ -24,6 +25,17 @@ from infra.template import Deployment, expand, read
 ROOT = Path(__file__).parents[2]
 TEMPLATE = read()
 DEPLOYMENTS: dict[str, Deployment] = dict(combinations(TEMPLATE))
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_each_combination_creates_what_is_expected(name: str) -> None:
+    """After a change that is meant: `make deployments`, and review the diff."""
+    file = f"{name.replace(' ', '-')}.yaml"
+    assert (EXPECTED / file).read_text(encoding="utf-8") == deployment_files()[file]
+
+
+def test_there_is_no_expected_deployment_of_a_combination_that_is_no_more() -> None:
+    assert {path.name for path in EXPECTED.iterdir()} == set(deployment_files())
 
 
 _EVERYWHERE = Counter({"workspaces": 1, "components": 1, "staticSites": 1})
