@@ -138,6 +138,10 @@ architecture: setup  ## draw the picture in ARCHITECTURE.md from the code
 schemas: setup     ## write the JSON Schemas that editors read
 	@for kind in cassette personas scenario states; do $(RUN) mockserver schema $$kind > mockserver/data/schemas/$$kind.schema.json; done
 
+.PHONY: deployments
+deployments: setup ## write what each combination of topology and backend creates in Azure, to review as a diff
+	@$(RUN) infra expected
+
 lock: setup        ## lock requirements/ from pyproject.toml and api/requirements.txt, and the libraries of make clients; newer versions: ARGS=--upgrade
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra redis -o requirements/mock.txt $(ARGS) > /dev/null
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null

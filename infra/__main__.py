@@ -19,6 +19,7 @@ from infra.azure import Azure, AzureError, command_line
 from infra.check import combinations, template_errors
 from infra.consequences import consequences
 from infra.deploy import DeployError
+from infra.expected import EXPECTED, deployment_files
 from infra.expressions import TemplateError
 from infra.findings import PreflightReport
 from infra.forms import FORMS, form_files, links
@@ -64,6 +65,18 @@ def check() -> None:
             raise click.ClickException(f"{_count(len(errors), 'error')} in infra/azuredeploy.json")
         for name, deployment in combinations(template):
             click.echo(f"{name:<28} {len(deployment.resources)} resources")
+
+
+@main.command()
+def expected() -> None:
+    """Write what each combination creates to tests/unit/expected/deployments, to review as a diff."""
+    with _errors_as_messages():
+        files = deployment_files()
+    EXPECTED.mkdir(parents=True, exist_ok=True)
+    for path in set(EXPECTED.iterdir()) - {EXPECTED / name for name in files}:
+        path.unlink()
+    for name, text in files.items():
+        (EXPECTED / name).write_text(text, encoding="utf-8")
 
 
 @main.command()

@@ -49,7 +49,7 @@ def evaluate(value: Any, scope: ExpressionScope) -> Any:
     """
     if isinstance(value, dict):
         plain = {key: evaluate(member, scope) for key, member in value.items() if key != "copy"}
-        return plain | {loop["name"]: _copies(loop, scope) for loop in value.get("copy", ())}
+        return plain | {loop.get("name"): _copies(loop, scope) for loop in value.get("copy", ())}
     if isinstance(value, list):
         return [evaluate(item, scope) for item in value]
     if not is_expression(value):
@@ -61,6 +61,8 @@ def evaluate(value: Any, scope: ExpressionScope) -> Any:
 
 
 def _copies(loop: dict[str, Any], scope: ExpressionScope) -> list[Any]:
+    if missing := {"name", "count", "input"} - set(loop):
+        raise TemplateError(f"a copy has no {' and no '.join(sorted(missing))}")
     copies = []
     for index in range(evaluate(loop["count"], scope)):
         scope.indexes[loop["name"]] = index
@@ -183,6 +185,12 @@ def _variable(scope: ExpressionScope, name: str) -> Any:
     return scope.variables[name]
 
 
+def _index(scope: ExpressionScope, name: str) -> int:
+    if name not in scope.indexes:
+        raise TemplateError(f"unknown copy {name!r}")
+    return scope.indexes[name]
+
+
 def _state(scope: ExpressionScope, id_: str, *_rest: Any) -> DeploymentValue:
     scope.references.append(id_)
     return DeploymentValue(f"<{id_.rpartition('/providers/')[2]}>")
@@ -214,7 +222,7 @@ _Function = Callable[..., Any]
 FUNCTIONS: dict[str, _Function] = {
     "and": lambda _, *of: all(of),
     "concat": _concat,
-    "copyindex": lambda scope, name: scope.indexes[name],
+    "copyindex": _index,
     "createarray": lambda _, *of: list(of),
     "createobject": lambda _, *of: dict(zip(of[::2], of[1::2], strict=True)),
     "empty": _empty,

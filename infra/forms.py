@@ -117,7 +117,7 @@ def _access_elements(fields: _Fields) -> list[Element]:
         fields.text("systemPrompt", "System prompt"),
         fields.text("systemPromptRole", "Role that may set its own prompt"),
         fields.text("suggestions", "Suggestions"),
-        fields.text("maximumInstances", "Maximum number of instances", r"^[1-9][0-9]{0,3}$", "1 to 1000.", visible=_NOT_MANAGED),
+        fields.text("maximumInstances", "Maximum number of instances", r"^([4-9][0-9]|[1-9][0-9]{2}|1000)$", "40 to 1000.", visible=_NOT_MANAGED),
     ]  # fmt: skip
 
 

@@ -18,7 +18,8 @@ BACKENDS = ("newAzureOpenAI", "existingAzureOpenAI", "openAI")
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as Azure would create it. `dependencies` are the ids it waits for, `references` those whose state it reads."""
+    """A resource as Azure would create it. `dependencies` are the ids it waits for, `references` those whose state it reads.
+    `nested_in` is the nested deployment that creates it, without its template; None for the template's own resources."""
 
     type: str
     name: str
@@ -26,6 +27,7 @@ class Resource:
     dependencies: frozenset[str]
     references: frozenset[str]
     group: str | None = None
+    nested_in: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -40,6 +42,13 @@ class Resource:
         properties: Mapping[str, Any] = self.body.get("properties", {})
         return properties
 
+    def at(self, path: str) -> Any:
+        """What stands at a path such as `sku.name`; None where nothing does."""
+        value: Any = self.body
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
@@ -52,6 +61,43 @@ class Deployment:
     def of(self, resource_type: str) -> tuple[Resource, ...]:
         """The resources of a type."""
         return tuple(resource for resource in self.resources if resource.type == resource_type)
+
+    @property
+    def on_flex(self) -> bool:
+        """Whether the API is an app of its own, on Flex Consumption."""
+        return bool(self.parameters["topology"] != "managed")
+
+    @property
+    def foreign(self) -> str:
+        """The endpoint of somebody else's model, whose key was given; empty where there is none."""
+        given = self.parameters["backend"] == "existingAzureOpenAI"
+        return str(self.parameters.get("existingEndpoint", "")) if given else ""
+
+    @property
+    def key_setting(self) -> str:
+        """The setting of a model's key that was given; empty where there is none."""
+        names = {"openAI": "OPENAI_API_KEY"}
+        return "AZURE_OPENAI_API_KEY" if self.foreign else names.get(self.parameters["backend"], "")
+
+    def app_settings(self) -> dict[str, Mapping[str, str]]:
+        """The settings that it writes, by the type of their resource."""
+        return {
+            config.type: config.properties
+            for resource_type in ("Microsoft.Web/sites/config", "Microsoft.Web/staticSites/config")
+            for config in self.of(resource_type)
+            if config.name.endswith("/appsettings")
+        }
+
+    def earlier(self, id_: str) -> frozenset[str]:
+        """The ids that a resource waits for, and those that these wait for."""
+        dependencies = {resource.id: resource.dependencies for resource in self.resources}
+        found: set[str] = set()
+        waiting = [id_]
+        while waiting:
+            new = dependencies.get(waiting.pop(), frozenset()) - found
+            found |= new
+            waiting += new
+        return frozenset(found)
 
 
 def read(path: Path = TEMPLATE) -> dict[str, Any]:
@@ -82,6 +128,9 @@ def expand(template: Mapping[str, Any], values: Mapping[str, Any]) -> Deployment
         if scope.references:
             raise TemplateError(f"the variable {name!r} reads a resource's state; only resources and outputs may do so")
     resources = tuple(resource for body in template["resources"] for resource in _resources(body, scope))
+    for resource in resources:
+        if not resource.id:  # its name has as many parts as its type, or Azure refuses it
+            raise TemplateError(f"{resource.type} {resource.name} has no id")
     outputs = {name: evaluate(output["value"], scope) for name, output in template.get("outputs", {}).items()}
     return Deployment(parameters, resources, outputs)
 
@@ -135,7 +184,7 @@ def _resources(body: Mapping[str, Any], scope: ExpressionScope) -> Iterator[Reso
     values = {name: parameter["value"] for name, parameter in final["properties"]["parameters"].items()}
     group = final.get("resourceGroup")
     for inner in expand(body["properties"]["template"], values).resources:
-        yield Resource(inner.type, inner.name, inner.body, dependencies, references, group)
+        yield Resource(inner.type, inner.name, inner.body, dependencies, references, group, final)
 
 
 def expressions(node: Any) -> Iterator[str]:
@@ -148,6 +197,15 @@ def expressions(node: Any) -> Iterator[str]:
         for item in node:
             yield from expressions(item)
     elif is_expression(node):
+        yield node
+
+
+def strings(node: Any) -> Iterator[str]:
+    """Every string of a template, with those of nested templates."""
+    if isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from strings(value)
+    elif isinstance(node, str):
         yield node
 
 

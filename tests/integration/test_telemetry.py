@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from infra.check import SAMPLE, app_settings
+from infra.check import SAMPLE
 from infra.template import expand, read
 from mockserver.contract.addresses import Backend
 from mockserver.functions.process import FunctionsProcess
@@ -237,7 +237,7 @@ def test_a_collector_that_is_not_there_is_a_warning(
 def deployed_settings() -> dict[str, str]:
     """The settings of telemetry that the template writes."""
     deployment = expand(read(), {**SAMPLE, "topology": "linked", "backend": "openAI"})
-    (settings,) = (each for each in app_settings(deployment).values() if "TOPOLOGY" in each)
+    (settings,) = (each for each in deployment.app_settings().values() if "TOPOLOGY" in each)
     return {name: value for name, value in settings.items() if name.startswith(("OTEL_", "PYTHON_"))}
 
 

@@ -68,6 +68,19 @@ def test_every_default_matches_its_own_pattern(backend: str) -> None:
             assert re.search(pattern, element["defaultValue"]), element["name"]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["maximumInstances", "modelCapacity"])
+def test_a_form_takes_the_numbers_that_the_template_takes(name: str, backend: str) -> None:
+    found = [element for element in elements(form(backend)).values() if element["name"] == name]
+    for element in found:
+        rule, declared = element["constraints"], PARAMETERS[name]
+        taken = {number for number in range(2000) if re.search(rule["regex"], str(number))}
+        assert taken == set(range(declared["minValue"], declared.get("maxValue", 1999) + 1))
+        if "maxValue" in declared:
+            assert rule["validationMessage"] == f"{declared['minValue']} to {declared['maxValue']}."
+    assert len(found) == (1 if name == "maximumInstances" or backend == "newAzureOpenAI" else 0)
+
+
 def test_the_portals_links_contain_the_template_and_the_form() -> None:
     addresses = links("contoso/chat")
     assert set(addresses) == set(BACKENDS)
