@@ -64,12 +64,24 @@ def refusal(azure: Azure, error: AzureError, group: str) -> str:
 
 
 def refused_resources(text: str) -> list[RefusedResource]:
-    """The innermost errors in the JSON of an error, each once; none if it has no JSON."""
-    try:
-        error, _ = json.JSONDecoder().raw_decode(text[text.index("{") :])
-    except ValueError:
-        return []
-    return list(dict.fromkeys(_innermost(error))) if isinstance(error, dict) else []
+    """The innermost errors in the JSON of an error, each once; none if it has no JSON.
+
+    Source: azure-cli 2.91: of a template that is not valid it writes the outer error, then each inner one by itself.
+    """
+    found = [each for error in _objects(text) for each in _innermost(error)]
+    inner = [each for each in found if each.code not in OUTER]
+    return list(dict.fromkeys(inner or found))
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    at = text.find("{")
+    while at >= 0:
+        try:
+            error, end = json.JSONDecoder().raw_decode(text, at)
+        except ValueError:
+            return
+        yield error
+        at = text.find("{", end)
 
 
 def _innermost(error: dict[str, Any], name: str = "", code: str = "") -> Iterator[RefusedResource]:

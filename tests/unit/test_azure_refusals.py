@@ -11,7 +11,7 @@ import pytest
 
 from infra.azure import Azure, azure_error
 from infra.deploy import DeployError, changes
-from infra.refusals import refusal
+from infra.refusals import refusal, refused_resources
 
 GROUP = "/subscriptions/s/resourceGroups/chat-test"
 LINK = f"{GROUP}/providers/Microsoft.Web/staticSites/chat-x/linkedBackends/api"
@@ -152,3 +152,13 @@ def test_a_prediction_that_azure_refuses_has_its_fix() -> None:
         match=r"^Azure does not say what would change\.\n  no capacity \(InsufficientQuota\)\nuse a smaller",
     ):
         changes(azure, "chat-test", {})
+
+
+def test_errors_that_stand_by_themselves_are_read_and_the_outer_one_is_left_out() -> None:
+    outer = '{"code": "DeploymentFailed", "message": "At least one resource deployment operation failed."}'
+    inner = '{"code": "InsufficientQuota", "message": "This operation requires 50 new capacity in quota."}'
+    text = f"{outer} Inner Errors: {inner} {inner}"
+    assert list(map(str, refused_resources(text))) == [
+        "This operation requires 50 new capacity in quota. (InsufficientQuota)"
+    ]
+    assert [each.code for each in refused_resources(outer)] == ["DeploymentFailed"]
