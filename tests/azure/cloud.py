@@ -114,7 +114,7 @@ class Cloud:
         resource["properties"] = {**resource.get("properties", {}), **self._made(type_, name)}
         if "identity" in body:
             known = self.resources.get(id_.lower(), {}).get("identity", {})
-            principal = known.get("principalId") or str(uuid.uuid4())
+            principal = known.get("principalId") or str(uuid.uuid5(uuid.NAMESPACE_URL, id_))
             resource["identity"] = {**body["identity"], "principalId": principal, "tenantId": TENANT}
         self.resources[id_.lower()] = resource
         return resource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infra.deploy import SWA_CLI
 from tests.azure.arm import create_app
@@ -26,11 +28,30 @@ _HOSTS = re.compile(
 _OUTSIDE = ("npm", "uv")
 
 
+#: Runs `az`, and writes down what it was asked and what it said.
+_RECORDING = """#!{python}
+import json, subprocess, sys
+answer = subprocess.run([{az!r}, *sys.argv[1:]], capture_output=True, text=True)
+said = {{"arguments": sys.argv[1:], "status": answer.returncode, "output": answer.stdout, "error": answer.stderr}}
+with open({log!r}, "a", encoding="utf-8") as log:
+    log.write(json.dumps(said) + "\\n")
+sys.stdout.write(answer.stdout)
+sys.stderr.write(answer.stderr)
+sys.exit(answer.returncode)
+"""
+
+
 class Machine:
     """Runs `az` and `python -m infra`; `calls` is what Azure was asked."""
 
-    def __init__(self, cloud: Cloud, calls: list[str], environment: dict[str, str]) -> None:
-        self.cloud, self.calls, self.environment = cloud, calls, environment
+    def __init__(self, cloud: Cloud, calls: list[str], environment: dict[str, str], log: Path) -> None:
+        self.cloud, self.calls, self.environment, self._log = cloud, calls, environment, log
+
+    @property
+    def exchanges(self) -> list[dict[str, Any]]:
+        """What `az` was asked by ours and what it said, without folders of this machine."""
+        text = self._log.read_text(encoding="utf-8").replace(str(ROOT), "ROOT")
+        return [json.loads(line) for line in re.sub(r"/tmp/tmp\w+", "TEMPORARY", text).splitlines()]
 
     def az(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         """Run Azure's own command line."""
@@ -62,7 +83,8 @@ def machine(folder: Path, az: Path, swa: Path) -> Generator[Machine]:
     with Sites(cloud, folder) as sites:
         app = create_app(cloud, sites.answer)
         with network(app, folder, lambda host: _HOSTS.fullmatch(host) is not None) as connected:
-            tools = _tools(folder, az, swa)
+            log = folder / "exchanges"
+            tools = _tools(folder, az, swa, log)
             inherited = {
                 name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "OPENAI_", "SWA_"))
             }
@@ -76,17 +98,19 @@ def machine(folder: Path, az: Path, swa: Path) -> Generator[Machine]:
                 "AZURE_CORE_COLLECT_TELEMETRY": "false",
                 "AZURE_LOGGING_ENABLE_LOG_FILE": "false",
             }
-            found = Machine(cloud, app.config["CALLS"], environment)
+            found = Machine(cloud, app.config["CALLS"], environment, log)
             login = found.az("login", "--service-principal", "-u", OPERATOR, "-p", "secret", "--tenant", TENANT)
             if login.returncode != 0:
                 raise RuntimeError(login.stderr)
+            log.write_text("", encoding="utf-8")
             yield found
 
 
-def _tools(folder: Path, az: Path, swa: Path) -> Path:
+def _tools(folder: Path, az: Path, swa: Path, log: Path) -> Path:
     """A folder with the tools by the names that `infra` calls them."""
     (tools := folder / "tools").mkdir()
-    (tools / "az").symlink_to(az)
+    (tools / "az").write_text(_RECORDING.format(python=sys.executable, az=str(az), log=str(log)), encoding="utf-8")
+    (tools / "az").chmod(0o755)
     home = os.environ.get("HOME", "/")
     variables = "HTTPS_PROXY HTTP_PROXY https_proxy http_proxy NO_PROXY no_proxy REQUESTS_CA_BUNDLE SSL_CERT_FILE NODE_EXTRA_CA_CERTS"
     scripts = {name: f'unset {variables}\nexport HOME={home}\nexec {_found(name)} "$@"' for name in _OUTSIDE}

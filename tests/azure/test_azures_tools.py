@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,19 @@ COMBINATIONS = list(itertools.product(TOPOLOGIES, BACKENDS))
 THEIRS = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/theirs/providers/Microsoft.CognitiveServices/accounts/their-openai"
 )
+
+
+RECORDINGS = Path(__file__).parent / "recorded"
+#: What `az` says in these is kept, for those who have no `az`: tests/integration/test_recorded_azure.py.
+RECORDED = {("managed", "newAzureOpenAI"), ("linked", "openAI")}
+
+
+def compare(path: Path, exchanges: list[dict[str, Any]]) -> None:
+    """Compare what `az` was asked and said with what is kept, or keep it: AZURE_WRITE=1 make azure."""
+    if os.environ.get("AZURE_WRITE"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(exchanges, indent=1) + "\n", encoding="utf-8")
+    assert exchanges == json.loads(path.read_text(encoding="utf-8"))
 
 
 def options(azure: Machine, topology: str, backend: str) -> list[str]:
@@ -77,6 +93,8 @@ def test_every_combination_is_deployed_verified_previewed_and_removed(
         {THEIRS.lower(), f"{THEIRS.lower()}/deployments/chat"} if "existing" in backend else set()
     )
     assert (azure.cloud.deleted, "chat-test" in azure.cloud.groups) == ({}, False)
+    if (topology, backend) in RECORDED:
+        compare(RECORDINGS / f"{topology}-{backend}.json", azure.exchanges)
     nothing = azure.infra("destroy", typed="chat-test\n")
     assert "there is no resource group chat-test" in nothing.stderr
 
