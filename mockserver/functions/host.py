@@ -269,7 +269,7 @@ class FunctionsHost:
             elif function.level != "anonymous" and not self._has_key(request):
                 await invocation.empty(401)
             elif self._settings.most_waiting is not None and self._outstanding >= self._settings.most_waiting:
-                await invocation.empty(429)  # source: HttpThrottleMiddleware
+                await invocation.send(_TOO_MANY)
             else:
                 await self._call(function, invocation)
         except Exception as error:  # noqa: BLE001  the outermost frame of the host
@@ -339,6 +339,8 @@ class FunctionsHost:
         return hmac.compare_digest(key.encode(), self._key.encode())
 
 
+#: Source: HttpThrottleMiddleware and ScriptConstants.AntaresScaleOutHeaderName of the host.
+_TOO_MANY = Result(429, (("x-function-scaleout", "1"),))
 _NO_FUNCTION = Function("", (), {"type": "httpTrigger", "name": ""})
 
 

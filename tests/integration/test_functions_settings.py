@@ -146,8 +146,9 @@ def test_the_settings_of_both_files_are_those_of_the_host(start: Callable[..., s
         assert client.get("/own").headers["x-frame-options"] == "SAMEORIGIN"
         assert client.get(f"{url}/nowhere").headers["x-made"] == "1"
         with ThreadPoolExecutor(4) as pool:
-            statuses = sorted(pool.map(lambda _: client.get("/slow").status_code, range(4)))
-        assert statuses == [200, 200, 429, 429]
+            answers = list(pool.map(lambda _: client.get("/slow"), range(4)))
+        assert sorted(each.status_code for each in answers) == [200, 200, 429, 429]
+        assert {each.headers.get("x-function-scaleout") for each in answers if each.status_code == 429} == {"1"}
         listed = {each["name"]: each["isDisabled"] for each in client.get(f"{url}/admin/functions").json()}
         assert listed == {"env": False, "off": True, "other": True, "own": False, "slow": False}
 
