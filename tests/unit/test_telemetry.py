@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from mockserver.exchange import Request
+from mockserver.journal.records import Records
+from mockserver.telemetry.collector import watched
 from mockserver.wire.trace import own_span, passed_on
 
 TRACE, CLIENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:x", "http://127.0.0.1:99999", "http://[::1"])
+def test_a_collectors_address_that_cannot_be_read_is_a_warning(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    records = Records()
+    with caplog.at_level(logging.WARNING, "mockserver"), watched(records, address):
+        assert records.watcher is None
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT is no URL" in caplog.text
 
 
 @pytest.mark.parametrize(
