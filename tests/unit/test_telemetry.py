@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from typing import Any
 
 import pytest
 
-from mockserver.exchange import Request
+from mockserver.exchange import Request, json_answer
+from mockserver.journal.entry import Entry
 from mockserver.journal.records import Records
+from mockserver.telemetry.attributes import Described, described
 from mockserver.telemetry.collector import watched
 from mockserver.wire.trace import own_span, passed_on
 
+KEY = "sk-proj-" + "aB3dE5fG7h" * 5
 TRACE, CLIENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+def words(path: str, asked: dict[str, Any], answer: dict[str, Any]) -> Described:
+    request = Request("POST", path, body=json.dumps(asked).encode())
+    return described(Entry(1, 0.0, request, json_answer(200, answer), end="eof"))
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "answer"),
+    [
+        (f"/openai/deployments/{KEY}/chat/completions", {}, {}),
+        ("/v1/chat/completions", {"model": KEY}, {"model": KEY, "id": KEY, "choices": [{"finish_reason": KEY}]}),
+        (f"/v1/{KEY}", {}, {}),
+    ],
+    ids=["deployment", "model", "path"],
+)
+def test_a_key_in_the_wrong_place_is_not_told(path: str, asked: dict[str, Any], answer: dict[str, Any]) -> None:
+    told = words(path, asked, answer)
+    assert KEY not in told.name + str(told.attributes)
+    assert "REDACTED" in told.name
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:x", "http://127.0.0.1:99999", "http://[::1"])
