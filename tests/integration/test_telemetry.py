@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ from mockserver.harness.options import ApiOptions, ModelOptions, SiteOptions
 from mockserver.harness.whole_app import WholeApp
 from mockserver.simulation.settings import OnMiss
 from mockserver.swa.personas import load_personas
-from tests.integration.function_apps import HEAD
+from tests.integration.function_apps import CLASSIC, HEAD
 
 ROOT = Path(__file__).parents[2]
 QUESTION = "A question that nobody else may read"
@@ -307,3 +308,12 @@ def test_a_functions_own_spans_join_the_requests_trace(start: Callable[..., str]
         parent = httpx2.get(f"{url}/api/{route}", headers=headers, timeout=20).text
         joins = on and route == "async"  # the worker's threads have no trace
         assert parent == ("00f067aa0ba902b7" if joins else "0" * 16)
+
+
+def test_an_app_without_opentelemetry_is_called_where_it_is_on(start: Callable[..., str], tmp_path: Path) -> None:
+    absent = tmp_path / "absent" / "opentelemetry"
+    absent.mkdir(parents=True)
+    (absent / "__init__.py").write_text("raise ImportError('not installed')")
+    paths = os.pathsep.join([str(absent.parent), os.environ.get("PYTHONPATH", "")])
+    url = start(CLASSIC, PYTHON_ENABLE_OPENTELEMETRY="true", PYTHONPATH=paths)
+    assert httpx2.get(f"{url}/api/plain", timeout=20).text == "grüße"
