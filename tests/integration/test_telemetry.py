@@ -36,6 +36,7 @@ from tests.integration.function_apps import CLASSIC, HEAD
 
 ROOT = Path(__file__).parents[2]
 QUESTION = "A question that nobody else may read"
+KEY = "a-key-in-the-address"
 
 
 class Collector:
@@ -153,7 +154,8 @@ def told(make_httpserver: HTTPServer) -> Iterator[Collector]:
             ask(app, {"traceparent": f"00-{TRACE}-{CLIENT}-01"})
             ask(app, {"traceparent": f"00-{'1' * 32}-{CLIENT}-00"})  # its client keeps none of it
             ask(app, {"traceparent": "rubbish"})
-            collector.secrets = (QUESTION, "Because of", app.model.token, app.headers("alice")["cookie"])
+            httpx2.get(f"{app.url}/api/models?code={KEY}", headers=app.headers("alice"))
+            collector.secrets = (QUESTION, KEY, "Because of", app.model.token, app.headers("alice")["cookie"])
         yield collector
 
 
@@ -273,6 +275,7 @@ def test_application_insights_gets_the_question_in_the_invocations_trace_and_no_
             asked = {"messages": [{"role": "user", "content": QUESTION}], "stream": True}
             url = f"{process.wait_until_ready()}/api/chat/completions"
             assert httpx2.post(url, json=asked, headers=headers, timeout=30).status_code == 200
+            assert httpx2.post(f"{url}?code={KEY}", json=asked | {"model": "?"}, timeout=30).status_code >= 400
         finally:
             process.stop()
     items = [(item["tags"], item["data"]["baseData"]) for item in told]
@@ -282,7 +285,7 @@ def test_application_insights_gets_the_question_in_the_invocations_trace_and_no_
     metrics = {metric["name"] for _, item in items for metric in item.get("metrics", ())}
     assert {"chat_api.answers", "gen_ai.client.token.usage"} <= metrics
     assert [item for _, item in items if "http send" in item.get("name", "")] == []  # one for each event
-    assert QUESTION not in json.dumps(told)
+    assert not any(text in json.dumps(told) for text in (QUESTION, KEY))
 
 
 TRACED = (
