@@ -11,6 +11,7 @@ import pytest
 from mockserver.exchange import Request, json_answer
 from mockserver.journal.entry import Entry
 from mockserver.journal.records import Records
+from mockserver.telemetry import spans
 from mockserver.telemetry.attributes import Described, described
 from mockserver.telemetry.collector import watched
 from mockserver.wire.trace import own_span, passed_on
@@ -73,3 +74,22 @@ def test_a_trace_goes_on_with_its_own_span_as_the_parent(more: tuple[str, str]) 
     request, span_id = own_span(asked)
     assert request is asked
     assert passed_on(request.headers, span_id) == (("traceparent", f"{version}-{TRACE}-{span_id}-00{rest}"),)
+
+
+def test_after_an_exchange_that_cannot_be_described_the_next_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    met = list[int]()
+
+    def fails(entry: Entry) -> Described:
+        met.append(entry.number)
+        raise ValueError(entry.number)
+
+    monkeypatch.setattr(spans, "described", fails)
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    told = spans.Spans()
+    told.ended(Entry(1, 0.0, Request("GET", "/"), None))
+    told.ended(Entry(2, 0.0, Request("GET", "/"), None))
+    told.close()
+    assert met == [1, 2]
+    assert caplog.text.count("a span is not sent") == 2
