@@ -81,6 +81,8 @@ def _words(entry: Entry) -> Described:
         attributes["dress_rehearsal.rule"] = entry.rule
         return Described(name, attributes)
     if entry.place is Place.HOST:
+        if not entry.decided_by.isidentifier():  # a sentence, which may quote what the function wrote
+            attributes["dress_rehearsal.decided_by"] = "function"
         return Described(entry.rule or name, {**attributes, "faas.trigger": "http"})
     call = Call(entry.request)
     operation = _OPERATIONS.get(call.operation.name) if call.operation else None

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mockserver.exchange import Request, json_answer
-from mockserver.journal.entry import Entry
+from mockserver.exchange import Answer, Request, json_answer
+from mockserver.journal.entry import Entry, Place
 from mockserver.journal.records import Records
 from mockserver.telemetry import spans
 from mockserver.telemetry.attributes import Described, described
@@ -38,6 +38,19 @@ def test_a_key_in_the_wrong_place_is_not_told(path: str, asked: dict[str, Any], 
     told = words(path, asked, answer)
     assert KEY not in told.name + str(told.attributes)
     assert "REDACTED" in told.name
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("ValueError", "ValueError"),
+        ("it has written to a table, and an entity must be an object, got 'words'", "function"),
+    ],
+)
+def test_what_a_function_wrote_is_not_told(error: str, told: str) -> None:
+    answer = Answer(500, decided_by=error)
+    call = Entry(1, 0.0, Request("POST", "/admin/functions/order"), answer, place=Place.HOST, rule="order", end="eof")
+    assert described(call).attributes["dress_rehearsal.decided_by"] == told
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:x", "http://127.0.0.1:99999", "http://[::1"])
