@@ -169,7 +169,10 @@ async def events(
             usage = chunk.get("usage") or usage
             if choices or not chunk.get("usage") or include_usage:
                 yield _event(chunk)
-        if not finish:
+        if finish:
+            _log("answered", request_id, usage=usage, finish=finish)
+        else:
+            _log("broke off", request_id, why="no finish reason")
             yield _event(errors.unavailable().body())
     except openai.OpenAIError as error:
         refusal = model_errors.from_model(error)
@@ -183,7 +186,6 @@ async def events(
         yield _event(errors.unavailable().body())
     finally:
         await stream.close()
-    _log("answered", request_id, usage=usage, finish=finish)
     yield _DONE
 
 

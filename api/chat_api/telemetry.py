@@ -27,6 +27,7 @@ def start(http_client: Any) -> None:
 
         _send_to_collector()
         HTTPX2ClientInstrumentor.instrument_client(http_client)
+    _leave_out_queries()
     OpenAIInstrumentor().instrument()
     meter = metrics.get_meter("chat_api")
     _counters["answers"] = meter.create_counter("chat_api.answers", "{answer}", "How questions ended")
@@ -45,6 +46,21 @@ def count_retry(request: Any) -> None:
     """Count a request to the model if it repeats one. Source: `x-stainless-retry-count`, which the SDK sends."""
     if _counters and request.headers.get("x-stainless-retry-count", "0") != "0":
         _counters["retries"].add(1)
+
+
+def _leave_out_queries() -> None:
+    """Keep the queries of addresses out of spans: FastAPI records them, and clients put keys there (`?code=`)."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
+
+    class WithoutQuery(SpanProcessor):
+        def on_start(self, span: Span, parent_context: Any = None) -> None:  # noqa: ARG002  the SDK names it
+            if "url.query" in (span.attributes or {}):
+                span.set_attribute("url.query", "REDACTED")
+
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.add_span_processor(WithoutQuery())
 
 
 def _send_to_collector() -> None:

@@ -24,7 +24,7 @@ def entity_of(item: Any, partition_key: str, row_key: str) -> dict[str, Any]:
     """An entity; keys in the JSON go before those of the binding, and what is nested becomes text.
 
     Raises:
-        ValueError: no JSON object, or one without keys.
+        ValueError: no JSON object, one without keys, or with a number beyond an Int64.
     """
     from azure.data.tables import EdmType, EntityProperty
 
@@ -35,6 +35,8 @@ def entity_of(item: Any, partition_key: str, row_key: str) -> dict[str, Any]:
         if isinstance(value, dict | list):
             entity[name] = json.dumps(value, indent=2, ensure_ascii=False)
         elif isinstance(value, int) and not isinstance(value, bool):
+            if not -(2**63) <= value < 2**63:
+                raise ValueError(f"{name!r} is no Int64: {value}")
             entity[_named(name)] = EntityProperty(value, EdmType.INT64)
         elif value is not None:
             entity[_named(name)] = value

@@ -19,7 +19,7 @@ import typing
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,17 +179,21 @@ class InProcessWorker:
 
 @contextmanager
 def _in_trace_of(request: Request) -> Generator[None]:
-    """Let the spans of an async function join a request's trace where PYTHON_ENABLE_OPENTELEMETRY is true.
+    """Let the spans of an async function join a request's trace where PYTHON_ENABLE_OPENTELEMETRY is true, and the app has OpenTelemetry.
 
     Source: azure-functions-runtime 1.3; the threads of other functions have no trace there either.
     """
-    if os.environ.get("PYTHON_ENABLE_OPENTELEMETRY", "").lower() not in ("true", "1"):
+    propagator: Any = None
+    if os.environ.get("PYTHON_ENABLE_OPENTELEMETRY", "").lower() in ("true", "1"):
+        with suppress(ImportError):
+            from opentelemetry import context
+            from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+            propagator = TraceContextTextMapPropagator()
+    if propagator is None:
         yield
         return
-    from opentelemetry import context
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    token = context.attach(TraceContextTextMapPropagator().extract(joined(request.headers)))
+    token = context.attach(propagator.extract(joined(request.headers)))
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from mockserver.exchange import parse_json
 from mockserver.functions.entities import batches, entity_of, json_of
@@ -242,6 +243,8 @@ class Storage:
                 yield
             except (ServiceRequestError, ServiceResponseError) as error:
                 raise StorageError(f"Azurite does not answer at {place}; start it: npx azurite") from error
+            except (ParseError, AttributeError) as error:  # the SDK's, where it cannot read an answer
+                raise StorageError(f"what answers at {place} is not Azurite") from error
             except (AzureError, ValueError) as error:
                 if isinstance(error, ExpressionError):
                     raise

@@ -15,6 +15,7 @@ from mockserver.journal.entry import Entry, Place
 from mockserver.journal.whole_answer import whole_answer
 from mockserver.matching.call import Call
 from mockserver.redaction.exchanges import shown_request
+from mockserver.redaction.redaction import Redaction
 
 #: What each operation is called.
 _OPERATIONS = {
@@ -35,6 +36,7 @@ _PARAMETERS = {
     "stream": "gen_ai.request.stream",
     "n": "gen_ai.request.choice.count",
 }
+_REASONS = "gen_ai.response.finish_reasons"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,17 @@ class Described:
 
 
 def described(entry: Entry) -> Described:
-    """A span's words for an exchange that has ended."""
+    """A span's words for an exchange that has ended, without secrets."""
+    words, redaction = _words(entry), Redaction()
+    shown = {
+        name: redaction.text(value) if isinstance(value, str) else value for name, value in words.attributes.items()
+    }
+    if reasons := shown.get(_REASONS):
+        shown[_REASONS] = [redaction.text(str(reason)) for reason in reasons]
+    return Described(redaction.text(words.name), shown, words.is_model)
+
+
+def _words(entry: Entry) -> Described:
     shown = shown_request(entry.request)
     attributes: dict[str, Any] = {"http.request.method": shown.method, "url.path": shown.raw_path}
     if entry.status:
@@ -69,6 +81,8 @@ def described(entry: Entry) -> Described:
         attributes["dress_rehearsal.rule"] = entry.rule
         return Described(name, attributes)
     if entry.place is Place.HOST:
+        if not entry.decided_by.isidentifier():  # a sentence, which may quote what the function wrote
+            attributes["dress_rehearsal.decided_by"] = "function"
         return Described(entry.rule or name, {**attributes, "faas.trigger": "http"})
     call = Call(entry.request)
     operation = _OPERATIONS.get(call.operation.name) if call.operation else None
@@ -101,7 +115,7 @@ def _model(entry: Entry, call: Call, operation: str) -> dict[str, Any]:
             attributes[f"gen_ai.response.{key}"] = whole[key]
     reasons = [choice["finish_reason"] for choice in objects(whole.get("choices")) if choice.get("finish_reason")]
     if reasons or isinstance(whole.get("status"), str):
-        attributes["gen_ai.response.finish_reasons"] = reasons or [whole["status"]]
+        attributes[_REASONS] = reasons or [whole["status"]]
     return attributes | _tokens(an_object(whole.get("usage")))
 
 

@@ -25,12 +25,18 @@ def watched(records: Records, collector: str) -> Generator[None]:
         yield
         return
     try:
+        port = urlsplit(collector).port
+    except ValueError:
+        log.warning("spans are not sent: OTEL_EXPORTER_OTLP_ENDPOINT is no URL")
+        yield
+        return
+    try:
         from mockserver.telemetry.spans import Spans
     except ImportError:
         log.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but spans need: pip install 'dress-rehearsal[otel]'")
         yield
         return
-    if urlsplit(collector).port == _GRPC_PORT:
+    if port == _GRPC_PORT:
         log.warning("%s is gRPC's port of a collector; spans go over HTTP, mostly to port 4318", shown_url(collector))
     spans = Spans()
     records.watcher = spans.ended

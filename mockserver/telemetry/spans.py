@@ -88,11 +88,16 @@ class Spans:
 
     def _run(self) -> None:
         while (item := self._ended.get()) is not None:
-            ended_ns, entry = item
-            words = described(entry)
-            self._send(entry, words, ended_ns)
-            if words.is_model:
-                self._metrics.count(entry, words)
+            try:
+                self._tell(*item)
+            except Exception:  # the outermost frame of the thread: without it the queue fills, and its end never comes
+                log.exception("a span is not sent")
+
+    def _tell(self, ended_ns: int, entry: Entry) -> None:
+        words = described(entry)
+        self._send(entry, words, ended_ns)
+        if words.is_model:
+            self._metrics.count(entry, words)
 
     def _send(self, entry: Entry, words: Described, ended_ns: int) -> None:
         carrier = {name: value for name in (TRACEPARENT, "tracestate") if (value := entry.request.header(name))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -31,10 +32,11 @@ from mockserver.harness.options import ApiOptions, ModelOptions, SiteOptions
 from mockserver.harness.whole_app import WholeApp
 from mockserver.simulation.settings import OnMiss
 from mockserver.swa.personas import load_personas
-from tests.integration.function_apps import HEAD
+from tests.integration.function_apps import CLASSIC, HEAD
 
 ROOT = Path(__file__).parents[2]
 QUESTION = "A question that nobody else may read"
+KEY = "a-key-in-the-address"
 
 
 class Collector:
@@ -152,7 +154,8 @@ def told(make_httpserver: HTTPServer) -> Iterator[Collector]:
             ask(app, {"traceparent": f"00-{TRACE}-{CLIENT}-01"})
             ask(app, {"traceparent": f"00-{'1' * 32}-{CLIENT}-00"})  # its client keeps none of it
             ask(app, {"traceparent": "rubbish"})
-            collector.secrets = (QUESTION, "Because of", app.model.token, app.headers("alice")["cookie"])
+            httpx2.get(f"{app.url}/api/models?code={KEY}", headers=app.headers("alice"))
+            collector.secrets = (QUESTION, KEY, "Because of", app.model.token, app.headers("alice")["cookie"])
         yield collector
 
 
@@ -272,6 +275,7 @@ def test_application_insights_gets_the_question_in_the_invocations_trace_and_no_
             asked = {"messages": [{"role": "user", "content": QUESTION}], "stream": True}
             url = f"{process.wait_until_ready()}/api/chat/completions"
             assert httpx2.post(url, json=asked, headers=headers, timeout=30).status_code == 200
+            assert httpx2.post(f"{url}?code={KEY}", json=asked | {"model": "?"}, timeout=30).status_code >= 400
         finally:
             process.stop()
     items = [(item["tags"], item["data"]["baseData"]) for item in told]
@@ -281,7 +285,7 @@ def test_application_insights_gets_the_question_in_the_invocations_trace_and_no_
     metrics = {metric["name"] for _, item in items for metric in item.get("metrics", ())}
     assert {"chat_api.answers", "gen_ai.client.token.usage"} <= metrics
     assert [item for _, item in items if "http send" in item.get("name", "")] == []  # one for each event
-    assert QUESTION not in json.dumps(told)
+    assert not any(text in json.dumps(told) for text in (QUESTION, KEY))
 
 
 TRACED = (
@@ -307,3 +311,12 @@ def test_a_functions_own_spans_join_the_requests_trace(start: Callable[..., str]
         parent = httpx2.get(f"{url}/api/{route}", headers=headers, timeout=20).text
         joins = on and route == "async"  # the worker's threads have no trace
         assert parent == ("00f067aa0ba902b7" if joins else "0" * 16)
+
+
+def test_an_app_without_opentelemetry_is_called_where_it_is_on(start: Callable[..., str], tmp_path: Path) -> None:
+    absent = tmp_path / "absent" / "opentelemetry"
+    absent.mkdir(parents=True)
+    (absent / "__init__.py").write_text("raise ImportError('not installed')")
+    paths = os.pathsep.join([str(absent.parent), os.environ.get("PYTHONPATH", "")])
+    url = start(CLASSIC, PYTHON_ENABLE_OPENTELEMETRY="true", PYTHONPATH=paths)
+    assert httpx2.get(f"{url}/api/plain", timeout=20).text == "grüße"

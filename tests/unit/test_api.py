@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import openai
 import pytest
-from chat_api import completion, model_errors, responses
+from chat_api import completion, model_errors, responses, telemetry
 from chat_api.errors import ApiError
 from chat_api.principal import Principal, principal_of, require_role
 from chat_api.request import upstream_request
@@ -480,6 +480,39 @@ def test_silence_is_filled_with_comments_and_the_stream_is_always_closed() -> No
     assert complete[-1] == b"data: [DONE]\n\n"
     asyncio.run(received(stop_after=2))
     assert closed == [True, True]
+
+
+async def broken(error: Exception | None, last: dict[str, object]) -> AsyncIterator[dict[str, object]]:
+    yield last
+    if error is not None:
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "finish", "counted"),
+    [
+        (None, "stop", [("answered", "stop")]),
+        (None, None, [("broke off", "no finish reason")]),
+        (ValueError(), None, [("broke off", "an event is not a chunk")]),
+        (openai.OpenAIError(), None, [("broke off", "upstream_unavailable")]),
+        (TimeoutError(), "stop", [("broke off", "the answer takes too long")]),
+    ],
+)
+def test_a_stream_is_counted_once_as_it_ended(
+    error: Exception | None, finish: str | None, counted: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[tuple[str, str]]()
+    monkeypatch.setattr(telemetry, "count_answer", lambda outcome, reason: told.append((outcome, reason)))
+
+    async def close() -> None:
+        pass
+
+    async def received() -> list[bytes]:
+        stream = completion.Stream(close, broken(error, {"choices": [{"index": 0, "finish_reason": finish}]}))
+        return [piece async for piece in completion.events(stream, include_usage=False, request_id="r", within_s=60)]
+
+    assert asyncio.run(received())[-1] == b"data: [DONE]\n\n"
+    assert told == counted
 
 
 def test_an_answer_that_takes_too_long_is_ended_before_the_gate_cuts_it() -> None:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from mockserver.functions.entities import entity_of
 from mockserver.functions.expressions import ExpressionError, bound, bound_filter, properties
 from mockserver.functions.storage import Storage, StorageError
 
@@ -134,3 +135,10 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "azure.storage.queue", None)
     queue = {"type": "queue", "name": "msg", "queueName": "q", "connection": "Mine"}
     assert Storage().refusal(queue) == "azure-storage-queue is not installed: .venv/bin/pip install azure-storage-queue"
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_a_number_that_no_table_takes_is_named(number: int) -> None:
+    with pytest.raises(ValueError, match=f"'Count' is no Int64: {number}"):
+        entity_of({"Count": number}, "p", "r")
+    assert entity_of({"Count": 2**63 - 1}, "p", "r")["Count"].value == 2**63 - 1
