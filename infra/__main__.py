@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from infra.consequences import consequences
 from infra.deploy import DeployError
 from infra.expected import EXPECTED, deployment_files
 from infra.expressions import TemplateError
-from infra.findings import PreflightReport
+from infra.findings import Finding, PreflightReport
 from infra.forms import FORMS, form_files, links
 from infra.plan import Choice, DeploymentPlan, group_of, make_plan, parse_parameter, resolve_parameters, resource_rows
 from infra.preflight import preflight
@@ -150,7 +151,12 @@ def _preflight(azure: Azure, options: Mapping[str, Any]) -> tuple[DeploymentPlan
     existing = deploying.find_existing(azure, choice.group)
     parameters = resolve_parameters(choice, existing, os.environ)
     plan = make_plan(parameters, choice.group, date.today(), existing.parameters)
-    return plan, parameters, preflight(azure, plan)
+    report = preflight(azure, plan)
+    if existing.unread and report.ready:  # else everything that was chosen before would be replaced by defaults
+        what = f"what is deployed in {choice.group} cannot be read: {existing.unread}"
+        fix = f"ask for the role Contributor on the group {choice.group}, or try again"
+        report = replace(report, findings=(*report.findings, Finding(what, fix)))
+    return plan, parameters, report
 
 
 def _print_report(report: PreflightReport) -> None:

@@ -75,20 +75,40 @@ def _parameters_json(parameters: Mapping[str, Any]) -> str:
 
 
 def find_existing(azure: Azure, group: str) -> ExistingDeployment:
-    """What is deployed already; an empty one where `az` fails, because preflight reports the reason."""
+    """What is deployed already, by `make deploy` or by the portal; an empty one, with the reason, where `az` fails."""
     try:
         subscription = str(azure.json("account", "show")["id"])
-        locations = azure.json("group", "list", "--query", f"[?name=='{group}'].location")
-        if not locations:
-            return ExistingDeployment(subscription)
-        deployment = azure.json("deployment", "group", "show", "--resource-group", group, "--name", "chat")
+        groups = azure.json("group", "list", "--query", "[].[name, location]")
+        location = next((place for name, place in groups if name.lower() == group.lower()), None)
+        deployment = _last_deployment(azure, group) if location else {}
+    except AzureError as error:
+        return ExistingDeployment(unread=str(error))
+    values = {name: each["value"] for name, each in _parameters_of(deployment).items() if each.get("value") is not None}
+    return ExistingDeployment(subscription, location, values)
+
+
+def _last_deployment(azure: Azure, group: str) -> dict[str, Any]:
+    """Our last deployment to a group, else the newest one of our template under another name, as the portal gives; or an
+    empty one.
+
+    Raises:
+        AzureError: Azure does not say.
+    """
+    try:
+        deployment: dict[str, Any] = azure.json(
+            "deployment", "group", "show", "--resource-group", group, "--name", "chat"
+        )
     except AzureError as error:
         if error.code != "DeploymentNotFound":
-            return ExistingDeployment()
-        return ExistingDeployment(subscription, locations[0])
-    parameters = deployment.get("properties", {}).get("parameters") or {}
-    values = {name: parameter["value"] for name, parameter in parameters.items() if parameter.get("value") is not None}
-    return ExistingDeployment(subscription, locations[0], values)
+            raise
+        listed = azure.json("deployment", "group", "list", "--resource-group", group)
+        ours = [each for each in listed if _parameters_of(each).keys() >= {"name", "topology", "backend"}]
+        return max(ours, key=lambda each: str(each["properties"].get("timestamp")), default={})
+    return deployment
+
+
+def _parameters_of(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    return deployment.get("properties", {}).get("parameters") or {}
 
 
 def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str]:
@@ -248,7 +268,13 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     """
     site_name, site_id = _site_of(azure, group)
     site = ("--resource-group", group, "--name", site_name)
-    existing = find_existing(azure, group).parameters
+    found = find_existing(azure, group)
+    if found.unread:  # the ranges that may open the site would be lost
+        raise DeployError(
+            f"what is deployed in {group} cannot be read: {found.unread}\n"
+            f"ask for the role Reader on the group {group}, or try again"
+        )
+    existing = found.parameters
     if existing.get("topology") == "direct":
         raise DeployError(f"{site_name} uses a direct app, which does not support previews: preview a managed site")
     try:

@@ -62,11 +62,13 @@ def group_of(environment: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ExistingDeployment:
-    """What is in Azure already: the subscription, the group's location, and the last deployment's parameters."""
+    """What is in Azure already: the subscription, the group's location, and the last deployment's parameters; `unread` is why
+    they are not known."""
 
     subscription: str = ""
     location: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)

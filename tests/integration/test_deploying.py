@@ -18,7 +18,7 @@ from infra.verify import COOKIE, Target, verify
 from mockserver.harness.mock_server import MockServer
 from mockserver.harness.whole_app import WholeApp
 from mockserver.simulation.fault import FaultKind
-from tests.unit.test_preflight import HEALTHY
+from tests.unit.test_preflight import EVERYTHING, HEALTHY
 
 ROOT = Path(__file__).parents[2]
 
@@ -365,7 +365,12 @@ def test_the_sites_ranges_are_remembered_by_every_later_deployment(tmp_path: Pat
         (folder := tmp_path / str(number)).mkdir()
         parameters = {"topology": "linked", "name": "chat-x", "siteIpRanges": last}
         known = {"properties": {"parameters": {name: {"value": value} for name, value in parameters.items()}}}
-        answers = {**AZURE, "group list": ["westeurope"], "group exists": True, "deployment group show": known}
+        answers = {
+            **AZURE,
+            "group list": [["chat-test", "westeurope"]],
+            "group exists": True,
+            "deployment group show": known,
+        }
         machine = Machine(folder, {**answers, "deployment group what-if": {"changes": []}})
         process = machine.run("deploy", "--yes", "--wait", "0", *words, **environment)
         by_name = {" ".join(call["command"][:4]): call for call in machine.calls}
@@ -414,6 +419,49 @@ def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> No
             {"resource list": RESOURCES, "rest --method get --url /the/site/linkedBackends": {"value": [{}]}},
             "chat-x has a linked API, which previews do not support",
         ),
+UNREAD = {
+    "group list": [["chat-test", "westeurope"]],
+    "deployment group show": {
+        "refused": "ERROR: (AuthorizationFailed) may not read 'Microsoft.Resources/deployments'."
+    },
+}
+
+
+@pytest.mark.parametrize("words", [("deploy", "--yes"), ("preflight",), ("preview", "--as", "pr12")])
+def test_what_is_deployed_but_cannot_be_read_is_not_replaced_by_defaults(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    machine = Machine(tmp_path, {**AZURE, **UNREAD, "resource list": RESOURCES, "rest --method get": EVERYTHING})
+    process = machine.run(*words)
+    assert process.returncode == 1
+    assert "what is deployed in chat-test cannot be read: AuthorizationFailed" in process.stdout + process.stderr
+    assert "on the group chat-test, or try again" in process.stdout + process.stderr
+    assert [command for command in machine.commands if "create" in command or command.startswith("np")] == []
+
+
+def test_what_the_portal_deployed_is_known_by_its_parameters_and_a_groups_name_in_any_case(tmp_path: Path) -> None:
+    def deployment(called: str, timestamp: str, **parameters: Any) -> dict[str, Any]:
+        given = {key: {"value": value} for key, value in parameters.items()}
+        return {"name": called, "properties": {"timestamp": timestamp, "parameters": given}}
+
+    ours = {"name": "chat-p", "topology": "linked", "backend": "newAzureOpenAI"}
+    known = [
+        deployment("role-chat-p", "2026-11-30T12:00:02", principal="x"),
+        deployment("Microsoft.Template-1", "2026-11-29T12:00:00", **ours, requiredRole="old"),
+        deployment("Microsoft.Template-2", "2026-11-30T12:00:00", **ours, requiredRole="staff"),
+    ]
+    answers = {
+        "group list": [["Chat-Test", "northeurope"]],
+        "deployment group show": {"refused": "ERROR: (DeploymentNotFound) Deployment 'chat' could not be found."},
+        "deployment group list": known,
+    }
+    process = Machine(tmp_path, {**AZURE, **answers}).run("deploy", "--dry-run")
+    assert "chat-p-api" in process.stdout
+    assert "deploy     test: linked, newAzureOpenAI, to the resource group chat-test" in process.stdout, process.stderr
+    assert "a sign-in and the role staff" in process.stdout
+    assert "Azure OpenAI, northeurope" in process.stdout
+
+
     ],
 )
 def test_the_error_says_why_a_preview_is_not_possible(tmp_path: Path, answers: dict[str, Any], message: str) -> None:
@@ -464,7 +512,7 @@ def test_the_name_is_the_same_at_every_deployment(tmp_path: Path) -> None:
 def test_a_deployment_keeps_the_last_parameters(tmp_path: Path) -> None:
     last = {"topology": "linked", "name": "chat-old", "invited": "@x.example"}
     deployment = {"properties": {"parameters": {name: {"value": value} for name, value in last.items()}}}
-    answers = {**AZURE, "group list": ["northeurope"], "deployment group show": deployment}
+    answers = {**AZURE, "group list": [["chat-test", "northeurope"]], "deployment group show": deployment}
     answers["functionapp list-flexconsumption-locations"] = [{"name": "northeurope"}]
     stdout = Machine(tmp_path, answers).run("deploy", "--dry-run").stdout
     assert "test: linked, newAzureOpenAI" in stdout
