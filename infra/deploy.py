@@ -64,6 +64,12 @@ def deploy_resources(azure: Azure, group: str, parameters: Mapping[str, Any]) ->
         if not azure.json("group", "exists", "--name", group):
             azure.json("group", "create", "--name", group, "--location", parameters["location"])
         deployment = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=None)
+    except KeyboardInterrupt:
+        stop = f"az deployment group cancel --resource-group {group} --name chat"
+        raise DeployError(
+            f"interrupted, but Azure goes on with the resources; to stop it: {stop}\n"
+            "run make deploy again when it is done: the code is not uploaded"
+        ) from None
     except AzureError as error:
         raise DeployError(f"Azure refused the resources.\n{refusal(azure, error, group)}") from error
     outputs = {name: output["value"] for name, output in deployment["properties"]["outputs"].items()}
@@ -112,7 +118,7 @@ def _parameters_of(deployment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str]:
-    """What a deployment would change, one line each, as Azure predicts it; empty if the group does not exist.
+    """What a deployment would change, one line each, as Azure predicts it.
 
     Raises:
         DeployError: Azure refuses the deployment already here, or cannot predict it.
@@ -121,13 +127,13 @@ def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str
     template = ("--template-file", str(TEMPLATE), "--parameters", "@-")
     try:
         if not azure.json("group", "exists", "--name", group):
-            return []
+            return ["all resources are new"]
         prediction = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=600)
     except AzureError as error:
         raise DeployError(f"Azure does not say what would change.\n{refusal(azure, error, group)}") from error
     lines = [_prediction(change) for change in prediction["changes"]]
     lines += [f"{line}, perhaps" for line in map(_prediction, prediction.get("potentialChanges") or ()) if line]
-    return list(filter(None, lines))
+    return list(filter(None, lines)) or ["no resource changes"]
 
 
 def _prediction(change: Mapping[str, Any]) -> str:

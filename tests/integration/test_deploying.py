@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from infra.verify import COOKIE, Target, verify
+from infra import __main__ as commands
+from infra.verify import COOKIE, REFUSES, CheckResult, Target, verify
 from mockserver.harness.mock_server import MockServer
 from mockserver.harness.whole_app import WholeApp
 from mockserver.simulation.fault import FaultKind
@@ -164,6 +165,9 @@ command = " ".join(words)
 answers = json.load(open({answers!r})) if name == "az" else {{}}
 matching = [prefix for prefix in answers if command.startswith(prefix)]
 answer = answers[max(matching, key=len)] if matching else None
+if isinstance(answer, dict) and "interrupted" in answer:
+    os.kill(os.getppid(), 2)
+    sys.exit(130)
 if isinstance(answer, dict) and "refused" in answer:
     sys.exit(answer["refused"])
 print(json.dumps(answer))
@@ -290,6 +294,32 @@ def test_a_refusal_of_azure_comes_with_its_fix(tmp_path: Path) -> None:
     assert process.stderr.endswith("ask the administrator of the policy named above\n")
 
 
+def test_an_interruption_while_azure_deploys_says_that_azure_goes_on(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {**AZURE, "deployment group create": {"interrupted": True}})
+    process = machine.run("deploy", "--name", "chat-x", "--yes")
+    assert process.returncode == 1
+    assert "interrupted, but Azure goes on with the resources" in process.stderr
+    assert "az deployment group cancel --resource-group chat-test --name chat" in process.stderr
+
+
+def test_a_deployment_that_changes_nothing_does_not_say_that_all_is_new(tmp_path: Path) -> None:
+    unchanged = {"changes": [{"changeType": "NoChange", "resourceId": "/providers/x"}]}
+    answers = {**AZURE, "group exists": True, "deployment group what-if": unchanged}
+    process = Machine(tmp_path, answers).run("deploy", "--name", "chat-x", "--dry-run")
+    assert ("no resource changes" in process.stdout, "are new" in process.stdout) == (True, False)
+
+
+def test_ranges_that_exclude_this_machine_do_not_make_a_deployment_fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = CheckResult("gate", False, REFUSES, "a fix")
+    monkeypatch.setattr(commands, "verification", lambda *_, **__: iter([refused]))
+    commands._print_verification(Target("https://x"), 0, without_session=True, only_some=True)
+    assert capsys.readouterr().out.startswith(f"?  gate    not checked: {REFUSES}, as its ranges say")
+    with pytest.raises(SystemExit):
+        commands._print_verification(Target("https://x"), 0, without_session=True)
+
+
 def test_without_a_confirmation_nothing_is_changed(tmp_path: Path) -> None:
     machine = Machine(tmp_path, AZURE)
     assert machine.run("deploy", typed="n\n").returncode == 1
@@ -389,36 +419,6 @@ def test_the_sites_ranges_are_remembered_by_every_later_deployment(tmp_path: Pat
     assert "reachable  the site from every address; " in output
 
 
-def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> None:
-    environments = [{"name": "default", "hostname": "x.example"}, {"name": "pr12", "hostname": "x-pr12.example"}]
-    answers = {
-        **AZURE,
-        "resource list": RESOURCES,
-        "rest --method get --url /the/site/linkedBackends": {"value": []},
-        "staticwebapp environment list": environments,
-    }
-    machine = Machine(tmp_path, {**answers, "staticwebapp environment delete": None})
-    process = machine.run("preview", "--as", "pr12")
-    assert (process.returncode, process.stdout.splitlines()[-1]) == (0, "https://x-pr12.example"), process.stderr
-    assert "--env pr12 --api-location" in next(command for command in machine.commands if command.startswith("npx"))
-    assert machine.run("preview", "--as", "pr12", "--remove").returncode == 0
-    assert (
-        "az staticwebapp environment delete --resource-group chat-test --name chat-x --environment-name pr12"
-        in machine.commands[-1]
-    )
-
-
-@pytest.mark.parametrize(
-    ("answers", "message"),
-    [
-        (
-            {"resource list": []},
-            "a preview needs a site beside it, but the group chat-test has none: run make deploy first",
-        ),
-        (
-            {"resource list": RESOURCES, "rest --method get --url /the/site/linkedBackends": {"value": [{}]}},
-            "chat-x has a linked API, which previews do not support",
-        ),
 UNREAD = {
     "group list": [["chat-test", "westeurope"]],
     "deployment group show": {
@@ -462,6 +462,36 @@ def test_what_the_portal_deployed_is_known_by_its_parameters_and_a_groups_name_i
     assert "Azure OpenAI, northeurope" in process.stdout
 
 
+def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> None:
+    environments = [{"name": "default", "hostname": "x.example"}, {"name": "pr12", "hostname": "x-pr12.example"}]
+    answers = {
+        **AZURE,
+        "resource list": RESOURCES,
+        "rest --method get --url /the/site/linkedBackends": {"value": []},
+        "staticwebapp environment list": environments,
+    }
+    machine = Machine(tmp_path, {**answers, "staticwebapp environment delete": None})
+    process = machine.run("preview", "--as", "pr12")
+    assert (process.returncode, process.stdout.splitlines()[-1]) == (0, "https://x-pr12.example"), process.stderr
+    assert "--env pr12 --api-location" in next(command for command in machine.commands if command.startswith("npx"))
+    assert machine.run("preview", "--as", "pr12", "--remove").returncode == 0
+    assert (
+        "az staticwebapp environment delete --resource-group chat-test --name chat-x --environment-name pr12"
+        in machine.commands[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (
+            {"resource list": []},
+            "a preview needs a site beside it, but the group chat-test has none: run make deploy first",
+        ),
+        (
+            {"resource list": RESOURCES, "rest --method get --url /the/site/linkedBackends": {"value": [{}]}},
+            "chat-x has a linked API, which previews do not support",
+        ),
     ],
 )
 def test_the_error_says_why_a_preview_is_not_possible(tmp_path: Path, answers: dict[str, Any], message: str) -> None:
