@@ -126,7 +126,7 @@ def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment
     if not _NAME.fullmatch(parameters["name"]):
         raise TemplateError(
             "the name must have 3 to 21 lower-case letters, digits and single hyphens and begin with a letter, "
-            f"got {parameters['name']!r}"
+            f"got {parameters['name']!r}: choose one with NAME=…"
         )
     secrets = {name: _secret(environment, variable) for name, variable in SECRETS.items()}
     needed = {
