@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -337,13 +337,13 @@ def remove(azure: Azure, group: str, resources: Sequence[Mapping[str, Any]]) -> 
 
     Raises:
         AzureError: Azure refused it.
+        DeployError: the group is deleted, but some resources still hold their name.
     """
     for resource in resources:
         if resource["type"] == "Microsoft.Web/sites":
             _remove_roles(azure, group, resource["name"])
     azure.json("group", "delete", "--name", group, "--yes", timeout_s=None)
-    for resource in resources:
-        _purge(azure, group, resource["type"], resource["name"], resource["location"])
+    _purge(azure, group, [(each["type"], each["name"], each["location"]) for each in resources])
 
 
 def _remove_roles(azure: Azure, group: str, app: str) -> None:
@@ -364,20 +364,34 @@ def _remove_roles(azure: Azure, group: str, app: str) -> None:
         azure.json("role", "assignment", "delete", "--ids", *ids)
 
 
-def _purge(azure: Azure, group: str, kind: str, name: str, location: str) -> None:
-    """Purge a deleted resource of a kind that keeps its name."""
-    if kind == _ACCOUNT:
-        account = ("--name", name, "--resource-group", group, "--location", location)
-        azure.json("cognitiveservices", "account", "purge", *account)
-    elif kind == _VAULT:
-        azure.json("keyvault", "purge", "--name", name, "--location", location)
+def _purge(azure: Azure, group: str, deleted: Iterable[tuple[str, str, str]]) -> None:
+    """Purge deleted resources of a kind that keeps its name, given by kind, name and location; each, whatever becomes of the
+    others.
+
+    Raises:
+        DeployError: Azure refused it of some.
+    """
+    refused = []
+    for kind, name, location in deleted:
+        if kind not in (_ACCOUNT, _VAULT):
+            continue
+        account = ["cognitiveservices", "account", "purge", "--name", name, "--resource-group", group]
+        command = account if kind == _ACCOUNT else ["keyvault", "purge", "--name", name]
+        try:
+            azure.json(*command, "--location", location)
+        except AzureError as error:
+            refused.append(f"  {name}: {error}\n  az {' '.join(command)} --location {location}")
+    if refused:
+        still = "is deleted, but a name is still held, until Azure purges it by itself, or who has a role on the subscription:"
+        raise DeployError("\n".join((f"{group} {still}", *refused)))
 
 
 def purge_deleted(azure: Azure, group: str) -> list[str]:
     """Purge what was deleted with a group and still holds its name, where an earlier removal did not get so far; the names.
 
     Raises:
-        AzureError: Azure refused it.
+        AzureError: Azure does not list them.
+        DeployError: Azure refused it.
     """
     accounts = azure.json("cognitiveservices", "account", "list-deleted") or ()
     deleted = [(_ACCOUNT, each["name"], each["location"], each["id"]) for each in accounts]
@@ -385,8 +399,7 @@ def purge_deleted(azure: Azure, group: str) -> list[str]:
         properties = vault["properties"]
         deleted.append((_VAULT, vault["name"], properties["location"], properties["vaultId"]))
     ours = [each for each in deleted if f"/resourcegroups/{group}/".lower() in each[3].lower()]
-    for kind, name, location, _ in ours:
-        _purge(azure, group, kind, name, location)
+    _purge(azure, group, [each[:3] for each in ours])
     return [name for _, name, _, _ in ours]
 
 

@@ -351,6 +351,17 @@ def test_destroy_needs_the_groups_name_and_purges_what_holds_a_name(tmp_path: Pa
     ]
 
 
+def test_destroy_purges_the_others_where_one_may_not_be_purged_and_names_its_command(tmp_path: Path) -> None:
+    refused = {"refused": "ERROR: (AuthorizationFailed) may not perform 'deletedAccounts/delete'."}
+    answers = {**AZURE, "group exists": True, "resource list": RESOURCES, "cognitiveservices account purge": refused}
+    machine = Machine(tmp_path, answers)
+    process = machine.run("destroy", "--yes")
+    assert (process.returncode, "is deleted" in process.stdout) == (1, False)
+    assert process.stderr.startswith("Error: chat-test is deleted, but a name is still held")
+    assert "az cognitiveservices account purge --name chat-x-openai --resource-group chat-test" in process.stderr
+    assert any(command.startswith("az keyvault purge --name kv-chat-x") for command in machine.commands)
+
+
 def test_destroy_removes_an_app_without_roles_or_without_an_identity(tmp_path: Path) -> None:
     for number, identity in enumerate(({"principalId": "another"}, None)):
         (folder := tmp_path / str(number)).mkdir()
