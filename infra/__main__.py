@@ -196,7 +196,7 @@ def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
     azure = command_line()
     with _errors_as_messages():
         plan, parameters, report = _preflight(azure, options)
-        _print_plan(plan, options["environment"])
+        _print_plan(plan, options["environment"], report.subscription)
         _print_report(report)
         if not report.ready:
             raise click.ClickException("nothing was changed: fix the errors above and try again")
@@ -229,9 +229,10 @@ def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
     )
 
 
-def _print_plan(plan: DeploymentPlan, environment: str) -> None:
+def _print_plan(plan: DeploymentPlan, environment: str, subscription: str) -> None:
     topology, backend = plan.parameter("topology"), plan.parameter("backend")
-    click.echo(f"deploy     {environment}: {topology}, {backend}, to the resource group {plan.group}")
+    where = f" of the subscription {subscription}" if subscription else ""
+    click.echo(f"deploy     {environment}: {topology}, {backend}, to the resource group {plan.group}{where}")
     rows = list(resource_rows(plan.deployment))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -322,13 +323,16 @@ def destroy(environment: str, yes: bool) -> None:
             purged = deploying.purge_deleted(azure, group)
             if not purged:
                 raise click.ClickException(
-                    f"there is no resource group {group}, and nothing deleted that holds its name"
+                    f"there is no resource group {group}, and nothing deleted that holds its name, in the subscription "
+                    f"{azure.json('account', 'show')['name']}"
                 )
             click.echo(f"{group} was deleted before; purged: {', '.join(purged)}")
             return
         resources = deploying.resources_of(azure, group)
+        ours = deploying.names_of(deploying.find_existing(azure, group).parameters)
         for resource in resources:
-            click.echo(f"{resource['type']:<60} {resource['name']}")
+            mark = "" if resource["name"].lower() in ours else "   NOT DEPLOYED BY THIS APP"
+            click.echo(f"{resource['type']:<60} {resource['name']}{mark}")
         purge_names = deploying.names_to_purge(resources)
         purge_note = f"; to be purged: {', '.join(purge_names)}" if purge_names else ""
         click.echo(f"{_count(len(resources), 'resource')} in {group}{purge_note}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from typing import Any
 from infra.azure import Azure, AzureError
 from infra.plan import ROOT, SECRETS, ExistingDeployment
 from infra.refusals import refusal
-from infra.template import TEMPLATE
+from infra.template import BACKENDS, TEMPLATE, TOPOLOGIES, expand, read
 
 #: Uploads a Static Web App; it downloads its own uploader. Pinned.
 SWA_CLI = "@azure/static-web-apps-cli@2.0.10"
@@ -401,6 +402,22 @@ def purge_deleted(azure: Azure, group: str) -> list[str]:
     ours = [each for each in deleted if f"/resourcegroups/{group}/".lower() in each[3].lower()]
     _purge(azure, group, [each[:3] for each in ours])
     return [name for _, name, _, _ in ours]
+
+
+def names_of(parameters: Mapping[str, Any]) -> frozenset[str]:
+    """The names, in lower case, of what a deployment with these parameters has, in every topology; none without a name."""
+    if "name" not in parameters:
+        return frozenset()
+    choices = itertools.product(TOPOLOGIES, BACKENDS)
+    deployments = [
+        expand(read(), {"name": parameters["name"], "topology": topology, "backend": backend})
+        for topology, backend in choices
+    ]
+    names = {resource.name.lower() for each in deployments for resource in each.resources}
+    # Azure adds these to Application Insights by itself.
+    return frozenset(
+        {*names, *(f"failure anomalies - {name}" for name in names), "application insights smart detection"}
+    )
 
 
 def names_to_purge(resources: Sequence[Mapping[str, Any]]) -> list[str]:

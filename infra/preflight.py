@@ -41,7 +41,8 @@ def preflight(azure: Azure, plan: DeploymentPlan) -> PreflightReport:
         except AzureError as error:
             skipped.append(f"{_title(check)}: {error}")
             findings += retirement(plan) if check is model_in_region else ()
-    return PreflightReport(tuple(findings), 3 + len(CHECKS) - len(skipped), tuple(skipped))
+    done = 3 + len(CHECKS) - len(skipped)
+    return PreflightReport(tuple(findings), done, tuple(skipped), account.get("name", ""))
 
 
 def _resources(azure: Azure, group: str) -> frozenset[str] | None:

@@ -351,6 +351,24 @@ def test_destroy_needs_the_groups_name_and_purges_what_holds_a_name(tmp_path: Pa
     ]
 
 
+def test_destroy_marks_what_the_app_did_not_deploy(tmp_path: Path) -> None:
+    known = {"properties": {"parameters": {"name": {"value": "chat-x"}}}}
+    others = {"type": "Microsoft.KeyVault/vaults", "name": "kv-of-bob", "location": "westeurope"}
+    answers = {**AZURE, "group exists": True, "group list": [["chat-test", "westeurope"]]}
+    detector = {"type": "microsoft.alertsmanagement/smartDetectorAlertRules", "location": "global"}
+    detector["name"] = "Failure Anomalies - chat-x-insights"
+    answers |= {"deployment group show": known, "resource list": [*RESOURCES, others, detector]}
+    process = Machine(tmp_path, answers).run("destroy", typed="no\n")
+    marked = [line for line in process.stdout.splitlines() if line.endswith("NOT DEPLOYED BY THIS APP")]
+    assert [line.split()[1] for line in marked] == ["kv-of-bob"]
+
+
+def test_a_plan_and_a_missing_group_name_the_subscription(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, AZURE)
+    assert "chat-test of the subscription Contoso" in machine.run("deploy", "--dry-run").stdout
+    assert machine.run("destroy", typed="no\n").stderr.endswith("holds its name, in the subscription Contoso\n")
+
+
 def test_destroy_purges_the_others_where_one_may_not_be_purged_and_names_its_command(tmp_path: Path) -> None:
     refused = {"refused": "ERROR: (AuthorizationFailed) may not perform 'deletedAccounts/delete'."}
     answers = {**AZURE, "group exists": True, "resource list": RESOURCES, "cognitiveservices account purge": refused}
@@ -398,7 +416,9 @@ def test_destroy_again_purges_what_an_earlier_one_left_and_says_so_where_there_i
     (nothing := tmp_path / "nothing").mkdir()
     none: dict[str, Any] = {"cognitiveservices account list-deleted": [], "keyvault list-deleted": []}
     process = Machine(nothing, {**AZURE, **none}).run("destroy")
-    assert process.stderr == "Error: there is no resource group chat-test, and nothing deleted that holds its name\n"
+    assert process.stderr == (
+        "Error: there is no resource group chat-test, and nothing deleted that holds its name, in the subscription Contoso\n"
+    )
 
 
 def test_the_sites_ranges_are_remembered_by_every_later_deployment(tmp_path: Path) -> None:
