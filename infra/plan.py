@@ -120,7 +120,7 @@ def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment
     for name in ("topology", "backend"):
         parameters.setdefault(name, declared[name]["defaultValue"])
     parameters.setdefault("location", existing.location or _LOCATION)
-    parameters.setdefault("existingResourceGroup", choice.group)
+    parameters["existingResourceGroup"] = parameters.get("existingResourceGroup") or choice.group
     digest = hashlib.sha256((existing.subscription + choice.group).encode()).hexdigest()
     parameters.setdefault("name", f"{choice.group}-{digest[:4]}")
     if not _NAME.fullmatch(parameters["name"]):
