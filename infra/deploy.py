@@ -276,9 +276,9 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     site_name, site_id = _site_of(azure, group)
     site = ("--resource-group", group, "--name", site_name)
     found = find_existing(azure, group)
-    if found.unread:  # the ranges that may open the site would be lost
+    if found.unread or found.location is None:  # the ranges that may open the site would be lost
         raise DeployError(
-            f"what is deployed in {group} cannot be read: {found.unread}\n"
+            f"what is deployed in {group} cannot be read: {found.unread or 'az group list does not have it'}\n"
             f"ask for the role Reader on the group {group}, or try again"
         )
     existing = found.parameters

@@ -450,12 +450,21 @@ def test_the_sites_ranges_are_remembered_by_every_later_deployment(tmp_path: Pat
     assert "reachable  the site from every address; " in output
 
 
+#: An environment that is deployed with the defaults.
+DEPLOYED = {"group list": [["chat-test", "westeurope"]], "deployment group show": {"properties": {"parameters": {}}}}
 UNREAD = {
     "group list": [["chat-test", "westeurope"]],
     "deployment group show": {
         "refused": "ERROR: (AuthorizationFailed) may not read 'Microsoft.Resources/deployments'."
     },
 }
+
+
+def test_a_group_that_is_not_listed_is_not_taken_for_one_without_ranges(tmp_path: Path) -> None:
+    process = Machine(tmp_path, {**AZURE, "resource list": RESOURCES, "rest --method get": {"value": []}}).run(
+        "preview", "--as", "pr12"
+    )
+    assert "chat-test cannot be read: az group list does not have it" in process.stderr
 
 
 @pytest.mark.parametrize("words", [("deploy", "--yes"), ("preflight",), ("preview", "--as", "pr12")])
@@ -497,6 +506,7 @@ def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> No
     environments = [{"name": "default", "hostname": "x.example"}, {"name": "pr12", "hostname": "x-pr12.example"}]
     answers = {
         **AZURE,
+        **DEPLOYED,
         "resource list": RESOURCES,
         "rest --method get --url /the/site/linkedBackends": {"value": []},
         "staticwebapp environment list": environments,
@@ -526,7 +536,7 @@ def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> No
     ],
 )
 def test_the_error_says_why_a_preview_is_not_possible(tmp_path: Path, answers: dict[str, Any], message: str) -> None:
-    process = Machine(tmp_path, {**AZURE, **answers}).run("preview", "--as", "pr12")
+    process = Machine(tmp_path, {**AZURE, **DEPLOYED, **answers}).run("preview", "--as", "pr12")
     assert (process.returncode, message in process.stderr) == (1, True)
 
 
