@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from infra import deploy as deploying
+from infra import removal
 from infra.azure import Azure, AzureError, command_line
 from infra.check import combinations, template_errors
 from infra.consequences import consequences
@@ -320,7 +321,7 @@ def destroy(environment: str, yes: bool) -> None:
     azure, group = command_line(), group_of(environment)
     with _errors_as_messages():
         if not azure.json("group", "exists", "--name", group):
-            purged = deploying.purge_deleted(azure, group)
+            purged = removal.purge_deleted(azure, group)
             if not purged:
                 raise click.ClickException(
                     f"there is no resource group {group}, and nothing deleted that holds its name, in the subscription "
@@ -329,16 +330,16 @@ def destroy(environment: str, yes: bool) -> None:
             click.echo(f"{group} was deleted before; purged: {', '.join(purged)}")
             return
         resources = deploying.resources_of(azure, group)
-        ours = deploying.names_of(deploying.find_existing(azure, group).parameters)
+        ours = removal.names_of(deploying.find_existing(azure, group).parameters)
         for resource in resources:
             mark = "" if resource["name"].lower() in ours else "   NOT DEPLOYED BY THIS APP"
             click.echo(f"{resource['type']:<60} {resource['name']}{mark}")
-        purge_names = deploying.names_to_purge(resources)
+        purge_names = removal.names_to_purge(resources)
         purge_note = f"; to be purged: {', '.join(purge_names)}" if purge_names else ""
         click.echo(f"{_count(len(resources), 'resource')} in {group}{purge_note}")
         if not yes and click.prompt(f"To delete all of them permanently, type {group}") != group:
             raise click.ClickException("nothing was deleted")
-        deploying.remove(azure, group, resources)
+        removal.remove(azure, group, resources)
     click.echo(f"{group} is deleted")
 
 
