@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,21 @@ from typing import Any
 import click
 
 from infra import deploy as deploying
+from infra import removal
 from infra.azure import Azure, AzureError, command_line
 from infra.check import combinations, template_errors
 from infra.consequences import consequences
 from infra.deploy import DeployError
 from infra.expected import EXPECTED, deployment_files
 from infra.expressions import TemplateError
-from infra.findings import PreflightReport
+from infra.findings import Finding, PreflightReport
 from infra.forms import FORMS, form_files, links
 from infra.plan import Choice, DeploymentPlan, group_of, make_plan, parse_parameter, resolve_parameters, resource_rows
 from infra.preflight import preflight
 from infra.ranges import MAX_RANGES, RangesError, caution, ranges_of
 from infra.sign_in import sign_in
 from infra.template import BACKENDS, TOPOLOGIES, read
-from infra.verify import PROPAGATION_S, Target
+from infra.verify import PROPAGATION_S, REFUSES, Target
 from infra.verify import verify as verification
 
 #: Exit status where nothing failed but something could not be checked.
@@ -150,7 +152,12 @@ def _preflight(azure: Azure, options: Mapping[str, Any]) -> tuple[DeploymentPlan
     existing = deploying.find_existing(azure, choice.group)
     parameters = resolve_parameters(choice, existing, os.environ)
     plan = make_plan(parameters, choice.group, date.today(), existing.parameters)
-    return plan, parameters, preflight(azure, plan)
+    report = preflight(azure, plan)
+    if existing.unread and report.ready:  # else everything that was chosen before would be replaced by defaults
+        what = f"what is deployed in {choice.group} cannot be read: {existing.unread}"
+        fix = f"ask for the role Contributor on the group {choice.group}, or try again"
+        report = replace(report, findings=(*report.findings, Finding(what, fix)))
+    return plan, parameters, report
 
 
 def _print_report(report: PreflightReport) -> None:
@@ -190,12 +197,12 @@ def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
     azure = command_line()
     with _errors_as_messages():
         plan, parameters, report = _preflight(azure, options)
-        _print_plan(plan, options["environment"])
+        _print_plan(plan, options["environment"], report.subscription)
         _print_report(report)
         if not report.ready:
             raise click.ClickException("nothing was changed: fix the errors above and try again")
         changes = deploying.changes(azure, plan.group, parameters)
-        click.echo("\n".join(f"           {change}" for change in changes) or "           all resources are new")
+        click.echo("\n".join(f"           {change}" for change in changes))
         click.echo(f"then       build the page and the API, upload both, verify for up to {wait} s")
         if dry_run:
             click.echo("nothing was changed (--dry-run)")
@@ -215,16 +222,18 @@ def deploy(dry_run: bool, yes: bool, wait: int, **options: Any) -> None:
                 f"--domain {deployed.site_url.removeprefix('https://')} --authentication-provider aad "
                 f"--user-details YOU@EXAMPLE.COM --role {role} --invitation-expiration-in-hours 24"
             )
-    _print_verification(Target(deployed.site_url, os.environ.get("SITE_SESSION", "")), wait, without_session=True)
+    target = Target(deployed.site_url, os.environ.get("SITE_SESSION", ""))
+    _print_verification(target, wait, without_session=True, only_some=bool(ranges))
     click.echo(
         "to check one answer too, set SITE_SESSION to your session's cookie: "
         f"make verify URL={deployed.site_url} WAIT={PROPAGATION_S}"
     )
 
 
-def _print_plan(plan: DeploymentPlan, environment: str) -> None:
+def _print_plan(plan: DeploymentPlan, environment: str, subscription: str) -> None:
     topology, backend = plan.parameter("topology"), plan.parameter("backend")
-    click.echo(f"deploy     {environment}: {topology}, {backend}, to the resource group {plan.group}")
+    where = f" of the subscription {subscription}" if subscription else ""
+    click.echo(f"deploy     {environment}: {topology}, {backend}, to the resource group {plan.group}{where}")
     rows = list(resource_rows(plan.deployment))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -256,8 +265,14 @@ def verify(url: str, wait: int, without_session: bool) -> None:
     _print_verification(target, wait, without_session=without_session)
 
 
-def _print_verification(target: Target, wait_s: float, *, without_session: bool) -> None:
+def _print_verification(target: Target, wait_s: float, *, without_session: bool, only_some: bool = False) -> None:
+    """Print each result; the first failure ends the program. Only some addresses may open the site: perhaps not this one."""
     for result in verification(target, wait_s=wait_s):
+        if only_some and result.message == REFUSES:
+            click.echo(
+                f"?  {result.name:<7} not checked: {REFUSES}, as its ranges say; make verify from an address of those"
+            )
+            return
         mark = click.style("ok", fg="green") if result.ok else click.style("x ", fg="red")
         fix = f"\n           {result.fix}" if result.fix else ""
         click.echo(f"{mark} {result.name:<7} {result.message}{fix}")
@@ -306,22 +321,25 @@ def destroy(environment: str, yes: bool) -> None:
     azure, group = command_line(), group_of(environment)
     with _errors_as_messages():
         if not azure.json("group", "exists", "--name", group):
-            purged = deploying.purge_deleted(azure, group)
+            purged = removal.purge_deleted(azure, group)
             if not purged:
                 raise click.ClickException(
-                    f"there is no resource group {group}, and nothing deleted that holds its name"
+                    f"there is no resource group {group}, and nothing deleted that holds its name, in the subscription "
+                    f"{azure.json('account', 'show')['name']}"
                 )
             click.echo(f"{group} was deleted before; purged: {', '.join(purged)}")
             return
         resources = deploying.resources_of(azure, group)
+        ours = removal.names_of(deploying.find_existing(azure, group).parameters)
         for resource in resources:
-            click.echo(f"{resource['type']:<60} {resource['name']}")
-        purge_names = deploying.names_to_purge(resources)
+            mark = "" if resource["name"].lower() in ours else "   NOT DEPLOYED BY THIS APP"
+            click.echo(f"{resource['type']:<60} {resource['name']}{mark}")
+        purge_names = removal.names_to_purge(resources)
         purge_note = f"; to be purged: {', '.join(purge_names)}" if purge_names else ""
         click.echo(f"{_count(len(resources), 'resource')} in {group}{purge_note}")
         if not yes and click.prompt(f"To delete all of them permanently, type {group}") != group:
             raise click.ClickException("nothing was deleted")
-        deploying.remove(azure, group, resources)
+        removal.remove(azure, group, resources)
     click.echo(f"{group} is deleted")
 
 

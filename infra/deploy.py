@@ -27,7 +27,6 @@ _MANAGED_PYTHON = "3.11"
 #: Not pip, which evaluates the conditions in requirements for the Python that runs it.
 _UV = "uv"
 
-_ACCOUNT, _VAULT = "Microsoft.CognitiveServices/accounts", "Microsoft.KeyVault/vaults"
 #: What Azure predicts of a resource, in our words.
 _PREDICTIONS = {
     "Create": "create",
@@ -64,6 +63,12 @@ def deploy_resources(azure: Azure, group: str, parameters: Mapping[str, Any]) ->
         if not azure.json("group", "exists", "--name", group):
             azure.json("group", "create", "--name", group, "--location", parameters["location"])
         deployment = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=None)
+    except KeyboardInterrupt:
+        stop = f"az deployment group cancel --resource-group {group} --name chat"
+        raise DeployError(
+            f"interrupted, but Azure goes on with the resources; to stop it: {stop}\n"
+            "run make deploy again when it is done: the code is not uploaded"
+        ) from None
     except AzureError as error:
         raise DeployError(f"Azure refused the resources.\n{refusal(azure, error, group)}") from error
     outputs = {name: output["value"] for name, output in deployment["properties"]["outputs"].items()}
@@ -75,24 +80,44 @@ def _parameters_json(parameters: Mapping[str, Any]) -> str:
 
 
 def find_existing(azure: Azure, group: str) -> ExistingDeployment:
-    """What is deployed already; an empty one where `az` fails, because preflight reports the reason."""
+    """What is deployed already, by `make deploy` or by the portal; an empty one, with the reason, where `az` fails."""
     try:
         subscription = str(azure.json("account", "show")["id"])
-        locations = azure.json("group", "list", "--query", f"[?name=='{group}'].location")
-        if not locations:
-            return ExistingDeployment(subscription)
-        deployment = azure.json("deployment", "group", "show", "--resource-group", group, "--name", "chat")
+        groups = azure.json("group", "list", "--query", "[].[name, location]")
+        location = next((place for name, place in groups if name.lower() == group.lower()), None)
+        deployment = _last_deployment(azure, group) if location else {}
+    except AzureError as error:
+        return ExistingDeployment(unread=str(error))
+    values = {name: each["value"] for name, each in _parameters_of(deployment).items() if each.get("value") is not None}
+    return ExistingDeployment(subscription, location, values)
+
+
+def _last_deployment(azure: Azure, group: str) -> dict[str, Any]:
+    """Our last deployment to a group, else the newest one of our template under another name, as the portal gives; or an
+    empty one.
+
+    Raises:
+        AzureError: Azure does not say.
+    """
+    try:
+        deployment: dict[str, Any] = azure.json(
+            "deployment", "group", "show", "--resource-group", group, "--name", "chat"
+        )
     except AzureError as error:
         if error.code != "DeploymentNotFound":
-            return ExistingDeployment()
-        return ExistingDeployment(subscription, locations[0])
-    parameters = deployment.get("properties", {}).get("parameters") or {}
-    values = {name: parameter["value"] for name, parameter in parameters.items() if parameter.get("value") is not None}
-    return ExistingDeployment(subscription, locations[0], values)
+            raise
+        listed = azure.json("deployment", "group", "list", "--resource-group", group)
+        ours = [each for each in listed if _parameters_of(each).keys() >= {"name", "topology", "backend"}]
+        return max(ours, key=lambda each: str(each["properties"].get("timestamp")), default={})
+    return deployment
+
+
+def _parameters_of(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    return deployment.get("properties", {}).get("parameters") or {}
 
 
 def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str]:
-    """What a deployment would change, one line each, as Azure predicts it; empty if the group does not exist.
+    """What a deployment would change, one line each, as Azure predicts it.
 
     Raises:
         DeployError: Azure refuses the deployment already here, or cannot predict it.
@@ -101,13 +126,13 @@ def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str
     template = ("--template-file", str(TEMPLATE), "--parameters", "@-")
     try:
         if not azure.json("group", "exists", "--name", group):
-            return []
+            return ["all resources are new"]
         prediction = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=600)
     except AzureError as error:
         raise DeployError(f"Azure does not say what would change.\n{refusal(azure, error, group)}") from error
     lines = [_prediction(change) for change in prediction["changes"]]
     lines += [f"{line}, perhaps" for line in map(_prediction, prediction.get("potentialChanges") or ()) if line]
-    return list(filter(None, lines))
+    return list(filter(None, lines)) or ["no resource changes"]
 
 
 def _prediction(change: Mapping[str, Any]) -> str:
@@ -248,7 +273,13 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     """
     site_name, site_id = _site_of(azure, group)
     site = ("--resource-group", group, "--name", site_name)
-    existing = find_existing(azure, group).parameters
+    found = find_existing(azure, group)
+    if found.unread or found.location is None:  # the ranges that may open the site would be lost
+        raise DeployError(
+            f"what is deployed in {group} cannot be read: {found.unread or 'az group list does not have it'}\n"
+            f"ask for the role Reader on the group {group}, or try again"
+        )
+    existing = found.parameters
     if existing.get("topology") == "direct":
         raise DeployError(f"{site_name} uses a direct app, which does not support previews: preview a managed site")
     try:
@@ -298,69 +329,6 @@ def _site_of(azure: Azure, group: str) -> tuple[str, str]:
     if not sites:
         raise DeployError(f"a preview needs a site beside it, but the group {group} has none: run make deploy first")
     return sites[0]
-
-
-def remove(azure: Azure, group: str, resources: Sequence[Mapping[str, Any]]) -> None:
-    """Delete a group with its resources, and purge those that would still hold their name.
-
-    Raises:
-        AzureError: Azure refused it.
-    """
-    for resource in resources:
-        if resource["type"] == "Microsoft.Web/sites":
-            _remove_roles(azure, group, resource["name"])
-    azure.json("group", "delete", "--name", group, "--yes", timeout_s=None)
-    for resource in resources:
-        _purge(azure, group, resource["type"], resource["name"], resource["location"])
-
-
-def _remove_roles(azure: Azure, group: str, app: str) -> None:
-    """Remove the role assignments of an app's identity, wherever they are: those outside its group would remain, without a
-    principal.
-
-    Source: `az role assignment delete --assignee` looks only at one scope, the subscription, and fails where it finds none;
-    `az role assignment list --assignee` asks Entra's directory, which a pipeline's identity may not read.
-    """
-    identity = azure.json("functionapp", "identity", "show", "--name", app, "--resource-group", group)
-    if not identity or not identity.get("principalId"):
-        return
-    subscription = azure.json("account", "show")["id"]
-    query = f"api-version=2022-04-01&$filter=principalId eq '{identity['principalId']}'"
-    url = f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleAssignments?{query}"
-    assignments = azure.json("rest", "--method", "get", "--url", url)["value"]
-    if ids := [assignment["id"] for assignment in assignments]:
-        azure.json("role", "assignment", "delete", "--ids", *ids)
-
-
-def _purge(azure: Azure, group: str, kind: str, name: str, location: str) -> None:
-    """Purge a deleted resource of a kind that keeps its name."""
-    if kind == _ACCOUNT:
-        account = ("--name", name, "--resource-group", group, "--location", location)
-        azure.json("cognitiveservices", "account", "purge", *account)
-    elif kind == _VAULT:
-        azure.json("keyvault", "purge", "--name", name, "--location", location)
-
-
-def purge_deleted(azure: Azure, group: str) -> list[str]:
-    """Purge what was deleted with a group and still holds its name, where an earlier removal did not get so far; the names.
-
-    Raises:
-        AzureError: Azure refused it.
-    """
-    accounts = azure.json("cognitiveservices", "account", "list-deleted") or ()
-    deleted = [(_ACCOUNT, each["name"], each["location"], each["id"]) for each in accounts]
-    for vault in azure.json("keyvault", "list-deleted", "--resource-type", "vault") or ():
-        properties = vault["properties"]
-        deleted.append((_VAULT, vault["name"], properties["location"], properties["vaultId"]))
-    ours = [each for each in deleted if f"/resourcegroups/{group}/".lower() in each[3].lower()]
-    for kind, name, location, _ in ours:
-        _purge(azure, group, kind, name, location)
-    return [name for _, name, _, _ in ours]
-
-
-def names_to_purge(resources: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of the resources that `remove` purges."""
-    return [resource["name"] for resource in resources if resource["type"] in (_ACCOUNT, _VAULT)]
 
 
 def resources_of(azure: Azure, group: str) -> list[dict[str, Any]]:

@@ -21,11 +21,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class PreflightReport:
-    """The findings, and the number of checks done; `skipped` names the checks that could not be done, each with the reason."""
+    """The findings, and the number of checks done; `skipped` names the checks that could not be done, each with the reason;
+    `subscription` is its name, where `az` says it."""
 
     findings: tuple[Finding, ...]
     checks: int
     skipped: tuple[str, ...] = ()
+    subscription: str = ""
 
     @property
     def ready(self) -> bool:

@@ -152,17 +152,18 @@ def _output(element: Element, value: str) -> dict[str, str]:
     if name == "model":
         return {"modelName": f"[first(split({value}, '|'))]", "modelVersion": f"[last(split({value}, '|'))]"}
     if name == "account":
-        group = f"last(take(split({value}.id, '/'), 5))"
+        # The portal may evaluate what it does not choose, and a hidden element has no value.
+        group = f"last(take(split(coalesce({value}.id, ''), '/'), 5))"
         return {
-            "existingResourceName": f"[if({_RESOURCE}, {value}.name, '')]",
-            "existingResourceGroup": f"[if({_RESOURCE}, {group}, '')]",
+            "existingResourceName": f"[if({_RESOURCE}, coalesce({value}.name, ''), '')]",
+            "existingResourceGroup": f"[if({_RESOURCE}, {group}, resourceGroup().name)]",
         }
     if name in ("existingEndpoint", "existingKey"):
-        return {name: f"[if({_RESOURCE}, '', {value})]"}
+        return {name: f"[if({_RESOURCE}, '', coalesce({value}, ''))]"}
     if name == "source":
         return {}
     if name == "modelIpRanges":
-        return {name: f"[if(empty({value}), parse('[]'), split(replace({value}, ' ', ''), ','))]"}
+        return {name: f"[if(empty({value}), parse('[]'), split(replace(coalesce({value}, ''), ' ', ''), ','))]"}
     if name in ("modelCapacity", "maximumInstances"):
         return {name: f"[int(coalesce({value}, '40'))]" if "visible" in element else f"[int({value})]"}
     if name == "siteSku":

@@ -55,7 +55,8 @@ def existing_choice(plan: DeploymentPlan) -> Iterator[Finding]:
         yield Finding("the name of the existing Azure OpenAI resource is missing", fix)
     if endpoint and name:
         yield Finding(
-            "the existing model has both a name and an endpoint", "--set existingResourceName= or existingEndpoint="
+            "the existing model has both a name and an endpoint",
+            "keep one: --set existingEndpoint= for the resource, or --set existingResourceName= for the endpoint",
         )
     if endpoint and not plan.parameter("existingKey"):
         yield Finding(f"the key of {endpoint} is missing", "set it as AZURE_OPENAI_API_KEY")

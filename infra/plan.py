@@ -62,11 +62,13 @@ def group_of(environment: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ExistingDeployment:
-    """What is in Azure already: the subscription, the group's location, and the last deployment's parameters."""
+    """What is in Azure already: the subscription, the group's location, and the last deployment's parameters; `unread` is why
+    they are not known."""
 
     subscription: str = ""
     location: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +120,13 @@ def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment
     for name in ("topology", "backend"):
         parameters.setdefault(name, declared[name]["defaultValue"])
     parameters.setdefault("location", existing.location or _LOCATION)
-    parameters.setdefault("existingResourceGroup", choice.group)
+    parameters["existingResourceGroup"] = parameters.get("existingResourceGroup") or choice.group
     digest = hashlib.sha256((existing.subscription + choice.group).encode()).hexdigest()
     parameters.setdefault("name", f"{choice.group}-{digest[:4]}")
     if not _NAME.fullmatch(parameters["name"]):
         raise TemplateError(
             "the name must have 3 to 21 lower-case letters, digits and single hyphens and begin with a letter, "
-            f"got {parameters['name']!r}"
+            f"got {parameters['name']!r}: choose one with NAME=…"
         )
     secrets = {name: _secret(environment, variable) for name, variable in SECRETS.items()}
     needed = {

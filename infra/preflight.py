@@ -41,7 +41,8 @@ def preflight(azure: Azure, plan: DeploymentPlan) -> PreflightReport:
         except AzureError as error:
             skipped.append(f"{_title(check)}: {error}")
             findings += retirement(plan) if check is model_in_region else ()
-    return PreflightReport(tuple(findings), 3 + len(CHECKS) - len(skipped), tuple(skipped))
+    done = 3 + len(CHECKS) - len(skipped)
+    return PreflightReport(tuple(findings), done, tuple(skipped), account.get("name", ""))
 
 
 def _resources(azure: Azure, group: str) -> frozenset[str] | None:
@@ -92,6 +93,11 @@ def _choices(plan: DeploymentPlan) -> Iterator[Finding]:
     sites = plan.deployment.of(_SITE)
     if sites and sites[0].body["sku"]["name"] == "Free" and plan.parameter("invited"):
         yield Finding("roles from a function need the Standard plan", "--set siteSku=Standard")
+    if sites and sites[0].body["sku"]["name"] == "Free" and plan.parameter("signInClientId"):
+        yield Finding("your own sign-in registration needs the Standard plan", "--set siteSku=Standard")
+    if topology == "managed" and backend == "newAzureOpenAI" and plan.parameter("modelIpRanges"):
+        words = "managed functions have no addresses of their own: modelIpRanges would lock them out of the model"
+        yield Finding(words, "--set modelIpRanges=, or use TOPOLOGY=linked or direct")
     if sites and sites[0].body["sku"]["name"] == "Free" and plan.parameter("siteIpRanges"):
         yield Finding("ranges of addresses for the site need the Standard plan", "--set siteSku=Standard")
     if (count := len(plan.parameter("modelIpRanges"))) > MAX_RANGES:
@@ -170,6 +176,26 @@ def _link(context: PreflightContext) -> Iterator[Finding]:
             )
 
 
+def _left(context: PreflightContext) -> Iterator[Finding]:
+    """What an earlier deployment stored and this one does not use."""
+    plan = context.plan
+    name, vault = plan.parameter("name"), f"kv-{plan.parameter('name')}"[:24]
+    if not plan.name_of(_VAULT) and vault in context.existing:
+        yield Finding(
+            f"the Key Vault {vault} stays in {plan.group}, with the key of the model before",
+            f"az keyvault delete --name {vault} && az keyvault purge --name {vault}; revoke the key where it was made",
+            warning=True,
+        )
+    given_up = plan.last_parameters.get("signInClientId") and not plan.parameter("signInClientId")
+    if given_up and plan.parameter("topology") == "linked":  # the settings of other sites are written as a whole
+        delete = f"az staticwebapp appsettings delete --name {name} --resource-group {plan.group}"
+        yield Finding(
+            f"the secret of your own sign-in stays a setting of {name}",
+            f"{delete} --setting-names AZURE_CLIENT_ID AZURE_CLIENT_SECRET",
+            warning=True,
+        )
+
+
 def _deleted(context: PreflightContext) -> Iterator[Finding]:
     """Deleted resources that still hold a name."""
     if name := context.plan.name_of(_ACCOUNT):
@@ -213,6 +239,7 @@ CHECKS: tuple[Callable[[PreflightContext], Iterator[Finding]], ...] = (
     _providers,
     _locations,
     _link,
+    _left,
     model_in_region,
     quota,
     _deleted,

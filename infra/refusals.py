@@ -13,6 +13,7 @@ from infra.azure import OUTER, Azure, AzureError
 FIXES = {
     "AuthorizationFailed": "ask for the roles that make preflight lists",
     "CustomDomainInUse": "choose another NAME; this one is already in use",
+    "DeploymentActive": "an earlier run is still deploying, also where it was interrupted here: try again when Azure is done, or stop it: az deployment group cancel --resource-group GROUP --name chat",
     "FlagMustBeSetForRestore": "a deleted resource still holds the name: purge it, make preflight prints the command",
     "InsufficientQuota": "use a smaller modelCapacity, another modelLocation, or ask for more quota",
     "InternalServerError": "an error inside Azure: try again in a few minutes",
@@ -21,6 +22,7 @@ FIXES = {
     # Source: Azure/static-web-apps#1743, microsoft/vscode-apimanagement#464: subscriptions of students and trials.
     "RequestDisallowedByAzure": "Azure allows this subscription some regions only: set location, siteLocation and modelLocation to those, or ask its support",
     "RequestDisallowedByPolicy": "a policy of your organisation forbids it: ask the administrator of the policy named above",
+    "ResourceGroupBeingDeleted": "the group is still being deleted: try again when it is gone",
     "RoleAssignmentUpdateNotPermitted": "the app was deleted and created again: delete its old role assignments, whose principal no longer exists",
     "ServiceModelDeprecated": "choose another model: docs/model-change.md",
     # Source: Azure-Samples/azure-search-openai-demo#53 and #1084.

@@ -21,6 +21,8 @@ QUESTION = "What is the capital of France?"
 PROPAGATION_S = 600
 _TIMEOUT_S = 60
 _POLL_S = 15
+#: What a site answers to an address outside its ranges.
+REFUSES = "the site refuses this address (403)"
 _NOT_OURS = "is the deployed staticwebapp.config.json the one of this project?"
 
 
@@ -102,7 +104,7 @@ def _check_gate(target: Target) -> CheckResult:
         return CheckResult("gate", False, "the page is open to everyone without signing in", fix)
     if status == 403 and "location" not in response.headers:
         fix = "its IP ranges exclude this machine: networking.allowedIpRanges"
-        return CheckResult("gate", False, "the site refuses this address (403)", fix)
+        return CheckResult("gate", False, REFUSES, fix)
     if status == 401 or (status == 302 and location.startswith("/.auth/login")):
         return CheckResult("gate", True, f"the site requires a sign-in ({status} {location})")
     return CheckResult("gate", False, f"GET / answers {status} {location}", "what is deployed there?")

@@ -141,6 +141,10 @@ def _manager(cloud: Cloud) -> list[tuple[str, str, Route]]:
             raise RefusalError(404, "DeploymentNotFound", f"Deployment '{name}' could not be found.")
         return cloud.deployments[id_.lower()]
 
+    def all_deployed(group: str) -> Any:
+        prefix = f"{cloud.group(group)['id']}/".lower()
+        return _listed(each for id_, each in cloud.deployments.items() if id_.startswith(prefix))
+
     def get(id: str) -> Any:  # noqa: A002  the name in the pattern
         """A resource, or those of a type where the path ends with one."""
         if len(id.rpartition("/providers/")[2].split("/")) % 2:
@@ -176,6 +180,7 @@ def _manager(cloud: Cloud) -> list[tuple[str, str, Route]]:
         ("GET", rf"{deployment}/operationStatuses/[^/]+", deployment_status),
         ("GET", rf"{deployment}/operations", lambda **_: _listed([])),
         ("GET", deployment, deployed),
+        ("GET", rf"{_GROUP}/providers/Microsoft\.Resources/deployments/?", all_deployed),
         ("GET", _RESOURCE, get),
         ("PUT PATCH", _RESOURCE, put),
         ("DELETE", _RESOURCE, delete),

@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from infra import expressions
@@ -172,7 +173,7 @@ class Cloud:
             self._check_link(parent or "", body)
 
     def _check_model(self, body: Mapping[str, Any]) -> None:
-        model, capacity = body["properties"]["model"]["name"], body["sku"]["capacity"]
+        model, capacity = body["properties"]["model"]["name"], int(body["sku"]["capacity"])  # `az` sends text
         if self.lifecycle == "Deprecated":
             raise RefusalError(400, "ServiceModelDeprecated", f"The model '{model}' has been deprecated.")
         if capacity > self.quota.get(model, 0):
@@ -237,6 +238,7 @@ class Cloud:
             for key, value in deployment.parameters.items()
         }  # fmt: skip
         properties: dict[str, Any] = {"provisioningState": "Succeeded", "mode": "Incremental", "parameters": shown}
+        properties["timestamp"] = datetime.now(UTC).isoformat()
         record = {"id": id_, "name": name, "type": "Microsoft.Resources/deployments", "properties": properties}
         self.deployments[id_.lower()] = record
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra.template import BACKENDS, TOPOLOGIES
+from infra.template import BACKENDS, TEMPLATE, TOPOLOGIES
 from tests.azure.cloud import SUBSCRIPTION, Cloud, RefusalError
 from tests.azure.machine import Machine
 
@@ -120,6 +120,22 @@ def test_a_model_of_somebody_else_is_used_by_its_endpoint_and_key(azure: Machine
     assert KEY not in deployed.stdout + deployed.stderr
     known = azure.cloud.deployments[f"{group}/providers/Microsoft.Resources/deployments/chat".lower()]
     assert KEY not in json.dumps(known)
+
+
+def test_what_the_portal_deployed_is_kept_by_a_deployment_of_ours(azure: Machine) -> None:
+    chosen = {"name": "chat-p", "topology": "direct", "requiredRole": "staff", "modelIpRanges": ["203.0.113.0/24"]}
+    given = json.dumps({name: {"value": value} for name, value in chosen.items()})
+    azure.cloud.put_group("chat-test", "westeurope")
+    words = ("--resource-group", "chat-test", "--name", "Microsoft.Template-20261130120000")
+    template = ("--template-file", str(TEMPLATE), "--parameters", "@-")
+    assert azure.az("deployment", "group", "create", *words, *template, typed=given).returncode == 0
+    dry = azure.infra("deploy", "--dry-run")
+    assert "deploy     test: direct, newAzureOpenAI" in dry.stdout, dry.stdout + dry.stderr
+    assert "the model from 203.0.113.0/24" in dry.stdout
+    assert "the role staff" in dry.stdout
+    assert "create  " not in dry.stdout
+    preview = azure.infra("preview", "--as", "pr1")
+    assert "uses a direct app, which does not support previews" in preview.stderr
 
 
 def _deleted_vault(cloud: Cloud) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from infra.verify import COOKIE, Target, verify
+from infra import __main__ as commands
+from infra.verify import COOKIE, REFUSES, CheckResult, Target, verify
 from mockserver.harness.mock_server import MockServer
 from mockserver.harness.whole_app import WholeApp
 from mockserver.simulation.fault import FaultKind
-from tests.unit.test_preflight import HEALTHY
+from tests.unit.test_preflight import EVERYTHING, HEALTHY
 
 ROOT = Path(__file__).parents[2]
 
@@ -164,6 +165,9 @@ command = " ".join(words)
 answers = json.load(open({answers!r})) if name == "az" else {{}}
 matching = [prefix for prefix in answers if command.startswith(prefix)]
 answer = answers[max(matching, key=len)] if matching else None
+if isinstance(answer, dict) and "interrupted" in answer:
+    os.kill(os.getppid(), 2)
+    sys.exit(130)
 if isinstance(answer, dict) and "refused" in answer:
     sys.exit(answer["refused"])
 print(json.dumps(answer))
@@ -290,6 +294,32 @@ def test_a_refusal_of_azure_comes_with_its_fix(tmp_path: Path) -> None:
     assert process.stderr.endswith("ask the administrator of the policy named above\n")
 
 
+def test_an_interruption_while_azure_deploys_says_that_azure_goes_on(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {**AZURE, "deployment group create": {"interrupted": True}})
+    process = machine.run("deploy", "--name", "chat-x", "--yes")
+    assert process.returncode == 1
+    assert "interrupted, but Azure goes on with the resources" in process.stderr
+    assert "az deployment group cancel --resource-group chat-test --name chat" in process.stderr
+
+
+def test_a_deployment_that_changes_nothing_does_not_say_that_all_is_new(tmp_path: Path) -> None:
+    unchanged = {"changes": [{"changeType": "NoChange", "resourceId": "/providers/x"}]}
+    answers = {**AZURE, "group exists": True, "deployment group what-if": unchanged}
+    process = Machine(tmp_path, answers).run("deploy", "--name", "chat-x", "--dry-run")
+    assert ("no resource changes" in process.stdout, "are new" in process.stdout) == (True, False)
+
+
+def test_ranges_that_exclude_this_machine_do_not_make_a_deployment_fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = CheckResult("gate", False, REFUSES, "a fix")
+    monkeypatch.setattr(commands, "verification", lambda *_, **__: iter([refused]))
+    commands._print_verification(Target("https://x"), 0, without_session=True, only_some=True)
+    assert capsys.readouterr().out.startswith(f"?  gate    not checked: {REFUSES}, as its ranges say")
+    with pytest.raises(SystemExit):
+        commands._print_verification(Target("https://x"), 0, without_session=True)
+
+
 def test_without_a_confirmation_nothing_is_changed(tmp_path: Path) -> None:
     machine = Machine(tmp_path, AZURE)
     assert machine.run("deploy", typed="n\n").returncode == 1
@@ -319,6 +349,35 @@ def test_destroy_needs_the_groups_name_and_purges_what_holds_a_name(tmp_path: Pa
         "az cognitiveservices account purge --name chat-x-openai --resource-group chat-test --location swedencentral",
         "az keyvault purge --name kv-chat-x --location westeurope",
     ]
+
+
+def test_destroy_marks_what_the_app_did_not_deploy(tmp_path: Path) -> None:
+    known = {"properties": {"parameters": {"name": {"value": "chat-x"}}}}
+    others = {"type": "Microsoft.KeyVault/vaults", "name": "kv-of-bob", "location": "westeurope"}
+    answers = {**AZURE, "group exists": True, "group list": [["chat-test", "westeurope"]]}
+    detector = {"type": "microsoft.alertsmanagement/smartDetectorAlertRules", "location": "global"}
+    detector["name"] = "Failure Anomalies - chat-x-insights"
+    answers |= {"deployment group show": known, "resource list": [*RESOURCES, others, detector]}
+    process = Machine(tmp_path, answers).run("destroy", typed="no\n")
+    marked = [line for line in process.stdout.splitlines() if line.endswith("NOT DEPLOYED BY THIS APP")]
+    assert [line.split()[1] for line in marked] == ["kv-of-bob"]
+
+
+def test_a_plan_and_a_missing_group_name_the_subscription(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, AZURE)
+    assert "chat-test of the subscription Contoso" in machine.run("deploy", "--dry-run").stdout
+    assert machine.run("destroy", typed="no\n").stderr.endswith("holds its name, in the subscription Contoso\n")
+
+
+def test_destroy_purges_the_others_where_one_may_not_be_purged_and_names_its_command(tmp_path: Path) -> None:
+    refused = {"refused": "ERROR: (AuthorizationFailed) may not perform 'deletedAccounts/delete'."}
+    answers = {**AZURE, "group exists": True, "resource list": RESOURCES, "cognitiveservices account purge": refused}
+    machine = Machine(tmp_path, answers)
+    process = machine.run("destroy", "--yes")
+    assert (process.returncode, "is deleted" in process.stdout) == (1, False)
+    assert process.stderr.startswith("Error: chat-test is deleted, but a name is still held")
+    assert "az cognitiveservices account purge --name chat-x-openai --resource-group chat-test" in process.stderr
+    assert any(command.startswith("az keyvault purge --name kv-chat-x") for command in machine.commands)
 
 
 def test_destroy_removes_an_app_without_roles_or_without_an_identity(tmp_path: Path) -> None:
@@ -357,7 +416,9 @@ def test_destroy_again_purges_what_an_earlier_one_left_and_says_so_where_there_i
     (nothing := tmp_path / "nothing").mkdir()
     none: dict[str, Any] = {"cognitiveservices account list-deleted": [], "keyvault list-deleted": []}
     process = Machine(nothing, {**AZURE, **none}).run("destroy")
-    assert process.stderr == "Error: there is no resource group chat-test, and nothing deleted that holds its name\n"
+    assert process.stderr == (
+        "Error: there is no resource group chat-test, and nothing deleted that holds its name, in the subscription Contoso\n"
+    )
 
 
 def test_the_sites_ranges_are_remembered_by_every_later_deployment(tmp_path: Path) -> None:
@@ -365,7 +426,12 @@ def test_the_sites_ranges_are_remembered_by_every_later_deployment(tmp_path: Pat
         (folder := tmp_path / str(number)).mkdir()
         parameters = {"topology": "linked", "name": "chat-x", "siteIpRanges": last}
         known = {"properties": {"parameters": {name: {"value": value} for name, value in parameters.items()}}}
-        answers = {**AZURE, "group list": ["westeurope"], "group exists": True, "deployment group show": known}
+        answers = {
+            **AZURE,
+            "group list": [["chat-test", "westeurope"]],
+            "group exists": True,
+            "deployment group show": known,
+        }
         machine = Machine(folder, {**answers, "deployment group what-if": {"changes": []}})
         process = machine.run("deploy", "--yes", "--wait", "0", *words, **environment)
         by_name = {" ".join(call["command"][:4]): call for call in machine.calls}
@@ -384,10 +450,63 @@ def test_the_sites_ranges_are_remembered_by_every_later_deployment(tmp_path: Pat
     assert "reachable  the site from every address; " in output
 
 
+#: An environment that is deployed with the defaults.
+DEPLOYED = {"group list": [["chat-test", "westeurope"]], "deployment group show": {"properties": {"parameters": {}}}}
+UNREAD = {
+    "group list": [["chat-test", "westeurope"]],
+    "deployment group show": {
+        "refused": "ERROR: (AuthorizationFailed) may not read 'Microsoft.Resources/deployments'."
+    },
+}
+
+
+def test_a_group_that_is_not_listed_is_not_taken_for_one_without_ranges(tmp_path: Path) -> None:
+    process = Machine(tmp_path, {**AZURE, "resource list": RESOURCES, "rest --method get": {"value": []}}).run(
+        "preview", "--as", "pr12"
+    )
+    assert "chat-test cannot be read: az group list does not have it" in process.stderr
+
+
+@pytest.mark.parametrize("words", [("deploy", "--yes"), ("preflight",), ("preview", "--as", "pr12")])
+def test_what_is_deployed_but_cannot_be_read_is_not_replaced_by_defaults(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    machine = Machine(tmp_path, {**AZURE, **UNREAD, "resource list": RESOURCES, "rest --method get": EVERYTHING})
+    process = machine.run(*words)
+    assert process.returncode == 1
+    assert "what is deployed in chat-test cannot be read: AuthorizationFailed" in process.stdout + process.stderr
+    assert "on the group chat-test, or try again" in process.stdout + process.stderr
+    assert [command for command in machine.commands if "create" in command or command.startswith("np")] == []
+
+
+def test_what_the_portal_deployed_is_known_by_its_parameters_and_a_groups_name_in_any_case(tmp_path: Path) -> None:
+    def deployment(called: str, timestamp: str, **parameters: Any) -> dict[str, Any]:
+        given = {key: {"value": value} for key, value in parameters.items()}
+        return {"name": called, "properties": {"timestamp": timestamp, "parameters": given}}
+
+    ours = {"name": "chat-p", "topology": "linked", "backend": "newAzureOpenAI"}
+    known = [
+        deployment("role-chat-p", "2026-11-30T12:00:02", principal="x"),
+        deployment("Microsoft.Template-1", "2026-11-29T12:00:00", **ours, requiredRole="old"),
+        deployment("Microsoft.Template-2", "2026-11-30T12:00:00", **ours, requiredRole="staff"),
+    ]
+    answers = {
+        "group list": [["Chat-Test", "northeurope"]],
+        "deployment group show": {"refused": "ERROR: (DeploymentNotFound) Deployment 'chat' could not be found."},
+        "deployment group list": known,
+    }
+    process = Machine(tmp_path, {**AZURE, **answers}).run("deploy", "--dry-run")
+    assert "chat-p-api" in process.stdout
+    assert "deploy     test: linked, newAzureOpenAI, to the resource group chat-test" in process.stdout, process.stderr
+    assert "a sign-in and the role staff" in process.stdout
+    assert "Azure OpenAI, northeurope" in process.stdout
+
+
 def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> None:
     environments = [{"name": "default", "hostname": "x.example"}, {"name": "pr12", "hostname": "x-pr12.example"}]
     answers = {
         **AZURE,
+        **DEPLOYED,
         "resource list": RESOURCES,
         "rest --method get --url /the/site/linkedBackends": {"value": []},
         "staticwebapp environment list": environments,
@@ -417,7 +536,7 @@ def test_a_preview_is_deployed_beside_the_site_and_removed(tmp_path: Path) -> No
     ],
 )
 def test_the_error_says_why_a_preview_is_not_possible(tmp_path: Path, answers: dict[str, Any], message: str) -> None:
-    process = Machine(tmp_path, {**AZURE, **answers}).run("preview", "--as", "pr12")
+    process = Machine(tmp_path, {**AZURE, **DEPLOYED, **answers}).run("preview", "--as", "pr12")
     assert (process.returncode, message in process.stderr) == (1, True)
 
 
@@ -464,7 +583,7 @@ def test_the_name_is_the_same_at_every_deployment(tmp_path: Path) -> None:
 def test_a_deployment_keeps_the_last_parameters(tmp_path: Path) -> None:
     last = {"topology": "linked", "name": "chat-old", "invited": "@x.example"}
     deployment = {"properties": {"parameters": {name: {"value": value} for name, value in last.items()}}}
-    answers = {**AZURE, "group list": ["northeurope"], "deployment group show": deployment}
+    answers = {**AZURE, "group list": [["chat-test", "northeurope"]], "deployment group show": deployment}
     answers["functionapp list-flexconsumption-locations"] = [{"name": "northeurope"}]
     stdout = Machine(tmp_path, answers).run("deploy", "--dry-run").stdout
     assert "test: linked, newAzureOpenAI" in stdout

@@ -12,6 +12,7 @@ import yaml
 from package import PYTHONS
 
 from infra.plan import SECRETS
+from infra.template import BACKENDS, TOPOLOGIES
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -125,6 +126,22 @@ def test_a_job_that_packs_the_app_has_every_python_that_the_app_is_deployed_on(p
             inputs = [{**step.get("with", {}), **step.get("inputs", {})} for step in steps]
             text = "\n".join(str(each.get("python-version", each.get("versionSpec", ""))) for each in inputs)
             assert set(PYTHONS) <= set(text.split())
+
+
+@pytest.mark.parametrize("path", [".github/workflows/deploy.yml", "azure-pipelines.yml"])
+def test_a_pipeline_leaves_the_topology_and_the_backend_as_deployed_unless_others_are_chosen(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    pipeline = yaml.safe_load(text)
+    # YAML 1.1, which GitHub does not read, takes `on` for true.
+    asked = (
+        pipeline[True]["workflow_dispatch"]["inputs"]
+        if True in pipeline
+        else {each["name"]: each for each in pipeline["parameters"]}
+    )
+    for name, values in (("topology", TOPOLOGIES), ("backend", BACKENDS)):
+        offered = asked[name].get("options") or asked[name]["values"]
+        assert (asked[name]["default"], offered) == ("as deployed last", ["as deployed last", *values])
+        assert re.search(rf"{name.upper()}\W.*\b{name}\b.*'as deployed last'", text)  # make gets nothing
 
 
 def test_the_document_has_what_azure_pipelines_needs() -> None:

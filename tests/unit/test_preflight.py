@@ -102,7 +102,15 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_subscription_that_has_everything_passes_all_checks() -> None:
     healthy = report(fake())
     assert (healthy.findings, healthy.skipped, healthy.ready) == ((), (), True)
-    assert healthy.checks == 13
+    assert healthy.checks == 14
+
+
+def test_the_secret_of_a_sign_in_that_is_given_up_is_named_with_the_command_that_removes_it() -> None:
+    resolved = resolve_parameters(Choice("test", "linked", name="chat-x"), ExistingDeployment(), {})
+    plan = make_plan(resolved, "chat-test", TODAY, {"topology": "linked", "signInClientId": "id"})
+    (finding,) = preflight(fake(), plan).findings
+    assert (finding.what, finding.warning) == ("the secret of your own sign-in stays a setting of chat-x", True)
+    assert finding.fix.startswith("az staticwebapp appsettings delete --name chat-x --resource-group chat-test")
 
 
 def _taken(kind: str) -> Any:
@@ -252,6 +260,24 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         {"topology": "managed", "invited": "@x.example"},
         "roles from a function need the Standard plan",
         "siteSku=Standard",
+    ),
+    "a sign-in of one's own on the Free plan": (
+        {},
+        {"topology": "managed", "signInClientId": "id"},
+        "your own sign-in registration needs the Standard plan",
+        "siteSku=Standard",
+    ),
+    "ranges for a model that managed functions ask": (
+        {},
+        {"topology": "managed", "modelIpRanges": ["203.0.113.0/24"]},
+        "modelIpRanges would lock them out of the model",
+        "TOPOLOGY=linked",
+    ),
+    "a vault with the key of the model before": (
+        {"resource_list": [{"name": "kv-chat-x"}]},
+        {"name": "chat-x"},
+        "the Key Vault kv-chat-x stays in chat-test, with the key of the model before",
+        "az keyvault delete --name kv-chat-x && az keyvault purge --name kv-chat-x",
     ),
     "an existing resource that is closed": (
         {
@@ -436,7 +462,7 @@ def test_without_a_login_preflight_says_so_and_does_the_checks_that_need_none() 
     error = AzureError("x", "Please run 'az login' to setup account.")
     result = report(fake(account_show=error), backend="openAI")
     assert [finding.fix for finding in result.findings] == ["set it as OPENAI_API_KEY", "az login"]
-    assert len(result.skipped) == 10
+    assert len(result.skipped) == 11
 
 
 def test_preflight_reports_missing_tools(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -596,5 +622,5 @@ def test_a_list_may_be_written_with_commas() -> None:
 
 @pytest.mark.parametrize("name", ["Chat", "chat_app", "a--b", "chat-", "x", "a" * 22])
 def test_a_name_that_some_resource_does_not_accept_is_refused(name: str) -> None:
-    with pytest.raises(TemplateError, match="must have 3 to 21 lower-case letters"):
+    with pytest.raises(TemplateError, match=r"must have 3 to 21 lower-case letters.* choose one with NAME=…"):
         resolve_parameters(Choice("test", name=name), ExistingDeployment(), {})
