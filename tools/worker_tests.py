@@ -117,7 +117,9 @@ def run(checkout: Path, worker: str, allowed: Mapping[str, str], options: Sequen
     plugin = ["-pworker_tests", "-pno:cacheprovider", "-pno:dress_rehearsal", "-oaddopts=", "--import-mode=importlib"]
     suite = [f"tests/{name}" for name in names if name not in allowed]
     command = [sys.executable, "-m", "pytest", *quiet, *plugin, *options, *suite]
-    subprocess.run(command, cwd=checkout, env={**os.environ, **variables}, check=False)
+    run = subprocess.run(command, cwd=checkout, env={**os.environ, **variables}, check=False)
+    if run.returncode not in (0, 1):  # all have passed, or some have failed: anything else is no result
+        sys.exit(f"worker tests: pytest ended with {run.returncode} before all tests had run")
     return {line["test"]: line["outcome"] for line in map(json.loads, outcomes.read_text().splitlines())}
 
 
