@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
-from mockserver.exchange import shown_url
+from mockserver.exchange import server_url, shown_url
 from mockserver.journal.records import Records
 
 log = logging.getLogger("mockserver")
@@ -24,10 +23,9 @@ def watched(records: Records, collector: str) -> Generator[None]:
     if not collector:
         yield
         return
-    try:
-        port = urlsplit(collector).port
-    except ValueError:
-        log.warning("spans are not sent: OTEL_EXPORTER_OTLP_ENDPOINT is no URL")
+    address = server_url(collector)
+    if address is None:
+        log.warning("spans are not sent: OTEL_EXPORTER_OTLP_ENDPOINT must be a URL, such as http://127.0.0.1:4318")
         yield
         return
     try:
@@ -36,7 +34,7 @@ def watched(records: Records, collector: str) -> Generator[None]:
         log.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but spans need: pip install 'dress-rehearsal[otel]'")
         yield
         return
-    if port == _GRPC_PORT:
+    if address.port == _GRPC_PORT:
         log.warning("%s is gRPC's port of a collector; spans go over HTTP, mostly to port 4318", shown_url(collector))
     spans = Spans()
     records.watcher = spans.ended

@@ -53,12 +53,12 @@ def test_what_a_function_wrote_is_not_told(error: str, told: str) -> None:
     assert described(call).attributes["dress_rehearsal.decided_by"] == told
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:x", "http://127.0.0.1:99999", "http://[::1"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:x", "http://127.0.0.1:99999", "http://[::1", "localhost:4318"])
 def test_a_collectors_address_that_cannot_be_read_is_a_warning(address: str, caplog: pytest.LogCaptureFixture) -> None:
     records = Records()
     with caplog.at_level(logging.WARNING, "mockserver"), watched(records, address):
         assert records.watcher is None
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT is no URL" in caplog.text
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL, such as http://127.0.0.1:4318" in caplog.text
 
 
 @pytest.mark.parametrize(
