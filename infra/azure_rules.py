@@ -194,7 +194,7 @@ def _role_errors(deployment: Deployment) -> Iterator[str]:
 
 
 def model_id(deployment: Deployment) -> str | None:
-    """The id of the Azure OpenAI resource that is asked; None where OpenAI is, or somebody else's."""
+    """The id of the Azure OpenAI resource that is asked; None where OpenAI is, or an endpoint whose key was given."""
     parameters = deployment.parameters
     if parameters["backend"] == "existingAzureOpenAI" and not deployment.foreign:
         return resource_id(parameters["existingResourceGroup"], ACCOUNT, parameters["existingResourceName"])

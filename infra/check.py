@@ -77,7 +77,7 @@ def _bare(template: Mapping[str, Any]) -> Iterator[tuple[str, Deployment]]:
 
 
 def _foreign(template: Mapping[str, Any]) -> Iterator[tuple[str, Deployment]]:
-    """Each topology with somebody else's model, by its endpoint and key."""
+    """Each topology with an Azure OpenAI endpoint of another subscription, and its key."""
     theirs = {"existingEndpoint": "https://theirs.openai.azure.com/", "existingKey": "<the key of their model>"}
     for topology in TOPOLOGIES:
         values = {
@@ -87,7 +87,7 @@ def _foreign(template: Mapping[str, Any]) -> Iterator[tuple[str, Deployment]]:
             "backend": "existingAzureOpenAI",
             "existingResourceName": "",
         }
-        yield f"{topology}, somebody else's model", expand(template, values)
+        yield f"{topology}, endpoint and key", expand(template, values)
 
 
 def _type_errors(template: Mapping[str, Any], deployment: Deployment) -> Iterator[str]:

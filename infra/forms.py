@@ -98,7 +98,7 @@ def _model_elements(backend: str, fields: _Fields) -> list[Element]:
         ]  # fmt: skip
     if backend == "existingAzureOpenAI":
         return [
-            {"name": "source", "type": "Microsoft.Common.OptionsGroup", "label": "The model is", "toolTip": "With an endpoint and its key, the model may belong to somebody else.", "defaultValue": "a resource of this subscription", "constraints": {"allowedValues": [{"label": "a resource of this subscription", "value": "resource"}, {"label": "an endpoint whose key I have", "value": "endpoint"}], "required": True}},
+            {"name": "source", "type": "Microsoft.Common.OptionsGroup", "label": "The model is", "toolTip": "With an endpoint and its key, the resource may be in another subscription or tenant.", "defaultValue": "a resource of this subscription", "constraints": {"allowedValues": [{"label": "a resource of this subscription", "value": "resource"}, {"label": "an endpoint whose key I have", "value": "endpoint"}], "required": True}},
             {"name": "account", "type": "Microsoft.Solutions.ResourceSelector", "label": "Azure OpenAI resource", "toolTip": fields.descriptions["existingResourceName"], "resourceType": _ACCOUNT, "options": {"filter": {"subscription": "onBasics", "location": "all"}}, "visible": _IS_RESOURCE},
             fields.text("existingEndpoint", "Endpoint", r"^https://[A-Za-z0-9.-]+/?$", "As https://NAME.openai.azure.com/", visible=_IS_ENDPOINT),
             {"name": "existingKey", "type": "Microsoft.Common.PasswordBox", "label": {"password": "Its key", "confirmPassword": "Confirm the key"}, "toolTip": fields.descriptions["existingKey"], "constraints": {"required": True}, "options": {"hideConfirmation": True}, "visible": _IS_ENDPOINT},

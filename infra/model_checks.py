@@ -51,7 +51,7 @@ def existing_choice(plan: DeploymentPlan) -> Iterator[Finding]:
     """The parameters of an existing model."""
     endpoint, name = plan.parameter("existingEndpoint"), plan.parameter("existingResourceName")
     if not endpoint and not name:
-        fix = "--set existingResourceName=… and existingResourceGroup=…; for somebody else's: --set existingEndpoint=https://…"
+        fix = "--set existingResourceName=… and existingResourceGroup=…; for a resource of another subscription: --set existingEndpoint=https://…"
         yield Finding("the name of the existing Azure OpenAI resource is missing", fix)
     if endpoint and name:
         yield Finding(

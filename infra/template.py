@@ -69,7 +69,7 @@ class Deployment:
 
     @property
     def foreign(self) -> str:
-        """The endpoint of somebody else's model, whose key was given; empty where there is none."""
+        """The Azure OpenAI endpoint whose key was given; empty where there is none."""
         given = self.parameters["backend"] == "existingAzureOpenAI"
         return str(self.parameters.get("existingEndpoint", "")) if given else ""
 

@@ -368,7 +368,7 @@ def test_what_is_returned_goes_to_its_output_and_expressions_are_replaced(host: 
         ('["one", 2, {"a": true}]', ["one", "2", '{\n  "a": true\n}']),
         ('{"a":"ü"}', ['{\n  "a": "ü"\n}']),
     ],
-    ids=["text", "a JSON array is several messages", "a JSON object is set out anew"],
+    ids=["text", "a JSON array is several messages", "a JSON object is reformatted"],
 )
 def test_a_text_is_sent_to_a_queue(host: Host, content: str, messages: list[str]) -> None:
     assert host.post("send?queue=texts", content) == (200, "sent")
