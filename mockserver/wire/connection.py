@@ -357,17 +357,6 @@ class Connection:
             case End.STALL:
                 await asyncio.Event().wait()
 
-    def receive_again(self, body: bytes) -> AsgiReceive:
-        """A receive function that returns the body, which was already read, and then what comes after it."""
-        unread = [body]
-
-        async def receive() -> MutableMapping[str, Any]:
-            if unread:
-                return {"type": "http.request", "body": unread.pop(), "more_body": False}
-            return await self._receive()
-
-        return receive
-
     async def _wait_until_client_leaves(self) -> None:
         if self._read is not None:
             await self._read.wait()
