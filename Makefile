@@ -79,8 +79,8 @@ lint: setup        ## check style and types of Python and of the page
 	@sed 's/UseNode@1/NodeTool@0/; s/{ version: /{ versionSpec: /' azure-pipelines.yml | $(BIN)/check-jsonschema --quiet --regex-variant nonunicode --data-transform azure-pipelines --default-filetype yaml --builtin-schema vendor.azure-pipelines -
 	@$(BIN)/zizmor --offline --pedantic --quiet --no-progress .github
 
-fmt: setup         ## format the Python code and fix what ruff can fix
-	@$(RUN) ruff check --fix-only --quiet; $(RUN) ruff format
+fmt: setup         ## format the code of Python and of the page, and fix what the linters can fix
+	@$(RUN) ruff check --fix-only --quiet; $(RUN) ruff format; npm --prefix webapp run --silent format
 
 local-model: setup-mock  ## run a real model on this machine to record from; stop it: make local-model ARGS=stop
 	@$(RUN:-m=) tools/local_model.py $(or $(ARGS),start)

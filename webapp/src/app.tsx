@@ -1,9 +1,9 @@
 /** The chat's screen: chats at the side, the conversation, the composer, and the dialogs over them. */
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { useChat, type Chat } from './chat';
+import { type Chat, useChat } from './chat';
 import { Composer } from './composer';
 import { useConfig } from './config';
-import { isUnderWay, type Conversation, type Message } from './conversation';
+import { type Conversation, isUnderWay, type Message } from './conversation';
 import { Confirm, Settings, Shortcuts, SignedOut, UsageNotes } from './dialogs';
 import { download, type Format } from './file';
 import { History } from './history';
@@ -103,7 +103,10 @@ export function App() {
   useShortcuts(preferences.singleKeys, {
     write,
     start,
-    search: () => (setDrawer(NARROW.matches), onceDrawn(() => search.current?.focus())),
+    search: () => {
+      setDrawer(NARROW.matches);
+      onceDrawn(() => search.current?.focus());
+    },
     help: () => setDialog('keys'),
     escape: () => (drawer ? closeDrawer(() => menu.current?.focus()) : chat.busy ? chat.stop() : setEditing(null)),
     copyCode: () => void copyLastCode().then(say),
@@ -112,16 +115,37 @@ export function App() {
   const close = () => setDialog(null);
   return (
     <Say.Provider value={say}>
-      <a class="skip" href="#message" onClick={(event) => (event.preventDefault(), write())}>
+      <a
+        class="skip"
+        href="#message"
+        onClick={(event) => {
+          event.preventDefault();
+          write();
+        }}
+      >
         {texts.skip}
       </a>
       <header inert={drawer}>
-        <button type="button" class="quiet icon menu-button" ref={menu} aria-label={texts.chats.name} aria-expanded={drawer} onClick={() => (setDrawer(true), onceDrawn(() => search.current?.focus()))}>
+        <button
+          type="button"
+          class="quiet icon menu-button"
+          ref={menu}
+          aria-label={texts.chats.name}
+          aria-expanded={drawer}
+          onClick={() => {
+            setDrawer(true);
+            onceDrawn(() => search.current?.focus());
+          }}
+        >
           ☰
         </button>
         <span class="name">{texts.title}</span>
         {config.models.length > 1 && (
-          <select aria-label={texts.model} value={preferences.model || config.models[0]} onChange={(event) => choose({ model: event.currentTarget.value })}>
+          <select
+            aria-label={texts.model}
+            value={preferences.model || config.models[0]}
+            onChange={(event) => choose({ model: event.currentTarget.value })}
+          >
             {config.models.map((model) => (
               <option key={model}>{model}</option>
             ))}
@@ -137,7 +161,9 @@ export function App() {
         <nav aria-label={texts.chats.name} class={drawer ? 'drawer shown' : 'drawer'}>
           <History chat={chat} field={search} onChosen={() => closeDrawer(write)} onRemove={remove} />
         </nav>
-        {drawer && <button type="button" class="shade" aria-label={texts.chats.close} onClick={() => closeDrawer(() => menu.current?.focus())} />}
+        {drawer && (
+          <button type="button" class="shade" aria-label={texts.chats.close} onClick={() => closeDrawer(() => menu.current?.focus())} />
+        )}
         <main inert={drawer}>
           <h1 class="sr">{chat.open.title || texts.chats.new}</h1>
           <Log
@@ -169,7 +195,15 @@ export function App() {
       {undo && (
         <p class="toast">
           {texts.chats.deleted}{' '}
-          <button type="button" class="quiet" onClick={() => (undo(), setUndo(null), write())}>
+          <button
+            type="button"
+            class="quiet"
+            onClick={() => {
+              undo();
+              setUndo(null);
+              write();
+            }}
+          >
             {texts.chats.undo}
           </button>
         </p>
@@ -179,9 +213,7 @@ export function App() {
       {dialog === 'usage' && <UsageNotes onClose={close} />}
       {dialog === 'keys' && <Shortcuts onClose={close} />}
       {dialog === 'clear' && <Confirm {...texts.clear} action={texts.clear.button} onClose={close} onDo={() => remove(chat.open)} />}
-      {dialog === 'wipe' && (
-        <Confirm {...texts.wipe} onClose={close} onDo={wipe} />
-      )}
+      {dialog === 'wipe' && <Confirm {...texts.wipe} onClose={close} onDo={wipe} />}
     </Say.Provider>
   );
 }
@@ -219,7 +251,10 @@ async function copyLastCode(): Promise<string> {
 function Account({ user, onOpen }: { user: User; onOpen: (dialog: Open) => void }) {
   const { account } = texts;
   const menu = useRef<HTMLDivElement>(null);
-  const open = (dialog: Open) => () => (menu.current!.hidePopover(), onOpen(dialog));
+  const open = (dialog: Open) => () => {
+    menu.current!.hidePopover();
+    onOpen(dialog);
+  };
   return (
     <>
       <button type="button" class="quiet account" popovertarget="account">
@@ -248,7 +283,10 @@ const FORMATS: Format[] = ['txt', 'md', 'json'];
 
 function Export({ conversation, onClear }: { conversation: Conversation; onClear: () => void }) {
   const menu = useRef<HTMLDivElement>(null);
-  const after = (what: () => void) => () => (menu.current!.hidePopover(), what());
+  const after = (what: () => void) => () => {
+    menu.current!.hidePopover();
+    what();
+  };
   return (
     <>
       <button type="button" class="quiet" popovertarget="export">
@@ -346,7 +384,16 @@ function Log({ chat, user, editing, suggestions, ...doing }: LogProps) {
         </div>
       </div>
       {away && turns.length > 0 && (
-        <button type="button" class="jump" aria-label={texts.conversation.jump} title={texts.conversation.jump} onClick={() => ((follows.current = isUnderWay(chat.messages.at(-1))), toEnd())}>
+        <button
+          type="button"
+          class="jump"
+          aria-label={texts.conversation.jump}
+          title={texts.conversation.jump}
+          onClick={() => {
+            follows.current = isUnderWay(chat.messages.at(-1));
+            toEnd();
+          }}
+        >
           <span aria-hidden="true">↓</span>
         </button>
       )}
@@ -356,7 +403,9 @@ function Log({ chat, user, editing, suggestions, ...doing }: LogProps) {
 
 /** Each question with its answer. */
 function paired(messages: Message[]): [Message, Message | undefined][] {
-  return messages.flatMap((message, index) => (message.role === 'user' ? [[message, messages[index + 1]] as [Message, Message | undefined]] : []));
+  return messages.flatMap((message, index) =>
+    message.role === 'user' ? [[message, messages[index + 1]] as [Message, Message | undefined]] : [],
+  );
 }
 
 function Welcome({ lost, suggestions, onAsk }: { lost: boolean; suggestions: string[]; onAsk: TurnProps['onAsk'] }) {

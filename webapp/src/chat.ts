@@ -1,8 +1,8 @@
 /** The chat's state and what can be done to it: the open conversation, the ones that are kept, the answer under way. */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { complete, isAbort, Problem, type Failure } from './completion';
+import { complete, type Failure, isAbort, Problem } from './completion';
 import { config } from './config';
-import { branch, context, fresh, isUnderWay, reduce, settled, type Action, type Conversation, type Message } from './conversation';
+import { type Action, branch, type Conversation, context, fresh, isUnderWay, type Message, reduce, settled } from './conversation';
 import { useListener } from './listen';
 import type { Preferences } from './preferences';
 import { openStore, type Store } from './store';
@@ -270,7 +270,16 @@ export function useChat(user: User | null | undefined, preferences: Preferences)
   }, []);
 
   const messages = useMemo(() => branch(open), [open]);
-  return { open, messages, busy: isUnderWay(messages.at(-1)), kept, keeps: store === undefined ? null : store !== null, full, lost, ...actions };
+  return {
+    open,
+    messages,
+    busy: isUnderWay(messages.at(-1)),
+    kept,
+    keeps: store === undefined ? null : store !== null,
+    full,
+    lost,
+    ...actions,
+  };
 }
 
 function begun(): Conversation {

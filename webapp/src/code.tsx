@@ -1,11 +1,5 @@
 /** A block of code, highlighted where its language is known, with a button that copies it. */
-import type { ComponentChildren } from 'preact';
-import { h } from 'preact';
-import { useContext, useMemo } from 'preact/hooks';
-import { createLowlight } from 'lowlight';
-import { Copy } from './parts';
-import { Say } from './say';
-import { texts } from './texts';
+
 // Resolved through lowlight: listing highlight.js beside it would bring a second copy.
 import bash from 'highlight.js/lib/languages/bash';
 import css from 'highlight.js/lib/languages/css';
@@ -16,6 +10,13 @@ import sql from 'highlight.js/lib/languages/sql';
 import typescript from 'highlight.js/lib/languages/typescript';
 import xml from 'highlight.js/lib/languages/xml';
 import yaml from 'highlight.js/lib/languages/yaml';
+import { createLowlight } from 'lowlight';
+import type { ComponentChildren } from 'preact';
+import { h } from 'preact';
+import { useContext, useMemo } from 'preact/hooks';
+import { Copy } from './parts';
+import { Say } from './say';
+import { texts } from './texts';
 
 const lowlight = createLowlight({ bash, css, javascript, json, python, sql, typescript, xml, yaml });
 

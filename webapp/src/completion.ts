@@ -93,13 +93,7 @@ async function ticket(body: string, requestId: string, signal: AbortSignal): Pro
   return { url: given.url, headers: { 'x-chat-ticket': given.ticket } };
 }
 
-async function post(
-  url: string,
-  body: string,
-  headers: Record<string, string>,
-  requestId: string,
-  signal: AbortSignal,
-): Promise<Response> {
+async function post(url: string, body: string, headers: Record<string, string>, requestId: string, signal: AbortSignal): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, {

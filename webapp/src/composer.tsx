@@ -66,7 +66,9 @@ export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAs
           onBlur={() => setFocused(false)}
           dir="auto"
         />
-        <button aria-disabled={!busy && (!online || !draft.trim())} onClick={onClick}>{busy ? composer.stop : composer.send}</button>
+        <button type="submit" aria-disabled={!busy && (!online || !draft.trim())} onClick={onClick}>
+          {busy ? composer.stop : composer.send}
+        </button>
       </div>
       <p class="footer">{composer.footer}</p>
     </form>

@@ -117,7 +117,13 @@ export function merged(kept: Conversation, mine: Conversation): Conversation {
   const messages = mine.messages.map((message) => further(theirs.get(message.id), message));
   const at = Math.max(kept.at, mine.at);
   const { title, named } = (kept.named ?? 0) > (mine.named ?? 0) ? kept : mine;
-  return { ...mine, title, named, at, messages: [...kept.messages.filter(({ id }) => !known.has(id)), ...messages].sort((one, other) => one.at - other.at) };
+  return {
+    ...mine,
+    title,
+    named,
+    at,
+    messages: [...kept.messages.filter(({ id }) => !known.has(id)), ...messages].sort((one, other) => one.at - other.at),
+  };
 }
 
 function further(theirs: Message | undefined, mine: Message): Message {

@@ -2,9 +2,9 @@
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { Config } from './config';
+import { Usage } from './parts';
 import type { Preferences } from './preferences';
 import { LANGUAGES, texts } from './texts';
-import { Usage } from './parts';
 import { signInBackTo } from './user';
 
 interface DialogProps {
@@ -27,18 +27,32 @@ export function Dialog({ title, onClose, children }: DialogProps) {
 function Close({ quiet = false }: { quiet?: boolean }) {
   return (
     <form method="dialog" class="row">
-      <button class={quiet ? 'quiet' : ''}>{quiet ? texts.cancel : texts.close}</button>
+      <button type="submit" class={quiet ? 'quiet' : ''}>
+        {quiet ? texts.cancel : texts.close}
+      </button>
     </form>
   );
 }
 
-export function Confirm({ title, text, action, onClose, onDo }: Omit<DialogProps, 'children'> & { text: string; action: string; onDo: () => void }) {
+export function Confirm({
+  title,
+  text,
+  action,
+  onClose,
+  onDo,
+}: Omit<DialogProps, 'children'> & { text: string; action: string; onDo: () => void }) {
   return (
     <Dialog title={title} onClose={onClose}>
       <p>{text}</p>
       <div class="row">
         <Close quiet />
-        <button type="button" onClick={(event) => (event.currentTarget.closest('dialog')!.close(), onDo())}>
+        <button
+          type="button"
+          onClick={(event) => {
+            event.currentTarget.closest('dialog')!.close();
+            onDo();
+          }}
+        >
           {action}
         </button>
       </div>

@@ -31,7 +31,11 @@ const LOST = new Set(['interrupted', 'network']);
 
 /** What to say of a failure and what to offer; `partial` where some of the answer is there. */
 export function explained(failure: Failure, partial: boolean): Explained {
-  if (partial) return { text: LOST.has(failure.code) ? failures.lost : (KNOWN[failure.code]?.text ?? failures.lost), ways: ['continue', 'regenerate'] };
+  if (partial)
+    return {
+      text: LOST.has(failure.code) ? failures.lost : (KNOWN[failure.code]?.text ?? failures.lost),
+      ways: ['continue', 'regenerate'],
+    };
   const known = KNOWN[failure.code] ?? { text: failures.other, ways: ['retry'] };
   if (failure.code !== 'content_filter' || !failure.filtered.length) return known;
   return { ...known, text: failures.content_filter(failure.filtered.map(category).join(', ')) };
@@ -53,7 +57,8 @@ const HOUR_S = 3600;
 /** What to say of a limit that ends in so many seconds: the fact, and, where it is soon over, the time that passes. */
 export function waiting(seconds: number): [fact: string, time: string] {
   if (seconds <= 0) return [failures.rate_limit_exceeded, limit.over];
-  if (seconds <= HOUR_S) return [failures.rate_limit_exceeded, limit.wait(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`)];
+  if (seconds <= HOUR_S)
+    return [failures.rate_limit_exceeded, limit.wait(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`)];
   const until = new Date(Date.now() + seconds * 1000).toLocaleString(locale, {
     ...(seconds > 12 * HOUR_S && { weekday: 'long' }),
     hour: '2-digit',

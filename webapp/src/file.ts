@@ -1,5 +1,5 @@
 /** A conversation as a file: as text in the original app's form, as Markdown, or as JSON that can be read again. */
-import { branch, settled, titleOf, STATES, type Conversation, type Message } from './conversation';
+import { branch, type Conversation, type Message, STATES, settled, titleOf } from './conversation';
 import { texts } from './texts';
 
 export type Format = 'txt' | 'md' | 'json';

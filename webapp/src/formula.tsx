@@ -1,6 +1,7 @@
 /** Formulas: how they stand in Markdown, and how they are drawn, by a library that is loaded when the first one comes. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+
 import type { MarkedExtension, TokenizerThis, Tokens } from 'marked';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { texts } from './texts';
 
 /** `$$…$$` and `\[…\]` on lines of their own or among text, `\(…\)` among text. A single `$` is a price. */
@@ -45,7 +46,12 @@ export function Formula({ raw, text, display }: { raw: string; text: string; dis
       <span ref={box} />
     </>
   );
-  if (!display) return <span class="formula" dir="ltr">{inner}</span>;
+  if (!display)
+    return (
+      <span class="formula" dir="ltr">
+        {inner}
+      </span>
+    );
   return (
     <span class="formula display" dir="ltr" role="group" aria-label={texts.conversation.formula} tabIndex={0}>
       {inner}

@@ -51,7 +51,16 @@ export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
               />
             ) : (
               <>
-                <button type="button" class="quiet open" dir="auto" title={each.title} onClick={() => (chat.choose(each.id), onChosen())}>
+                <button
+                  type="button"
+                  class="quiet open"
+                  dir="auto"
+                  title={each.title}
+                  onClick={() => {
+                    chat.choose(each.id);
+                    onChosen();
+                  }}
+                >
                   {each.title}
                 </button>
                 <span class="tools">
@@ -84,7 +93,10 @@ export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
   );
 }
 
-const focusOnce = (input: HTMLInputElement | null) => (input?.focus(), input?.select());
+const focusOnce = (input: HTMLInputElement | null) => {
+  input?.focus();
+  input?.select();
+};
 
 function Rename({ title, onDone }: { title: string; onDone: (title: string | null, byKey: boolean) => void }) {
   const [text, setText] = useState(title);
@@ -99,7 +111,12 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string | nul
     end(null, true);
   };
   return (
-    <form onSubmit={(event) => (event.preventDefault(), end(text, true))}>
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        end(text, true);
+      }}
+    >
       <input
         aria-label={texts.chats.title}
         value={text}

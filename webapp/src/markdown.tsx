@@ -1,9 +1,10 @@
 /** Markdown as a tree of components: from tokens to vnodes, never through HTML, so that nothing in it can run. */
+
+import { Lexer, Marked, type Token, type Tokens } from 'marked';
 import type { ComponentChildren, VNode } from 'preact';
 import { Fragment, h } from 'preact';
 import { memo } from 'preact/compat';
 import { useErrorBoundary, useMemo, useRef } from 'preact/hooks';
-import { Lexer, Marked, type Token, type Tokens } from 'marked';
 import { Code } from './code';
 import { Formula, formulas } from './formula';
 import { texts } from './texts';
@@ -50,7 +51,9 @@ export function grown(before: Blocks, text: string): Blocks {
   const from = kept.reduce((length, raw) => length + raw.length, 0);
   const tokens = marked.lexer(text.slice(from));
   const raws = [...kept, ...tokens.map((token) => token.raw)];
-  const more = Object.entries(tokens.links).some(([name, { href, title }]) => before.links[name]?.href !== href || before.links[name]?.title !== title);
+  const more = Object.entries(tokens.links).some(
+    ([name, { href, title }]) => before.links[name]?.href !== href || before.links[name]?.title !== title,
+  );
   const links = more ? { ...before.links, ...tokens.links } : before.links;
   return { text, raws, settled: Math.max(kept.length, raws.length - 2), links };
 }
@@ -120,7 +123,14 @@ function one(token: Tokens.Generic): ComponentChildren {
 function list(token: Tokens.List): VNode {
   const items = token.items.map((item, index) => (
     <li key={index}>
-      {item.task && <input type="checkbox" checked={item.checked} disabled aria-label={item.checked ? texts.conversation.done : texts.conversation.notDone} />}
+      {item.task && (
+        <input
+          type="checkbox"
+          checked={item.checked}
+          disabled
+          aria-label={item.checked ? texts.conversation.done : texts.conversation.notDone}
+        />
+      )}
       {many(item.tokens)}
     </li>
   ));
@@ -173,5 +183,7 @@ const ENTITIES: Record<string, string> = {
 };
 
 function unescaped(text: string): string {
-  return text.replace(/&(?:#(\d{1,6})|(\w+));/g, (written, code, name) => (code ? String.fromCodePoint(Number(code)) : (ENTITIES[name] ?? written)));
+  return text.replace(/&(?:#(\d{1,6})|(\w+));/g, (written, code, name) =>
+    code ? String.fromCodePoint(Number(code)) : (ENTITIES[name] ?? written),
+  );
 }

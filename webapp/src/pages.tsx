@@ -1,11 +1,11 @@
 /** The pages around the chat, each a card: sign in, not invited, usage notes, delete one's data, not found. */
-import { render, type ComponentChildren } from 'preact';
+import { type ComponentChildren, render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { Copy, Named, Usage } from './parts';
 import { forgetPreferences, usePreferences } from './preferences';
 import { openStore } from './store';
 import { language, texts } from './texts';
 import { currentUser, LOG_OUT, PURGE, signInBackTo, type User } from './user';
-import { Copy, Named, Usage } from './parts';
 import './style.css';
 
 function Card({ title, children }: { title: string; children: ComponentChildren }) {

@@ -1,6 +1,6 @@
 /** The conversations this browser keeps, each user's own, and word of changes in its other tabs. */
-import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
-import { merged, type Conversation } from './conversation';
+import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
+import { type Conversation, merged } from './conversation';
 
 interface Schema extends DBSchema {
   conversations: { key: [string, string]; value: Conversation & { user: string } };

@@ -2,8 +2,8 @@
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Chat } from './chat';
 import type { Failure } from './completion';
-import { versions, type Message } from './conversation';
-import { explained, needsReference, waiting, type WayOut } from './failures';
+import { type Message, versions } from './conversation';
+import { explained, needsReference, type WayOut, waiting } from './failures';
 import { onceDrawn } from './keys';
 import { Markdown } from './markdown';
 import { Copy, Named } from './parts';
@@ -163,13 +163,29 @@ function Editor({ message, busy, onSend, onCancel }: EditorProps) {
     onCancel();
   };
   return (
-    <form class="editor" aria-label={conversation.edit} onSubmit={(event) => (event.preventDefault(), send())} onKeyDown={onKeyDown}>
-      <textarea ref={field} aria-label={conversation.yourMessage} value={text} dir="auto" onInput={(event) => setText(event.currentTarget.value)} />
+    <form
+      class="editor"
+      aria-label={conversation.edit}
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+      onKeyDown={onKeyDown}
+    >
+      <textarea
+        ref={field}
+        aria-label={conversation.yourMessage}
+        value={text}
+        dir="auto"
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
       <div class="row">
         <button type="button" class="quiet" onClick={onCancel}>
           {texts.cancel}
         </button>
-        <button disabled={!text.trim() || busy}>{conversation.sendAgain}</button>
+        <button type="submit" disabled={!text.trim() || busy}>
+          {conversation.sendAgain}
+        </button>
       </div>
     </form>
   );

@@ -58,7 +58,7 @@ test('a stream that ends without a reason was interrupted', async () => {
 });
 
 test('an error in the stream is the failure', async () => {
-  answers(text('Half') + 'data: {"error":{"code":"upstream_timeout"}}\n\n' + DONE);
+  answers(`${text('Half')}data: {"error":{"code":"upstream_timeout"}}\n\n${DONE}`);
   expect((await failure()).code).toBe('upstream_timeout');
 });
 

@@ -1,5 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { branch, context, fresh, isUnderWay, merged, reduce, settled, titleOf, type Action, type Conversation, versions } from '../src/conversation';
+import {
+  type Action,
+  branch,
+  type Conversation,
+  context,
+  fresh,
+  isUnderWay,
+  merged,
+  reduce,
+  settled,
+  titleOf,
+  versions,
+} from '../src/conversation';
 
 const LOST = { code: 'interrupted', requestId: '', retryAt: null, filtered: [] };
 
@@ -93,7 +105,11 @@ test('two tabs lose no turn of a conversation that both went on with, and the fu
   let mine = reduce(begun, { type: 'grow', id: 'a', content: 'Half of it, and the rest' });
   mine = reduce(reduce(mine, { type: 'finish', id: 'a', reason: 'stop' }), { type: 'end', id: 'a', state: 'done' });
   theirs = reduce(reduce(theirs, { type: 'rename', title: 'First', at: 6 }), { type: 'rename', title: 'Named there', at: 7 });
-  for (const both of [merged(theirs, mine), merged(mine, theirs), merged(reduce(mine, { type: 'rename', title: 'Before', at: 6 }), theirs)]) {
+  for (const both of [
+    merged(theirs, mine),
+    merged(mine, theirs),
+    merged(reduce(mine, { type: 'rename', title: 'Before', at: 6 }), theirs),
+  ]) {
     expect(both.title).toBe('Named there');
     expect(both.messages.map(({ id, content }) => [id, content])).toEqual([
       ['q', 'One'],
@@ -106,5 +122,5 @@ test('two tabs lose no turn of a conversation that both went on with, and the fu
 });
 
 test('a title is cut between letters', () => {
-  expect(titleOf('x'.repeat(47) + '👩 and more')).toBe('x'.repeat(47) + '👩');
+  expect(titleOf(`${'x'.repeat(47)}👩 and more`)).toBe(`${'x'.repeat(47)}👩`);
 });

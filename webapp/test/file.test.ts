@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { branch, fresh, reduce, type Conversation } from '../src/conversation';
+import { branch, type Conversation, fresh, reduce } from '../src/conversation';
 import { exported, imported } from '../src/file';
 
 function chat(): Conversation {
@@ -39,7 +39,10 @@ test.each([
   ['an unknown state', broken((made) => (made.messages[1].state = 'odd'))],
   ['a message before its parent', broken((made) => made.messages.reverse())],
   ['one id twice', broken((made) => (made.messages[2].id = 'a'))],
-  ['a failure that says nothing', broken((made) => (made.messages[1].failure = { code: 'x', requestId: '', retryAt: null, filtered: [null] }))],
+  [
+    'a failure that says nothing',
+    broken((made) => (made.messages[1].failure = { code: 'x', requestId: '', retryAt: null, filtered: [null] })),
+  ],
   ['half a count of tokens', broken((made) => (made.messages[1].usage = { total_tokens: 3 }))],
   ['a leaf that is not there', broken((made) => (made.leaf = 'nowhere'))],
 ])('%s is no chat', (_, text) => {

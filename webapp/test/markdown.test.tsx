@@ -46,7 +46,10 @@ test('half of anything is drawn as far as it goes', () => {
 });
 
 test.each([
-  ['so $$E = mc^2$$ holds', '<p>so <span dir="ltr" role="group" aria-label="Formula" tabindex="0" class="formula display">$$E = mc^2$$<span></span></span> holds</p>'],
+  [
+    'so $$E = mc^2$$ holds',
+    '<p>so <span dir="ltr" role="group" aria-label="Formula" tabindex="0" class="formula display">$$E = mc^2$$<span></span></span> holds</p>',
+  ],
   ['so \\(a_1 * b_1\\) holds', '<p>so <span dir="ltr" class="formula">\\(a_1 * b_1\\)<span></span></span> holds</p>'],
   ['it costs $5 or $6', '<p>it costs $5 or $6</p>'],
   ['`$$x$$`', '<p><code>$$x$$</code></p>'],
@@ -55,12 +58,20 @@ test.each([
 });
 
 test.each(['$$\na\n$$', '\\[\na\n\\]'])('a formula on lines of its own: %j', (text) => {
-  expect(drawn(`before\n\n${text}\n\nafter`)).toMatch(/^<p>before<\/p><span [^>]*class="formula display">[^a]*a[^a]*<span><\/span><\/span><p>after<\/p>$/);
+  expect(drawn(`before\n\n${text}\n\nafter`)).toMatch(
+    /^<p>before<\/p><span [^>]*class="formula display">[^a]*a[^a]*<span><\/span><\/span><p>after<\/p>$/,
+  );
 });
 
 test.each([
-  ['- [x] did\n- [ ] do', '<ul><li><input type="checkbox" checked disabled aria-label="done"/>did</li><li><input type="checkbox" disabled aria-label="not done"/>do</li></ul>'],
-  ['see [the docs][1]\n\n[1]: https://e.example/', '<p>see <a href="https://e.example/" target="_blank" rel="noopener noreferrer nofollow">the docs</a></p>'],
+  [
+    '- [x] did\n- [ ] do',
+    '<ul><li><input type="checkbox" checked disabled aria-label="done"/>did</li><li><input type="checkbox" disabled aria-label="not done"/>do</li></ul>',
+  ],
+  [
+    'see [the docs][1]\n\n[1]: https://e.example/',
+    '<p>see <a href="https://e.example/" target="_blank" rel="noopener noreferrer nofollow">the docs</a></p>',
+  ],
   ['a<br>b<br/>c', '<p>a<br/>b<br/>c</p>'],
   ['&copy; 5&nbsp;km &#8364; &nowhere;', '<p>© 5\u00a0km € &amp;nowhere;</p>'],
 ])('as models write: %j', (text, html) => {

@@ -15,7 +15,9 @@ test('the page may ask the one other origin', () => {
 });
 
 test('ranges close the site, and none leave it open', () => {
-  expect(made({ ranges: '203.0.113.0/24, 198.51.100.7/32' }).networking).toEqual({ allowedIpRanges: ['203.0.113.0/24', '198.51.100.7/32'] });
+  expect(made({ ranges: '203.0.113.0/24, 198.51.100.7/32' }).networking).toEqual({
+    allowedIpRanges: ['203.0.113.0/24', '198.51.100.7/32'],
+  });
   expect(made({ ranges: ' ' }).networking).toBeUndefined();
 });
 

@@ -49,7 +49,11 @@ test('another tab hears of a change', async () => {
 });
 
 test('a browser that keeps nothing has no store', async () => {
-  vi.stubGlobal('indexedDB', { open: () => { throw new DOMException('no', 'SecurityError'); } });
+  vi.stubGlobal('indexedDB', {
+    open: () => {
+      throw new DOMException('no', 'SecurityError');
+    },
+  });
   expect(await openStore('alice')).toBeNull();
   vi.unstubAllGlobals();
 });

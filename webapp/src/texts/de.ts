@@ -77,7 +77,8 @@ export const de: Texts = {
       `Ihre Nachricht ging nicht an das Modell, weil der Inhaltsfilter sie zurückhielt.${reasons && ` Grund: ${reasons}.`} Bitte ändern Sie sie und versuchen Sie es erneut.`,
     context_length_exceeded: 'Diese Unterhaltung ist zu lang für das Modell.',
     forbidden: 'Sie dürfen diese Anwendung nicht verwenden.',
-    insufficient_quota: 'Das Kontingent für dieses Modell ist aufgebraucht. Versuchen Sie es später oder wenden Sie sich an Ihre Administration.',
+    insufficient_quota:
+      'Das Kontingent für dieses Modell ist aufgebraucht. Versuchen Sie es später oder wenden Sie sich an Ihre Administration.',
     interrupted: 'Die Antwort ist nicht angekommen.',
     lost: 'Die Verbindung brach ab, bevor die Antwort vollständig war.',
     network: 'Es gab ein Verbindungsproblem. Bitte prüfen Sie Ihre Internetverbindung und versuchen Sie es erneut.',
@@ -103,7 +104,8 @@ export const de: Texts = {
   limit: {
     wait: (clock) => `In ${clock} können Sie es erneut versuchen.`,
     over: 'Sie können es jetzt erneut versuchen.',
-    long: (until) => `Das Kontingent für dieses Modell ist aufgebraucht. Versuchen Sie es nach ${until} oder wenden Sie sich an Ihre Administration.`,
+    long: (until) =>
+      `Das Kontingent für dieses Modell ist aufgebraucht. Versuchen Sie es nach ${until} oder wenden Sie sich an Ihre Administration.`,
     retryingIn: (seconds) => (seconds > 0 ? `Neuer Versuch in ${seconds} Sekunden` : 'Neuer Versuch'),
     retryNow: 'Jetzt erneut versuchen',
   },
@@ -178,7 +180,11 @@ export const de: Texts = {
     text: 'Alle Chats und Einstellungen in diesem Browser werden gelöscht. Das lässt sich nicht rückgängig machen.',
     action: 'Meine Daten löschen',
   },
-  signedOut: { title: 'Sie wurden abgemeldet', text: 'Melden Sie sich wieder an, um fortzufahren. Ihr Entwurf bleibt.', action: 'Anmelden' },
+  signedOut: {
+    title: 'Sie wurden abgemeldet',
+    text: 'Melden Sie sich wieder an, um fortzufahren. Ihr Entwurf bleibt.',
+    action: 'Anmelden',
+  },
 
   register: {
     prompt: 'Melden Sie sich mit Ihrem Geschäfts-, Schul- oder Unikonto an',
