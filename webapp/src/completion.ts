@@ -4,8 +4,10 @@ import { createParser } from 'eventsource-parser';
 /** A message as the API takes it. */
 export interface Wire {
   role: 'user' | 'assistant' | 'system';
-  content: string;
+  content: string | Part[];
 }
+
+export type Part = { type: 'text'; text: string } | { type: 'image_url'; image_url: { url: string } };
 
 export interface Usage {
   prompt_tokens: number;
@@ -31,8 +33,31 @@ export class Problem extends Error {
   }
 }
 
-/** What the model wrote next, why it stopped, or what it took. */
-export type Progress = { text: string } | { finish: string } | { usage: Usage };
+/** A function that the model asks for; its arguments are JSON as the model wrote it. */
+export interface ToolCall {
+  name: string;
+  arguments: string;
+}
+
+/** What an answer rests on. */
+export interface Source {
+  title: string;
+  /** Where it is, an http address; empty where it has none. */
+  url: string;
+  /** The passage; empty where the API gives none. */
+  quote: string;
+  /** Where in the answer it belongs, as an offset; null where the answer says so itself, as `[doc1]`. */
+  at: number | null;
+}
+
+/** What the model wrote next, thought, asked for or names as a source; why it stopped, or what it took. */
+export type Progress =
+  | { text: string }
+  | { reasoning: string }
+  | { tool: ToolCall & { index: number } }
+  | { sources: Source[] }
+  | { finish: string }
+  | { usage: Usage };
 
 /** What to ask, of which model, and how answers reach the page: through the site, or straight from where a ticket leads. */
 export interface Question {
@@ -44,9 +69,8 @@ export interface Question {
 /** Whether a proxy on the way lost a whole stream; from then on answers are asked for in one piece. */
 let streamsAreLost = false;
 
-/** The answer as it comes. Throws a Problem, or an AbortError after `signal`. */
-export async function* complete(question: Question, signal: AbortSignal): AsyncGenerator<Progress> {
-  const requestId = crypto.randomUUID();
+/** The answer as it comes. Throws a Problem, or an AbortError after `signal`. `requestId` is what the API's log calls it. */
+export async function* complete(question: Question, requestId: string, signal: AbortSignal): AsyncGenerator<Progress> {
   const { messages, model, delivery } = question;
   const how = streamsAreLost ? { stream: false } : { stream: true, stream_options: { include_usage: true } };
   const body = JSON.stringify({ messages, model, ...how });
@@ -56,13 +80,12 @@ export async function* complete(question: Question, signal: AbortSignal): AsyncG
     const whole = await json(response);
     const choice = whole?.choices?.[0];
     if (!choice?.message) throw new Problem('interrupted', requestId);
-    yield { text: choice.message.content ?? '' };
-    yield { finish: choice.finish_reason };
+    yield* said(choice.message, choice.message.refusal ? 'refusal' : choice.finish_reason);
     if (whole.usage) yield { usage: whole.usage };
     return;
   }
-  if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream')) {
-    throw new Problem('signed_out', requestId);
+  if (!response.body || !isType(response, 'text/event-stream')) {
+    throw new Problem(isType(response, 'text/html') ? 'signed_out' : 'interrupted', requestId); // a page in place of an answer
   }
   let [begun, finished] = [false, false];
   for await (const progress of parsed(response.body, requestId)) {
@@ -72,13 +95,22 @@ export async function* complete(question: Question, signal: AbortSignal): AsyncG
   }
   if (!begun && !streamsAreLost) {
     streamsAreLost = true; // Source: Azure/static-web-apps#833, only `[DONE]` arrived
-    yield* complete(question, signal);
+    yield* complete(question, requestId, signal);
   } else if (!finished) throw new Problem('interrupted', requestId);
 }
 
 interface Target {
   url: string;
   headers: Record<string, string>;
+}
+
+/** Tell the API what somebody thinks of an answer; without a word of it. Whether the API took it. */
+export async function rate(requestId: string, rating: 'up' | 'down', reason: string): Promise<boolean> {
+  const body = JSON.stringify({ request_id: requestId, rating, reason });
+  return post('/api/chat/feedback', body, {}, crypto.randomUUID(), new AbortController().signal).then(
+    () => true,
+    () => false,
+  );
 }
 
 const COMPLETIONS: Target = { url: '/api/chat/completions', headers: {} };
@@ -130,19 +162,52 @@ function filtered(error: any): Failure['filtered'] {
   return found.map(([name, { severity }]) => [name, severity ?? '']);
 }
 
+/** What a message says, or the next piece of one; a refusal is text that ends in its own way. */
+function* said(message: any, finish: string | null): Generator<Progress> {
+  if (message?.reasoning_content) yield { reasoning: message.reasoning_content };
+  if (message?.content) yield { text: message.content };
+  if (message?.refusal) yield { text: message.refusal };
+  for (const [index, call] of (message?.tool_calls ?? []).entries()) {
+    const { name = '', arguments: written = '' } = call.function ?? {};
+    yield { tool: { index: call.index ?? index, name: name ?? '', arguments: written ?? '' } };
+  }
+  const sources = [...cited(message?.annotations), ...retrieved(message?.context?.citations)];
+  if (sources.length) yield { sources };
+  if (finish) yield { finish };
+}
+
+/** Source: OpenAI's annotations of a message. */
+function cited(annotations: any): Source[] {
+  const found = (Array.isArray(annotations) ? annotations : []).map((each) => each?.url_citation).filter(Boolean);
+  return found.map(({ title, url, end_index }) => ({ title: title || url || '', url: url ?? '', quote: '', at: end_index ?? null }));
+}
+
+/** Source: Azure OpenAI On Your Data, whose answers name their documents as `[doc1]`. */
+function retrieved(citations: any): Source[] {
+  const found: any[] = Array.isArray(citations) ? citations : [];
+  return found.map(({ title, filepath, url, content }) => ({
+    title: title || filepath || url || '',
+    url: url ?? '',
+    quote: content ?? '',
+    at: null,
+  }));
+}
+
 async function* parsed(body: ReadableStream<Uint8Array>, requestId: string): AsyncGenerator<Progress> {
   const waiting: Progress[] = [];
   let failure: Problem | null = null;
+  let refused = false;
   const parser = createParser({
     onEvent(event) {
-      if (event.data === '[DONE]') return;
-      const chunk = JSON.parse(event.data);
-      if (chunk.error) failure = new Problem(chunk.error.code ?? 'interrupted', requestId, { filtered: filtered(chunk.error) });
-      if (chunk.usage) waiting.push({ usage: chunk.usage });
+      if (event.data === '[DONE]' || failure) return;
+      const chunk = chunkOf(event.data);
+      if (!chunk) failure = new Problem('interrupted', requestId);
+      else if (chunk.error) failure = new Problem(chunk.error.code ?? 'interrupted', requestId, { filtered: filtered(chunk.error) });
+      if (chunk?.usage) waiting.push({ usage: chunk.usage });
       // Azure's first chunk and the one with usage have no choices, and its annotations no delta.
-      const choice = chunk.choices?.[0];
-      if (choice?.delta?.content) waiting.push({ text: choice.delta.content });
-      if (choice?.finish_reason) waiting.push({ finish: choice.finish_reason });
+      const choice = chunk?.choices?.[0];
+      refused ||= Boolean(choice?.delta?.refusal);
+      if (choice) waiting.push(...said(choice.delta, choice.finish_reason && (refused ? 'refusal' : choice.finish_reason)));
     },
   });
   const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
@@ -161,6 +226,15 @@ async function* parsed(body: ReadableStream<Uint8Array>, requestId: string): Asy
   }
 }
 
+/** An event's JSON; null where it is none. */
+function chunkOf(data: string): any {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return null;
+  }
+}
+
 export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError';
 }
@@ -176,5 +250,9 @@ async function json(response: Response): Promise<any> {
 }
 
 function isJson(response: Response): boolean {
-  return response.headers.get('content-type')?.startsWith('application/json') ?? false;
+  return isType(response, 'application/json');
+}
+
+function isType(response: Response, type: string): boolean {
+  return response.headers.get('content-type')?.startsWith(type) ?? false;
 }

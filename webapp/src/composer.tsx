@@ -1,25 +1,62 @@
-/** Where a message is written, and sent or stopped with the same button. */
-import { useState } from 'preact/hooks';
+/** Where a message is written, with files and by voice, and sent or stopped with the same button. */
+import { ArrowUp, Mic, Paperclip, Square } from 'lucide';
+import { useImperativeHandle, useRef, useState } from 'preact/hooks';
+import { take } from './attach';
+import { Attachments } from './attachments';
+import { useConfig } from './config';
+import type { Attachment } from './conversation';
+import { useDraft } from './draft';
+import { useHeight } from './field';
+import { Icon } from './icons';
+import { Action } from './parts';
+import type { Asked } from './session';
 import { texts } from './texts';
+import { useSession, useSnapshot } from './use-session';
+import { useVoice } from './voice';
 
 const TOUCHED = matchMedia('(hover: none)').matches;
+const { composer } = texts;
+
+/** What others do to the composer. */
+export interface Writing {
+  focus(): void;
+  /** Replace what is written. */
+  write(text: string): void;
+  attach(files: readonly File[]): void;
+}
 
 interface ComposerProps {
-  draft: string;
-  busy: boolean;
   online: boolean;
   singleKeys: boolean;
-  field: { current: HTMLTextAreaElement | null };
-  onDraft: (text: string) => void;
-  onAsk: (question: string) => void;
-  onStop: () => void;
+  writing: { current: Writing | null };
+  onAsk: (question: string, asked: Asked) => boolean;
   onEditLast: () => void;
 }
 
-export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAsk, onStop, onEditLast }: ComposerProps) {
+export function Composer({ online, singleKeys, writing, onAsk, onEditLast }: ComposerProps) {
+  const session = useSession();
+  const { busy } = useSnapshot();
+  const { images } = useConfig();
+  const [draft, setDraft] = useDraft();
+  const [attachments, setAttachments] = useState<Attachment[]>([]);
+  const [refused, setRefused] = useState<string[]>([]);
   const [focused, setFocused] = useState(false);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const voice = useVoice((heard) => setDraft(`${draft}${draft && !/\s$/.test(draft) ? ' ' : ''}${heard}`));
+  const ready = online && !busy && (draft.trim() !== '' || attachments.length > 0);
+  const attach = async (files: readonly File[]) => {
+    const taken = await take(files, attachments.length, images);
+    setAttachments((before) => [...before, ...taken.attachments]);
+    setRefused(taken.refused);
+  };
+  useImperativeHandle(writing, () => ({ focus: () => field.current?.focus(), write: setDraft, attach: (files) => void attach(files) }));
+  useHeight(field, draft);
   const send = () => {
-    if (!busy && online && draft.trim()) onAsk(draft);
+    if (!ready || !onAsk(draft, { attachments })) return;
+    setDraft('');
+    setAttachments([]);
+    setRefused([]);
+    voice?.stop();
   };
   // While an input method composes, Enter chooses a word; 229 is how older browsers say so.
   const onKeyDown = (event: KeyboardEvent) => {
@@ -32,16 +69,22 @@ export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAs
       onEditLast();
     }
   };
+  const onPaste = (event: ClipboardEvent) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length || event.clipboardData?.types.includes('text/plain')) return; // a cell of a table comes as a picture, too
+    event.preventDefault();
+    void attach(files);
+  };
   const onClick = (event: MouseEvent) => {
     if (event.detail > 1) event.preventDefault(); // the second of a double click, meant for Send
   };
   const onSubmit = (event: Event) => {
     event.preventDefault();
-    if (busy) onStop();
+    if (busy) session.stop();
     else send();
   };
-  const { composer } = texts;
   const keyed = focused ? composer.focused : singleKeys ? composer.blurred : composer.plain;
+  const action = busy ? composer.stop : composer.send;
   return (
     <form class="composer" aria-label={composer.name} onSubmit={onSubmit}>
       {!online && (
@@ -49,7 +92,13 @@ export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAs
           {composer.offline}
         </p>
       )}
+      {refused.map((sentence) => (
+        <p key={sentence} class="offline" role="alert">
+          {sentence}
+        </p>
+      ))}
       <div class="box">
+        <Attachments of={attachments} onRemove={(index) => setAttachments(attachments.toSpliced(index, 1))} />
         <label class="sr" for="message">
           {composer.message}
         </label>
@@ -57,20 +106,40 @@ export function Composer({ draft, busy, online, singleKeys, field, onDraft, onAs
           id="message"
           ref={field}
           rows={1}
-          autofocus
           placeholder={TOUCHED ? composer.plain : keyed}
           value={draft}
-          onInput={(event) => onDraft(event.currentTarget.value)}
+          onInput={(event) => setDraft(event.currentTarget.value)}
           onKeyDown={onKeyDown}
+          onPaste={onPaste}
           onFocus={() => setFocused(true)}
           onBlur={() => setFocused(false)}
           dir="auto"
         />
-        <button type="submit" aria-disabled={!busy && (!online || !draft.trim())} onClick={onClick}>
-          {busy ? composer.stop : composer.send}
-        </button>
+        <div class="bar">
+          <label class="button quiet icon" title={texts.attach.action}>
+            <Icon of={Paperclip} />
+            <input
+              type="file"
+              class="sr"
+              multiple
+              aria-label={texts.attach.action}
+              onChange={(event) => void picked(event.currentTarget, attach)}
+            />
+          </label>
+          {voice && <Action icon={Mic} name={voice.on ? composer.stopVoice : composer.voice} pressed={voice.on} onClick={voice.toggle} />}
+          <button type="submit" class="send" aria-label={action} title={action} aria-disabled={!busy && !ready} onClick={onClick}>
+            <Icon of={busy ? Square : ArrowUp} />
+          </button>
+        </div>
       </div>
       <p class="footer">{composer.footer}</p>
     </form>
   );
+}
+
+/** The same file can be picked again after it was taken out. */
+async function picked(input: HTMLInputElement, attach: (files: readonly File[]) => Promise<void>): Promise<void> {
+  const files = [...(input.files ?? [])];
+  input.value = '';
+  await attach(files);
 }

@@ -1,45 +1,76 @@
 /** A conversation as plain data, a tree of messages, and one pure function; nothing here knows the page or the network. */
-import type { Failure, Usage, Wire } from './completion';
+import type { Failure, Part, Progress, Source, ToolCall, Usage, Wire } from './completion';
 
 /** How far a message is. `sending` waits for the first word; `limited` may be asked again at `failure.retryAt`. */
 export const STATES = ['sending', 'streaming', 'done', 'stopped', 'interrupted', 'failed', 'limited'] as const;
 export type State = (typeof STATES)[number];
 
-export interface Message {
+/** What somebody sends with a question: an image as a data: address, or a file's text. */
+export interface Attachment {
+  kind: 'image' | 'text';
+  name: string;
+  data: string;
+}
+
+/** What the model has given of an answer. */
+export interface Growth {
+  content: string;
+  /** What the model says of its thoughts. */
+  reasoning?: string | undefined;
+  tools?: ToolCall[] | undefined;
+  sources?: Source[] | undefined;
+}
+
+export type Rating = 'up' | 'down';
+
+export interface Message extends Growth {
   id: string;
   /** What it answers or follows; null begins the conversation. Messages of one parent are versions of each other. */
   parent: string | null;
   role: 'user' | 'assistant';
-  content: string;
   at: number;
   state: State;
   /** Why the model stopped; null while it writes. */
   finish: string | null;
   usage: Usage | null;
   failure: Failure | null;
+  attachments?: Attachment[] | undefined;
+  /** What the API's log calls the request that it answers. */
+  request?: string | undefined;
+  rating?: Rating | undefined;
 }
 
-export interface Conversation {
+/** What the list shows of a conversation. */
+export interface Summary {
   id: string;
   title: string;
   /** When it last changed, in milliseconds since 1970. */
   at: number;
+  /** When somebody gave it its title, in milliseconds since 1970; absent where it is the first question's words. */
+  named?: number | undefined;
+  /** When it was pinned to the top of the list, or, as a negative number, when it was let go again. */
+  pinned?: number | undefined;
+}
+
+export interface Conversation extends Summary {
   messages: Message[];
   /** The last message of the branch that is shown. */
   leaf: string | null;
-  /** When somebody gave it its title, in milliseconds since 1970; absent where it is the first question's words. */
-  named?: number | undefined;
 }
 
 export type Action =
-  | { type: 'ask'; text: string; parent: string | null; ids: [string, string]; at: number }
+  | { type: 'ask'; text: string; attachments?: Attachment[]; parent: string | null; ids: [string, string]; at: number }
   | { type: 'again'; question: string; id: string; at: number }
-  | { type: 'grow'; id: string; content: string }
+  | { type: 'begin'; id: string; request: string }
+  | { type: 'grow'; id: string; growth: Growth }
   | { type: 'finish'; id: string; reason: string }
   | { type: 'usage'; id: string; usage: Usage }
   | { type: 'end'; id: string; state: State; failure?: Failure }
   | { type: 'show'; id: string }
-  | { type: 'rename'; title: string; at: number };
+  | { type: 'rename'; title: string; at: number }
+  | { type: 'pin'; pinned: boolean; at: number }
+  | ({ type: 'kept' } & Pick<Summary, 'title' | 'named' | 'pinned'>)
+  | { type: 'rate'; id: string; rating: Rating | undefined };
 
 const TITLE_LENGTH = 48;
 
@@ -56,14 +87,21 @@ export function reduce(conversation: Conversation, action: Action): Conversation
   switch (action.type) {
     case 'ask': {
       const [id, answer] = action.ids;
-      const question = { ...blank(id, action.parent, 'user', action.at), content: action.text, state: 'done' as const };
+      const question = {
+        ...blank(id, action.parent, 'user', action.at),
+        content: action.text,
+        ...(action.attachments?.length && { attachments: action.attachments }),
+        state: 'done' as const,
+      };
       const title = conversation.title || titleOf(action.text);
-      return grown({ ...conversation, title }, [question, blank(answer, id, 'assistant', action.at)], action.at);
+      return added({ ...conversation, title }, [question, blank(answer, id, 'assistant', action.at)], action.at);
     }
     case 'again':
-      return grown(conversation, [blank(action.id, action.question, 'assistant', action.at)], action.at);
+      return added(conversation, [blank(action.id, action.question, 'assistant', action.at)], action.at);
+    case 'begin': // anew, or where an answer goes on
+      return change(conversation, action.id, { request: action.request, finish: null, failure: null, state: 'sending' });
     case 'grow':
-      return change(conversation, action.id, { content: action.content, state: 'streaming' });
+      return change(conversation, action.id, { ...action.growth, state: 'streaming' });
     case 'finish':
       return change(conversation, action.id, { finish: action.reason });
     case 'usage':
@@ -74,14 +112,43 @@ export function reduce(conversation: Conversation, action: Action): Conversation
       return { ...conversation, leaf: newestBelow(conversation, action.id) };
     case 'rename':
       return { ...conversation, title: action.title, named: action.at };
+    case 'pin':
+      return { ...conversation, pinned: action.pinned ? action.at : -action.at };
+    case 'kept': // as another tab has it
+      return { ...conversation, title: action.title, named: action.named, pinned: action.pinned };
+    case 'rate':
+      return change(conversation, action.id, { rating: action.rating });
   }
+}
+
+/** What there is of an answer, and what came next of it. */
+export function grown(growth: Growth, came: Progress): Growth {
+  if ('text' in came) return { ...growth, content: growth.content + came.text };
+  if ('reasoning' in came) return { ...growth, reasoning: (growth.reasoning ?? '') + came.reasoning };
+  if ('sources' in came) return { ...growth, sources: [...(growth.sources ?? []), ...came.sources] };
+  if (!('tool' in came)) return growth;
+  const tools = [...(growth.tools ?? [])];
+  const { index, name, arguments: more } = came.tool;
+  const before = tools[index] ?? { name: '', arguments: '' };
+  tools[index] = { name: before.name + name, arguments: before.arguments + more };
+  return { ...growth, tools };
 }
 
 /** The messages that are shown, first to last. */
 export function branch(conversation: Conversation): Message[] {
+  const known = new Map(conversation.messages.map((message) => [message.id, message]));
   const shown: Message[] = [];
-  for (let at = find(conversation, conversation.leaf); at; at = find(conversation, at.parent)) shown.unshift(at);
-  return shown;
+  for (let at = known.get(conversation.leaf ?? ''); at; at = known.get(at.parent ?? '')) shown.push(at);
+  return shown.reverse();
+}
+
+export function summary({ id, title, at, named, pinned }: Conversation): Summary {
+  return { id, title, at, named, pinned };
+}
+
+/** The list's order: the last changed first. */
+export function byAge(one: Summary, other: Summary): number {
+  return other.at - one.at;
 }
 
 /** A message and its other versions, oldest first. */
@@ -108,6 +175,13 @@ export function settled(conversation: Conversation): Conversation {
     return { ...message, state: message.content ? 'interrupted' : 'failed', failure };
   });
   return { ...conversation, messages };
+}
+
+/** Of a conversation, what is under way and what it answers; to be merged with the rest. */
+export function underWay(conversation: Conversation): Conversation {
+  const growing = conversation.messages.filter(isUnderWay);
+  const wanted = new Set(growing.flatMap(({ id, parent }) => [id, parent]));
+  return { ...conversation, messages: conversation.messages.filter(({ id }) => wanted.has(id)) };
 }
 
 /** One conversation of two tabs' copies: nobody's messages are lost, of two copies of one the further one counts, and so does the title given last. */
@@ -139,12 +213,13 @@ function isKept(answer: Message): boolean {
   return answer.content !== '' && answer.finish !== 'content_filter';
 }
 
-function wire({ role, content }: Message): Wire {
-  return { role, content };
-}
-
-function find(conversation: Conversation, id: string | null): Message | undefined {
-  return conversation.messages.find((message) => message.id === id);
+function wire({ role, content, attachments }: Message): Wire {
+  if (!attachments?.length) return { role, content };
+  const parts = attachments.map(({ kind, name, data }): Part => {
+    if (kind === 'image') return { type: 'image_url', image_url: { url: data } };
+    return { type: 'text', text: `${name}:\n\n${data}` };
+  });
+  return { role, content: content ? [...parts, { type: 'text', text: content }] : parts };
 }
 
 function newestBelow(conversation: Conversation, id: string): string {
@@ -152,8 +227,8 @@ function newestBelow(conversation: Conversation, id: string): string {
   return below ? newestBelow(conversation, below.id) : id;
 }
 
-function grown(conversation: Conversation, added: Message[], at: number): Conversation {
-  return { ...conversation, at, messages: [...conversation.messages, ...added], leaf: added.at(-1)!.id };
+function added(conversation: Conversation, more: Message[], at: number): Conversation {
+  return { ...conversation, at, messages: [...conversation.messages, ...more], leaf: more.at(-1)!.id };
 }
 
 function change(conversation: Conversation, id: string, changed: Partial<Message>): Conversation {

@@ -1,7 +1,7 @@
 /** The dialogs: native ones, which keep the focus and close with Escape by themselves. */
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import type { Config } from './config';
+import { useConfig } from './config';
 import { Usage } from './parts';
 import type { Preferences } from './preferences';
 import { LANGUAGES, texts } from './texts';
@@ -101,14 +101,14 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
 }
 
 interface SettingsProps {
-  config: Config;
   chosen: Preferences;
   onChoose: (changed: Partial<Preferences>) => void;
   onClose: () => void;
 }
 
-export function Settings({ config, chosen, onChoose, onClose }: SettingsProps) {
+export function Settings({ chosen, onChoose, onClose }: SettingsProps) {
   const { settings } = texts;
+  const config = useConfig();
   return (
     <Dialog title={texts.account.settings} onClose={onClose}>
       <label class="field">

@@ -1,5 +1,6 @@
 /** What the page says of a failure, and what it offers to do about it. */
 import type { Failure } from './completion';
+import type { Message } from './conversation';
 import { locale, texts } from './texts';
 
 /** What can be done about a turn. */
@@ -65,4 +66,14 @@ export function waiting(seconds: number): [fact: string, time: string] {
     minute: '2-digit',
   });
   return [limit.long(until), ''];
+}
+
+/** Why an answer ended as it did, or that it says nothing; empty where there is nothing to say of it. */
+export function noteOf({ state, finish, content, tools }: Message): string {
+  const { stopped, finishes, empty } = texts.conversation;
+  if (state === 'stopped') return stopped;
+  if (state !== 'done') return '';
+  if (finish && Object.hasOwn(finishes, finish)) return finishes[finish]!;
+  if (content.trim()) return '';
+  return tools?.length ? finishes.tool_calls! : empty;
 }

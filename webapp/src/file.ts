@@ -58,7 +58,23 @@ function isMessage(value: any): value is Message {
     STATES.includes(state) &&
     (finish === null || typeof finish === 'string') &&
     (usage === null || [usage?.prompt_tokens, usage?.completion_tokens, usage?.total_tokens].every(Number.isFinite)) &&
-    (failure === null || isFailure(failure))
+    (failure === null || isFailure(failure)) &&
+    isGrowth(value)
+  );
+}
+
+/** What only some messages have. */
+function isGrowth({ reasoning, tools, sources, attachments, request, rating }: any): boolean {
+  const isText = (each: unknown) => typeof each === 'string';
+  const all = (list: any, fits: (each: any) => boolean) =>
+    list === undefined || (Array.isArray(list) && list.every((each) => each && fits(each)));
+  const isImage = (data: string) => /^data:image\/[\w.+-]+;base64,/.test(data);
+  return (
+    [reasoning, request].every((each) => each === undefined || isText(each)) &&
+    [undefined, 'up', 'down'].includes(rating) &&
+    all(tools, ({ name, arguments: written }) => isText(name) && isText(written)) &&
+    all(sources, ({ title, url, quote, at }) => [title, url, quote].every(isText) && (at === null || Number.isInteger(at))) &&
+    all(attachments, ({ kind, name, data }) => isText(name) && isText(data) && (kind === 'text' || (kind === 'image' && isImage(data))))
   );
 }
 

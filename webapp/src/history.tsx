@@ -1,24 +1,29 @@
-/** The list of chats that this browser keeps, with search and what can be done to each. */
-import { useRef, useState } from 'preact/hooks';
-import type { Chat } from './chat';
-import type { Conversation } from './conversation';
+/** The list of chats that this browser keeps: by date, pinned ones first, with search and what can be done to each. */
+import { LoaderCircle, Pencil, Pin, PinOff, Trash2, Upload } from 'lucide';
+import { useMemo, useRef, useState } from 'preact/hooks';
+import type { Summary } from './conversation';
 import { imported } from './file';
+import { Icon } from './icons';
 import { onceDrawn } from './keys';
+import { Action } from './parts';
+import { type Row, rowsOf, sectionsOf } from './rows';
 import { texts } from './texts';
+import { useSearch } from './use-search';
+import { useSession, useSnapshot } from './use-session';
+import { useWindow } from './use-window';
 
 interface HistoryProps {
-  chat: Chat;
+  user: string | undefined;
   field: { current: HTMLInputElement | null };
   onChosen: () => void;
-  onRemove: (conversation: Conversation) => void;
+  onRemove: (chat: Summary) => void;
 }
 
-export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
+export function History({ user, field, onChosen, onRemove }: HistoryProps) {
+  const { kept, keeps, trouble } = useSnapshot();
   const [search, setSearch] = useState('');
-  const [renaming, setRenaming] = useState<string | null>(null);
-  const list = useRef<HTMLUListElement>(null);
-  const wanted = search.trim().toLowerCase();
-  const shown = chat.kept.filter((each) => !wanted || has(each, wanted));
+  const found = useSearch(user, search, kept.length);
+  const rows = useMemo(() => rowsOf(found ? kept.filter(({ id }) => found.has(id)) : kept, Date.now()), [kept, found]);
   return (
     <>
       <input
@@ -29,67 +34,100 @@ export function History({ chat, field, onChosen, onRemove }: HistoryProps) {
         value={search}
         onInput={(event) => setSearch(event.currentTarget.value)}
       />
-      {chat.keeps === false && <p class="empty">{texts.chats.off}</p>}
-      {chat.keeps && chat.kept.length === 0 && <p class="empty">{texts.chats.none}</p>}
-      {chat.kept.length > 0 && shown.length === 0 && <p class="empty">{texts.chats.without(search.trim())}</p>}
-      {chat.full && (
+      {keeps === false && <p class="empty">{texts.chats.off}</p>}
+      {keeps && kept.length === 0 && <p class="empty">{texts.chats.none}</p>}
+      {found && rows.length === 0 && kept.length > 0 && <p class="empty">{texts.chats.without(search.trim())}</p>}
+      {trouble && (
         <p class="empty" role="alert">
-          {texts.chats.full}
+          {texts.chats.troubles[trouble]}
         </p>
       )}
-      <ul ref={list}>
-        {shown.map((each) => (
-          <li key={each.id} data-id={each.id} aria-current={each.id === chat.open.id ? 'page' : undefined}>
-            {renaming === each.id ? (
-              <Rename
-                title={each.title}
-                onDone={(title, byKey) => {
-                  setRenaming(null);
-                  if (title !== null) chat.rename(each.id, title);
-                  if (byKey) onceDrawn(() => list.current?.querySelector<HTMLElement>(`[data-id="${each.id}"] .open`)?.focus());
-                }}
-              />
-            ) : (
-              <>
-                <button
-                  type="button"
-                  class="quiet open"
-                  dir="auto"
-                  title={each.title}
-                  onClick={() => {
-                    chat.choose(each.id);
-                    onChosen();
-                  }}
-                >
-                  {each.title}
-                </button>
-                <span class="tools">
-                  <button
-                    type="button"
-                    class="quiet icon"
-                    aria-label={texts.chats.rename(each.title)}
-                    title={texts.chats.renameShort}
-                    onClick={() => setRenaming(each.id)}
-                  >
-                    ✎
-                  </button>
-                  <button
-                    type="button"
-                    class="quiet icon"
-                    aria-label={texts.chats.delete(each.title)}
-                    title={texts.chats.deleteShort}
-                    onClick={() => onRemove(each)}
-                  >
-                    ✕
-                  </button>
-                </span>
-              </>
-            )}
-          </li>
-        ))}
-      </ul>
-      {chat.keeps && <Import chat={chat} onChosen={onChosen} />}
+      <Rows rows={rows} onChosen={onChosen} onRemove={onRemove} />
+      {keeps && <Import onChosen={onChosen} />}
     </>
+  );
+}
+
+/** As many rows as are in sight, and some around; each is as high as the others. */
+function Rows({ rows, onChosen, onRemove }: { rows: Row[] } & Pick<HistoryProps, 'onChosen' | 'onRemove'>) {
+  const { open, answering, unread } = useSnapshot();
+  const box = useRef<HTMLDivElement>(null);
+  const { from, to, before, after } = useWindow(box, rows.length);
+  const markOf = (id: string) => (answering.has(id) ? 'answering' : unread.has(id) ? 'unread' : null);
+  return (
+    <div class="chats" ref={box}>
+      <div style={{ height: `${before}px` }} />
+      {sectionsOf(rows.slice(from, to)).map(({ group, headed, chats }) => (
+        <section key={group} aria-label={group}>
+          {headed && <h2>{group}</h2>}
+          <ul>
+            {chats.map((chat) => (
+              <Chat
+                key={chat.id}
+                chat={chat}
+                current={chat.id === open.id}
+                mark={markOf(chat.id)}
+                onChosen={onChosen}
+                onRemove={onRemove}
+              />
+            ))}
+          </ul>
+        </section>
+      ))}
+      <div style={{ height: `${after}px` }} />
+    </div>
+  );
+}
+
+interface ChatProps extends Pick<HistoryProps, 'onChosen' | 'onRemove'> {
+  chat: Summary;
+  current: boolean;
+  mark: 'answering' | 'unread' | null;
+}
+
+function Chat({ chat, current, mark, onChosen, onRemove }: ChatProps) {
+  const session = useSession();
+  const [renaming, setRenaming] = useState(false);
+  const open = useRef<HTMLButtonElement>(null);
+  const { id, title } = chat;
+  const pinned = (chat.pinned ?? 0) > 0;
+  if (renaming) {
+    const onDone = (named: string | null, byKey: boolean) => {
+      setRenaming(false);
+      if (named !== null) void session.rename(id, named);
+      if (byKey) onceDrawn(() => open.current?.focus());
+    };
+    return (
+      <li>
+        <Rename title={title} onDone={onDone} />
+      </li>
+    );
+  }
+  const of = (what: string) => texts.chats.ofChat(what, title);
+  const choose = () => {
+    void session.choose(id);
+    onChosen();
+  };
+  return (
+    <li aria-current={current ? 'page' : undefined}>
+      <button type="button" class="quiet open" dir="auto" title={title} ref={open} onClick={choose} onDblClick={() => setRenaming(true)}>
+        {title}
+      </button>
+      {mark && (
+        <span class={`mark ${mark}`} role="img" aria-label={texts.chats.marks[mark]} title={texts.chats.marks[mark]}>
+          {mark === 'answering' && <Icon of={LoaderCircle} />}
+        </span>
+      )}
+      <span class="tools">
+        <Action
+          icon={pinned ? PinOff : Pin}
+          name={of(pinned ? texts.chats.unpin : texts.chats.pin)}
+          onClick={() => void session.pin(id, !pinned)}
+        />
+        <Action icon={Pencil} name={of(texts.chats.rename)} onClick={() => setRenaming(true)} />
+        <Action icon={Trash2} name={of(texts.chats.delete)} onClick={() => onRemove(chat)} />
+      </span>
+    </li>
   );
 }
 
@@ -110,17 +148,15 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string | nul
     event.stopPropagation();
     end(null, true);
   };
+  const onSubmit = (event: Event) => {
+    event.preventDefault();
+    end(text, true);
+  };
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        end(text, true);
-      }}
-    >
+    <form onSubmit={onSubmit}>
       <input
         aria-label={texts.chats.title}
         value={text}
-        autofocus
         ref={focusOnce}
         onInput={(event) => setText(event.currentTarget.value)}
         onBlur={() => end(text, false)}
@@ -130,14 +166,11 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string | nul
   );
 }
 
-function has(conversation: Conversation, wanted: string): boolean {
-  return [conversation.title, ...conversation.messages.map(({ content }) => content)].some((text) => text.toLowerCase().includes(wanted));
-}
-
 const LARGEST_BYTES = 10_000_000;
 
 /** Takes in a chat that was exported as a JSON file. */
-function Import({ chat, onChosen }: { chat: Chat; onChosen: () => void }) {
+function Import({ onChosen }: Pick<HistoryProps, 'onChosen'>) {
+  const session = useSession();
   const [refused, refuse] = useState('');
   const take = async (input: HTMLInputElement) => {
     const file = input.files?.[0];
@@ -145,7 +178,7 @@ function Import({ chat, onChosen }: { chat: Chat; onChosen: () => void }) {
     if (!file) return;
     if (file.size > LARGEST_BYTES) return refuse(texts.chats.notImported(file.name, texts.chats.tooLarge));
     try {
-      chat.add(imported(await file.text(), crypto.randomUUID()));
+      session.add(imported(await file.text(), crypto.randomUUID()));
       refuse('');
       onChosen();
     } catch (error) {
@@ -155,6 +188,7 @@ function Import({ chat, onChosen }: { chat: Chat; onChosen: () => void }) {
   return (
     <div class="import">
       <label>
+        <Icon of={Upload} />
         {texts.chats.import}
         <input type="file" class="sr" accept=".json,application/json" onChange={(event) => void take(event.currentTarget)} />
       </label>

@@ -4,7 +4,7 @@ import { useListener } from './listen';
 export interface Shortcuts {
   write: () => void;
   start: () => void;
-  search: () => void;
+  palette: () => void;
   help: () => void;
   escape: () => void;
   copyCode: () => void;
@@ -20,7 +20,7 @@ export function shortcut(event: KeyboardEvent, singleKeys: boolean): keyof Short
   const key = event.key.toLowerCase();
   if (event.ctrlKey || event.metaKey) {
     if (event.shiftKey) return key === 'o' ? 'start' : key === 'c' ? 'copyCode' : null;
-    return key === 'k' ? 'search' : null;
+    return key === 'k' ? 'palette' : null;
   }
   if (!singleKeys || event.altKey || isField(event.target)) return null;
   return key === '/' || key === '\\' ? 'write' : key === '?' ? 'help' : null;

@@ -5,11 +5,12 @@ import type { ComponentChildren, VNode } from 'preact';
 import { Fragment, h } from 'preact';
 import { memo } from 'preact/compat';
 import { useErrorBoundary, useMemo, useRef } from 'preact/hooks';
+import { Citation, citations } from './citations';
 import { Code } from './code';
 import { Formula, formulas } from './formula';
 import { texts } from './texts';
 
-const marked = new Marked({ gfm: true }, formulas);
+const marked = new Marked({ gfm: true }, formulas, { extensions: [citations] });
 
 /** The text as Markdown; as it is, where it is nested deeper than can be drawn. */
 export function Markdown({ text }: { text: string }) {
@@ -99,6 +100,8 @@ function one(token: Tokens.Generic): ComponentChildren {
       return <Code text={token.text} language={(token.lang ?? '').split(/\s/)[0]} />;
     case 'formula':
       return <Formula key={token.raw} raw={token.raw} text={token.text} display={token.display} />;
+    case 'citation':
+      return <Citation number={token.number} raw={token.raw} />;
     case 'blockquote':
       return <blockquote>{many(token.tokens)}</blockquote>;
     case 'list':

@@ -1,8 +1,10 @@
 /** The pages around the chat, each a card: sign in, not invited, usage notes, delete one's data, not found. */
 import { type ComponentChildren, render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { forgetAll } from './kept';
 import { Copy, Named, Usage } from './parts';
-import { forgetPreferences, usePreferences } from './preferences';
+import { usePreferences } from './preferences';
+import { skin } from './skin';
 import { openStore } from './store';
 import { language, texts } from './texts';
 import { currentUser, LOG_OUT, PURGE, signInBackTo, type User } from './user';
@@ -15,6 +17,7 @@ function Card({ title, children }: { title: string; children: ComponentChildren 
   }, [title]);
   return (
     <main class="card">
+      <img class="logo" src={skin.logo} alt="" />
       <h1>{title}</h1>
       {children}
     </main>
@@ -74,9 +77,8 @@ function UsageNotes() {
 function Purge() {
   const user = useUser();
   const purge = async () => {
-    forgetPreferences();
-    sessionStorage.clear();
     await (await openStore(user?.userId ?? ''))?.wipe();
+    forgetAll();
     location.assign(PURGE);
   };
   return (

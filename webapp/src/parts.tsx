@@ -1,5 +1,8 @@
 /** Small parts that several pages show. */
+import { Check, Copy as CopyIcon, type IconNode } from 'lucide';
+import type { RefObject } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { Icon } from './icons';
 import { texts } from './texts';
 
 const LINKS = [
@@ -39,12 +42,13 @@ export function Named({ parts: [before, name, after] }: { parts: string[] }) {
 interface CopyProps {
   text: string;
   label: string;
-  class?: string;
+  /** Whether it is shown as an icon. */
+  icon?: boolean;
   say: (status: string) => void;
 }
 
 /** A button that copies, and says for two seconds that it did, to the eye and to a screen reader; or that it could not. */
-export function Copy({ text, label, say, ...look }: CopyProps) {
+export function Copy({ text, label, icon = false, say }: CopyProps) {
   const [said, setSaid] = useState('');
   useEffect(() => {
     if (!said) return;
@@ -59,9 +63,41 @@ export function Copy({ text, label, say, ...look }: CopyProps) {
     setSaid(done);
     say(done);
   };
+  if (icon) return <Action icon={said === texts.copied ? Check : CopyIcon} name={label} onClick={() => void copy()} />;
   return (
-    <button type="button" {...look} onClick={copy}>
+    <button type="button" onClick={copy}>
       {said || label}
+    </button>
+  );
+}
+
+interface ActionProps {
+  icon: IconNode;
+  /** What it does, for a screen reader and as a tool tip. */
+  name: string;
+  onClick: () => void;
+  button?: RefObject<HTMLButtonElement | null>;
+  disabled?: boolean;
+  /** Disabled, but where the focus can stay. */
+  ariaDisabled?: boolean;
+  pressed?: boolean;
+}
+
+/** A quiet button with an icon. */
+export function Action({ icon, name, onClick, button, disabled = false, ariaDisabled, pressed }: ActionProps) {
+  return (
+    <button
+      type="button"
+      class="quiet icon"
+      aria-label={name}
+      title={name}
+      ref={button}
+      disabled={disabled}
+      aria-disabled={ariaDisabled}
+      aria-pressed={pressed}
+      onClick={onClick}
+    >
+      <Icon of={icon} />
     </button>
   );
 }

@@ -1,5 +1,6 @@
 /** What somebody chose for this browser; it survives without the database. */
 import { useEffect, useState } from 'preact/hooks';
+import { keep, kept } from './kept';
 
 export interface Preferences {
   theme: 'system' | 'light' | 'dark';
@@ -26,26 +27,13 @@ export function usePreferences(): [Preferences, (changed: Partial<Preferences>) 
   const [chosen, setChosen] = useState(preferences);
   useEffect(() => {
     show(chosen.theme);
-    attempt(() => localStorage.setItem(KEY, JSON.stringify(chosen)));
+    keep(KEY, chosen);
     if (chosen.language !== AT_START.language) location.reload();
   }, [chosen]);
   return [chosen, (changed) => setChosen((before) => ({ ...before, ...changed }))];
 }
 
-export function forgetPreferences(): void {
-  attempt(() => localStorage.removeItem(KEY));
-}
-
 /** What is chosen now. */
 export function preferences(): Preferences {
-  return { ...USUAL, ...attempt(() => JSON.parse(localStorage.getItem(KEY) ?? '{}')) };
-}
-
-/** What it gives; undefined where the browser keeps nothing for us, or what is kept is broken. */
-function attempt<T>(what: () => T): T | undefined {
-  try {
-    return what();
-  } catch {
-    return undefined;
-  }
+  return { ...USUAL, ...kept<Partial<Preferences>>(KEY) };
 }

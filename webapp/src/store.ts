@@ -1,16 +1,20 @@
 /** The conversations this browser keeps, each user's own, and word of changes in its other tabs. */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import { type Conversation, merged } from './conversation';
+import { byAge, type Conversation, merged, type Summary, summary } from './conversation';
+import { keep, kept } from './kept';
 
-interface Schema extends DBSchema {
+export interface Schema extends DBSchema {
   conversations: { key: [string, string]; value: Conversation & { user: string } };
+  /** What the list shows, so that it can be read without the conversations. */
+  summaries: { key: [string, string]; value: Summary & { user: string } };
 }
 
 export interface Store {
   /** All of the user's, the last changed first. */
-  list(): Promise<Conversation[]>;
-  /** Together with what another tab has made of it. */
-  save(conversation: Conversation): Promise<void>;
+  list(): Promise<Summary[]>;
+  get(id: string): Promise<Conversation | undefined>;
+  /** Together with what another tab has made of it; given back is what is kept now. */
+  save(conversation: Conversation): Promise<Conversation>;
   remove(id: string): Promise<void>;
   /** Everybody's. */
   wipe(): Promise<void>;
@@ -18,6 +22,8 @@ export interface Store {
   stop(id: string): void;
   /** Call back with what another tab has done. */
   watch(heard: (word: Word) => void): () => void;
+  /** Keep what is on the screen while the page goes away, when the database is too slow; the next `openStore` takes it in. */
+  leave(conversations: Conversation[]): void;
 }
 
 /** What tabs tell each other: which conversation has changed, is gone, or shall stop; `id` null is all of them. */
@@ -26,39 +32,70 @@ export interface Word {
   id: string | null;
 }
 
-const NAME = 'chat-v1';
+/** Why this tab can keep nothing more: another tab has an older page open, or a newer one, or the browser closed the database. */
+export type Loss = 'older' | 'newer' | 'closed';
 
-/** The user's store; null where the browser keeps nothing, as in some private modes. */
-export async function openStore(user: string): Promise<Store | null> {
+export const NAME = 'chat-v1';
+const VERSION = 2;
+
+/** The user's store; null where the browser keeps nothing, as in some private modes. `lost` is told where it stops keeping. */
+export async function openStore(user: string, lost: (why: Loss) => void = () => undefined): Promise<Store | null> {
   let db: IDBPDatabase<Schema>;
   try {
-    db = await openDB<Schema>(NAME, 1, {
-      upgrade: (made) => void made.createObjectStore('conversations', { keyPath: ['user', 'id'] }),
+    db = await openDB<Schema>(NAME, VERSION, {
+      async upgrade(made, before, _, transaction) {
+        if (before < 1) made.createObjectStore('conversations', { keyPath: ['user', 'id'] });
+        const summaries = made.createObjectStore('summaries', { keyPath: ['user', 'id'] });
+        for await (const { value } of transaction.objectStore('conversations'))
+          await summaries.put({ ...summary(value), user: value.user });
+      },
+      blocked: () => lost('older'),
+      blocking() {
+        db.close();
+        lost('newer');
+      },
+      terminated: () => lost('closed'),
     });
   } catch {
     return null;
   }
   const tabs = new BroadcastChannel(NAME);
   const tell = (word: Word) => tabs.postMessage(word);
-  return {
+  const store: Store = {
     async list() {
-      const mine = IDBKeyRange.bound([user, ''], [user, '\uffff']);
-      const found = await db.getAll('conversations', mine);
-      return found.map(({ user: _, ...conversation }) => conversation).sort((one, other) => other.at - one.at);
+      const found = await db.getAll('summaries', IDBKeyRange.bound([user, ''], [user, '\uffff']));
+      return found.map(({ user: _, ...each }) => each).sort(byAge);
+    },
+    async get(id) {
+      const found = await db.get('conversations', [user, id]);
+      if (!found) return undefined;
+      const { user: _, ...conversation } = found;
+      return conversation;
     },
     async save(conversation) {
-      const transaction = db.transaction('conversations', 'readwrite');
-      const kept = await transaction.store.get([user, conversation.id]);
-      await transaction.store.put({ ...(kept ? merged(kept, conversation) : conversation), user });
+      const transaction = db.transaction(['conversations', 'summaries'], 'readwrite');
+      const conversations = transaction.objectStore('conversations');
+      const before = await conversations.get([user, conversation.id]);
+      const { user: _, ...both } = { user, ...(before ? merged(before, conversation) : conversation) };
+      void conversations.put({ ...both, user }).catch(() => undefined); // said once, by the transaction
+      void transaction
+        .objectStore('summaries')
+        .put({ ...summary(both), user })
+        .catch(() => undefined);
       await transaction.done;
       tell({ what: 'changed', id: conversation.id });
+      return both;
     },
     async remove(id) {
-      await db.delete('conversations', [user, id]);
+      const transaction = db.transaction(['conversations', 'summaries'], 'readwrite');
+      void transaction.objectStore('conversations').delete([user, id]);
+      void transaction.objectStore('summaries').delete([user, id]);
+      await transaction.done;
       tell({ what: 'removed', id });
     },
     async wipe() {
-      await db.clear('conversations');
+      keep(LEFT, null);
+      await Promise.all([db.clear('conversations'), db.clear('summaries')]);
       tell({ what: 'removed', id: null });
     },
     stop: (id) => tell({ what: 'stop', id }),
@@ -67,5 +104,24 @@ export async function openStore(user: string): Promise<Store | null> {
       tabs.addEventListener('message', listener);
       return () => tabs.removeEventListener('message', listener);
     },
+    leave: (conversations) => left.put(user, conversations),
   };
+  for (const conversation of left.take(user)) await store.save(conversation).catch(() => undefined);
+  return store;
 }
+
+const LEFT = 'left';
+type Left = Record<string, Conversation[]>;
+
+/** What pages left behind, by user, in the one place where a page that goes away can still write. */
+const left = {
+  put(user: string, conversations: Conversation[]) {
+    const all = kept<Left>(LEFT) ?? {};
+    keep(LEFT, { ...all, [user]: [...(all[user] ?? []), ...conversations] });
+  },
+  take(user: string): Conversation[] {
+    const { [user]: mine = [], ...others } = kept<Left>(LEFT) ?? {};
+    if (mine.length) keep(LEFT, others);
+    return mine;
+  },
+};

@@ -1,15 +1,20 @@
 /** One message with what can be done about it: a question with its versions, or an answer in whatever state it is. */
+import { ChevronLeft, ChevronRight, Pencil, RefreshCw } from 'lucide';
+import type { ComponentChildren } from 'preact';
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import type { Chat } from './chat';
+import { Attachments } from './attachments';
 import type { Failure } from './completion';
-import { type Message, versions } from './conversation';
-import { explained, needsReference, type WayOut, waiting } from './failures';
+import { useConfig } from './config';
+import { isUnderWay, type Message } from './conversation';
+import { Evidence } from './evidence';
+import { explained, needsReference, noteOf, type WayOut, waiting } from './failures';
 import { onceDrawn } from './keys';
-import { Markdown } from './markdown';
-import { Copy, Named } from './parts';
+import { Action, Copy, Named } from './parts';
+import { Rate } from './rate';
 import { Say } from './say';
+import type { Asked } from './session';
 import { texts } from './texts';
-import type { User } from './user';
+import { useSession, useSnapshot, useUser } from './use-session';
 
 const SOON_S = 60;
 const ABOUT_FILTER = 'https://go.microsoft.com/fwlink/?linkid=2198766';
@@ -18,39 +23,40 @@ const LONG_QUESTION = 3000;
 const { conversation } = texts;
 
 export interface TurnProps {
-  chat: Chat;
   message: Message;
-  user: User | null | undefined;
+  /** It and its other versions, oldest first. */
+  versions: Message[];
   /** Whether it is the last one, so that what failed can be tried again. */
   last: boolean;
   editing: boolean;
   onEdit: (id: string | null) => void;
   /** Ask something, after what stands above or in place of it; whether it was asked. */
-  onAsk: (question: string, parent?: string | null) => boolean;
-  onRegenerate: (answer: Message) => void;
-  onStart: () => void;
+  onAsk: (question: string, asked?: Asked) => boolean;
+  /** The next thing that somebody does is to write. */
+  onWritten: () => void;
 }
 
 export function Question(props: TurnProps) {
-  const { chat, message, editing, onEdit, onAsk } = props;
+  const { message, editing, onEdit, onAsk } = props;
+  const { busy } = useSnapshot();
   const edit = useRef<HTMLButtonElement>(null);
   const cancel = () => {
     onEdit(null);
     onceDrawn(() => edit.current?.focus());
   };
+  const { attachments = [], parent } = message;
   return (
     <article class="user" aria-label={conversation.you}>
       <h2 class="sr">{conversation.you}</h2>
+      <Attachments of={attachments} />
       {editing ? (
-        <Editor message={message} busy={chat.busy} onCancel={cancel} onSend={(text) => onAsk(text, message.parent) && onEdit(null)} />
+        <Editor message={message} busy={busy} onCancel={cancel} onSend={(text) => onAsk(text, { parent, attachments }) && onEdit(null)} />
       ) : (
-        <Said key={message.id} text={message.content} />
+        message.content && <Said key={message.id} text={message.content} />
       )}
       {!editing && (
         <Actions {...props}>
-          <button type="button" class="quiet small" ref={edit} disabled={chat.busy} onClick={() => onEdit(message.id)}>
-            {conversation.edit}
-          </button>
+          <Action icon={Pencil} name={conversation.edit} button={edit} disabled={busy} onClick={() => onEdit(message.id)} />
         </Actions>
       )}
     </article>
@@ -72,38 +78,40 @@ function Said({ text }: { text: string }) {
 }
 
 export function Answer(props: TurnProps) {
-  const { chat, message, last, onAsk, onRegenerate } = props;
-  const note = message.state === 'stopped' ? conversation.stopped : message.finish ? conversation.finishes[message.finish] : undefined;
-  const under = message.state === 'sending' || message.state === 'streaming';
+  const { message, last, onWritten } = props;
+  const session = useSession();
+  const { busy } = useSnapshot();
+  const note = noteOf(message);
+  const under = isUnderWay(message);
+  const regenerate = () => {
+    session.regenerate(message);
+    onWritten();
+  };
+  const continued = message.finish === 'length' || (message.state === 'stopped' && message.content !== '');
   return (
     <article class="assistant" aria-label={conversation.assistant} data-state={message.state} aria-busy={under}>
       <h2 class="sr">{conversation.assistant}</h2>
       {message.state === 'sending' && <Waiting />}
-      <div class="markdown" dir="auto">
-        <Markdown key={message.id} text={message.content} />
-      </div>
+      <Evidence message={message} />
       {note && (
         <p class="note">
           {note}{' '}
-          {message.finish === 'length' && last && (
-            <button type="button" class="quiet small" onClick={() => onAsk(texts.waysOut.continue)}>
+          {continued && last && (
+            <button type="button" class="quiet small" onClick={() => session.goOn(message, texts.waysOut.continue)}>
               {texts.waysOut.continue}
             </button>
           )}
         </p>
       )}
       {message.state === 'limited' && message.failure?.retryAt && last ? (
-        <Limited key={message.id} question={message.parent} until={message.failure.retryAt} onRetry={() => onRegenerate(message)} />
+        <Limited key={message.id} question={message.parent} until={message.failure.retryAt} onRetry={regenerate} />
       ) : (
-        message.failure && <Failed {...props} failure={message.failure} />
+        message.failure && <Failed {...props} failure={message.failure} onRegenerate={regenerate} />
       )}
       {!under && (
         <Actions {...props}>
-          {!(message.failure && last) && (
-            <button type="button" class="quiet small" disabled={chat.busy} onClick={() => onRegenerate(message)}>
-              {conversation.regenerate}
-            </button>
-          )}
+          {!(message.failure && last) && <Action icon={RefreshCw} name={conversation.regenerate} disabled={busy} onClick={regenerate} />}
+          {message.content && <Rate message={message} />}
           {message.usage && (
             <span class="usage" title={conversation.tokensOf(message.usage.prompt_tokens, message.usage.completion_tokens)}>
               {conversation.tokens(message.usage.total_tokens)}
@@ -111,32 +119,47 @@ export function Answer(props: TurnProps) {
           )}
         </Actions>
       )}
+      {message.state === 'done' && last && <FollowUps {...props} />}
     </article>
   );
 }
 
-function Actions({ chat, message, children }: TurnProps & { children: preact.ComponentChildren }) {
+/** What may be asked next, as the API proposes. */
+function FollowUps({ onAsk }: TurnProps) {
+  const { follow_ups } = useConfig();
+  if (!follow_ups.length) return null;
+  return (
+    <ul class="follow-ups" aria-label={conversation.followUps}>
+      {follow_ups.map((question) => (
+        <li key={question}>
+          <button type="button" class="button plain small" onClick={() => onAsk(question)}>
+            {question}
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Actions({ message, versions, children }: TurnProps & { children: ComponentChildren }) {
   const say = useContext(Say);
-  const all = versions(chat.open, message);
-  const at = all.findIndex(({ id }) => id === message.id);
-  const page = (by: 1 | -1, label: string, sign: string) => {
-    const other = chat.busy ? undefined : all[at + by];
-    return (
-      <button type="button" class="quiet small" aria-label={label} aria-disabled={!other} onClick={() => other && chat.show(other)}>
-        {sign}
-      </button>
-    );
+  const session = useSession();
+  const { busy } = useSnapshot();
+  const at = versions.findIndex(({ id }) => id === message.id);
+  const page = (by: 1 | -1, name: string, icon: typeof ChevronLeft) => {
+    const other = busy ? undefined : versions[at + by];
+    return <Action icon={icon} name={name} ariaDisabled={!other} onClick={() => other && session.show(other)} />;
   };
   return (
     <div class="actions">
-      {all.length > 1 && (
+      {versions.length > 1 && (
         <span class="versions">
-          {page(-1, conversation.previous, '‹')}
-          {conversation.version(at + 1, all.length)}
-          {page(1, conversation.next, '›')}
+          {page(-1, conversation.previous, ChevronLeft)}
+          {conversation.version(at + 1, versions.length)}
+          {page(1, conversation.next, ChevronRight)}
         </span>
       )}
-      {message.content && <Copy text={message.content} label={conversation.copy} class="quiet small" say={say} />}
+      {message.content && <Copy text={message.content} label={conversation.copy} icon say={say} />}
       {children}
     </div>
   );
@@ -208,16 +231,21 @@ function Waiting() {
   );
 }
 
-function Failed({ message, failure, user, last, onEdit, onAsk, onRegenerate, onStart }: TurnProps & { failure: Failure }) {
+function Failed({ message, failure, last, onEdit, onWritten, onRegenerate }: TurnProps & { failure: Failure; onRegenerate: () => void }) {
   const say = useContext(Say);
+  const user = useUser();
+  const session = useSession();
   const partial = message.content !== '';
   const { text, ways } = explained(failure, partial);
   const go: Record<Exclude<WayOut, 'access'>, () => void> = {
     edit: () => onEdit(message.parent),
-    retry: () => onRegenerate(message),
-    regenerate: () => onRegenerate(message),
-    continue: () => onAsk(texts.waysOut.continue),
-    start: onStart,
+    retry: onRegenerate,
+    regenerate: onRegenerate,
+    continue: () => session.goOn(message, texts.waysOut.continue),
+    start() {
+      session.start();
+      onWritten();
+    },
   };
   const request = texts.requestForAccess(texts.title, user?.userDetails ?? '', user?.userId ?? '', location.origin);
   return (

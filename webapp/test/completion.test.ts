@@ -28,7 +28,7 @@ function inPieces(whole: string, size: number): ReadableStream<Uint8Array> {
 
 async function all(question = QUESTION): Promise<Progress[]> {
   const found: Progress[] = [];
-  for await (const progress of complete(question, new AbortController().signal)) found.push(progress);
+  for await (const progress of complete(question, 'r1', new AbortController().signal)) found.push(progress);
   return found;
 }
 
@@ -124,4 +124,43 @@ test('where a proxy loses a whole stream, the answer is asked for in one piece, 
   expect(await all()).toEqual([{ text: 'Hi' }, { finish: 'stop' }]);
   await all();
   expect(asked).toEqual([true, false, false]);
+});
+
+const chunk = (delta: object, finish_reason: string | null = null) =>
+  `data: ${JSON.stringify({ choices: [{ delta, finish_reason }] })}\n\n`;
+
+test('thoughts, tools, sources and refusals come as such', async () => {
+  const call = { index: 0, id: 'c', function: { name: 'look', arguments: '{"a' } };
+  const more = { index: 0, function: { arguments: '":1}' } };
+  const web = { type: 'url_citation', url_citation: { title: 'T', url: 'https://e.example/', start_index: 0, end_index: 2 } };
+  const own = { citations: [{ title: null, filepath: 'a.md', url: null, content: 'C' }] };
+  const said = [{ reasoning_content: 'Hm' }, { tool_calls: [call] }, { tool_calls: [more] }, { annotations: [web] }, { context: own }];
+  answers(said.map((delta) => chunk(delta)).join('') + chunk({ refusal: 'No.' }) + chunk({}, 'stop') + DONE);
+  expect(await all()).toEqual([
+    { reasoning: 'Hm' },
+    { tool: { index: 0, name: 'look', arguments: '{"a' } },
+    { tool: { index: 0, name: '', arguments: '":1}' } },
+    { sources: [{ title: 'T', url: 'https://e.example/', quote: '', at: 2 }] },
+    { sources: [{ title: 'a.md', url: '', quote: 'C', at: null }] },
+    { text: 'No.' },
+    { finish: 'refusal' },
+  ]);
+});
+
+test('what came before a broken event, in the same piece, is kept', async () => {
+  answers(`${text('Good')}data: {broken\n\n${text('never')}`);
+  const said: Progress[] = [];
+  const read = async () => {
+    for await (const progress of complete(QUESTION, 'r1', new AbortController().signal)) said.push(progress);
+  };
+  await expect(read()).rejects.toThrow('interrupted');
+  expect(said).toEqual([{ text: 'Good' }]);
+});
+
+test.each([
+  ['nothing', null, 204, ''],
+  ['a page', '<p>Sign in</p>', 200, 'text/html'],
+])('%s in place of an answer', async (what, body, status, type) => {
+  answers(body, { status, headers: { 'content-type': type } });
+  expect((await failure()).code).toBe(what === 'a page' ? 'signed_out' : 'interrupted');
 });

@@ -20,7 +20,7 @@ function played(...actions: Action[]): Conversation {
 }
 const ask = (text: string, n: number, parent: string | null): Action => ({ type: 'ask', text, parent, ids: [`q${n}`, `a${n}`], at: n });
 const answered = (n: number, content: string): Action[] => [
-  { type: 'grow', id: `a${n}`, content },
+  { type: 'grow', id: `a${n}`, growth: { content } },
   { type: 'finish', id: `a${n}`, reason: 'stop' },
   { type: 'end', id: `a${n}`, state: 'done' },
 ];
@@ -68,14 +68,14 @@ describe('what the model is sent', () => {
     ['nothing came', { type: 'end', id: 'a1', state: 'failed', failure: LOST } as Action],
     ['the filter objected', { type: 'finish', id: 'a1', reason: 'content_filter' } as Action],
   ])('leaves out a turn where %s', (why, end) => {
-    const begun = why === 'nothing came' ? [] : [{ type: 'grow', id: 'a1', content: 'half' } as Action];
+    const begun = why === 'nothing came' ? [] : [{ type: 'grow', id: 'a1', growth: { content: 'half' } } as Action];
     const chat = played(ask('One', 1, null), ...begun, end, ask('Two', 2, 'a1'));
     expect(context(chat, 'q2')).toEqual([{ role: 'user', content: 'Two' }]);
   });
 
   test('keeps half an answer, so that the model can go on', () => {
     const half: Action[] = [
-      { type: 'grow', id: 'a1', content: 'half' },
+      { type: 'grow', id: 'a1', growth: { content: 'half' } },
       { type: 'end', id: 'a1', state: 'interrupted', failure: LOST },
     ];
     expect(context(played(ask('One', 1, null), ...half, ask('Continue', 2, 'a1')), 'q2')).toHaveLength(3);
@@ -86,7 +86,7 @@ test.each([
   ['', 'failed'],
   ['half', 'interrupted'],
 ])('what was under way when the page went away (%j) is %s', (content, state) => {
-  const grown: Action[] = content ? [{ type: 'grow', id: 'a1', content }] : [];
+  const grown: Action[] = content ? [{ type: 'grow', id: 'a1', growth: { content } }] : [];
   const chat = settled(played(ask('One', 1, null), ...grown));
   expect(branch(chat).at(-1)!.state).toBe(state);
   expect(isUnderWay(branch(chat).at(-1))).toBe(false);
@@ -100,9 +100,9 @@ test('usage and a new name are kept', () => {
 
 test('two tabs lose no turn of a conversation that both went on with, and the further copy of an answer counts', () => {
   const begun = reduce(fresh('c', 1), { type: 'ask', text: 'One', parent: null, ids: ['q', 'a'], at: 1 });
-  const stale = reduce(begun, { type: 'grow', id: 'a', content: 'Ha' });
+  const stale = reduce(begun, { type: 'grow', id: 'a', growth: { content: 'Ha' } });
   let theirs = reduce(stale, { type: 'ask', text: 'Two', parent: 'a', ids: ['q2', 'a2'], at: 5 });
-  let mine = reduce(begun, { type: 'grow', id: 'a', content: 'Half of it, and the rest' });
+  let mine = reduce(begun, { type: 'grow', id: 'a', growth: { content: 'Half of it, and the rest' } });
   mine = reduce(reduce(mine, { type: 'finish', id: 'a', reason: 'stop' }), { type: 'end', id: 'a', state: 'done' });
   theirs = reduce(reduce(theirs, { type: 'rename', title: 'First', at: 6 }), { type: 'rename', title: 'Named there', at: 7 });
   for (const both of [

@@ -4,7 +4,7 @@ import { exported, imported } from '../src/file';
 
 function chat(): Conversation {
   let made = reduce(fresh('c', 1), { type: 'ask', text: 'Grüße?', parent: null, ids: ['q', 'a'], at: 2 });
-  made = reduce(made, { type: 'grow', id: 'a', content: 'Hello' });
+  made = reduce(made, { type: 'grow', id: 'a', growth: { content: 'Hello' } });
   made = reduce(made, { type: 'end', id: 'a', state: 'done' });
   return reduce(made, { type: 'again', question: 'q', id: 'a2', at: 3 });
 }

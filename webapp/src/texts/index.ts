@@ -1,5 +1,6 @@
 /** The page's sentences in the language that was chosen, else in the browser's, else in English. */
 import { preferences } from '../preferences';
+import { skin } from '../skin';
 import { de } from './de';
 import { en, type Texts } from './en';
 
@@ -9,4 +10,4 @@ const wanted = [preferences().language, ...(globalThis.navigator?.languages ?? [
 /** How times are written: the language as somebody speaks it somewhere, as `en-GB`. */
 export const locale = wanted[0] ?? 'en';
 export const language = locale.split('-')[0]!;
-export const texts: Texts = LANGUAGES[language]!;
+export const texts: Texts = { ...LANGUAGES[language]!, ...(skin.name && { title: skin.name }) };
