@@ -9,6 +9,7 @@ import { texts } from './texts';
 import { useSession } from './use-session';
 
 const { conversation } = texts;
+const inSight = (asked: HTMLElement | null) => asked?.scrollIntoView({ block: 'nearest' });
 
 export function Rate({ message }: { message: Message }) {
   const say = useContext(Say);
@@ -27,7 +28,7 @@ export function Rate({ message }: { message: Message }) {
       <Action icon={ThumbsUp} name={conversation.good} pressed={rating === 'up'} onClick={() => void send('up')} />
       <Action icon={ThumbsDown} name={conversation.bad} pressed={rating === 'down'} onClick={() => setAsking(!asking)} />
       {asking && (
-        <fieldset class="reasons">
+        <fieldset class="reasons" ref={inSight}>
           <legend>{conversation.whyBad}</legend>
           {Object.entries(conversation.reasons).map(([reason, words]) => (
             <button key={reason} type="button" class="button plain small" onClick={() => void send('down', reason)}>
