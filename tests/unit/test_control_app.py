@@ -47,9 +47,11 @@ def test_the_journal_shows_images_by_size_and_hash(client: FlaskClient, simulati
     image = {"type": "image_url", "image_url": {"url": url}}
     simulation.answer(chat("Hi"))
     simulation.answer(chat(messages=[{"role": "user", "content": [image]}]))
-    (shown,) = client.get("/__admin/journal?images=true").json or ()
+    shown = client.get("/__admin/journal?images=true").json
+    assert shown is not None
+    (entry,) = shown
     short = f"data:image/png;base64,… (300 bytes, sha256 {hashlib.sha256(bytes(300)).hexdigest()})"
-    assert shown["body"]["messages"][0]["content"][0]["image_url"] == {"url": short}
+    assert entry["body"]["messages"][0]["content"][0]["image_url"] == {"url": short}
     assert url not in client.get("/__admin/timeline").text
 
 
