@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import gzip
+import hashlib
 import io
 import json
 import math
@@ -223,6 +226,28 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+#: Data in a URL that is too long for people to read.
+_DATA_URL = re.compile(r"(data:[\w.+/-]{0,100}(?:;[\w.=-]{1,40}){0,5};base64),([A-Za-z0-9+/_=-]{200,})")
+
+
+def shortened(value: Any) -> Any:
+    """The JSON value for people to read: of a long data URL its type, its size and its hash."""
+    if isinstance(value, str):
+        long = _DATA_URL.fullmatch(value) if value.startswith("data:") else None
+        return _short_data(long[1], long[2]) if long else value
+    if isinstance(value, dict):
+        return {key: shortened(item) for key, item in value.items()}
+    return [shortened(item) for item in value] if isinstance(value, list) else value
+
+
+def _short_data(head: str, text: str) -> str:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        data = text.encode()
+    return f"{head},… ({len(data):,} bytes, sha256 {hashlib.sha256(data).hexdigest()})"
 
 
 def is_too_deep(value: Any) -> bool:

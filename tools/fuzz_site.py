@@ -236,7 +236,7 @@ def api_request(odd: OddInputs) -> list[Any]:
     direct = odd.often() < 0.4
     route = odd.pick(
         ["chat_completions"] * 4
-        + (["health"] if direct else ["chat_ticket", "chat_ticket", "config", "me", "roles", "health"])
+        + (["health"] if direct else ["chat_ticket", "chat_ticket", "chat_feedback", "config", "me", "roles", "health"])
     )
     valid: dict[str, Any] = {
         "chat_completions": odd.pick(
@@ -254,6 +254,7 @@ def api_request(odd: OddInputs) -> list[Any]:
                 },
             ]
         ),
+        "chat_feedback": {"request_id": "r-1", "rating": "down", "reason": "wrong"},
         "chat_ticket": {"sha256": "0" * 64},
         "roles": {"userDetails": "a@b.c", "userId": "1", "identityProvider": "aad", "claims": []},
     }
@@ -288,7 +289,7 @@ def signed(ticket: bytes, body: bytes, *, fits: bool) -> str:
     return f"{payload.decode()}.{signature.decode().rstrip('=')}"
 
 
-_API_PATHS = {"chat_completions": "chat/completions", "chat_ticket": "chat/ticket"}
+_API_PATHS = {"chat_completions": "chat/completions", "chat_feedback": "chat/feedback", "chat_ticket": "chat/ticket"}
 
 
 def attack_functions(rig: Rig, made: list[Any]) -> None:

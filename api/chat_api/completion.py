@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ def client_for(settings: Settings) -> openai.AsyncOpenAI:
         )
     hooks: dict[str, Any] = {"request": [_count_retry], "response": [_report_rate_limits_at_once]}
     http_client = openai.DefaultAsyncHttpxClient(event_hooks=hooks)
-    telemetry.start(http_client)
+    telemetry.watch(http_client)
     options: dict[str, Any] = {"timeout": settings.timeout_s, "max_retries": 1, "http_client": http_client}
     if not settings.azure_endpoint:
         return openai.AsyncOpenAI(api_key=settings.api_key, base_url=settings.base_url, **options)
@@ -86,6 +86,7 @@ async def complete(
     elif isinstance(answer, ChatCompletion) and _is_whole(answer):
         body = answer.model_dump(mode="json", exclude_unset=True, warnings=False)
         body.pop("error", None)  # a provider's own words
+        _name_reasoning(body["choices"], "message")
     else:  # a 200 that is neither: a proxy's page, or JSON of another kind
         _log("refused", request_id, why="the answer is not a completion")
         raise errors.unavailable()
@@ -141,7 +142,16 @@ async def _chunks(stream: AsyncStream[ChatCompletionChunk]) -> AsyncIterator[dic
         fields = chunk.model_dump(mode="json", exclude_unset=True, warnings=False) if _is_chunk(chunk) else {}
         if "choices" not in fields or not all(isinstance(choice, dict) for choice in fields["choices"] or ()):
             raise ValueError("an event is not a chunk of a completion")  # the SDK accepts any JSON
+        _name_reasoning(fields["choices"] or (), "delta")
         yield fields
+
+
+def _name_reasoning(choices: Iterable[dict[str, Any]], holder: str) -> None:
+    """Give the reasoning one name. Source: `reasoning_content` of DeepSeek and Foundry's models; vLLM and OpenRouter say `reasoning`."""
+    for choice in choices:
+        message = choice.get(holder)
+        if isinstance(message, dict) and isinstance(message.get("reasoning"), str):
+            message.setdefault("reasoning_content", message.pop("reasoning"))
 
 
 def _is_chunk(chunk: object) -> bool:
@@ -224,7 +234,7 @@ async def _ask(client: openai.AsyncOpenAI, request: Mapping[str, Any], request_i
             if settings.responses:
                 stream = bool(request.get("stream"))
                 return await client.responses.create(
-                    **responses.arguments(request), stream=stream, extra_headers=headers
+                    **responses.arguments(request, settings.reasoning_summary), stream=stream, extra_headers=headers
                 )
             return await client.chat.completions.create(**request, extra_headers=headers)
     except TimeoutError as error:

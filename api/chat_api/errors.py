@@ -39,3 +39,10 @@ def too_slow() -> ApiError:
 def unavailable() -> ApiError:
     """The model cannot be reached, or its answer was interrupted."""
     return ApiError(502, "upstream_unavailable", "The model is not available at the moment.")
+
+
+def no_images(parameter: str | None = None) -> ApiError:
+    """The app, or its model, takes no images; `parameter` is where the first one is."""
+    return ApiError(
+        400, "images_not_supported", "Images cannot be read here; remove them and ask again.", parameter=parameter
+    )

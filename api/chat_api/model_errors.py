@@ -7,9 +7,20 @@ from typing import Any
 
 import openai
 
-from chat_api.errors import ApiError, too_slow, unavailable
+from chat_api.errors import ApiError, no_images, too_slow, unavailable
 from chat_api.request import is_parameter
 
+#: How a model without vision refuses an image; of the services, no code says so. Sources, in order: OpenAI and Azure OpenAI, chat
+#: (vllm#11629, browser-use/web-ui#274); Responses, Foundry's models, NVIDIA, LM Studio and Ollama (ollama#17301); OpenRouter;
+#: llama.cpp, with a 500; vLLM; DeepSeek.
+_NO_IMAGES = re.compile(
+    r"(?i)image_url is only supported by certain models"
+    r"|does(?: not|n't) support (?:image|images)(?: inputs?)?\b"
+    r"|no endpoints found that support image input"
+    r"|image input is not supported"
+    r"|is not a multimodal model"
+    r"|unknown variant `image_url`"
+)
 _CONFIGURATION_CODES = {401: "model_access_refused", 403: "model_access_refused", 404: "model_not_found"}
 
 
@@ -40,6 +51,8 @@ def _from_status(error: openai.APIStatusError) -> ApiError:
         return ApiError(400, "context_length_exceeded", "This conversation is too long for the model.")
     if error.code == "insufficient_quota":
         return ApiError(429, "insufficient_quota", "The quota for this model is used up.")
+    if error.status_code != 429 and _NO_IMAGES.search(error.message):
+        return no_images()
     if error.status_code == 429:
         return ApiError(429, "rate_limit_exceeded", "Too many requests right now.", retry_after_s=_retry_after_s(error))
     if error.status_code in _CONFIGURATION_CODES:

@@ -7,11 +7,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chat_api import errors
 from chat_api.errors import ApiError
 from chat_api.settings import Settings
 
 #: Source: the longest `messages` that OpenAI takes; how many tokens it takes is the model's to say.
 MAX_MESSAGES = 2048
+#: The longest body: what passes the gate, with whatever it adds. Source: Static Web Apps' quotas, request size 30 MB; Functions
+#: take 100 MB, and models at least as much as the gate (Azure OpenAI: 20 MB an image; OpenAI's guide to images: 50 MB a request).
+MAX_BYTES = 30_000_000
 #: So many answers to one question, at most: each is paid for.
 MAX_CHOICES = 8
 
@@ -80,7 +84,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "function": frozenset({"name"}),
 }
 #: What a client sends back with the model's own message, and no request needs.
-_ECHOED = frozenset({"annotations", "audio", "id", "reasoning", "reasoning_content"})
+_ECHOED = frozenset({"annotations", "audio", "context", "id", "reasoning", "reasoning_content"})
 #: What a client may repeat in a part of it. Source: @openai/agents 0.20, extractAllAssistantContent.
 _REPEATED = _ECHOED | _FIELDS["assistant"] | {"role"}
 _PROMPTS = ("system", "developer")
@@ -93,7 +97,7 @@ def upstream_request(body: object, settings: Settings, *, own_prompt: bool = Fal
     requested. What the app does not offer is refused, never left out.
 
     Raises:
-        ApiError: 400 `bad_request`, with the field, or 400 `context_length_exceeded`.
+        ApiError: 400 `bad_request`, with the field, 400 `context_length_exceeded`, or 400 `images_not_supported`.
     """
     if not isinstance(body, dict):
         raise _bad("The body must be a JSON object.")
@@ -176,6 +180,8 @@ def _messages(given: object, settings: Settings, *, own_prompt: bool) -> list[di
     if len(given) > MAX_MESSAGES:
         raise ApiError(400, "context_length_exceeded", "This conversation is too long for the model.")
     messages = [_message(message, f"messages[{index}]") for index, message in enumerate(given)]
+    if not settings.images and (image := _first_image(messages)):
+        raise errors.no_images(image)
     prompts = [index for index, message in enumerate(messages) if message["role"] in _PROMPTS]
     if prompts and not own_prompt:
         words = "The system prompt is the app's; leave out system and developer messages."
@@ -185,6 +191,16 @@ def _messages(given: object, settings: Settings, *, own_prompt: bool) -> list[di
     if not prompts and settings.system_prompt:
         return [{"role": "system", "content": settings.system_prompt}, *messages]
     return messages
+
+
+def _first_image(messages: Sequence[Mapping[str, Any]]) -> str | None:
+    """Where the first image is."""
+    for index, message in enumerate(messages):
+        content = message.get("content")
+        for place, part in enumerate(content if isinstance(content, list) else ()):
+            if part["type"] == "image_url":
+                return f"messages[{index}].content[{place}]"
+    return None
 
 
 def _message(message: object, where: str) -> dict[str, Any]:

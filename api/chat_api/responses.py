@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import openai
+from openai import BaseModel
 from openai.types.responses import Response
 
 from chat_api import errors
 from chat_api.errors import ApiError
 
+#: What stands between two parts of a summary.
+_BETWEEN_PARTS = "\n\n"
 _ENDS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 #: Parameters of a chat completion with the same name and meaning.
 _SAME = (
@@ -44,8 +47,9 @@ _TRANSLATED = (
 _OTHER = ("messages", "model", "stream", "stream_options")
 
 
-def arguments(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments for `responses.create` that correspond to a chat completion's; the response is not stored.
+def arguments(request: Mapping[str, Any], summary: str = "") -> dict[str, Any]:
+    """The arguments for `responses.create` that correspond to a chat completion's; the response is not stored. `summary` is how
+    much of the model's reasoning is summed up, empty for nothing.
 
     Raises:
         ApiError: 400 `bad_request`: a parameter that the Responses API does not have.
@@ -62,7 +66,9 @@ def arguments(request: Mapping[str, Any]) -> dict[str, Any]:
     text = {"verbosity": request["verbosity"]} if "verbosity" in request else {}
     text |= {"format": _text_format(request["response_format"])} if "response_format" in request else {}
     result |= {"max_output_tokens": longest} if longest else {}
-    result |= {"reasoning": {"effort": request["reasoning_effort"]}} if "reasoning_effort" in request else {}
+    reasoning = {"effort": request["reasoning_effort"]} if "reasoning_effort" in request else {}
+    reasoning |= {"summary": summary} if summary else {}
+    result |= {"reasoning": reasoning} if reasoning else {}
     result |= {"text": text} if text else {}
     result |= {"tools": [_flat(tool) for tool in request["tools"]]} if "tools" in request else {}
     result |= {"tool_choice": _flat(request["tool_choice"])} if "tool_choice" in request else {}
@@ -137,6 +143,8 @@ def completion(response: Response) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": response.output_text or (None if calls else "")}
     if refusal := _refusal(response):
         message |= {"refusal": refusal}
+    message |= {"reasoning_content": summary} if (summary := _summary(response)) else {}
+    message |= {"annotations": found} if (found := _annotations(response)) else {}
     message |= {"tool_calls": calls} if calls else {}
     choice = {"index": 0, "message": message, "finish_reason": _finish(response)}
     return {**_head(response.id, response.model, "chat.completion"), "choices": [choice], "usage": _usage(response)}
@@ -151,6 +159,7 @@ async def chunks(stream: AsyncIterator[Any]) -> AsyncIterator[dict[str, Any]]:
     """
     head: dict[str, Any] = {}
     failed, code, calls = False, None, list[str]()
+    part: tuple[str, int] | None = None  # of the summary
     async for event in stream:
         match getattr(event, "type", None):
             case None:
@@ -160,6 +169,10 @@ async def chunks(stream: AsyncIterator[Any]) -> AsyncIterator[dict[str, Any]]:
                 yield {**head, "choices": [_choice({"role": "assistant", "content": ""})]}
             case "response.output_text.delta":
                 yield {**head, "choices": [_choice({"content": event.delta})]}
+            case "response.reasoning_summary_text.delta":
+                this = event.item_id, event.summary_index
+                between, part = "" if part in (None, this) else _BETWEEN_PARTS, this
+                yield {**head, "choices": [_choice({"reasoning_content": between + event.delta})]}
             case "response.refusal.delta":
                 yield {**head, "choices": [_choice({"refusal": event.delta})]}
             case "response.output_item.added" if event.item.type == "function_call":
@@ -170,14 +183,22 @@ async def chunks(stream: AsyncIterator[Any]) -> AsyncIterator[dict[str, Any]]:
                 piece = {"index": calls.index(event.item_id), "function": {"arguments": event.delta}}
                 yield {**head, "choices": [_choice({"tool_calls": [piece]})]}
             case "response.completed" | "response.incomplete":
-                yield {**head, "choices": [_choice({}, _finish(event.response))]}
-                if usage := _usage(event.response):
-                    yield {**head, "choices": [], "usage": usage}
+                for last in _end(event.response):
+                    yield {**head, **last}
             case "response.failed" | "error":
                 failed, code = True, _code(event) or code
     if failed:
         # The SDK's own exception, so that it is handled like those that the SDK raises.
         raise openai.APIError("the model failed", request=None, body={"code": code})  # type: ignore[arg-type]  # nothing reads it
+
+
+def _end(response: Response) -> Iterator[dict[str, Any]]:
+    """What the last chunks say: what the text cites, why it ends, and the usage."""
+    if found := _annotations(response):  # all at once: the SDK cannot join two lists of them
+        yield {"choices": [_choice({"annotations": found})]}
+    yield {"choices": [_choice({}, _finish(response))]}
+    if usage := _usage(response):
+        yield {"choices": [], "usage": usage}
 
 
 def _call(call_id: str, name: str, given: str) -> dict[str, Any]:
@@ -187,6 +208,50 @@ def _call(call_id: str, name: str, given: str) -> dict[str, Any]:
 def _refusal(response: Response) -> str:
     parts = (part for item in response.output if item.type == "message" for part in item.content)
     return "".join(part.refusal for part in parts if part.type == "refusal")
+
+
+def _summary(response: Response) -> str:
+    """The summary of the model's reasoning; empty where there is none."""
+    parts = (part for item in response.output if item.type == "reasoning" for part in item.summary or ())
+    return _BETWEEN_PARTS.join(part.text for part in parts)
+
+
+def _annotations(response: Response) -> list[dict[str, Any]]:
+    """What the text cites, as a chat completion has it; places count from the start of all text."""
+    found, start = [], 0
+    for item in response.output or ():
+        for part in item.content if item.type == "message" else ():
+            if part.type == "output_text":
+                found += [cited for each in part.annotations or () if (cited := _citation(each, start))]
+                start += len(part.text)
+    return found
+
+
+def _citation(annotation: Any, start: int) -> dict[str, Any] | None:
+    """An annotation as a `url_citation`, the only kind of a chat completion; a file has its name and no address. None for what
+    cites nothing."""
+    match annotation.to_dict() if isinstance(annotation, BaseModel) else annotation:
+        case {
+            "type": "url_citation",
+            "title": str(title),
+            "url": str(url),
+            "start_index": int(first),
+            "end_index": int(last),
+        }:
+            pass
+        case {
+            "type": "container_file_citation",
+            "filename": str(title),
+            "start_index": int(first),
+            "end_index": int(last),
+        }:
+            url = ""
+        case {"type": "file_citation", "filename": str(title), "index": int(first)}:
+            url, last = "", first
+        case _:
+            return None
+    cited = {"title": title, "url": url, "start_index": start + first, "end_index": start + last}
+    return {"type": "url_citation", "url_citation": cited}
 
 
 def _code(event: Any) -> str | None:

@@ -6,24 +6,30 @@ import asyncio
 import functools
 import importlib
 import json
+import logging
 import re
 import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from chat_api import principal, ticket
+from chat_api import principal, telemetry, ticket
 from chat_api.errors import ApiError
 from chat_api.principal import Principal, principal_of, require_role
-from chat_api.request import MAX_MESSAGES, upstream_request
+from chat_api.request import MAX_BYTES, MAX_MESSAGES, upstream_request
 from chat_api.settings import Settings, load_settings
 from chat_api.wire import json_bytes
 
+log = logging.getLogger("chat_api")
+
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+#: What may be said of an answer: a choice of words, so that nobody's own are ever logged.
+_RATINGS = ("up", "down")
+_REASONS = ("", "wrong", "incomplete", "harmful", "slow", "other")
 #: A page of another origin can read only these headers.
 _EXPOSED = {"access-control-expose-headers": "x-request-id, retry-after"}
 
@@ -40,8 +46,14 @@ class ApiRequest:
         """The body's JSON.
 
         Raises:
-            ApiError: 400 `bad_request` where the body is not valid JSON.
+            ApiError: 400 `bad_request` where the body is not valid JSON, 413 `too_large` where it is longer than the gate takes.
         """
+        if len(self.body) > MAX_BYTES:
+            raise ApiError(
+                413,
+                "too_large",
+                f"The request is larger than {MAX_BYTES // 1_000_000} MB; send fewer or smaller files.",
+            )
         try:
             return json.loads(self.body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
@@ -162,15 +174,38 @@ async def chat_ticket(request: ApiRequest) -> Reply:
     return _json(fields, headers={"x-request-id": request.id, "cache-control": "no-store"})
 
 
+async def chat_feedback(request: ApiRequest) -> Reply:
+    """What somebody thinks of an answer: logged and counted with its request id, and without any text."""
+    require_role(principal_of(request.headers.get(principal.HEADER)), settings().required_role)
+    body = request.json()
+    if not isinstance(body, dict):
+        raise ApiError(400, "bad_request", "The body must be a JSON object.")
+    if unknown := body.keys() - {"request_id", "rating", "reason"}:
+        raise ApiError(400, "bad_request", f"Feedback has no {min(map(str, unknown))}.", parameter=min(unknown))
+    id_, rating, reason = body.get("request_id"), body.get("rating"), body.get("reason", "")
+    if not isinstance(id_, str) or not _REQUEST_ID.fullmatch(id_):
+        words = "request_id must be the x-request-id of the answer."
+        raise ApiError(400, "bad_request", words, parameter="request_id")
+    if rating not in _RATINGS:
+        raise ApiError(400, "bad_request", f"rating must be one of: {', '.join(_RATINGS)}.", parameter="rating")
+    if reason not in _REASONS:
+        words = f"reason must be empty or one of: {', '.join(filter(None, _REASONS))}."
+        raise ApiError(400, "bad_request", words, parameter="reason")
+    log.info("%s", json.dumps({"event": "feedback", "request_id": id_, "rating": rating, "reason": reason}))
+    await asyncio.to_thread(telemetry.count_feedback, rating, reason)  # the first one loads OpenTelemetry
+    return Reply(204, b"", {"cache-control": "no-store"})
+
+
 async def config(request: ApiRequest) -> Reply:
-    """What the page offers this user: models, limits, delivery, suggestions, and whether they may set the system prompt."""
+    """What the page offers this user: models, limits, delivery, questions, and what they may send."""
     user = principal_of(request.headers.get(principal.HEADER))
     may_prompt = _may_prompt(user)
     if user is not None:
         _model.prepare()
-    limits = {"messages": MAX_MESSAGES, "seconds": settings().timeout_s}
+    limits = {"messages": MAX_MESSAGES, "bytes": MAX_BYTES, "seconds": settings().timeout_s}
     common = {"models": settings().models, "limits": limits, "delivery": settings().delivery}
-    return _json({**common, "suggestions": settings().suggestions, "system_prompt": may_prompt})
+    questions = {"suggestions": list(map(asdict, settings().suggestions)), "follow_ups": settings().follow_ups}
+    return _json({**common, **questions, "images": settings().images, "feedback": True, "system_prompt": may_prompt})
 
 
 async def models(request: ApiRequest) -> Reply:
@@ -207,6 +242,7 @@ async def health(request: ApiRequest) -> Reply:
 
 ROUTES = (
     ApiRoute("chat_completions", "chat/completions", "POST", chat_completions),
+    ApiRoute("chat_feedback", "chat/feedback", "POST", chat_feedback),
     ApiRoute("chat_ticket", "chat/ticket", "POST", chat_ticket),
     ApiRoute("config", "config", "GET", config),
     ApiRoute("health", "health", "GET", health),

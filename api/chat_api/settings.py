@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
 TOPOLOGIES = ("managed", "linked", "direct")
+#: Source: OpenAI's API reference, responses, `reasoning.summary`.
+SUMMARIES = ("auto", "concise", "detailed")
 #: A short key can be guessed. Source: RFC 2104, section 3: at least as many bytes as the hash has.
 _MIN_KEY_CHARACTERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A question that the page suggests, under a topic; an empty topic is none."""
+
+    topic: str
+    question: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,9 @@ class Settings:
     without the gate, with tickets. `direct_url`, behind the gate, is the origin of the app that streams directly: that
     app then uses the model, and this one issues the tickets. Both apps share `ticket_key`.
 
-    `tools` is whether clients may send tools; `longest_answer` is how many tokens they may ask for, 0 is no limit.
+    `tools` and `images` are whether clients may send tools and images; `longest_answer` is how many tokens they may ask for,
+    0 is no limit. `reasoning_summary` is how much of the model's reasoning the Responses API is asked to sum up: auto, concise
+    or detailed, empty for nothing.
 
     `answer_s` is how long an answer may take in all, including one retry: the gate ends a request after 45 seconds, Azure's
     front end after 230. `unreadable` names the variables whose value is not valid.
@@ -45,11 +58,14 @@ class Settings:
     required_role: str = "invited"
     invited: frozenset[str] = frozenset()
     prompt_role: str = ""
-    suggestions: tuple[str, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    follow_ups: tuple[str, ...] = ()
     topology: str = "linked"
     direct_url: str = ""
     ticket_key: str = ""
     tools: bool = True
+    images: bool = True
+    reasoning_summary: str = ""
     longest_answer: int = 0
     answer_s: float = 43
     unreadable: tuple[str, ...] = ()
@@ -95,11 +111,14 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     default_s = "220" if topology == "direct" else "43"
     seconds = environment.get("ANSWER_WITHIN_S") or default_s
     tools, longest = environment.get("TOOLS") or "on", environment.get("MAX_ANSWER_TOKENS") or "0"
+    images, summary = environment.get("IMAGES") or "on", environment.get("REASONING_SUMMARY") or "off"
     valid = {
         "TOPOLOGY": topology in TOPOLOGIES,
         "ANSWER_WITHIN_S": seconds.isdecimal() and int(seconds) > 3,
         "TOOLS": tools in ("on", "off"),
         "MAX_ANSWER_TOKENS": longest.isdecimal(),
+        "IMAGES": images in ("on", "off"),
+        "REASONING_SUMMARY": summary in ("off", *SUMMARIES),
     }
     return Settings(
         azure_endpoint=azure.rstrip("/"),
@@ -113,11 +132,14 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         required_role=environment.get("REQUIRED_ROLE", "invited"),
         invited=frozenset(item.lower() for item in _items(environment.get("INVITED", ""))),
         prompt_role=environment.get("SYSTEM_PROMPT_ROLE", ""),
-        suggestions=_items(environment.get("SUGGESTIONS", ""), "|"),
+        suggestions=tuple(map(_suggestion, _items(environment.get("SUGGESTIONS", ""), "|"))),
+        follow_ups=_items(environment.get("FOLLOW_UPS", ""), "|"),
         topology=topology,
         direct_url=environment.get("DIRECT_URL", "").rstrip("/"),
         ticket_key=environment.get("TICKET_KEY", ""),
         tools=tools == "on",
+        images=images == "on",
+        reasoning_summary="" if summary == "off" else summary,
         longest_answer=int(longest) if valid["MAX_ANSWER_TOKENS"] else 0,
         answer_s=int(seconds if valid["ANSWER_WITHIN_S"] else default_s),
         unreadable=tuple(name for name, is_valid in valid.items() if not is_valid),
@@ -131,3 +153,9 @@ def _default_topology() -> str:
 
 def _items(text: str, separator: str = ",") -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(separator) if item.strip())
+
+
+def _suggestion(item: str) -> Suggestion:
+    """`Topic > question`. One that begins with `>`, or has no `>` before a blank, has no topic."""
+    topic = re.match(r"([^>]*?)\s*>\s+(?=\S)", item)
+    return Suggestion(topic[1], item[topic.end() :]) if topic else Suggestion("", item)

@@ -7,39 +7,68 @@ OTEL_EXPORTER_OTLP_ENDPOINT names a collector.
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
-#: The app's own metrics, by name; none where telemetry is off.
+#: The app's own metrics: the end of their names, their units and meanings.
+_METRICS = (
+    ("answers", "{answer}", "How questions ended"),
+    ("retries", "{request}", "Requests to the model that repeat one"),
+    ("feedback", "{answer}", "What people think of answers"),
+)
+#: Their counters by name; none where telemetry is off.
 _counters: dict[str, Any] = {}
+_starting = threading.Lock()
 
 
-def start(http_client: Any) -> None:
+def watch(http_client: Any) -> None:
     """Watch the SDK, and the requests of its HTTP client, from now on."""
-    to_collector = bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
-    to_azure = os.environ.get("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "").lower() in ("true", "1")
-    if not (to_collector or to_azure):
+    if not start():
         return
-    from opentelemetry import metrics
     from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 
-    if not to_azure:  # Azure's distribution does both
+    if not _to_azure():  # Azure's distribution does it
         from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
 
-        _send_to_collector()
         HTTPX2ClientInstrumentor.instrument_client(http_client)
     _leave_out_queries()
     OpenAIInstrumentor().instrument()
+
+
+def start() -> bool:
+    """Make the app's own metrics, once; whether telemetry is on."""
+    if not (os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or _to_azure()):
+        return False
+    with _starting:
+        if not _counters:
+            _make_counters()
+    return True
+
+
+def _make_counters() -> None:
+    from opentelemetry import metrics
+
+    if not _to_azure():  # Azure's distribution does it
+        _send_to_collector()
     meter = metrics.get_meter("chat_api")
-    _counters["answers"] = meter.create_counter("chat_api.answers", "{answer}", "How questions ended")
-    _counters["retries"] = meter.create_counter(
-        "chat_api.retries", "{request}", "Requests to the model that repeat one"
-    )
+    for name, unit, meaning in _METRICS:
+        _counters[name] = meter.create_counter(f"chat_api.{name}", unit, meaning)
+
+
+def _to_azure() -> bool:
+    return os.environ.get("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "").lower() in ("true", "1")
 
 
 def count_answer(outcome: str, reason: str) -> None:
     """Count how a question ended: "answered", with its finish reason, "refused" or "broke off", with an error's code."""
     if _counters:
         _counters["answers"].add(1, {"outcome": outcome, "reason": reason})
+
+
+def count_feedback(rating: str, reason: str) -> None:
+    """Count what somebody thinks of an answer: "up" or "down", and why. The app that is told may never ask a model itself."""
+    if start():
+        _counters["feedback"].add(1, {"rating": rating, "reason": reason})
 
 
 def count_retry(request: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mockserver.contract.answer_rules import an_object, objects
-from mockserver.exchange import Interaction, first
+from mockserver.exchange import Interaction, first, shortened
 from mockserver.journal.whole_answer import whole_answer
 from mockserver.matching.call import Call
 
@@ -67,8 +67,14 @@ def _turns(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return "\n".join(str(part.get("text") or f"({part.get('type')})") for part in content if isinstance(part, dict))
+        return "\n".join(_part(part) for part in content if isinstance(part, dict))
     return "" if content is None else str(content)
+
+
+def _part(part: Mapping[str, Any]) -> str:
+    image = part.get("image_url")
+    url = image.get("url") if isinstance(image, dict) else image
+    return str(part.get("text") or f"({part.get('type')}{f' {shortened(url)}' if isinstance(url, str) else ''})")
 
 
 def _call(call: Mapping[str, Any]) -> str:

@@ -143,6 +143,20 @@ def _text_format(asked: Asked) -> Refused | None:
     return Refused("", f"{message} Learn more about supported models at the Structured Outputs guide: {guide}")
 
 
+def _image(asked: Asked) -> Refused | None:
+    """An image in an input that the model cannot read."""
+    if "images" not in asked.model.cannot:
+        return None
+    parts = [part for _, item in asked.messages for _, part in mappings(item, "content")]
+    if not any(part.get("type") == "input_image" for part in parts):
+        return None
+    message = (
+        f"Model '{asked.model_name}' does not support image inputs. Try again with a vision model. To find out which models are "
+        "vision-enabled, visit our models documentation: https://platform.openai.com/docs/models"
+    )
+    return Refused("input", message)
+
+
 def _part(asked: Asked) -> Refused | None:
     """A part of a message that the model cannot read."""
     for index, message in asked.messages:
@@ -239,6 +253,13 @@ MODEL_RULES = (
     ),
     RequestRule("model-text-format", (CHAT,), _text_format, "R", "Mirascope's probes, 2025-12; stride-gpt#19"),
     RequestRule("model-part", (CHAT,), _part, "R", "recorded from gpt-5-mini, 2026-01-27; pasted for images"),
+    RequestRule(
+        "model-image",
+        (RESPONSES,),
+        _image,
+        "I",
+        "pasted from a DeepSeek model of Foundry, 2026; codex-rs' tests have its beginning",
+    ),
     RequestRule("model-web-search", (CHAT,), _web_search, "R", "recorded from gpt-4o, 177 bytes"),
     RequestRule("model-stream", (CHAT,), _stream, "R", "Azure's o1: litellm#7693, dify#13207"),
     RequestRule(

@@ -110,6 +110,7 @@ class MockServer:
         call: ToolCalls | Sequence[ToolCalls] | None = None,
         refusal: str | None = None,
         reasoning: str | None = None,
+        reasoning_content: str | None = None,
         citations: Sequence[CitationKeys] | None = None,
         context: Mapping[str, Any] | None = None,
         finish: FinishName | None = None,
@@ -135,7 +136,14 @@ class MockServer:
             StubError: a wrong value, or nothing to do.
         """
         keys: dict[str, Any] = {"call": call, "refusal": refusal, "reasoning": reasoning, "citations": citations}
-        keys |= {"context": context, "finish": finish, "usage": usage, "pace": pace, "filter": filter}
+        keys |= {
+            "reasoning_content": reasoning_content,
+            "context": context,
+            "finish": finish,
+            "usage": usage,
+            "pace": pace,
+            "filter": filter,
+        }
         keys |= {"status": status, "error": error, "events": events, "headers": headers, "fault": fault}
         keys |= {"after": after, "wait_ms": wait_ms, "retry_after": retry_after, "times": times}
         entry = {"say": text, "when": when or {"prompt": to}, **{k: v for k, v in keys.items() if v is not None}}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from mockserver.exchange import whole_number
+from mockserver.exchange import shortened, whole_number
 from mockserver.journal.criteria import JournalCriteria, JournalError
 from mockserver.journal.entry import Entry
 from mockserver.matching.call import Call
 from mockserver.redaction.exchanges import shown_request
 from mockserver.redaction.redaction import clean
 
+_TRUTH = {"true": True, "false": False}
 _NUMBERS = {"status", "events_sent", "attempt", "number", "after", "turn"}
 
 
@@ -19,9 +20,11 @@ def criteria_from(given: Mapping[str, str]) -> JournalCriteria:
     """What to look up: numbers as such, `500-599` as a range.
 
     Raises:
-        JournalError: not a number where one is needed.
+        JournalError: not a number, or not true or false, where one is needed.
     """
     criteria: dict[str, Any] = dict(given)
+    if "images" in criteria:
+        criteria["images"] = _TRUTH.get(criteria["images"], criteria["images"])  # anything else is refused as it is
     for name in _NUMBERS & criteria.keys():
         low, dash, high = criteria[name].partition("-")
         first, last = whole_number(low), whole_number(high if dash else low)
@@ -32,7 +35,7 @@ def criteria_from(given: Mapping[str, str]) -> JournalCriteria:
 
 
 def shown(entry: Entry) -> dict[str, Any]:
-    """An entry as JSON."""
+    """An entry as JSON, with short forms of the images in its request."""
     body = entry.request.body.decode("utf-8", "replace")
     return {
         "number": entry.number,
@@ -44,7 +47,7 @@ def shown(entry: Entry) -> dict[str, Any]:
         "ids": sorted(entry.visit_ids),
         "method": entry.request.method,
         "target": shown_request(entry.request).target,
-        "body": clean(Call(entry.request).body or body),
+        "body": clean(shortened(Call(entry.request).body) or body),
         "status": entry.answer.status if entry.answer else None,
         "decided_by": clean(entry.decided_by),
         "end": entry.end,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mockserver.exchange import Headers
+from mockserver.exchange import Headers, shortened
 from mockserver.journal.entry import Entry
 from mockserver.redaction.exchanges import shown_answer, shown_request
 from mockserver.redaction.redaction import clean
@@ -90,6 +90,6 @@ def _text(data: bytes) -> str:
     """The data as text, indented if it is JSON, without secrets."""
     text = data.decode("utf-8", "replace")
     try:
-        return json.dumps(clean(json.loads(text)), ensure_ascii=False, indent=2)
+        return json.dumps(clean(shortened(json.loads(text))), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
         return str(clean(text))

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 _TEXT_TYPES = ("text", "input_text", "output_text")
+_IMAGE_TYPES = ("image_url", "input_image")
 _SYSTEM_ROLES = ("system", "developer")
 
 
@@ -37,6 +38,17 @@ class Conversation:
     def prompts(self) -> list[list[str]]:
         """The user's messages, each as the texts of its parts."""
         return [_texts(item) for item in self.items if item.get("role") == "user"]
+
+    @cached_property
+    def has_images(self) -> bool:
+        """Whether any of the user's messages has an image."""
+        users = (item.get("content") for item in self.items if item.get("role") == "user")
+        return any(
+            isinstance(part, Mapping) and part.get("type") in _IMAGE_TYPES
+            for content in users
+            if isinstance(content, list)
+            for part in content
+        )
 
     @cached_property
     def last_prompt(self) -> list[str] | None:

@@ -18,6 +18,7 @@ class When(TypedDict, total=False):
     contains: str
     pattern: str
     turn: int
+    images: bool
     tool_result: str
     system: str
     operation: str
@@ -30,7 +31,8 @@ class Criteria:
     """Which requests are meant: all of what is given must be so; None fits all.
 
     `prompt` is the last user message, exactly, or one of its text parts; `contains` is in it, and `pattern`, a regular
-    expression, is found in it. `turn` counts the user's messages, from 1. The request ends with a tool's result that
+    expression, is found in it. `turn` counts the user's messages, from 1. `images` is whether any of the user's
+    messages has an image. The request ends with a tool's result that
     contains `tool_result`; its system text contains `system`. `operation` is a name as `createResponse`, `model` the model or
     deployment, `path` the address without its query.
     """
@@ -39,6 +41,7 @@ class Criteria:
     contains: str | None = None
     pattern: str | None = None
     turn: int | None = None
+    images: bool | None = None
     tool_result: str | None = None
     system: str | None = None
     operation: str | None = None
@@ -75,6 +78,8 @@ class Criteria:
     def _fits_conversation(self, call: Call) -> bool:
         if self.turn is not None and len(call.conversation.prompts) != self.turn:
             return False
+        if self.images is not None and call.conversation.has_images != self.images:
+            return False
         if self.tool_result is not None and not any(self.tool_result in each for each in call.conversation.results):
             return False
         return self.system is None or self.system in call.conversation.system
@@ -92,6 +97,8 @@ def problem(name: str, value: object) -> str | None:
     if name == "turn":
         valid = isinstance(value, int) and not isinstance(value, bool) and value >= 1
         return None if valid else f"must be an integer >= 1, got {value!r}"
+    if name == "images":
+        return None if isinstance(value, bool) else f"must be true or false, got {value!r}"
     if not isinstance(value, str):
         return f"must be a string, got {value!r}"
     if name == "operation" and value not in _OPERATIONS:

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mockserver.exchange import shortened
 from mockserver.matching.canonical import CanonicalRequest
 from mockserver.matching.conversation import Conversation
 
 _ABSENT = object()
+#: How many letters of two texts are compared, from where they differ: the time grows with the square (a minute for a megabyte).
+_COMPARED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,18 @@ def _weight(difference: Difference) -> float:
         return 0.3
     from rapidfuzz.distance import Levenshtein  # 60 ms of imports, for a miss alone
 
-    return Levenshtein.normalized_distance(expected, got)
+    start = _shared_start(expected, got)
+    one, other = (text[start : start + _COMPARED] for text in (expected, got))
+    return Levenshtein.distance(one, other) / max(len(expected), len(got))
+
+
+def _shared_start(one: str, other: str) -> int:
+    """How many letters two texts share at their start."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def _readable(request: CanonicalRequest) -> dict[str, Any]:
@@ -103,4 +117,4 @@ def _has_instructions(messages: list[Any]) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+    return "nothing" if value is _ABSENT else json.dumps(shortened(value), ensure_ascii=False)

@@ -86,7 +86,18 @@ def _criteria(fields: StubEntry, name: str) -> Criteria:
 # --- what is answered ------------------------------------------------------------------------------------------------
 
 #: What an answer in the service's own form may say, and what a raw one or an error may.
-_SAID = ("say", "call", "refusal", "reasoning", "citations", "context", "finish", "usage", "filter")
+_SAID = (
+    "say",
+    "call",
+    "refusal",
+    "reasoning",
+    "reasoning_content",
+    "citations",
+    "context",
+    "finish",
+    "usage",
+    "filter",
+)
 _KINDS = ("error", "body", "events")
 
 
@@ -125,6 +136,7 @@ def _answer(fields: StubEntry, name: str) -> Answer | AuthoredAnswer | None:
         finish=Finish(fields.finish) if fields.finish else None,
         refusal=fields.refusal,
         reasoning=fields.reasoning,
+        reasoning_content=fields.reasoning_content,
         usage=Usage(fields.usage.input, fields.usage.cached, fields.usage.output, fields.usage.reasoning),
         citations=tuple(Citation(each.url, each.title, each.file_id, each.quote) for each in fields.citations),
         context=fields.context,

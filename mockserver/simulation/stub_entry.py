@@ -37,6 +37,7 @@ class WhenEntry(Strict, frozen=True):
     turn: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Which user message of the conversation it is, from 1.")
     ] = None
+    images: Annotated[bool | None, Meta(description="Whether any of the user's messages has an image.")] = None
     tool_result: Annotated[
         str | None, Meta(description="A text in a tool's result, with which the request ends; '' is any result.")
     ] = None
@@ -81,6 +82,9 @@ class StubEntry(Strict, frozen=True):
     ] = None
     refusal: Annotated[str | None, Meta(description="The model's refusal, in place of a text or after it.")] = None
     reasoning: Annotated[str | None, Meta(description="The summary of the model's reasoning.")] = None
+    reasoning_content: Annotated[
+        str | None, Meta(description="The reasoning in a chat completion, as DeepSeek's models send it.")
+    ] = None
     citations: Annotated[list[CitationEntry], Meta(description="What the text cites.")] = field(default_factory=list)
     context: Annotated[dict[str, Any] | None, Meta(description="What Azure's On Your Data adds to the message.")] = None
     finish: Annotated[FinishName | None, Meta(description="Why the answer ends.")] = None

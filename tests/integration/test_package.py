@@ -28,6 +28,7 @@ def test_the_app_is_packed_without_what_is_not_deployed_and_loads_with_and_witho
     assert not [name for name in names if "pycache" in name or "local.settings" in name]
     assert package.verify(archive, sys.executable) == [
         "chat_completions",
+        "chat_feedback",
         "chat_ticket",
         "config",
         "health",

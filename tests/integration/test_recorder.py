@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import html
 import json
+import random
 import socket
 import threading
 import zlib
@@ -247,6 +250,31 @@ def test_a_client_is_told_when_its_answer_cannot_be_written(
     wait_until_kept(recording)
     assert recording.simulation.journal[-1].decided_by.startswith("not written: ")
     assert recording.simulation.journal[-1].end == End.RESET
+
+
+def test_an_image_is_recorded_whole_and_answered_again(
+    recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    httpserver.expect_request("/v1/chat/completions").respond_with_json(
+        {"choices": [{"message": {"content": "A cat."}}]}
+    )
+    data = random.Random(1).randbytes(1 << 20)
+
+    def asked(data: bytes) -> Any:
+        url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+        parts = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]
+        return {"model": "m", "messages": [{"role": "user", "content": parts}]}
+
+    assert post(recording, asked(data)).status_code == 200
+    wait_until_kept(recording)
+    (path,) = tmp_path.iterdir()
+    (kept,) = cassette.load(path).interactions
+    assert json.loads(kept.request.body) == asked(data)
+    with replaying(tmp_path) as model:
+        assert post(model, asked(data)).json()["choices"][0]["message"]["content"] == "A cat."
+        miss = post(model, asked(b"!" + data[1:]))
+    assert (miss.status_code, len(miss.content) < 5000) == (404, True)
+    assert hashlib.sha256(data).hexdigest() in miss.text
 
 
 def test_half_an_emoji_is_recorded(recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path) -> None:

@@ -146,6 +146,8 @@ def told(make_httpserver: HTTPServer) -> Iterator[Collector]:
             mock.say("Because of the light.", to=QUESTION, pace={"first_ms": 30, "each_ms": 5})
             mock.say("Never sent.", to="Forbidden", filter="prompt")
             httpx2.get(app.url, headers=app.headers("alice"))
+            rated = {"request_id": "first", "rating": "down", "reason": "slow"}  # before this process has asked a model
+            httpx2.post(f"{app.url}/api/chat/feedback", json=rated, headers=app.headers("alice"), timeout=30)
             assert ask(app, {"x-request-id": "first"}, stream=True).status_code == 200
             mock.say(fault="server_error", times=1)
             assert ask(app, {"x-request-id": "repeated"}).status_code == 200
@@ -180,6 +182,7 @@ def test_retries_filters_and_times_are_counted(told: Collector) -> None:
     assert [span.get("error.type") for span in models] == ["server_error", None, "content_filter"]
     assert [span["status"] for span in models] == [2, 0, 2]
     assert told.metrics["chat_api.retries"] == [{"count": 1}]
+    assert told.metrics["chat_api.feedback"] == [{"count": 1, "rating": "down", "reason": "slow"}]
     outcomes = {(point["outcome"], point["reason"]): point["count"] for point in told.metrics["chat_api.answers"]}
     assert outcomes == {("answered", "stop"): 5, ("refused", "content_filter"): 1}
     duration = {point.get("error.type") for point in told.metrics["gen_ai.server.request.duration"]}

@@ -217,7 +217,8 @@ def test_the_ticket_that_the_attacks_start_from_is_valid(direct_app: str, mock_s
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "config"), ("GET", "me"), ("POST", "roles"), ("POST", "chat/ticket")]
+    ("method", "path"),
+    [("GET", "config"), ("GET", "me"), ("POST", "roles"), ("POST", "chat/ticket"), ("POST", "chat/feedback")],
 )
 def test_the_direct_app_has_no_other_routes_but_health(direct_app: str, method: str, path: str) -> None:
     body = b'{"sha256": "%s"}' % (b"0" * 64)

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import openai
@@ -17,8 +18,9 @@ from chat_api import completion, model_errors, responses, telemetry
 from chat_api.errors import ApiError
 from chat_api.principal import Principal, principal_of, require_role
 from chat_api.request import upstream_request
-from chat_api.settings import Settings, load_settings
+from chat_api.settings import Settings, Suggestion, load_settings
 from chat_api.ticket import HEADER, LIFETIME_S, Ticket, read_ticket
+from openai.types.responses import Response
 
 SETTINGS = Settings(api_key="k", models=("gpt-4o",), system_prompt="Be brief.")
 
@@ -175,6 +177,7 @@ def test_what_a_client_sends_back_with_the_models_own_message_is_not_needed() ->
         **CALLED,
         "annotations": [{}],
         "reasoning_content": "hm",
+        "context": {"citations": []},
         "id": "m",
         "content": "y",
         "tool_calls": None,
@@ -243,6 +246,84 @@ def test_the_apps_policy_bounds_what_is_passed_on() -> None:
             upstream_request({"messages": [USER], **body}, app)
     assert load_settings({"TOOLS": "off", "MAX_ANSWER_TOKENS": "100"}).tools is False
     assert load_settings({"TOOLS": "maybe", "MAX_ANSWER_TOKENS": "-1"}).unreadable == ("TOOLS", "MAX_ANSWER_TOKENS")
+
+
+def test_an_app_without_images_refuses_them_and_says_where() -> None:
+    app = load_settings({"IMAGES": "off", "OPENAI_MODEL": "m"})
+    with_image = {"role": "user", "content": [{"type": "text", "text": "x"}, IMAGE]}
+    with pytest.raises(ApiError) as raised:
+        upstream_request({"messages": [USER, with_image]}, app)
+    refused = raised.value
+    assert (refused.status, refused.code, refused.parameter) == (400, "images_not_supported", "messages[1].content[1]")
+    assert upstream_request({"messages": [USER]}, app)["messages"][1] == USER
+    assert load_settings({"IMAGES": "no", "REASONING_SUMMARY": "long"}).unreadable == ("IMAGES", "REASONING_SUMMARY")
+
+
+@pytest.mark.parametrize(
+    ("item", "topic", "question"),
+    [
+        ("What can you do?", "", "What can you do?"),
+        ("Travel > Where is Oslo?", "Travel", "Where is Oslo?"),
+        ("Travel> Where is Oslo?", "Travel", "Where is Oslo?"),
+        ("What does a->b do?", "", "What does a->b do?"),
+        ("> Is 5 > 3?", "", "Is 5 > 3?"),
+        ("Travel >", "", "Travel >"),
+    ],
+)
+def test_a_suggestion_may_have_a_topic(item: str, topic: str, question: str) -> None:
+    assert load_settings({"SUGGESTIONS": f" {item} |"}).suggestions == (Suggestion(topic, question),)
+
+
+def test_a_summary_of_the_reasoning_is_asked_for_where_it_is_set() -> None:
+    asked = {"model": "m", "messages": [USER]}
+    for environment, effort, reasoning in (
+        ({}, {}, None),
+        ({"REASONING_SUMMARY": "off"}, {"reasoning_effort": "low"}, {"effort": "low"}),
+        ({"REASONING_SUMMARY": "auto"}, {}, {"summary": "auto"}),
+        ({"REASONING_SUMMARY": "detailed"}, {"reasoning_effort": "low"}, {"effort": "low", "summary": "detailed"}),
+    ):
+        summary = load_settings(environment).reasoning_summary
+        assert responses.arguments({**asked, **effort}, summary).get("reasoning") == reasoning
+
+
+CITED: list[dict[str, object]] = [
+    {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2},
+    {
+        "type": "container_file_citation",
+        "container_id": "c",
+        "file_id": "f",
+        "filename": "a.csv",
+        "start_index": 1,
+        "end_index": 3,
+    },
+    {"type": "file_citation", "file_id": "f", "filename": "a.pdf", "index": 3},
+    {"type": "file_path", "file_id": "f", "index": 0},
+    {"type": "url_citation", "url": "https://b.example"},
+]
+
+
+def test_what_a_response_cites_is_counted_from_the_start_of_all_text() -> None:
+    parts = [
+        {"type": "output_text", "text": text, "annotations": cited} for text, cited in (("One. ", []), ("Two.", CITED))
+    ]
+    message = {"id": "m", "type": "message", "role": "assistant", "status": "completed", "content": parts}
+    thought = {"id": "r", "type": "reasoning", "summary": [{"type": "summary_text", "text": text} for text in "ab"]}
+    output = [thought, {**thought, "id": "s", "summary": []}, message]
+    head: dict[str, Any] = {
+        "id": "r",
+        "object": "response",
+        "created_at": 1,
+        "model": "m",
+        "status": "completed",
+        "tool_choice": "auto",
+    }
+    said = responses.completion(Response.construct(**head, output=output))["choices"][0]["message"]
+    assert (said["content"], said["reasoning_content"]) == ("One. Two.", "a\n\nb")
+    assert [each["url_citation"] for each in said["annotations"]] == [
+        {"title": "A", "url": "https://a.example", "start_index": 5, "end_index": 7},
+        {"title": "a.csv", "url": "", "start_index": 6, "end_index": 8},
+        {"title": "a.pdf", "url": "", "start_index": 8, "end_index": 8},
+    ]
 
 
 def test_a_chat_completion_becomes_a_request_of_the_responses_api() -> None:
@@ -380,6 +461,18 @@ FILTERED = {
 }
 
 
+#: What models without vision say of images, with the status: OpenAI and Azure, Responses, Foundry's, OpenRouter, llama.cpp, vLLM, DeepSeek.
+NO_IMAGES = [
+    (400, "Invalid content type. image_url is only supported by certain models."),
+    (400, "Model 'm' does not support image inputs. Try again with a vision model."),
+    (400, "this model does not support image input (ref: 1)"),
+    (404, "No endpoints found that support image input"),
+    (500, "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"),
+    (400, "m is not a multimodal model"),
+    (422, "Failed to deserialize the JSON body: messages[0]: unknown variant `image_url`, expected `text`"),
+]
+
+
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
@@ -390,6 +483,17 @@ FILTERED = {
             "context_length_exceeded",
         ),
         (status_error(400, {"error": {"message": "secret"}}), 400, "bad_request"),
+        (
+            status_error(
+                400, {"error": {"message": "secret: unsupported image, use one of the supported image formats"}}
+            ),
+            400,
+            "bad_request",
+        ),
+        *(
+            (status_error(status, {"error": {"message": f"secret {words}"}}), 400, "images_not_supported")
+            for status, words in NO_IMAGES
+        ),
         (status_error(401, {"error": {"message": "secret"}}), 502, "model_access_refused"),
         (status_error(401, {"error": {"code": "PermissionDenied", "message": "secret"}}), 502, "model_role_missing"),
         (status_error(404, {"error": {"code": "DeploymentNotFound", "message": "secret"}}), 502, "model_not_found"),

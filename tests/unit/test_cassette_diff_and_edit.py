@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -54,6 +56,21 @@ def test_a_transcript_shows_a_response_and_its_tool_call(stream: bool) -> None:
     assert script.turns == (("user", "Hello!"),)
     assert script.answer == 'Hi\ncalls f({"x": 1})'
     assert script.finish == "completed"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", RESPONSES])
+def test_a_transcript_shows_an_image_by_its_size_and_hash(path: str) -> None:
+    url = f"data:image/png;base64,{base64.b64encode(bytes(300)).decode()}"
+    if path == RESPONSES:
+        kind, asked = (
+            "input_image",
+            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]},
+        )
+    else:
+        kind, image = "image_url", {"type": "image_url", "image_url": {"url": url}}
+        asked = {"messages": [{"role": "user", "content": [image]}]}
+    shown = f"({kind} data:image/png;base64,… (300 bytes, sha256 {hashlib.sha256(bytes(300)).hexdigest()}))"
+    assert transcript(interaction(AuthoredAnswer("A cat."), path, **asked)).turns == (("user", shown),)
 
 
 def test_a_transcript_shows_a_refusal_and_a_broken_stream() -> None:

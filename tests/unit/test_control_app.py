@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,6 +42,19 @@ def test_what_is_said_over_the_wire_is_answered(client: FlaskClient, simulation:
     assert client.get("/__admin/journal").json == []
 
 
+def test_the_journal_shows_images_by_size_and_hash(client: FlaskClient, simulation: Simulation) -> None:
+    url = f"data:image/png;base64,{base64.b64encode(bytes(300)).decode()}"
+    image = {"type": "image_url", "image_url": {"url": url}}
+    simulation.answer(chat("Hi"))
+    simulation.answer(chat(messages=[{"role": "user", "content": [image]}]))
+    shown = client.get("/__admin/journal?images=true").json
+    assert shown is not None
+    (entry,) = shown
+    short = f"data:image/png;base64,… (300 bytes, sha256 {hashlib.sha256(bytes(300)).hexdigest()})"
+    assert entry["body"]["messages"][0]["content"][0]["image_url"] == {"url": short}
+    assert url not in client.get("/__admin/timeline").text
+
+
 @pytest.mark.parametrize("headers", [{}, {"x-mockserver-token": "wrong"}, {"x-mockserver-token": "ü"}])
 def test_nothing_changes_without_the_token(
     client: FlaskClient, simulation: Simulation, headers: dict[str, str]
@@ -59,7 +74,7 @@ def test_a_wrong_stub_is_refused_whole(client: FlaskClient, simulation: Simulati
     answer = client.post("/__admin/stubs", json=[{"say": "Hi"}, {"sai": "Hi"}], headers=TOKEN)
     assert answer.status_code == 400
     assert answer.json == {
-        "error": "said#2: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, refusal, reasoning, citations, context, finish, usage, pace, filter, status, error, body, events, headers, fault, after, wait_ms, retry_after, times"
+        "error": "said#2: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, refusal, reasoning, reasoning_content, citations, context, finish, usage, pace, filter, status, error, body, events, headers, fault, after, wait_ms, retry_after, times"
     }
     assert client.post("/__admin/stubs", data="x", headers=TOKEN).status_code == 400
     assert simulation.scopes.everybody.stubs == ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mockserver.exchange import Request
+from mockserver.journal.criteria import JournalError, check
+from mockserver.journal.query import criteria_from
 from mockserver.matching.call import Call
 from mockserver.matching.criteria import Criteria, problem
 from tests.unit.examples import chat
@@ -42,6 +44,14 @@ def test_criteria_fit_requests_with_all_their_values_and_empty_criteria_fit_all(
 def test_a_turn_is_an_integer_from_1(value: object, problem_: str | None) -> None:
     found = problem("turn", value)
     assert found == (problem_ and f"must be an integer >= 1, {problem_}")
+
+
+def test_images_are_there_or_not() -> None:
+    assert [problem("images", value) for value in (True, False)] == [None, None]
+    assert problem("images", "yes") == "must be true or false, got 'yes'"
+    assert criteria_from({"images": "true", "turn": "2"}) == {"images": True, "turn": 2}
+    with pytest.raises(JournalError, match="images must be true or false, got 'yes'"):
+        check(criteria_from({"images": "yes"}))
 
 
 def test_a_calls_visit_ids_are_its_request_id_and_its_trace() -> None:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 
-from mockserver.exchange import MAX_DEPTH, Answer, Event, Request, is_event_stream, parse_json, server_url
+from mockserver.exchange import MAX_DEPTH, Answer, Event, Request, is_event_stream, parse_json, server_url, shortened
 from mockserver.matching.call import Call
 from mockserver.sse import EventSplitter, ends_stream, event_json, split_events
+
+
+def test_long_data_in_a_url_is_shown_by_its_size_and_hash() -> None:
+    data = base64.b64encode(bytes(300)).decode()
+    short = f"data:image/png;base64,… (300 bytes, sha256 {hashlib.sha256(bytes(300)).hexdigest()})"
+    assert shortened({"a": [f"data:image/png;base64,{data}", 5]}) == {"a": [short, 5]}
+    assert shortened(f"data:;base64,{data}=").endswith(
+        f"(401 bytes, sha256 {hashlib.sha256(f'{data}='.encode()).hexdigest()})"
+    )
+    for text in ("data:image/png;base64,AA==", f"see data:image/png;base64,{data}", data):
+        assert shortened(text) == text
 
 
 @pytest.mark.parametrize(

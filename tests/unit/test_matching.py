@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import random
 import re
@@ -125,6 +127,25 @@ def test_the_nearest_recording_differs_least_and_has_the_same_backend() -> None:
 def test_missing_instructions_are_one_difference() -> None:
     result = differences(Call(chat(messages=MESSAGES)).canonical, Call(chat("Hello!")).canonical)
     assert result == (Difference("messages[0]", '{"role": "system", "content": "Be brief."}', "nothing"),)
+
+
+def with_image(data: bytes) -> Request:
+    url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}])
+
+
+def test_the_difference_of_two_images_is_short() -> None:
+    one, other = (Call(with_image(bytes([number]) * 300)).canonical for number in (1, 2))
+    hashes = [hashlib.sha256(bytes([number]) * 300).hexdigest() for number in (1, 2)]
+    expected, got = (f'"data:image/png;base64,… (300 bytes, sha256 {each})"' for each in hashes)
+    assert differences(one, other) == (Difference("messages[0].content[0].image_url.url", expected, got),)
+
+
+def test_long_texts_are_compared_from_where_they_differ() -> None:
+    """Two texts of a megabyte took a minute and a half."""
+    long = "".join(map(str, range(200_000)))
+    recorded = [("far", Call(chat("x" * len(long))).canonical), ("near", Call(chat(f"{long}!")).canonical)]
+    assert nearest(Call(chat(f"{long}?")).canonical, recorded)[0] == "near"
 
 
 def test_nothing_is_nearest_without_a_recording_of_the_same_backend() -> None:

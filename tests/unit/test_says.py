@@ -17,6 +17,7 @@ from tests.unit.examples import FakeClock
 
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
 USER = {"role": "user", "content": "Weather in Oslo?"}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 AZURE = "/openai/deployments/gpt-4o/chat/completions"
 
 
@@ -58,6 +59,10 @@ def events(answer: Answer) -> list[dict[str, Any]]:
         ({"turn": 1}, {}, True),
         ({"turn": 2}, {"messages": [USER, {"role": "assistant", "content": "x"}, USER]}, True),
         ({"turn": 1}, {"messages": [USER, {"role": "assistant", "content": "x"}, USER]}, False),
+        ({"images": True}, {"messages": [{"role": "user", "content": [IMAGE]}, {"role": "assistant", "content": "x"}, USER]}, True),
+        ({"images": True}, {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}, USER]}, False),
+        ({"images": False}, {}, True),
+        ({"images": False}, {"messages": [{"role": "user", "content": [IMAGE]}]}, False),
         ({"system": "pirate"}, {"messages": [{"role": "system", "content": "You are a pirate."}, USER]}, True),
         ({"system": "pirate"}, {"messages": [USER]}, False),
         ({"operation": "createChatCompletion", "contains": "Oslo"}, {}, True),
@@ -177,6 +182,28 @@ def test_reasoning_is_summarised_for_those_who_ask() -> None:
     silent = json.loads(ask(simulation, "/v1/responses", model="gpt-5").body)
     assert silent["output"][0]["summary"] == []
     assert silent["usage"]["output_tokens_details"]["reasoning_tokens"] > 0
+
+
+def test_reasoning_of_a_chat_completion_comes_before_its_text() -> None:
+    simulation = said({"say": "42", "reasoning_content": "Six times seven."})
+    message = json.loads(ask(simulation).body)["choices"][0]["message"]
+    assert (message["reasoning_content"], message["content"]) == ("Six times seven.", "42")
+    deltas = [chunk["choices"][0]["delta"] for chunk in events(ask(simulation, stream=True))]
+    assert [next(iter(delta.items()), None) for delta in deltas] == [
+        ("role", "assistant"), ("reasoning_content", "Six"), ("reasoning_content", " times"), ("reasoning_content", " seven."),
+        ("content", "42"), None,
+    ]  # fmt: skip
+    only_responses = ask(said({"say": "42", "reasoning": "Six times seven."}))
+    assert b"Six times" not in only_responses.body
+
+
+def test_an_image_for_a_model_without_eyes_is_refused_in_responses_too() -> None:
+    part = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}
+    for model, status in (("gpt-4o", 200), ("o3-mini", 400)):
+        answer = ask(said({"say": "A cat."}), "/v1/responses", model=model, input=[{"role": "user", "content": [part]}])
+        assert answer.status == status
+    error = json.loads(answer.body)["error"]
+    assert (error["param"], error["message"][:52]) == ("input", "Model 'o3-mini' does not support image inputs. Try a")
 
 
 def test_citations_stand_where_the_text_cites_them() -> None:

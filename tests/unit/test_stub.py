@@ -53,11 +53,11 @@ KINDS = ", ".join(sorted((*MODEL_FAULTS, *SITE_FAULTS)))
     [
         (
             "- {sai: x}",
-            "demo.yaml#1: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, refusal, reasoning, citations, context, finish, usage, pace, filter, status, error, body, events, headers, fault, after, wait_ms, retry_after, times",
+            "demo.yaml#1: unknown key 'sai' (did you mean 'say'?); known keys: when, say, call, refusal, reasoning, reasoning_content, citations, context, finish, usage, pace, filter, status, error, body, events, headers, fault, after, wait_ms, retry_after, times",
         ),
         (
             "- {say: x, when: {promt: y}}",
-            "demo.yaml#1: unknown key 'promt' in when (did you mean 'prompt'?); known keys: prompt, contains, pattern, turn, tool_result, system, operation, model, path",
+            "demo.yaml#1: unknown key 'promt' in when (did you mean 'prompt'?); known keys: prompt, contains, pattern, turn, images, tool_result, system, operation, model, path",
         ),
         ("- {say: 5}", "demo.yaml#1: say must be a string, got 5"),
         (

@@ -109,7 +109,8 @@ class AuthoredAnswer:
 
     A text, a refusal, tool calls, or several of these; `text` may be None. `parts` are the pieces in which a
     stream sends the text, empty for words. `finish` None follows from the rest. `reasoning` is the summary of the model's
-    reasoning; the service sends it to those who ask. `context` is what Azure's On Your Data adds to the message. `found` is what
+    reasoning; Responses sends it to those who ask. `reasoning_content` is the reasoning as other models than OpenAI's send it in a
+    chat completion, before the text. `context` is what Azure's On Your Data adds to the message. `found` is what
     a search in files found. `headers` take the place of the service's own.
     """
 
@@ -121,6 +122,7 @@ class AuthoredAnswer:
     finish: Finish | None = None
     refusal: str | None = None
     reasoning: str | None = None
+    reasoning_content: str | None = None
     usage: Usage = Usage()
     citations: tuple[Citation, ...] = ()
     context: Mapping[str, Any] | None = None
@@ -134,7 +136,8 @@ class AuthoredAnswer:
 
     def reasoning_tokens(self, model: str) -> int:
         """The number of tokens of the model's reasoning; what is said of it counts as all of it."""
-        return tokens.count(self.reasoning or "", model) if self.usage.reasoning is None else self.usage.reasoning
+        said = self.reasoning or self.reasoning_content or ""
+        return tokens.count(said, model) if self.usage.reasoning is None else self.usage.reasoning
 
     def output_tokens(self, model: str) -> int:
         """The number of output tokens: of the reasoning, the text, and each call's name and JSON arguments (an estimate)."""

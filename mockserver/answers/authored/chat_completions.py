@@ -67,6 +67,8 @@ class _Completion:
 
     def whole(self) -> bytes:
         message: dict[str, Any] = {"role": "assistant", "content": self.authored.text}
+        if self.authored.reasoning_content is not None:
+            message["reasoning_content"] = self.authored.reasoning_content
         if self.authored.calls:
             message["tool_calls"] = [self.call(index) for index in range(len(self.authored.calls))]
         message |= {"refusal": self.authored.refusal, "annotations": self.annotations()} | self.own_data()
@@ -114,6 +116,8 @@ class _Completion:
         refusal = self.authored.refusal
         opening = {"role": "assistant", "content": None if self.authored.text is None else ""}
         yield False, self.chunk(opening | {"refusal": None if refusal is None else ""} | self.own_data())
+        for piece in tokens.words(self.authored.reasoning_content or ""):
+            yield True, self.chunk({"reasoning_content": piece})
         pieces = self.authored.pieces
         stops = self.filter in (Filter.STOPPED, Filter.ASYNCHRONOUS_STOPPED)
         for piece in pieces[: len(pieces) // 2] if stops else pieces:
