@@ -5,6 +5,7 @@ import type { Failure } from './completion';
 import { type Message, versions } from './conversation';
 import { explained, needsReference, type WayOut, waiting } from './failures';
 import { onceDrawn } from './keys';
+import { known } from './known';
 import { Markdown } from './markdown';
 import { Copy, Named } from './parts';
 import { Say } from './say';
@@ -73,7 +74,8 @@ function Said({ text }: { text: string }) {
 
 export function Answer(props: TurnProps) {
   const { chat, message, last, onAsk, onRegenerate } = props;
-  const note = message.state === 'stopped' ? conversation.stopped : message.finish ? conversation.finishes[message.finish] : undefined;
+  const note =
+    message.state === 'stopped' ? conversation.stopped : message.finish ? known(conversation.finishes, message.finish) : undefined;
   const under = message.state === 'sending' || message.state === 'streaming';
   return (
     <article class="assistant" aria-label={conversation.assistant} data-state={message.state} aria-busy={under}>
