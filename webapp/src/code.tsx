@@ -38,8 +38,8 @@ export function Code({ text, language = '', closed }: CodeProps) {
       </figcaption>
       <pre tabIndex={0} role="region" aria-label={texts.conversation.code}>
         <code>
-          {last.current.lines.map((runs, index) => (
-            <Runs key={index} runs={runs} />
+          {parts(last.current.lines).map((lines, index) => (
+            <Part key={index} lines={lines} />
           ))}
         </code>
       </pre>
@@ -49,7 +49,7 @@ export function Code({ text, language = '', closed }: CodeProps) {
 
 type Highlight = (text: string) => Line[];
 
-const plain: Highlight = (text) => [[{ text }]];
+const plain: Highlight = (text) => text.split('\n').map((line, at, { length }) => [{ text: at < length - 1 ? `${line}\n` : line }]);
 
 export interface Highlighted {
   text: string;
@@ -67,31 +67,50 @@ const GROWTH = 1.25;
 /** The lines of a code that has grown; exported for its test. */
 export function highlighted(before: Highlighted, text: string, closed: boolean): Highlighted {
   const { by, whole } = before;
-  if (by === plain || !text.startsWith(before.text) || text.length > whole * GROWTH || (closed && whole < text.length))
+  if (!text.startsWith(before.text) || text.length > whole * GROWTH || (closed && whole < text.length))
     return { text, lines: by(text), whole: text.length, by };
   if (text === before.text) return before;
   const from = before.text.lastIndexOf('\n') + 1;
   const to = text.lastIndexOf('\n') + 1;
   const lines = before.lines.slice(0, -1);
-  if (to > from) lines.push(...by(text.slice(from, to)).slice(0, -1));
+  if (to > from) lines.push(...complete(by(text.slice(from, to))));
   return { text, lines: [...lines, [{ text: text.slice(Math.max(from, to)) }]], whole, by };
 }
 
-const Runs = memo(
-  ({ runs }: { runs: Run[] }) => (
-    <>
-      {runs.map(({ text, class: kind }, index) =>
-        kind ? (
-          <span key={index} class={kind}>
-            {text}
-          </span>
-        ) : (
-          <Text key={index} text={text} />
-        ),
-      )}
-    </>
-  ),
-  (before, after) => before.runs === after.runs || isSame(before.runs, after.runs),
+/** Without what stands after the last line break. */
+function complete(lines: Line[]): Line[] {
+  return lines.filter((line) => line.at(-1)?.text.endsWith('\n'));
+}
+
+const PART_LINES = 50;
+
+/** Blocks of their own, so that a browser lays out only the last while it grows. */
+function parts(lines: Line[]): Line[][] {
+  return Array.from({ length: Math.ceil(lines.length / PART_LINES) }, (_, at) => lines.slice(at * PART_LINES, (at + 1) * PART_LINES));
+}
+
+const Part = memo(
+  ({ lines }: { lines: Line[] }) => {
+    const runs = lines.flat();
+    const ends = runs.at(-1)?.text.endsWith('\n');
+    return (
+      <span class="part">
+        {runs.map(({ text, class: kind }, index) => {
+          const shown = ends && index === runs.length - 1 ? text.slice(0, -1) : text;
+          return kind ? (
+            <span key={index} class={kind}>
+              {shown}
+            </span>
+          ) : (
+            <Text key={index} text={shown} />
+          );
+        })}
+        {ends && <span hidden>{'\n'}</span> /* the end of a block is one already, where it is selected and copied */}
+      </span>
+    );
+  },
+  ({ lines: before }, { lines: after }) =>
+    before.length === after.length && before.every((runs, at) => runs === after[at] || isSame(runs, after[at]!)),
 );
 
 function isSame(some: Run[], others: Run[]): boolean {

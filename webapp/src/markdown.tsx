@@ -6,6 +6,7 @@ import { createContext, Fragment, h } from 'preact';
 import { memo } from 'preact/compat';
 import { useContext, useErrorBoundary, useId, useMemo, useRef } from 'preact/hooks';
 import { Code } from './code';
+import { Diagram } from './diagram';
 import { extensions, nested } from './extensions';
 import { Formula, formulas } from './formula';
 import { useListener } from './listen';
@@ -129,7 +130,7 @@ function one(token: Tokens.Generic): ComponentChildren {
     case 'hr':
       return <hr />;
     case 'code':
-      return <Code text={token.text} language={(token.lang ?? '').split(/\s/)[0]} closed={FENCE.test(token.raw)} />;
+      return code(token as Tokens.Code);
     case 'formula':
       return <Formula key={token.raw} raw={token.raw} text={token.text} display={token.display} />;
     case 'blockquote':
@@ -162,6 +163,13 @@ function one(token: Tokens.Generic): ComponentChildren {
 }
 
 const FENCE = /\n {0,3}(?:`{3,}|~{3,})\s*$/;
+
+function code({ text, lang, raw }: Tokens.Code): VNode {
+  const language = lang?.split(/\s/)[0];
+  const closed = FENCE.test(raw);
+  const block = <Code text={text} language={language} closed={closed} />;
+  return language === 'mermaid' && closed ? <Diagram text={text}>{block}</Diagram> : block;
+}
 
 /** HTML ends at six, accessibility does not. */
 function heading(level: number, children: ComponentChildren): VNode {

@@ -44,6 +44,15 @@ test.each([
   60_000,
 );
 
+test('a code of no known language is never lost a line of', () => {
+  const code = 'a\n\nb\r\nc'.repeat(20);
+  let now = NONE;
+  for (let end = 1; end <= code.length; end++) {
+    now = highlighted(now, code.slice(0, end), false);
+    expect(textOf(now.lines)).toBe(code.slice(0, end));
+  }
+});
+
 test('a text in quotes that began before is coloured right at the end', () => {
   const { end } = pieced(`x = """${'word\n'.repeat(20)}"""\n`);
   expect(new Set(end.lines.slice(1, 20).map(([run]) => run!.class))).toEqual(new Set(['hljs-string']));

@@ -32,7 +32,7 @@ test('an image is a link and is never loaded', () => {
 });
 
 test('code is text, whatever is in it', () => {
-  expect(drawn('```klingon\n<b>\n```')).toContain('<code>&lt;b></code>');
+  expect(drawn('```klingon\n<b>\n```')).toContain('<code><span class="part">&lt;b></span></code>');
 });
 
 test.each([
@@ -55,7 +55,10 @@ test.each([
     /^<p>Before<\/p><details open dir="auto"><summary>More<\/summary><p>within<\/p><\/details>$/,
   ],
   ['<details>\n<details>\na\n</details>\nb\n</details>c', /^<details[^>]*><details.*a.*<\/details><p>b<\/p><\/details><p>c<\/p>$/],
-  ['<details>\n\n```html\n</details>\n```\n\nb\n</details>\n', /^<details.*<code>&lt;\/details><\/code>.*<p>b<\/p><\/details>$/],
+  [
+    '<details>\n\n```html\n</details>\n```\n\nb\n</details>\n',
+    /^<details.*<code><span class="part">&lt;\/details><\/span><\/code>.*<p>b<\/p><\/details>$/,
+  ],
 ])('what unfolds: %j', (text, html) => {
   expect(drawn(text)).toMatch(html);
 });

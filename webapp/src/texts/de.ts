@@ -55,6 +55,8 @@ export const de: Texts = {
     code: 'Code',
     plain: 'Text',
     showAll: 'Alles zeigen',
+    diagram: 'Diagramm',
+    showCode: 'Code zeigen',
     formula: 'Formel',
     table: 'Tabelle',
     image: 'Bild',
