@@ -19,6 +19,6 @@ export default defineConfig({
   build: {
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0, // the CSP takes no data: addresses
-    rollupOptions: { input: ['index', 'register', 'unauthorized', 'usage', 'purge', '404'].map((page) => `${page}.html`) },
+    rollupOptions: { input: ['index', 'register', 'unauthorized', 'usage', 'purge', '404', 'diagram'].map((page) => `${page}.html`) },
   },
 });

@@ -29,7 +29,7 @@ export function Evidence({ message }: { message: Message }) {
       )}
       {tools.map((tool, index) => (
         <Fold key={index} icon={Wrench} name={conversation.tool(tool.name)} open={false}>
-          <Code text={readable(tool.arguments)} language="json" />
+          <Code text={readable(tool.arguments)} language="json" closed={!isUnderWay(message)} />
         </Fold>
       ))}
       <div class="markdown" dir="auto">

@@ -1,6 +1,7 @@
 /** What the page says of a failure, and what it offers to do about it. */
 import type { Failure } from './completion';
 import type { Message } from './conversation';
+import { known } from './known';
 import { locale, texts } from './texts';
 
 /** What can be done about a turn. */
@@ -34,23 +35,23 @@ const LOST = new Set(['interrupted', 'network']);
 export function explained(failure: Failure, partial: boolean): Explained {
   if (partial)
     return {
-      text: LOST.has(failure.code) ? failures.lost : (KNOWN[failure.code]?.text ?? failures.lost),
+      text: LOST.has(failure.code) ? failures.lost : (known(KNOWN, failure.code)?.text ?? failures.lost),
       ways: ['continue', 'regenerate'],
     };
-  const known = KNOWN[failure.code] ?? { text: failures.other, ways: ['retry'] };
-  if (failure.code !== 'content_filter' || !failure.filtered.length) return known;
-  return { ...known, text: failures.content_filter(failure.filtered.map(category).join(', ')) };
+  const usual = known(KNOWN, failure.code) ?? { text: failures.other, ways: ['retry'] };
+  if (failure.code !== 'content_filter' || !failure.filtered.length) return usual;
+  return { ...usual, text: failures.content_filter(failure.filtered.map(category).join(', ')) };
 }
 
 /** Whether the text says so little that a reference helps. */
 export function needsReference(failure: Failure, partial: boolean): boolean {
-  return !partial && !(failure.code in KNOWN) && failure.requestId !== '';
+  return !partial && !known(KNOWN, failure.code) && failure.requestId !== '';
 }
 
 /** As `violence (medium)`. */
 function category([name, severity]: [string, string]): string {
-  const said = failures.filters[name] ?? name.replace(/_/g, ' ');
-  return severity ? `${said} (${failures.severities[severity] ?? severity})` : said;
+  const said = known(failures.filters, name) ?? name.replace(/_/g, ' ');
+  return severity ? `${said} (${known(failures.severities, severity) ?? severity})` : said;
 }
 
 const HOUR_S = 3600;
@@ -73,7 +74,8 @@ export function noteOf({ state, finish, content, tools }: Message): string {
   const { stopped, finishes, empty } = texts.conversation;
   if (state === 'stopped') return stopped;
   if (state !== 'done') return '';
-  if (finish && Object.hasOwn(finishes, finish)) return finishes[finish]!;
+  const said = finish && known(finishes, finish);
+  if (said) return said;
   if (content.trim()) return '';
   return tools?.length ? finishes.tool_calls! : empty;
 }

@@ -2,20 +2,28 @@
 
 import { Lexer, Marked, type Token, type Tokens } from 'marked';
 import type { ComponentChildren, VNode } from 'preact';
-import { Fragment, h } from 'preact';
+import { createContext, Fragment, h } from 'preact';
 import { memo } from 'preact/compat';
-import { useErrorBoundary, useMemo, useRef } from 'preact/hooks';
+import { useContext, useErrorBoundary, useId, useMemo, useRef } from 'preact/hooks';
 import { Citation, citations } from './citations';
 import { Code } from './code';
+import { Diagram } from './diagram';
+import { extensions, nested } from './extensions';
 import { Formula, formulas } from './formula';
+import { useListener } from './listen';
+import { Text, Unescaped } from './text';
 import { texts } from './texts';
 
-const marked = new Marked({ gfm: true }, formulas, { extensions: [citations] });
+const marked = new Marked({ gfm: true }, formulas, extensions, { extensions: [citations] });
 
 /** The text as Markdown; as it is, where it is nested deeper than can be drawn. */
 export function Markdown({ text }: { text: string }) {
   const [failed] = useErrorBoundary();
-  return failed ? <p class="said">{text}</p> : <Growing text={text} />;
+  return failed ? <AsWritten text={text} /> : <Growing text={text} />;
+}
+
+function AsWritten({ text }: { text: string }) {
+  return <p class="as-written">{text}</p>;
 }
 
 /** Block by block; while the text grows, only its last blocks are read and drawn again. */
@@ -24,11 +32,11 @@ function Growing({ text }: { text: string }) {
   last.current = grown(last.current, text.replace(/\r\n?/g, '\n')); // the lexer reads them so, and offsets must agree
   const { raws, links } = last.current;
   return (
-    <>
+    <Notes.Provider value={useId()}>
       {raws.map((raw, index) => (
         <Block key={index} raw={raw} links={links} />
       ))}
-    </>
+    </Notes.Provider>
   );
 }
 
@@ -50,19 +58,41 @@ export function grown(before: Blocks, text: string): Blocks {
   if (before.text === text) return before;
   const kept = text.startsWith(before.text) ? before.raws.slice(0, before.settled) : [];
   const from = kept.reduce((length, raw) => length + raw.length, 0);
-  const tokens = marked.lexer(text.slice(from));
-  const raws = [...kept, ...tokens.map((token) => token.raw)];
-  const more = Object.entries(tokens.links).some(
+  const { raws: rest, links: found } = split(text.slice(from));
+  const raws = [...kept, ...rest];
+  const more = Object.entries(found).some(
     ([name, { href, title }]) => before.links[name]?.href !== href || before.links[name]?.title !== title,
   );
-  const links = more ? { ...before.links, ...tokens.links } : before.links;
+  const links = more ? { ...before.links, ...found } : before.links;
   return { text, raws, settled: Math.max(kept.length, raws.length - 2), links };
 }
 
-const Block = memo(function Block({ raw, links }: { raw: string; links: Links }) {
+/** Its blocks, their insides unread; its paragraphs, where one is nested deeper than can be read. */
+function split(text: string): { raws: string[]; links: Links } {
+  const lexer = new Lexer(marked.defaults);
+  try {
+    const raws = lexer.blockTokens(text).map(({ raw }) => raw);
+    return { raws, links: lexer.tokens.links };
+  } catch {
+    return { raws: text.split(/(?<=\n\n)(?!\n)/), links: {} };
+  }
+}
+
+interface BlockProps {
+  raw: string;
+  links: Links;
+}
+
+/** One that cannot be drawn is shown as it was written, and takes no other away. */
+const Block = memo(function Block(props: BlockProps) {
+  const [failed] = useErrorBoundary();
+  return failed ? <AsWritten text={props.raw} /> : <Drawn {...props} />;
+});
+
+function Drawn({ raw, links }: BlockProps) {
   const tokens = useMemo(() => read(raw, links), [raw, links]);
   return <>{many(tokens)}</>;
-});
+}
 
 function read(raw: string, links: Links): Token[] {
   const lexer = new Lexer(marked.defaults);
@@ -71,19 +101,19 @@ function read(raw: string, links: Links): Token[] {
 }
 
 function many(tokens: Token[] | undefined): ComponentChildren {
-  return tokens?.map((token, index) => <Fragment key={index}>{one(token as Tokens.Generic)}</Fragment>);
+  return tokens && nested(tokens).map((token, index) => <Fragment key={index}>{one(token as Tokens.Generic)}</Fragment>);
 }
 
 function one(token: Tokens.Generic): ComponentChildren {
   switch (token.type) {
     case 'heading':
-      return h(`h${Math.min(6, token.depth + 2)}`, {}, many(token.tokens));
+      return heading(token.depth + 2, many(token.tokens)); // below the conversation's own
     case 'paragraph':
       return <p>{many(token.tokens)}</p>;
     case 'text':
-      return token.tokens ? many(token.tokens) : unescaped(token.text);
+      return token.tokens ? many(token.tokens) : <Unescaped text={token.text} />;
     case 'escape':
-      return unescaped(token.text);
+      return <Unescaped text={token.text} />;
     case 'strong':
       return <strong>{many(token.tokens)}</strong>;
     case 'em':
@@ -91,19 +121,31 @@ function one(token: Tokens.Generic): ComponentChildren {
     case 'del':
       return <del>{many(token.tokens)}</del>;
     case 'codespan':
-      return <code>{token.text}</code>;
+      return (
+        <code>
+          <Text text={token.text} />
+        </code>
+      );
     case 'br':
       return <br />;
     case 'hr':
       return <hr />;
     case 'code':
-      return <Code text={token.text} language={(token.lang ?? '').split(/\s/)[0]} />;
+      return code(token as Tokens.Code);
     case 'formula':
       return <Formula key={token.raw} raw={token.raw} text={token.text} display={token.display} />;
     case 'citation':
       return <Citation number={token.number} raw={token.raw} />;
     case 'blockquote':
-      return <blockquote>{many(token.tokens)}</blockquote>;
+      return <blockquote dir="auto">{many(token.tokens)}</blockquote>;
+    case 'element':
+      return h(token.name, {}, many(token.tokens));
+    case 'details':
+      return <Details open={token.open} summary={token.summary.length > 0 && many(token.summary)} inner={many(token.tokens)} />;
+    case 'noted':
+      return <Noted name={token.name} />;
+    case 'footnote':
+      return <Footnote name={token.name}>{many(token.tokens)}</Footnote>;
     case 'list':
       return list(token as Tokens.List);
     case 'table':
@@ -117,10 +159,65 @@ function one(token: Tokens.Generic): ComponentChildren {
     case 'checkbox': // drawn with its item
       return null;
     case 'html':
-      return /^<br\s*\/?>\s*$/i.test(token.raw) ? <br /> : token.raw;
+      return /^<br\s*\/?>\s*$/i.test(token.raw) ? <br /> : <Text text={token.raw} />;
     default:
-      return token.raw;
+      return <Text text={token.raw} />;
   }
+}
+
+const FENCE = /\n {0,3}(?:`{3,}|~{3,})\s*$/;
+
+function code({ text, lang, raw }: Tokens.Code): VNode {
+  const language = lang?.split(/\s/)[0];
+  const closed = FENCE.test(raw);
+  const block = <Code text={text} language={language} closed={closed} />;
+  return language === 'mermaid' && closed ? <Diagram text={text}>{block}</Diagram> : block;
+}
+
+/** HTML ends at six, accessibility does not. */
+function heading(level: number, children: ComponentChildren): VNode {
+  return level > 6 ? <h6 aria-level={level}>{children}</h6> : h(`h${level}`, {}, children);
+}
+
+function Details({ open, summary, inner }: { open: boolean; summary: ComponentChildren; inner: ComponentChildren }) {
+  const box = useRef<HTMLDetailsElement>(null);
+  useListener(globalThis, 'beforeprint', () => {
+    box.current!.open = true; // paper cannot be unfolded
+  });
+  return (
+    <details ref={box} open={open} dir="auto">
+      {summary && <summary>{summary}</summary>}
+      {inner}
+    </details>
+  );
+}
+
+/** What the ids of an answer's footnotes begin with. */
+const Notes = createContext('');
+
+function Noted({ name }: { name: string }) {
+  const id = `${useContext(Notes)}-${name}`;
+  const go = (event: Event) => {
+    event.preventDefault(); // the address stays that of the chat
+    const note = document.getElementById(id);
+    note?.closest('details')?.setAttribute('open', '');
+    note?.focus();
+  };
+  return (
+    <sup>
+      <a href={`#${id}`} role="doc-noteref" onClick={go}>
+        {name}
+      </a>
+    </sup>
+  );
+}
+
+function Footnote({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <div class="footnote" role="note" id={`${useContext(Notes)}-${name}`} tabIndex={-1}>
+      <sup>{name}</sup> {children}
+    </div>
+  );
 }
 
 function list(token: Tokens.List): VNode {
@@ -137,7 +234,12 @@ function list(token: Tokens.List): VNode {
       {many(item.tokens)}
     </li>
   ));
-  return token.ordered ? <ol start={token.start === '' ? undefined : token.start}>{items}</ol> : <ul>{items}</ul>;
+  if (!token.ordered) return <ul dir="auto">{items}</ul>;
+  return (
+    <ol dir="auto" start={token.start === '' ? undefined : token.start}>
+      {items}
+    </ol>
+  );
 }
 
 function table(token: Tokens.Table): VNode {
@@ -150,7 +252,7 @@ function table(token: Tokens.Table): VNode {
     ));
   return (
     <div class="table" role="region" aria-label={texts.conversation.table} tabIndex={0}>
-      <table>
+      <table dir="auto">
         <thead>
           <tr>
             {token.header.map((cell, index) => (
@@ -176,17 +278,5 @@ function Outside({ href, children }: { href: string; children: ComponentChildren
     <a href={href} target="_blank" rel="noopener noreferrer nofollow">
       {children}
     </a>
-  );
-}
-
-/** The ones that models write; a name that is not here stays as it is. */
-const ENTITIES: Record<string, string> = {
-  ...{ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0', copy: '©', reg: '®', trade: '™', deg: '°', euro: '€' },
-  ...{ hellip: '…', mdash: '—', ndash: '–', laquo: '«', raquo: '»', times: '×', middot: '·', rarr: '→', larr: '←', le: '≤', ge: '≥' },
-};
-
-function unescaped(text: string): string {
-  return text.replace(/&(?:#(\d{1,6})|(\w+));/g, (written, code, name) =>
-    code ? String.fromCodePoint(Number(code)) : (ENTITIES[name] ?? written),
   );
 }

@@ -1,14 +1,16 @@
+import { characterEntities } from 'character-entities';
 import { renderToString } from 'preact-render-to-string';
 import { expect, test } from 'vitest';
 import { grown, Markdown, NOTHING } from '../src/markdown';
+import { unescaped } from '../src/text';
 
 const drawn = (text: string) => renderToString(<Markdown text={text} />);
 
 test.each([
   ['# Title', '<h3>Title</h3>'],
   ['a **b** _c_ ~~d~~ `e`', '<p>a <strong>b</strong> <em>c</em> <del>d</del> <code>e</code></p>'],
-  ['1. one\n2. two', '<ol start="1"><li>one</li><li>two</li></ol>'],
-  ['> said', '<blockquote><p>said</p></blockquote>'],
+  ['1. one\n2. two', '<ol dir="auto" start="1"><li>one</li><li>two</li></ol>'],
+  ['> said', '<blockquote dir="auto"><p>said</p></blockquote>'],
   ['a  \nb', '<p>a<br/>b</p>'],
   ['[x](https://e.example/)', '<p><a href="https://e.example/" target="_blank" rel="noopener noreferrer nofollow">x</a></p>'],
 ])('%j', (text, html) => {
@@ -29,9 +31,49 @@ test('an image is a link and is never loaded', () => {
   expect(drawn('![pic](https://e.example/p.png)')).toMatch(/^<p><a href="https:\/\/e\.example\/p\.png"[^>]*>pic<\/a><\/p>$/);
 });
 
-test('code is highlighted where its language is known, and plain where not', () => {
-  expect(drawn("```python\nprint('x')\n```")).toContain('<span class="hljs-string">');
-  expect(drawn('```klingon\n<b>\n```')).toContain('<code>&lt;b></code>');
+test('code is text, whatever is in it', () => {
+  expect(drawn('```klingon\n<b>\n```')).toContain('<code><span class="part">&lt;b></span></code>');
+});
+
+test.each([
+  ['H<sub>2</sub>O, x<sup>2</sup>, <kbd>Ctrl</kbd>', '<p>H<sub>2</sub>O, x<sup>2</sup>, <kbd>Ctrl</kbd></p>'],
+  ['<SUB>a **b**</SUB>', '<p><sub>a <strong>b</strong></sub></p>'],
+  ['<sub>a <sup>b</sub>', '<p><sub>a &lt;sup>b</sub></p>'],
+  ['a</sup> <sub>b', '<p>a&lt;/sup> &lt;sub>b</p>'],
+  ['<sub onclick="alert(1)">a</sub>', '<p>&lt;sub onclick=&quot;alert(1)&quot;>a&lt;/sub></p>'],
+])('a few elements of HTML: %j', (text, html) => {
+  expect(drawn(text)).toBe(html);
+});
+
+test.each([
+  [
+    '<details>\n<summary>**More**</summary>\n\n- one\n\n</details>\n\nAfter',
+    /^<details dir="auto"><summary><strong>More<\/strong><\/summary><ul.*<\/ul><\/details><p>After<\/p>$/,
+  ],
+  [
+    'Before\n<details open>\n<summary>More</summary>\nwithin',
+    /^<p>Before<\/p><details open dir="auto"><summary>More<\/summary><p>within<\/p><\/details>$/,
+  ],
+  ['<details>\n<details>\na\n</details>\nb\n</details>c', /^<details[^>]*><details.*a.*<\/details><p>b<\/p><\/details><p>c<\/p>$/],
+  [
+    '<details>\n\n```html\n</details>\n```\n\nb\n</details>\n',
+    /^<details.*<code><span class="part">&lt;\/details><\/span><\/code>.*<p>b<\/p><\/details>$/,
+  ],
+])('what unfolds: %j', (text, html) => {
+  expect(drawn(text)).toMatch(html);
+});
+
+test('a footnote and where it is noted', () => {
+  const html = drawn('So[^1], not[^2].\n\n[^1]: It is\n    *so*.\n\nEnd');
+  const [, id] = /<sup><a href="#([^"]+)" role="doc-noteref">1<\/a><\/sup>, not\[\^2\]\./.exec(html) ?? [];
+  expect(html).toContain(
+    `<div role="note" id="${id}" tabindex="-1" class="footnote"><sup>1</sup> <p>It is\n<em>so</em>.</p></div><p>End</p>`,
+  );
+});
+
+test('headings of every depth are told apart', () => {
+  const html = drawn([1, 2, 3, 4, 5, 6].map((depth) => `${'#'.repeat(depth)} t`).join('\n'));
+  expect(html.match(/<h[^>]+>/g)).toEqual(['<h3>', '<h4>', '<h5>', '<h6>', '<h6 aria-level="7">', '<h6 aria-level="8">']);
 });
 
 test('a table can be scrolled and has its headings', () => {
@@ -52,9 +94,33 @@ test.each([
   ],
   ['so \\(a_1 * b_1\\) holds', '<p>so <span dir="ltr" class="formula">\\(a_1 * b_1\\)<span></span></span> holds</p>'],
   ['it costs $5 or $6', '<p>it costs $5 or $6</p>'],
+  ['so $x_1$ holds', '<p>so <span dir="ltr" class="formula">$x_1$<span></span></span> holds</p>'],
   ['`$$x$$`', '<p><code>$$x$$</code></p>'],
 ])('formulas: %j', (text, html) => {
   expect(drawn(text)).toBe(html);
+});
+
+test.each(['a $x$.', '$E = mc^2$', '**$f(x)$**', '($n$)', '$2x + 1$', '$7$', '$\\$5 + x$', 'all $n$-tuples'])(
+  'a formula in dollars: %j',
+  (text) => {
+    expect(drawn(text)).toContain('class="formula"');
+  },
+);
+
+test.each([
+  'from $5 to $6',
+  'US$5/US$6',
+  '$20,000 and $30,000',
+  '$5 for Canadians, 7 in US$',
+  'a $ x $ b',
+  '$HOME/bin:$PATH',
+  `$${'{a}'}$${'{b}'}`,
+  '`$x$`',
+  '\\$x$',
+  '$x',
+  '$a\n\nb$',
+])('no formula in dollars: %j', (text) => {
+  expect(drawn(text)).not.toContain('class="formula"');
 });
 
 test.each(['$$\na\n$$', '\\[\na\n\\]'])('a formula on lines of its own: %j', (text) => {
@@ -66,14 +132,15 @@ test.each(['$$\na\n$$', '\\[\na\n\\]'])('a formula on lines of its own: %j', (te
 test.each([
   [
     '- [x] did\n- [ ] do',
-    '<ul><li><input type="checkbox" checked disabled aria-label="done"/>did</li><li><input type="checkbox" disabled aria-label="not done"/>do</li></ul>',
+    '<ul dir="auto"><li><input type="checkbox" checked disabled aria-label="done"/>did</li><li><input type="checkbox" disabled aria-label="not done"/>do</li></ul>',
   ],
   [
     'see [the docs][1]\n\n[1]: https://e.example/',
     '<p>see <a href="https://e.example/" target="_blank" rel="noopener noreferrer nofollow">the docs</a></p>',
   ],
   ['a<br>b<br/>c', '<p>a<br/>b<br/>c</p>'],
-  ['&copy; 5&nbsp;km &#8364; &nowhere;', '<p>© 5\u00a0km € &amp;nowhere;</p>'],
+  ['&copy; 5&nbsp;km &#8364; &#x20ac; &nowhere;', '<p>© 5\u00a0km € € &amp;nowhere;</p>'],
+  ['&constructor; &toString; &#1114112;', '<p>&amp;constructor; &amp;toString; \ufffd</p>'],
 ])('as models write: %j', (text, html) => {
   expect(drawn(text)).toBe(html);
 });
@@ -89,4 +156,8 @@ test('a text that comes in pieces is read as the whole is, its references too', 
   const whole = grown(NOTHING, text);
   expect([pieced.raws.join(''), pieced.links]).toEqual([whole.raws.join(''), whole.links]);
   expect(pieced.links['1']?.href).toBe('https://e.example/a/b');
+});
+
+test('every name of HTML5 is known once its table is there', () => {
+  expect(unescaped('&eacute; &CounterClockwiseContourIntegral; &constructor;', characterEntities)).toBe('é ∳ &constructor;');
 });

@@ -79,6 +79,8 @@ export const de: Texts = {
     code: 'Code',
     plain: 'Text',
     showAll: 'Alles zeigen',
+    diagram: 'Diagramm',
+    showCode: 'Code zeigen',
     formula: 'Formel',
     table: 'Tabelle',
     image: 'Bild',

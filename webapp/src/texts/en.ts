@@ -81,6 +81,8 @@ export const en = {
     code: 'Code',
     plain: 'text',
     showAll: 'Show all',
+    diagram: 'Diagram',
+    showCode: 'Show code',
     formula: 'Formula',
     table: 'Table',
     image: 'image',
