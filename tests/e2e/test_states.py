@@ -20,6 +20,8 @@ from mockserver.harness.mock_server import MockServer
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import ApiOptions, SiteOptions
 from mockserver.harness.whole_app import WholeApp
+from mockserver.journal.entry import Place
+from mockserver.journal.journal import Journal
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from mockserver.swa.personas import load_personas
 from mockserver.swa.states import PICTURES, THEMES, WIDTHS, State, load_states
@@ -170,3 +172,15 @@ def test_a_state_of_another_backend_says_which(
     card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=f"{elsewhere} limited", exact=True))
     expect(card).to_contain_text("Only with --backend azure")
     expect(card.get_by_role("link")).to_have_count(0)
+
+
+def test_a_scope_that_is_not_open_has_a_sentence_on_the_page(
+    invited_page: Page, chat_page: ChatPage, journal: Journal
+) -> None:
+    invited_page.context.set_extra_http_headers({"x-mockserver-scope": "closed long ago"})
+    chat_page.ask("Hi")
+    expect(
+        invited_page.get_by_text("The server cannot tell whose request this is. Its console says what to do.")
+    ).to_be_visible()
+    (visit,) = journal.wait_for(place=Place.SITE, status=409, rule="no open scope")
+    assert "Open one: POST /__admin/scopes" in visit.rule
