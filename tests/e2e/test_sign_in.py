@@ -44,7 +44,7 @@ def test_the_way_to_somebody_else_and_to_the_states_is_in_sight_with_six_persona
             assert box["y"] + box["height"] <= 720
         for theme, width in (("light", 1280), ("dark", 1280), ("dark", 320)):
             page.set_viewport_size({"width": width, "height": 720})
-            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of two words
+            page.emulate_media(color_scheme=theme)
             assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.set_viewport_size({"width": 1280, "height": 720})
