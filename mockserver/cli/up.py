@@ -178,7 +178,7 @@ def _api(
         raise OptionsError(
             "--topology direct, --instances and --debug are for a function app that is started here: --api DIR"
         )
-    return ExternalApi(api)
+    return ExternalApi(api, options.backend)
 
 
 def _running_api(

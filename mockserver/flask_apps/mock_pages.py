@@ -22,6 +22,7 @@ from mockserver.flask_apps.principal_forms import (
 from mockserver.swa.personas import EIGHT_HOURS_S, PersonaError, find_persona
 from mockserver.swa.states import PICTURES, THEMES, WIDTHS
 from mockserver.swa.static_web_app import StaticWebApp
+from mockserver.wire.connection import LOOPBACK_NAMES
 
 
 def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
@@ -33,7 +34,7 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
 
     @app.get("/__mock/")
     def session() -> Response:
-        principal = site.sessions.principal(request.headers.get("cookie"))
+        principal = site.user(request.headers.get("cookie"))
         path, method = request.args.get("path", ""), request.args.get("method", "GET").upper()
         decision = None
         if path:
@@ -57,6 +58,13 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
     def states() -> Response:
         return _states_page(site)
 
+    @app.post("/__mock/states/close")
+    def close_state() -> Response:
+        check_origin()
+        if site.live is not None:
+            site.live.close(request.form.get("scope", ""))
+        return uncached(redirect("/__mock/states"))  # type: ignore[arg-type]  # Werkzeug's class, Flask's at run time
+
     @app.get("/__mock/states/<name>")
     def state_picture(name: str) -> Response:
         return uncached(send_from_directory(PICTURES.resolve(), name))
@@ -70,7 +78,7 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
     def expire() -> Response:
         check_origin()
         response: Any = redirect("/__mock/")
-        if principal := site.sessions.principal(request.headers.get("cookie")):
+        if principal := site.user(request.headers.get("cookie")):
             response = signed_in(response, site, principal, 0, max_age=EIGHT_HOURS_S)
         return uncached(response)
 
@@ -81,9 +89,15 @@ def _states_page(site: StaticWebApp) -> Response:
         raise NotFound("The states of this page are not known; name their file with up --states FILE.")
     theme, width = request.args.get("theme", THEMES[0]), request.args.get("width", WIDTHS[0], int)
     pictured = {path.name for path in PICTURES.glob("*.png")}
+    live = site.live.all() if site.live is not None else ()
+    now_s = site.clock.now()
     page = render_template(
         "states.html",
         states=site.states,
+        live=[(each, int(now_s - each.since_s) // 60) for each in live],
+        backend=site.live.backend if site.live is not None else "",
+        here="here" in request.args,
+        origin=_origin_of_states(site),
         themes=THEMES,
         widths=WIDTHS,
         theme=theme,
@@ -93,6 +107,16 @@ def _states_page(site: StaticWebApp) -> Response:
     response = own_page(page)
     response.headers["content-security-policy"] = f"{CSP}; img-src 'self'"
     return response
+
+
+def _origin_of_states(site: StaticWebApp) -> tuple[str, str] | None:
+    """What stands before and after the host in the address of a state; None where states have no hosts of their own, or where
+    the browser is not on this machine."""
+    name, _, port = request.host.partition(":")
+    if site.live is None or not site.live.apart or "here" in request.args:
+        return None
+    on_this_machine = name in LOOPBACK_NAMES or name.endswith(".localhost")
+    return (f"{request.scheme}://", f":{port}" if port else "") if on_this_machine else None
 
 
 def _sign_in(site: StaticWebApp) -> Response:

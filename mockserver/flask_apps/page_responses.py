@@ -25,7 +25,8 @@ def signed_in(
     expires_in_s: float,
     max_age: float | None = None,
 ) -> Response:
-    """The response with the cookie of a session that starts now."""
+    """The response with the cookie of a session that starts now, in the place of this browser's."""
+    site.leave(request.headers.get("cookie"))
     cookie = site.sessions.cookie(principal, expires_in_s)
     age = int(expires_in_s if max_age is None else max_age)
     for name, part in cookie_parts(cookie).items():

@@ -56,6 +56,7 @@ def auth(site: StaticWebApp, principal: ClientPrincipal | None, path: str) -> Re
         case ["login", _, "callback"]:  # reached without the provider's own context
             raise Unauthorized("This address is for the provider's answer to a sign-in.")
         case ["logout"] | ["purge", _]:
+            site.leave(request.headers.get("cookie"))
             response = redirect_within(site, target_within(request.args.get("post_logout_redirect_uri")))
             response.set_cookie(SESSION_COOKIE, "deleted", expires=0, path="/")
             return uncached(response)
@@ -138,6 +139,8 @@ def _chosen_user(site: StaticWebApp, provider: str) -> tuple[ClientPrincipal, fl
         if roles := request.args.get("roles"):
             principal = replace(principal, roles=role_names(roles))
         expires_in_s = session_seconds(request.args.get("expires_in"), expires_in_s)
+        if site.live is not None and (state := site.state_of(key)) is not None:
+            principal = site.live.open(state, principal)
     elif request.method == "POST":
         principal = principal_from_form(provider)
         expires_in_s = session_seconds(request.form.get("expires_in"), EIGHT_HOURS_S)

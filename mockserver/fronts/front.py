@@ -23,6 +23,9 @@ NO_RETRY = ("x-should-retry", "false")
 class Front:
     """An ASGI application that checks the Host, and leaves what it does not answer itself to a Flask application."""
 
+    #: Other names of this machine that requests may be for.
+    hosts: frozenset[str] = frozenset()
+
     def __init__(self, flask: Any, records: Records) -> None:
         self.flask, self._records = Wsgi(flask), records
         self.budget = BodyBudget()
@@ -40,6 +43,8 @@ class Front:
         if scope["type"] != "http":
             return
         connection, request = Connection(scope, receive, send), None
+        if connection.host in self.hosts:
+            connection.admit()
         try:
             request = await connection.accept(REQUEST_LIMIT_BYTES, self.budget)
             if request is not None and not await self.carry(connection, request):

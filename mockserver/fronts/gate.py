@@ -16,6 +16,7 @@ from mockserver.journal.records import Records
 from mockserver.matching.call import Call
 from mockserver.simulation.scopes import ScopeError
 from mockserver.simulation.site_faults import NO_FAULT, SiteFault, api_timed_out
+from mockserver.simulation.turn import mock_error
 from mockserver.sse import split_events
 from mockserver.swa.principal import ClientPrincipal
 from mockserver.swa.routing import DECIDED, Action, Decision
@@ -90,6 +91,8 @@ class SiteFront(Front):
         self._attribute, self._paused = attribute, paused
         self._apis = deque(map(Upstream, site.api_urls))
         self._app = Upstream(site.app_url) if site.app_url else None
+        if site.live is not None and site.live.apart:
+            self.hosts = frozenset(state.host for state in site.states)
 
     async def carry(self, connection: Connection, request: Request) -> bool:
         """Everything that goes to the API or to a dev server."""
@@ -98,7 +101,7 @@ class SiteFront(Front):
         try:
             visit = self._visit(request)
         except ScopeError as error:
-            await connection.answer(409, f"{error}\n")
+            await self._refuse(connection, request, error)
             return True
         if visit.fault.signed_out:
             connection.remove_header("cookie")
@@ -136,6 +139,19 @@ class SiteFront(Front):
         if fault.signed_out:
             principal, decision = None, site.decide(call.request, None)
         return Visit(call, principal, decision, scope, fault, span_id if self._records.watcher else "")
+
+    async def _refuse(self, connection: Connection, request: Request, error: ScopeError) -> None:
+        """Answer 409 in the form of an API's errors, and report the visit with the reason: it goes to nobody's scope."""
+        site = self._site
+        principal, now_s = site.principal(request), site.clock.now()
+        refusal = replace(mock_error("mockserver_cannot_attribute", str(error)), status=409)
+        decision = Decision(Action.ERROR, 409, because=str(error))
+        entry = self._open(Visit(Call(site.with_id(request)), principal, decision))
+        await connection.start(409, sized(refusal))
+        await connection.write(refusal.body)
+        await connection.finish()
+        took_s = site.clock.now() - now_s
+        self._report(self._records.close(entry, end="eof", took_s=took_s, answer=refusal))
 
     def _open(self, visit: Visit) -> Entry:
         decision, user = visit.decision, visit.principal

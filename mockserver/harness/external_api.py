@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
+from mockserver.contract.addresses import Backend
+
 
 class ExternalApi:
     """What a whole app needs to know of an API that it does not start: where it is. The model's answers go through the gate."""
@@ -11,8 +13,9 @@ class ExternalApi:
     direct_url = None
     paused = failed = False
 
-    def __init__(self, url: str) -> None:
-        self.urls = (url,)
+    def __init__(self, url: str, backend: Backend = Backend.OPENAI) -> None:
+        """`backend` is the one that it was told to use."""
+        self.urls, self.backend = (url,), backend
         self.site_url: str | None = None
 
     @property

@@ -91,6 +91,11 @@ class FunctionApp:
             process.stop()
 
     @property
+    def backend(self) -> Backend:
+        """The backend that it is configured for."""
+        return self._options.backend
+
+    @property
     def failed(self) -> bool:
         """Whether a process has ended by itself."""
         return any(process.exit_status is not None for process in self._processes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Self
@@ -19,12 +20,19 @@ from mockserver.matching.call import Call
 from mockserver.simulation.scopes import SCOPE_HEADER
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.site_faults import SiteFault, site_fault
+from mockserver.swa.live_states import LiveStates, scope_of
 from mockserver.swa.personas import find_persona
 from mockserver.swa.principal import ClientPrincipal
 from mockserver.swa.session import SESSION_COOKIE
 from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
 from mockserver.wire.server import LOOPBACK, Servers, bind_to, url_of
 from mockserver.wire.token_gate import TokenGate
+
+log = logging.getLogger("mockserver.site")
+_NOT_JOINED = (
+    "the scenario of %s has not answered: while it was asked, request #%d came to the model without the visit's x-request-id or "
+    "traceparent. Let the API pass one of them on."
+)
 
 
 class WholeApp:
@@ -53,7 +61,8 @@ class WholeApp:
             api_urls=functions.urls,
             config=options.config,
         )
-        self.site = replace(site, states=options.states)
+        live = LiveStates(simulation.scopes, model.clock, backend=functions.backend, apart=functions.direct_url is None)
+        self.site = replace(site, states=options.states, live=live)
         if functions.direct_url is not None:
             _require_open(self.site, functions.direct_url)
 
@@ -61,8 +70,10 @@ class WholeApp:
             requests = simulation.journal.joined(visit).only(place=Place.MODEL) if visit.decided_by == "api" else ()
             if tries and any(entry.end == "open" for entry in requests):  # the API notices later that its client left
                 asyncio.get_running_loop().call_later(0.1, report_visit, visit, tries - 1)
-            else:
-                report(visit, requests)
+                return
+            if not requests and (stray := _stray(simulation, visit)) is not None:
+                log.warning(_NOT_JOINED, visit.persona or "nobody", stray.number)
+            report(visit, requests)
 
         self._front = SiteFront(
             site_app.create_app(self.site),
@@ -109,21 +120,36 @@ def _attribution(simulation: Simulation, options: SiteOptions) -> Attribution:
     """
     scopes = simulation.scopes
     personas = {persona.email: persona.scenario for persona in options.personas.values()}
-    states = {state.persona.email: state.scenario for state in options.states if state.scenario}
-    for scenario in filter(None, (personas | states).values()):
+    for scenario in filter(None, (*personas.values(), *(state.scenario for state in options.states))):
         simulation.index.scenarios.chosen(scenario)
 
+    def scope_of_user(principal: ClientPrincipal | None) -> str:
+        """The scope of a live state or of a persona; empty for everybody's."""
+        if (name := scope_of(principal)) is not None and scopes.get(name) is not None:
+            return name
+        if not any(personas.values()):
+            return ""
+        user = principal.user_details if principal else ""
+        return scopes.open(personas.get(user), f"persona {user or 'nobody'}", personal=True).name
+
     def attribute(call: Call, principal: ClientPrincipal | None) -> tuple[str, SiteFault]:
-        name, user = call.request.header(SCOPE_HEADER), principal.user_details if principal else ""
-        if name is None and user in states:
-            name = scopes.open(states[user], f"persona {user}").name
-        elif name is None and any(personas.values()):  # each persona has a scope of its own
-            name = scopes.open(personas.get(user), f"persona {user or 'nobody'}").name
-        if name is not None:
-            scopes.attribute(call.visit_ids, name)
-        return name or "", site_fault(simulation.site_fault(call))
+        name = call.request.header(SCOPE_HEADER)
+        if name is None:
+            name = scope_of_user(principal)
+        scopes.attribute(call.visit_ids, name)
+        return name, site_fault(simulation.site_fault(call))
 
     return attribute
+
+
+def _stray(simulation: Simulation, visit: Entry) -> Entry | None:
+    """A request to the model that a visit with a scope has probably caused, but that cannot be joined to it."""
+    scope = simulation.scopes.get(visit.scope)
+    if scope is None or scope.scenario is None or visit.decided_by != "api":
+        return None
+    journal = simulation.journal
+    asked = journal.only(place=Place.MODEL, scope="", after=visit)
+    return next((entry for entry in asked if not journal.joined(entry).only(place=Place.SITE)), None)
 
 
 def _require_open(site: StaticWebApp, origin: str) -> None:

@@ -34,11 +34,13 @@ class ScopeError(UserError):
 class Scope:
     """What a test, or a persona, is answered by besides what everybody is; `name` is empty for everybody's.
 
-    `scenario` None means everybody's. `store` keeps what clients made.
+    `scenario` None means everybody's. A `personal` scope answers the visits of its person, and nothing that comes without a
+    visit. `store` keeps what clients made.
     """
 
     name: str = ""
     scenario: str | None = None
+    personal: bool = False
     stubs: tuple[Stub, ...] = ()
     limits: dict[str, Limit] = field(default_factory=dict)
     store: Store = field(default_factory=Store)
@@ -92,7 +94,7 @@ class Scopes:
 
     # --- administration: what tests, personas and control routes call ---
 
-    def open(self, scenario: str | None = None, name: str | None = None) -> Scope:
+    def open(self, scenario: str | None = None, name: str | None = None, *, personal: bool = False) -> Scope:
         """A new scope with a scenario of its own, or the open one of that name.
 
         Raises:
@@ -105,7 +107,18 @@ class Scopes:
             if len(self._open) >= MAX_SCOPES and name not in self._open:
                 raise ScopeError(f"{MAX_SCOPES} scopes are open: close each with its test, or reset")
             name = name or secrets.token_urlsafe(9)
-            return self._open.setdefault(name, Scope(name, scenario))
+            return self._open.setdefault(name, Scope(name, scenario, personal))
+
+    @property
+    def count(self) -> int:
+        """How many are open, besides everybody's."""
+        with self.lock:
+            return len(self._open)
+
+    def get(self, name: str) -> Scope | None:
+        """The open scope of that name; None where there is none."""
+        with self.lock:
+            return self._open.get(name)
 
     def named(self, name: str) -> Scope:
         """The open scope of that name.
@@ -115,7 +128,10 @@ class Scopes:
         """
         with self.lock:
             if name not in self._open:
-                raise ScopeError(f"{SCOPE_HEADER}: no open scope {name!r}; it was closed, or removed by a reset")
+                raise ScopeError(
+                    f"{SCOPE_HEADER}: no open scope {name!r}; it was closed, or removed by a reset. "
+                    "Open one: POST /__admin/scopes, or mock_server.scope() in a test."
+                )
             return self._open[name]
 
     def close(self, name: str) -> None:
@@ -158,16 +174,23 @@ class Scopes:
             return stubs
 
     def attribute(self, visit_ids: Iterable[str], name: str) -> None:
-        """Let requests with these ids or traces belong to a scope from now on.
+        """Let requests with these ids or traces belong to a scope from now on, and to everybody's where `name` is empty and they
+        belong to none.
 
         Raises:
             ScopeError: no such scope, or another one has sent one of the ids.
         """
         with self.lock:
-            self.named(name)
+            if name:
+                self.named(name)
             for visit_id in visit_ids:
-                if self._visits.setdefault(visit_id, name) != name:
-                    raise ScopeError(f"cannot attribute: another scope has sent the request id or trace {visit_id} too")
+                owner = self._visits.setdefault(visit_id, name)
+                if name and owner and owner != name:
+                    raise ScopeError(
+                        f"cannot attribute: another scope has sent the request id or trace {visit_id} too. "
+                        "Give each request an x-request-id and a traceparent of its own, or none."
+                    )
+                self._visits[visit_id] = owner or name
                 self._visits.move_to_end(visit_id)
             while len(self._visits) > MAX_VISITS:
                 self._visits.popitem(last=False)
@@ -175,7 +198,8 @@ class Scopes:
     # --- reading: what the steps of an answer call ---
 
     def of(self, call: Call) -> Scope:
-        """The scope of a request: by its scope header, its request id or trace, else the only open one, else everybody's.
+        """The scope of a request: by its scope header, its request id or trace, else the only open one that is not personal,
+        else everybody's.
 
         Raises:
             ScopeError: several are open and the request names none, or names one that is not open.
@@ -184,16 +208,21 @@ class Scopes:
             return self.named(name)
         with self.lock:
             owners = {self._visits[visit_id] for visit_id in call.visit_ids if visit_id in self._visits}
-            if len(owners) > 1:
-                raise ScopeError("cannot attribute: its request id belongs to one scope, and its trace to another")
-            if owners:
-                return self._open[owners.pop()]
-            if len(self._open) > 1:
+            if len(named := owners - {""}) > 1:
                 raise ScopeError(
-                    f"cannot attribute: {len(self._open)} scopes are open, and the request has neither x-request-id nor "
-                    f"traceparent of a visit, nor {SCOPE_HEADER}. Let the API pass one of the first two on to the model."
+                    "cannot attribute: its request id belongs to one scope, and its trace to another. "
+                    "Send both of the same visit, or one of them."
                 )
-            return next(iter(self._open.values()), self.everybody)
+            if owners:
+                return self._open[named.pop()] if named else self.everybody
+            shared = [scope for scope in self._open.values() if not scope.personal]
+            if len(shared) > 1:
+                raise ScopeError(
+                    f"cannot attribute: {len(shared)} scopes are open, and the request has neither x-request-id nor "
+                    f"traceparent of a visit, nor {SCOPE_HEADER}. Let the API pass one of the first two on to the model, or send "
+                    f"the last, or close scopes: DELETE /__admin/scopes/NAME."
+                )
+            return next(iter(shared), self.everybody)
 
     def stubs(self, scope: Scope) -> tuple[Stub, ...]:
         """What a scope is answered by before the cassettes: its own stubs, everybody's, its scenario, scenarios that

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -20,6 +20,11 @@ PICTURES = Path("test-results/states")
 THEMES, WIDTHS = ("light", "dark"), (1100, 390)
 
 
+BackendName = Literal["openai", "azure"]
+#: How long a state that was opened live lasts, and its session: that its page was closed cannot be seen.
+LIVE_S = 3600.0
+
+
 class StatesError(UserError):
     """A file of states that cannot be used: which card, and what is wrong."""
 
@@ -27,7 +32,8 @@ class StatesError(UserError):
 @dataclass(frozen=True, slots=True)
 class State:
     """A card: `state` is the page's own word, `ask` the question that leads there under `scenario` (None: the recordings
-    alone), `text` what the page says then, `stop` whether the user stops the answer."""
+    alone), `text` what the page says then, `stop` whether the user stops the answer, `backend` which one leads there (None:
+    either)."""
 
     name: str
     state: str
@@ -36,6 +42,7 @@ class State:
     scenario: str | None = None
     text: str = ""
     stop: bool = False
+    backend: BackendName | None = None
 
     @property
     def slug(self) -> str:
@@ -43,10 +50,18 @@ class State:
         return re.sub(r"\W+", "-", self.name.lower())
 
     @property
+    def host(self) -> str:
+        """A name of this machine at which the state has cookies and storage of its own.
+
+        Source: RFC 6761, 6.3: names under localhost are loopback; browsers know them without asking a server for names.
+        """
+        return f"{re.sub('[^a-z0-9]+', '-', self.name.lower()).strip('-')[:60] or 'state'}.localhost"
+
+    @property
     def persona(self) -> Persona:
-        """The persona who always gets this state."""
+        """The persona as whom the state is opened."""
         key = f"state-{self.slug}"
-        return Persona(key, self.name, f"{key}@states.example", ("invited",), scenario=self.scenario)
+        return Persona(key, self.name, f"{key}@states.example", ("invited",), LIVE_S)
 
     @property
     def live(self) -> str:
@@ -74,6 +89,9 @@ class StateCard(Strict, frozen=True):
     ] = None
     text: Annotated[str, Meta(description="What the page says in this state.")] = ""
     stop: Annotated[bool, Meta(description="Whether the user stops the answer.")] = False
+    backend: Annotated[
+        BackendName | None, Meta(description="The backend that leads to the state. Default: each of them.")
+    ] = None
 
 
 #: A whole states file: the cards in the order of the page.

@@ -13,6 +13,7 @@ from mockserver.exchange import Headers, Request
 from mockserver.swa.config import FILE_NAME, Config, load_config
 from mockserver.swa.config_file import config_notes, find_configs
 from mockserver.swa.findings import ConfigFinding, findings
+from mockserver.swa.live_states import LiveStates, scope_of
 from mockserver.swa.personas import Persona
 from mockserver.swa.principal import PRINCIPAL_HEADER, ClientPrincipal
 from mockserver.swa.routing import Decision, decide, fallback_target, find_file, normalise
@@ -29,8 +30,8 @@ _PLATFORM_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJtb2NrIn0.made-up-by-the-mock"
 @dataclass(frozen=True, slots=True)
 class StaticWebApp:
     """A Static Web App. `folder` is absolute, None if its files are a dev server's, at `app_url`; `api_urls` are
-    the instances of its API, empty without an API; `states` are its page's, where they are known. `config_notes` say where its
-    configuration is."""
+    the instances of its API, empty without an API; `states` are its page's, where they are known, and `live` those that are open.
+    `config_notes` say where its configuration is."""
 
     folder: Path | None
     config: Config
@@ -40,6 +41,7 @@ class StaticWebApp:
     api_urls: tuple[str, ...] = ()
     app_url: str | None = None
     states: tuple[State, ...] = ()
+    live: LiveStates | None = None
     config_notes: tuple[str, ...] = ()
 
     @property
@@ -60,10 +62,25 @@ class StaticWebApp:
         """The personas, with the one of each state of the page."""
         return self.personas | {state.persona.key: state.persona for state in self.states}
 
+    def state_of(self, key: str) -> State | None:
+        """The state of the page that is opened as the persona with that key; None for any other persona."""
+        return next((state for state in self.states if state.persona.key == key), None)
+
     def principal(self, request: Request) -> ClientPrincipal | None:
         """Who is signed in; None if no one is."""
         cookies = [value for name, value in request.headers if name == "cookie"]
-        return self.sessions.principal("; ".join(cookies))
+        return self.user("; ".join(cookies))
+
+    def user(self, cookie_header: str | None) -> ClientPrincipal | None:
+        """Who is signed in, by the request's Cookie header; None if no one is, or if what the session was opened for has ended."""
+        principal = self.sessions.principal(cookie_header)
+        ended = principal is not None and self.live is not None and self.live.has_ended(principal)
+        return None if ended else principal
+
+    def leave(self, cookie_header: str | None) -> None:
+        """End the live state that a session was opened for, as the session ends."""
+        if self.live is not None and (scope := scope_of(self.sessions.principal(cookie_header))) is not None:
+            self.live.close(scope)
 
     def decide(self, request: Request, principal: ClientPrincipal | None) -> Decision:
         """What becomes of the request."""

@@ -2,12 +2,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from mockserver.harness.function_app import FunctionApp
 from mockserver.harness.mock_server import MockServer
+from mockserver.harness.model_endpoint import ModelEndpoint
+from mockserver.harness.options import SiteOptions
+from mockserver.harness.whole_app import WholeApp
+from mockserver.swa.personas import load_personas
+from mockserver.swa.states import load_states
 from tests.e2e.chat_page import ChatPage
+
+WEBAPP = Path(__file__).parents[2] / "webapp"
 
 
 def test_anonymous_is_sent_to_sign_in_and_comes_back_as_the_chosen_persona(anonymous_page: Page) -> None:
@@ -17,6 +27,37 @@ def test_anonymous_is_sent_to_sign_in_and_comes_back_as_the_chosen_persona(anony
     anonymous_page.get_by_role("button", name="Continue as Alice Invited").click()
     expect(anonymous_page.get_by_role("button", name="alice@example.com")).to_be_visible()
     expect(anonymous_page).to_have_url(re.compile(r"/$"))
+
+
+def test_the_way_to_somebody_else_and_to_the_states_is_in_sight_with_six_personas(
+    new_context: Callable[..., Any], mock_model: ModelEndpoint, mock_functions: FunctionApp
+) -> None:
+    options = SiteOptions(WEBAPP / "dist", load_personas(), states=load_states(WEBAPP / "states.yaml"))
+    with WholeApp(mock_model, mock_functions, options) as app:
+        page = new_context(base_url=app.url).new_page()
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.goto("/.auth/login/aad")
+        assert page.get_by_role("button", name="Continue as").count() == 6
+        for part in (page.get_by_text("Another user"), page.get_by_role("link", name="Every state of the page")):
+            box = part.bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] <= 720
+        for theme, width in (("light", 1280), ("dark", 1280), ("dark", 320)):
+            page.set_viewport_size({"width": width, "height": 720})
+            page.emulate_media(color_scheme=theme)
+            assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.set_viewport_size({"width": 1280, "height": 720})
+        reached = ["Continue as Alice Invited"]
+        while len(reached) < 9:
+            page.keyboard.press("Tab")
+            focused = "document.activeElement.ariaLabel ?? document.activeElement.textContent"
+            reached.append(page.evaluate(focused))
+        assert [name for name in reached if not name.startswith("Continue as")] == [
+            "Another user",
+            "What your API gets, and what the gate decides",
+            "Every state of the page",
+        ]
 
 
 def test_another_user_signs_in_with_roles_of_their_own(anonymous_page: Page) -> None:

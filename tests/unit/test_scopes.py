@@ -135,3 +135,22 @@ def test_scopes_that_nobody_closes_have_an_end(monkeypatch: pytest.MonkeyPatch) 
         simulation.scopes.open()
     simulation.scopes.close("a")
     simulation.scopes.open()
+
+
+def test_a_visit_of_everybodys_and_what_has_no_visit_never_belong_to_a_person() -> None:
+    scopes = Scopes(Scenarios())
+    one = scopes.open(name="one", personal=True)
+    scopes.open(name="two", personal=True)
+    scopes.attribute(["a"], "one")
+    scopes.attribute(["b"], "")
+    assert [scopes.of(call(x_request_id=visit_id)) for visit_id in "abc"] == [one, scopes.everybody, scopes.everybody]
+    three = scopes.open(name="three")
+    assert [scopes.of(call(x_request_id=visit_id)) for visit_id in "abc"] == [one, scopes.everybody, three]
+
+
+def test_an_id_of_everybodys_may_become_a_scopes_but_not_the_reverse() -> None:
+    scopes = Scopes(Scenarios())
+    one = scopes.open(name="one")
+    for owner in ("", "one", ""):
+        scopes.attribute(["a"], owner)
+    assert scopes.of(call(x_request_id="a")) is one

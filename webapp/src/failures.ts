@@ -22,6 +22,7 @@ const KNOWN: Record<string, Explained> = {
   forbidden: { text: failures.forbidden, ways: ['access'] },
   insufficient_quota: { text: failures.insufficient_quota, ways: ['retry'] },
   interrupted: { text: failures.interrupted, ways: ['retry'] },
+  mockserver_cannot_attribute: { text: failures.mockserver_cannot_attribute, ways: ['retry'] },
   network: { text: failures.network, ways: ['retry'] },
   rate_limit_exceeded: { text: failures.rate_limit_exceeded, ways: ['retry'] },
   signed_out: { text: failures.signed_out, ways: ['retry'] },

@@ -137,6 +137,7 @@ export const de: Texts = {
       'Das Kontingent für dieses Modell ist aufgebraucht. Versuchen Sie es später oder wenden Sie sich an Ihre Administration.',
     interrupted: 'Die Antwort ist nicht angekommen.',
     lost: 'Die Verbindung brach ab, bevor die Antwort vollständig war.',
+    mockserver_cannot_attribute: 'Der Server erkennt nicht, wessen Anfrage dies ist. Seine Konsole sagt, was zu tun ist.',
     network: 'Es gab ein Verbindungsproblem. Bitte prüfen Sie Ihre Internetverbindung und versuchen Sie es erneut.',
     rate_limit_exceeded: 'Gerade gibt es zu viele Anfragen.',
     signed_out: 'Sie wurden abgemeldet.',

@@ -139,6 +139,7 @@ export const en = {
     insufficient_quota: 'The quota for this model is used up. Try again later or contact your administrator.',
     interrupted: 'The answer did not arrive.',
     lost: 'The connection was lost before the answer was complete.',
+    mockserver_cannot_attribute: 'The server cannot tell whose request this is. Its console says what to do.',
     network: 'There was a connection problem. Please check your internet connection and retry.',
     rate_limit_exceeded: 'Too many requests right now.',
     signed_out: 'You have been signed out.',
