@@ -56,10 +56,21 @@ def test_paper_gets_every_word(chat_page: ChatPage, mock_server: MockServer, ans
     expect(chat_page.answer.locator("math")).to_have_count(int("$" in answer))
     page = chat_page.page
     page.set_viewport_size(PAPER)
-    page.pdf()  # which tells the page that it is printed
     page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate(CUT) == []
-    assert chat_page.answer.locator("details:not([open])").count() == 0
+
+
+def test_what_is_folded_is_unfolded_while_it_is_printed(chat_page: ChatPage, mock_server: MockServer) -> None:
+    answered(chat_page, mock_server, "<details>\n<summary>More</summary>\n\nwithin\n\n</details>\n")
+    within = chat_page.answer.get_by_text("within")
+    expect(within).to_be_hidden()
+    chat_page.page.evaluate(
+        "addEventListener('beforeprint', () => { window.unfolded = document.querySelectorAll('details[open]').length })"
+    )
+    chat_page.page.pdf()
+    assert chat_page.page.evaluate("unfolded") == 1
+    expect(within).to_be_hidden()
 
 
 @pytest.mark.parametrize("fence", ["", "```\n"], ids=["paragraph", "code"])

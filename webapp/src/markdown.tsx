@@ -181,8 +181,13 @@ function heading(level: number, children: ComponentChildren): VNode {
 
 function Details({ open, summary, inner }: { open: boolean; summary: ComponentChildren; inner: ComponentChildren }) {
   const box = useRef<HTMLDetailsElement>(null);
+  const folded = useRef(false);
   useListener(globalThis, 'beforeprint', () => {
+    folded.current = !box.current!.open;
     box.current!.open = true; // paper cannot be unfolded
+  });
+  useListener(globalThis, 'afterprint', () => {
+    if (folded.current) box.current!.open = false;
   });
   return (
     <details ref={box} open={open} dir="auto">
