@@ -1,6 +1,7 @@
 /** One message with what can be done about it: a question with its versions, or an answer in whatever state it is. */
 import { ChevronLeft, ChevronRight, Pencil, RefreshCw } from 'lucide';
 import type { ComponentChildren } from 'preact';
+import { flushSync } from 'preact/compat';
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Attachments } from './attachments';
 import type { Failure } from './completion';
@@ -9,6 +10,7 @@ import { isUnderWay, type Message } from './conversation';
 import { Evidence } from './evidence';
 import { explained, needsReference, noteOf, type WayOut, waiting } from './failures';
 import { onceDrawn } from './keys';
+import { useListener } from './listen';
 import { Action, Copy, Named } from './parts';
 import { Rate } from './rate';
 import { Say } from './say';
@@ -65,6 +67,7 @@ export function Question(props: TurnProps) {
 
 function Said({ text }: { text: string }) {
   const [whole, setWhole] = useState(text.length <= LONG_QUESTION);
+  useListener(window, 'beforeprint', () => flushSync(() => setWhole(true)));
   return (
     <p class="said" dir="auto">
       {whole ? text : `${text.slice(0, LONG_QUESTION)}… `}
