@@ -103,15 +103,15 @@ def find_existing(azure: Azure, group: str) -> ExistingDeployment:
         subscription = str(azure.json("account", "show")["id"])
         groups = azure.json("group", "list", "--query", "[].[name, location]")
         location = next((place for name, place in groups if name.lower() == group.lower()), None)
-        values = _last_deployment(azure, group) if location else {}
+        values, settled = _last_deployment(azure, group) if location else ({}, True)
     except AzureError as error:
         return ExistingDeployment(unread=str(error))
-    return ExistingDeployment(subscription, location, values)
+    return ExistingDeployment(subscription, location, values, settled=settled)
 
 
-def _last_deployment(azure: Azure, group: str) -> dict[str, Any]:
+def _last_deployment(azure: Azure, group: str) -> tuple[dict[str, Any], bool]:
     """The parameters of the newest deployment of our template that succeeded, by us or by the portal; else of the newest that
-    left something: without its topology, where it left no site; or none.
+    left something: without its topology, where it left no site; or none. And whether no later one failed.
 
     Raises:
         AzureError: Azure does not say.
@@ -120,13 +120,13 @@ def _last_deployment(azure: Azure, group: str) -> dict[str, Any]:
     ours = [each["properties"] for each in listed if _parameters_of(each).keys() >= {"name", "topology", "backend"}]
     ours.sort(key=lambda each: str(each.get("timestamp")), reverse=True)
     if done := [_values(each) for each in ours if each["provisioningState"] == "Succeeded"]:
-        return done[0]
+        return done[0], ours[0]["provisioningState"] == "Succeeded"
     there = {each["name"].lower() for each in resources_of(azure, group)} if ours else set()
     for values in map(_values, ours):
         if there & names_of(values):
             has_site = values["name"].lower() in there
-            return {name: value for name, value in values.items() if has_site or name != "topology"}
-    return {}
+            return {name: value for name, value in values.items() if has_site or name != "topology"}, False
+    return {}, True
 
 
 def _values(properties: Mapping[str, Any]) -> dict[str, Any]:

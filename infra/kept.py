@@ -23,6 +23,8 @@ def kept_secrets(
 ) -> dict[str, str]:
     """The secrets that a deployment needs, was not given, and finds as they are deployed: with its value where the site's
     settings must be written whole, empty where the one in the vault stays as it is, unread."""
+    if not existing.settled:  # a deployment that failed may have written the key of another model
+        return {}
     missing = [name for name in needed_secrets(parameters) if name not in parameters]
     same = [name for name in missing if _is_for_the_same(name, parameters, existing.parameters)]
     return dict(_found(azure, group, same, parameters, existing.subscription)) if same else {}

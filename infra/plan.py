@@ -64,12 +64,13 @@ def group_of(environment: str) -> str:
 @dataclass(frozen=True, slots=True)
 class ExistingDeployment:
     """What is in Azure already: the subscription, the group's location, and the last deployment's parameters; `unread` is why
-    they are not known."""
+    they are not known. It is `settled` where no later deployment failed, which may have changed some of it."""
 
     subscription: str = ""
     location: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     unread: str = ""
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

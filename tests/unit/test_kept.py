@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from infra.azure import Azure
+from infra.deploy import find_existing
 from infra.findings import Finding
 from infra.kept import kept_secrets
 from infra.plan import Choice, ExistingDeployment, make_plan, resolve_parameters
@@ -59,6 +60,30 @@ def test_a_secret_stays_for_whom_it_was_given(
 def test_a_secret_that_is_given_or_is_not_there_is_not_looked_for_or_kept() -> None:
     assert kept({"topology": "managed", "backend": "openAI"}, {}, OPENAI_API_KEY="sk-new") == {}
     assert kept({"topology": "linked", "backend": "openAI"}, {}, vault=False) == {}
+
+
+def test_after_a_deployment_that_failed_no_key_is_kept_for_nobody_knows_whose_it_wrote() -> None:
+    def deployment(state: str, at: str, endpoint: str) -> dict[str, Any]:
+        values = {"name": "chat-x", "topology": "linked", **THEIRS, "existingEndpoint": endpoint}
+        parameters = {name: {"value": value} for name, value in values.items()}
+        return {"properties": {"provisioningState": state, "timestamp": at, "parameters": parameters}}
+
+    done = deployment("Succeeded", "2026-11-29", "https://theirs.openai.azure.com/")
+    failed = deployment("Failed", "2026-11-30", "https://other.openai.azure.com/")
+    answers = {"group list": [["chat-test", "westeurope"]], "account show": {"id": SUBSCRIPTION}, "rest --method": {}}
+
+    def found(*deployments: dict[str, Any]) -> dict[str, str]:
+        def run(arguments: Sequence[str], stdin: str, timeout_s: float | None) -> subprocess.CompletedProcess[str]:
+            del stdin, timeout_s
+            answer = {**answers, "deployment group": deployments}[" ".join(arguments[:2])]
+            return subprocess.CompletedProcess(arguments, 0, json.dumps(answer), "")
+
+        existing = find_existing(Azure(run), "chat-test")
+        parameters = resolve_parameters(Choice("test"), existing, {})
+        assert parameters["existingEndpoint"] == "https://theirs.openai.azure.com/"
+        return kept_secrets(Azure(run), "chat-test", parameters, existing)
+
+    assert (found(done), found(failed, done)) == ({"existingKey": ""}, {})
 
 
 def test_a_kept_key_is_not_missing_and_its_secret_is_not_written() -> None:
