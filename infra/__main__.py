@@ -25,6 +25,7 @@ from infra.expected import EXPECTED, deployment_files
 from infra.expressions import TemplateError
 from infra.findings import Finding, PreflightReport
 from infra.forms import FORMS, form_files, links
+from infra.kept import kept_secrets
 from infra.plan import Choice, DeploymentPlan, group_of, make_plan, parse_parameter, resolve_parameters, resource_rows
 from infra.preflight import preflight
 from infra.ranges import MAX_RANGES, RangesError, caution, ranges_of
@@ -151,7 +152,9 @@ def _preflight(azure: Azure, options: Mapping[str, Any]) -> tuple[DeploymentPlan
     choice = Choice(options["environment"], options["topology"], options["backend"], options["name"], assignments)
     existing = deploying.find_existing(azure, choice.group)
     parameters = resolve_parameters(choice, existing, os.environ)
-    plan = make_plan(parameters, choice.group, date.today(), existing.parameters)
+    kept = kept_secrets(azure, choice.group, parameters, existing)
+    parameters |= {name: value for name, value in kept.items() if value}
+    plan = make_plan(parameters, choice.group, date.today(), existing.parameters, kept)
     report = preflight(azure, plan)
     if existing.unread and report.ready:  # else everything that was chosen before would be replaced by defaults
         what = f"what is deployed in {choice.group} cannot be read: {existing.unread}"
@@ -315,12 +318,12 @@ def sign_in_command() -> None:
     default="test",
     help="The environment; its resource group chat-ENV is deleted. Default: test.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation, where this app deployed all that is there.")
 def destroy(environment: str, yes: bool) -> None:
     """Remove an environment: list its resources, ask, delete them all, and purge those that would still hold their name."""
     azure, group = command_line(), group_of(environment)
     with _errors_as_messages():
-        if not azure.json("group", "exists", "--name", group):
+        if not deploying.group_exists(azure, group):
             purged = removal.purge_deleted(azure, group)
             if not purged:
                 raise click.ClickException(
@@ -330,16 +333,23 @@ def destroy(environment: str, yes: bool) -> None:
             click.echo(f"{group} was deleted before; purged: {', '.join(purged)}")
             return
         resources = deploying.resources_of(azure, group)
-        ours = removal.names_of(deploying.find_existing(azure, group).parameters)
+        found = deploying.find_existing(azure, group)
+        others = removal.of_others(resources, found.parameters)
         for resource in resources:
-            mark = "" if resource["name"].lower() in ours else "   NOT DEPLOYED BY THIS APP"
+            mark = "   NOT DEPLOYED BY THIS APP" if resource["name"] in others else ""
             click.echo(f"{resource['type']:<60} {resource['name']}{mark}")
         purge_names = removal.names_to_purge(resources)
         purge_note = f"; to be purged: {', '.join(purge_names)}" if purge_names else ""
         click.echo(f"{_count(len(resources), 'resource')} in {group}{purge_note}")
+        if yes and others:
+            why = f"; what is deployed cannot be read: {found.unread}" if found.unread else ""
+            raise click.ClickException(
+                f"nothing was deleted: --yes is for what this app deployed, not for {', '.join(others)}{why}\n"
+                "run it again without --yes, or move them to another group: az resource move"
+            )
         if not yes and click.prompt(f"To delete all of them permanently, type {group}") != group:
             raise click.ClickException("nothing was deleted")
-        removal.remove(azure, group, resources)
+        removal.remove(azure, group, resources, found.parameters)
     click.echo(f"{group} is deleted")
 
 

@@ -72,6 +72,10 @@ def command_line() -> Azure:
 
 #: The ways `az` writes an error: `ERROR: (Code) text`, the service's JSON, and `Code: text` inside either.
 _FORMS = (re.compile(r'"code":\s*"(\w+)"'), re.compile(r"\((?:Code: )?(\w+)\)"), re.compile(r"\b([A-Z][A-Za-z]{6,}): "))
+#: One error without inner ones, which `az` writes twice.
+_TWICE = re.compile(r"\((\w+)\) (.*) Code: \1 Message: \2")
+#: Where `az` itself fails with what Azure refused. Source: azure-cli 2.91, where a deployment is refused at once with a 409.
+_CRASH = re.compile(r"azure\.core\.exceptions\.\w+: \((\w+)\) (.*?) Code: \1 Message: ")
 #: Codes that only say that an inner error caused the failure.
 OUTER = (
     "InvalidTemplateDeployment",
@@ -90,6 +94,10 @@ def azure_error(stderr: str) -> AzureError:
     text = " ".join(stderr.replace("ERROR:", "").split())
     if "az login" in text or "AADSTS" in text:
         return AzureError("NotLoggedIn", text)
+    if said_twice := _TWICE.fullmatch(text) or _CRASH.search(text):
+        return AzureError(*said_twice.groups())
+    if "invalid status 'forbidden'" in text.lower():  # the answer to HEAD has no body, and so no code
+        return AzureError("AuthorizationFailed", text)
     codes = [code for form in _FORMS for code in form.findall(text)]
     inner = [code for code in codes if code not in OUTER]
     return AzureError((inner or codes or ["Unknown"])[0], text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.plan import DeploymentPlan
+from infra.plan import SECRETS, DeploymentPlan
 from infra.retirement import load_models
 
 #: What is counted on: questions a day, and tokens read and written for each, with a short history.
@@ -79,3 +79,6 @@ def _secrets(plan: DeploymentPlan) -> Iterator[str]:
         yield f"the key of the tickets, a setting of the site and of the app: {settings}"
     if plan.parameter("signInClientId"):
         yield f"the secret of your own sign-in, a setting of the site: {settings}"
+    if plan.kept:
+        names = ", ".join(sorted(SECRETS[name] for name in plan.kept))
+        yield f"not given, and kept as deployed: {names}"

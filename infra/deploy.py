@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.azure import Azure, AzureError
-from infra.plan import ROOT, SECRETS, ExistingDeployment
+from infra.plan import ROOT, SECRETS, ExistingDeployment, names_of
 from infra.refusals import refusal
 from infra.template import TEMPLATE
 
@@ -35,6 +35,10 @@ _PREDICTIONS = {
     "Deploy": "deploy",
     "Unsupported": "unclear",
 }
+
+
+#: Azure refuses to say of a group that is not there what it refuses of one that is not to be read.
+UNREADABLE = "the group {} does not exist, or nothing in it may be read"
 
 
 class DeployError(Exception):
@@ -60,7 +64,7 @@ def deploy_resources(azure: Azure, group: str, parameters: Mapping[str, Any]) ->
     command = ("deployment", "group", "create", "--resource-group", group, "--name", "chat")
     template = ("--template-file", str(TEMPLATE), "--parameters", "@-")
     try:
-        if not azure.json("group", "exists", "--name", group):
+        if not group_exists(azure, group):
             azure.json("group", "create", "--name", group, "--location", parameters["location"])
         deployment = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=None)
     except KeyboardInterrupt:
@@ -75,6 +79,20 @@ def deploy_resources(azure: Azure, group: str, parameters: Mapping[str, Any]) ->
     return DeploymentOutputs(outputs["siteName"], outputs["siteUrl"], outputs["appName"], outputs["directUrl"])
 
 
+def group_exists(azure: Azure, group: str) -> bool:
+    """Whether a group exists.
+
+    Raises:
+        AzureError: Azure does not say; `AuthorizationFailed` where it says so to nobody without rights on it.
+    """
+    try:
+        return bool(azure.json("group", "exists", "--name", group))
+    except AzureError as error:
+        raise (
+            AzureError(error.code, UNREADABLE.format(group)) if error.code == "AuthorizationFailed" else error
+        ) from error
+
+
 def _parameters_json(parameters: Mapping[str, Any]) -> str:
     return json.dumps({name: {"value": value} for name, value in parameters.items()})
 
@@ -85,31 +103,35 @@ def find_existing(azure: Azure, group: str) -> ExistingDeployment:
         subscription = str(azure.json("account", "show")["id"])
         groups = azure.json("group", "list", "--query", "[].[name, location]")
         location = next((place for name, place in groups if name.lower() == group.lower()), None)
-        deployment = _last_deployment(azure, group) if location else {}
+        values, settled = _last_deployment(azure, group) if location else ({}, True)
     except AzureError as error:
         return ExistingDeployment(unread=str(error))
-    values = {name: each["value"] for name, each in _parameters_of(deployment).items() if each.get("value") is not None}
-    return ExistingDeployment(subscription, location, values)
+    return ExistingDeployment(subscription, location, values, settled=settled)
 
 
-def _last_deployment(azure: Azure, group: str) -> dict[str, Any]:
-    """Our last deployment to a group, else the newest one of our template under another name, as the portal gives; or an
-    empty one.
+def _last_deployment(azure: Azure, group: str) -> tuple[dict[str, Any], bool]:
+    """The parameters of the newest deployment of our template that succeeded, by us or by the portal; else of the newest that
+    left something: without its topology, where it left no site; or none. And whether no later one failed.
 
     Raises:
         AzureError: Azure does not say.
     """
-    try:
-        deployment: dict[str, Any] = azure.json(
-            "deployment", "group", "show", "--resource-group", group, "--name", "chat"
-        )
-    except AzureError as error:
-        if error.code != "DeploymentNotFound":
-            raise
-        listed = azure.json("deployment", "group", "list", "--resource-group", group)
-        ours = [each for each in listed if _parameters_of(each).keys() >= {"name", "topology", "backend"}]
-        return max(ours, key=lambda each: str(each["properties"].get("timestamp")), default={})
-    return deployment
+    listed = azure.json("deployment", "group", "list", "--resource-group", group)
+    ours = [each["properties"] for each in listed if _parameters_of(each).keys() >= {"name", "topology", "backend"}]
+    ours.sort(key=lambda each: str(each.get("timestamp")), reverse=True)
+    if done := [_values(each) for each in ours if each["provisioningState"] == "Succeeded"]:
+        return done[0], ours[0]["provisioningState"] == "Succeeded"
+    there = {each["name"].lower() for each in resources_of(azure, group)} if ours else set()
+    for values in map(_values, ours):
+        if there & names_of(values):
+            has_site = values["name"].lower() in there
+            return {name: value for name, value in values.items() if has_site or name != "topology"}, False
+    return {}, True
+
+
+def _values(properties: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = properties["parameters"]
+    return {name: each["value"] for name, each in parameters.items() if each.get("value") is not None}
 
 
 def _parameters_of(deployment: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +147,7 @@ def changes(azure: Azure, group: str, parameters: Mapping[str, Any]) -> list[str
     command = ("deployment", "group", "what-if", "--resource-group", group, "--no-pretty-print")
     template = ("--template-file", str(TEMPLATE), "--parameters", "@-")
     try:
-        if not azure.json("group", "exists", "--name", group):
+        if not group_exists(azure, group):
             return ["all resources are new"]
         prediction = azure.json(*command, *template, stdin=_parameters_json(parameters), timeout_s=600)
     except AzureError as error:
@@ -271,14 +293,14 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     Raises:
         DeployError: the group has no site, or one whose API is linked: a preview of it would have no API.
     """
-    site_name, site_id = _site_of(azure, group)
-    site = ("--resource-group", group, "--name", site_name)
     found = find_existing(azure, group)
     if found.unread or found.location is None:  # the ranges that may open the site would be lost
         raise DeployError(
             f"what is deployed in {group} cannot be read: {found.unread or 'az group list does not have it'}\n"
-            f"ask for the role Reader on the group {group}, or try again"
+            f"run make deploy first; or ask for the role Reader on the group {group}, or try again"
         )
+    site_name, site_id = _site_of(azure, group)
+    site = ("--resource-group", group, "--name", site_name)
     existing = found.parameters
     if existing.get("topology") == "direct":
         raise DeployError(f"{site_name} uses a direct app, which does not support previews: preview a managed site")

@@ -58,7 +58,7 @@ def existing_choice(plan: DeploymentPlan) -> Iterator[Finding]:
             "the existing model has both a name and an endpoint",
             "keep one: --set existingEndpoint= for the resource, or --set existingResourceName= for the endpoint",
         )
-    if endpoint and not plan.parameter("existingKey"):
+    if endpoint and not plan.parameter("existingKey") and "existingKey" not in plan.kept:
         yield Finding(f"the key of {endpoint} is missing", "set it as AZURE_OPENAI_API_KEY")
     if endpoint and not _ENDPOINT.fullmatch(endpoint):
         fix = "without /openai and what follows: --set existingEndpoint=https://NAME.openai.azure.com/"

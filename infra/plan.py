@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.expressions import TemplateError
-from infra.template import Deployment, Resource, expand, read
+from infra.template import BACKENDS, TOPOLOGIES, Deployment, Resource, expand, read
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The resources by name, and what each costs: list prices in US dollars, expected, not queried;
@@ -63,22 +64,25 @@ def group_of(environment: str) -> str:
 @dataclass(frozen=True, slots=True)
 class ExistingDeployment:
     """What is in Azure already: the subscription, the group's location, and the last deployment's parameters; `unread` is why
-    they are not known."""
+    they are not known. It is `settled` where no later deployment failed, which may have changed some of it."""
 
     subscription: str = ""
     location: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     unread: str = ""
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentPlan:
-    """What is to be deployed: the template with its parameters, the resource group, today's date, and the last parameters."""
+    """What is to be deployed: the template with its parameters, the resource group, today's date, the last parameters, and the
+    secret parameters that are `kept` as they are deployed."""
 
     deployment: Deployment
     group: str
     today: date
     last_parameters: Mapping[str, Any]
+    kept: frozenset[str] = frozenset()
 
     def parameter(self, name: str) -> Any:
         """A parameter's value."""
@@ -91,14 +95,18 @@ class DeploymentPlan:
 
 
 def make_plan(
-    parameters: Mapping[str, Any], group: str, today: date, last_parameters: Mapping[str, Any] | None = None
+    parameters: Mapping[str, Any],
+    group: str,
+    today: date,
+    last_parameters: Mapping[str, Any] | None = None,
+    kept: Mapping[str, str] | None = None,
 ) -> DeploymentPlan:
-    """The plan for these parameters.
+    """The plan for these parameters; `kept` are secrets that stay, which are among them where they have a value.
 
     Raises:
         TemplateError: Azure would refuse it.
     """
-    return DeploymentPlan(expand(read(), parameters), group, today, last_parameters or {})
+    return DeploymentPlan(expand(read(), parameters), group, today, last_parameters or {}, frozenset(kept or ()))
 
 
 def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -128,13 +136,35 @@ def resolve_parameters(choice: Choice, existing: ExistingDeployment, environment
             "the name must have 3 to 21 lower-case letters, digits and single hyphens and begin with a letter, "
             f"got {parameters['name']!r}: choose one with NAME=…"
         )
-    secrets = {name: _secret(environment, variable) for name, variable in SECRETS.items()}
+    secrets = {name: _secret(environment, SECRETS[name]) for name in needed_secrets(parameters)}
+    return parameters | {name: value for name, value in secrets.items() if value}
+
+
+def needed_secrets(parameters: Mapping[str, Any]) -> list[str]:
+    """The secret parameters that a deployment with these others needs."""
+    backend = parameters["backend"]
     needed = {
-        "openAIKey": parameters["backend"] == "openAI",
-        "existingKey": parameters["backend"] == "existingAzureOpenAI" and bool(parameters.get("existingEndpoint")),
+        "openAIKey": backend == "openAI",
+        "existingKey": backend == "existingAzureOpenAI" and bool(parameters.get("existingEndpoint")),
         "signInClientSecret": bool(parameters.get("signInClientId")),
     }
-    return parameters | {name: value for name, value in secrets.items() if value and needed[name]}
+    return [name for name in SECRETS if needed[name]]
+
+
+def names_of(parameters: Mapping[str, Any]) -> frozenset[str]:
+    """The names, in lower case, of what a deployment with these parameters has, in every topology; none without a name."""
+    if "name" not in parameters:
+        return frozenset()
+    choices = itertools.product(TOPOLOGIES, BACKENDS)
+    deployments = [
+        expand(read(), {"name": parameters["name"], "topology": topology, "backend": backend, "openAIKey": "x"})
+        for topology, backend in choices
+    ]
+    names = {resource.name.lower() for each in deployments for resource in each.resources}
+    # Azure adds these to Application Insights by itself.
+    return frozenset(
+        {*names, *(f"failure anomalies - {name}" for name in names), "application insights smart detection"}
+    )
 
 
 def _check_ranges(ranges: object) -> None:

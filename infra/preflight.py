@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 
 from infra.azure import Azure, AzureError
+from infra.deploy import UNREADABLE
 from infra.findings import Finding, PreflightContext, PreflightReport
 from infra.model_checks import existing_choice, existing_model, model_in_region, quota, retirement
 from infra.plan import DeploymentPlan
@@ -29,6 +30,10 @@ def preflight(azure: Azure, plan: DeploymentPlan) -> PreflightReport:
     except AzureError as error:
         if error.code == "NotLoggedIn":
             findings.append(Finding(f"az is not signed in ({error.message[:120]})", "az login"))
+        elif error.code == "AuthorizationFailed":
+            create = f"az group create --name {plan.group} --location {plan.parameter('location')}"
+            fix = f"ask for the role Contributor on it, once somebody with rights on the subscription has created it: {create}"
+            findings.append(Finding(UNREADABLE.format(plan.group), fix))
         elif error.code != "NoAzureCli":  # _tools reports it
             findings.append(Finding(f"Azure refuses to be read: {error}", f"az resource list -g {plan.group} --debug"))
         findings += retirement(plan)
@@ -77,7 +82,7 @@ def _choices(plan: DeploymentPlan) -> Iterator[Finding]:
     """The parameters."""
     backend, topology = plan.parameter("backend"), plan.parameter("topology")
     deployed_topology = plan.last_parameters.get("topology", topology)
-    if backend == "openAI" and not plan.parameter("openAIKey"):
+    if backend == "openAI" and not plan.parameter("openAIKey") and "openAIKey" not in plan.kept:
         yield Finding("OpenAI's key is missing", "set it as OPENAI_API_KEY")
     if plan.parameter("signInClientId") and not plan.parameter("signInClientSecret"):
         yield Finding("the secret of your own sign-in registration is missing", "set it as SIGN_IN_CLIENT_SECRET")
@@ -209,7 +214,11 @@ def _deleted(context: PreflightContext) -> Iterator[Finding]:
     if name := context.plan.name_of(_VAULT):
         for vault in context.azure.json("keyvault", "list-deleted", "--resource-type", "vault"):
             if vault["name"].lower() == name.lower():
-                yield Finding(f"a deleted Key Vault still holds the name {name}", f"az keyvault purge --name {name}")
+                properties, fix = vault.get("properties") or {}, f"az keyvault purge --name {name}"
+                if properties.get("purgeProtectionEnabled"):
+                    day = str(properties.get("scheduledPurgeDate"))[:10]
+                    fix = f"it may not be purged before {day}: choose another NAME=…, or az keyvault recover --name {name}"
+                yield Finding(f"a deleted Key Vault still holds the name {name}", fix)
 
 
 def _names(context: PreflightContext) -> Iterator[Finding]:

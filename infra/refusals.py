@@ -13,7 +13,7 @@ from infra.azure import OUTER, Azure, AzureError
 FIXES = {
     "AuthorizationFailed": "ask for the roles that make preflight lists",
     "CustomDomainInUse": "choose another NAME; this one is already in use",
-    "DeploymentActive": "an earlier run is still deploying, also where it was interrupted here: try again when Azure is done, or stop it: az deployment group cancel --resource-group GROUP --name chat",
+    "DeploymentActive": "an earlier run is still deploying, also where it was interrupted here: try again when Azure is done, or stop it: az deployment group cancel --resource-group {group} --name chat",
     "FlagMustBeSetForRestore": "a deleted resource still holds the name: purge it, make preflight prints the command",
     "InsufficientQuota": "use a smaller modelCapacity, another modelLocation, or ask for more quota",
     "InternalServerError": "an error inside Azure: try again in a few minutes",
@@ -24,6 +24,7 @@ FIXES = {
     "RequestDisallowedByPolicy": "a policy of your organisation forbids it: ask the administrator of the policy named above",
     "ResourceGroupBeingDeleted": "the group is still being deleted: try again when it is gone",
     "RoleAssignmentUpdateNotPermitted": "the app was deleted and created again: delete its old role assignments, whose principal no longer exists",
+    "ScopeLocked": "a lock protects it, and an Owner of it removes that: az lock list --resource-group {group}; az lock delete --ids ID",
     "ServiceModelDeprecated": "choose another model: docs/model-change.md",
     # Source: Azure-Samples/azure-search-openai-demo#53 and #1084.
     "SpecialFeatureOrQuotaIdRequired": "this kind of subscription may not create Azure OpenAI resources (free and student ones, some of partners): use another one, or BACKEND=openAI",
@@ -33,7 +34,7 @@ FIXES = {
 #: The same for refusals whose code says nothing, by words in them; the first that fits.
 FIXES_BY_WORDS = {
     # Source: Azure/static-web-apps#576 and #1049.
-    "more than one linked backend": "the site has a link already, by hand or from before: az staticwebapp backends unlink --name SITE --resource-group GROUP, then try again in a few minutes",
+    "more than one linked backend": "the site has a link already, by hand or from before: az staticwebapp backends unlink --name SITE --resource-group {group}, then try again in a few minutes",
     # Source: Azure/static-web-apps#913.
     "RegionalGeomaster": "Static Web Apps does not know the region of the app: deploy to another ENV with --set location=ANOTHER, or use TOPOLOGY=direct, which is not linked",
     # Source: Azure/azure-cli#30860: a site on a new part of the service, since May 2026. It has no other words.
@@ -62,7 +63,7 @@ def refusal(azure: Azure, error: AzureError, group: str) -> str:
     by_words = [fix for words, fix in FIXES_BY_WORDS.items() if words in f"{error.message}\n{text}"]
     by_code = [FIXES[code] for code in (*(each.code for each in refused), error.code) if code in FIXES]
     look = f"look at the deployment chat in the portal, or: az deployment operation group list --resource-group {group} --name chat"
-    return "\n".join((text, *(dict.fromkeys([*by_words, *by_code]) or [look])))
+    return "\n".join((text, *(dict.fromkeys(each.format(group=group) for each in (*by_words, *by_code)) or [look])))
 
 
 def refused_resources(text: str) -> list[RefusedResource]:

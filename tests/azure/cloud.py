@@ -9,63 +9,161 @@ import copy
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra import expressions
 from infra.template import Resource, expand
+from tests.azure.roles import Role, role_of
 
 SUBSCRIPTION = "0f0f0f0f-0000-0000-0000-00000000000a"
 TENANT = "0f0f0f0f-0000-0000-0000-00000000000b"
 OPERATOR = "0f0f0f0f-0000-0000-0000-00000000000c"
 PROVIDERS = ("Web", "Storage", "Insights", "OperationalInsights", "CognitiveServices", "KeyVault", "Authorization")
 _ACCOUNT, _DEPLOYMENT = "microsoft.cognitiveservices/accounts", "microsoft.cognitiveservices/accounts/deployments"
-_VAULT, SITE, _APP = "microsoft.keyvault/vaults", "microsoft.web/staticsites", "microsoft.web/sites"
+VAULT, SITE, APP = "microsoft.keyvault/vaults", "microsoft.web/staticsites", "microsoft.web/sites"
 _ROLE = "microsoft.authorization/roleassignments"
+_LOCK = "microsoft.authorization/locks"
+_SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION}"
 #: The host of a site, or of one of its previews.
 SITES = "{}.westeurope.azurestaticapps.net"
 #: `<Microsoft.Web/sites/chat-api.identity.principalId>`, as the offline evaluation leaves what only a deployment knows.
 _UNKNOWN = re.compile(r"<(?P<keys>keys of )?(?P<path>[\w.]+(?:/[^<>/.]+)+)(?P<members>(?:\.\w+)*)>")
 
 
+#: A setting that is a secret in a vault, of its newest version.
+_REFERENCE = re.compile(r"@Microsoft\.KeyVault\(SecretUri=https://([^.]+)\.vault\.azure\.net/secrets/([^/)]+)\)")
+
+
+#: The first deployment; each further one is a minute later.
+_BEGAN = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
 class RefusalError(Exception):
     """Azure refuses: a status, with an error of a code, a message and inner ones."""
 
-    def __init__(self, status: int, code: str, message: str, *details: Mapping[str, Any]) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *details: Mapping[str, Any], inner: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
-        self.body = {"error": {"code": code, "message": message, **({"details": [*details]} if details else {})}}
+        more = {"details": [*details]} if details else {"innererror": inner} if inner else {}
+        self.body: dict[str, Any] = {"error": {"code": code, "message": message, **more}}
 
 
 @dataclass
 class Cloud:
     """The state of a fake Azure.
 
-    What a test sets: `failing` refuses to create
-    resources of a type, `quota` is what is left of each model, `taken` are names of others, `unregistered` providers, `rights`
-    the operator's actions.
+    What a test sets: `failing` refuses to create resources of a type, `quota` is what is left of each model, `taken` are names
+    of others, `unregistered` providers, `grants` the roles that were given by hand: of whom, where, and the role's name.
     """
 
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
     deleted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: The versions of each secret, by vault and name; those who were invited to each site, by number.
+    secrets: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    users: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    #: How often each key of a resource was made anew; the keys of models of others, by host.
+    renewed: dict[tuple[str, str], int] = field(default_factory=dict)
+    foreign: dict[str, set[str]] = field(default_factory=dict)
     #: The packages of function apps by name, and of sites by token and environment.
     packages: dict[str, bytes] = field(default_factory=dict)
     failing: dict[str, RefusalError] = field(default_factory=dict)
+    #: What happens while the next deployment goes on, which then stays so.
+    interrupt: Callable[[], object] | None = None
     quota: dict[str, float] = field(default_factory=lambda: {"gpt-5.6-terra": 1000, "gpt-5.1": 1000})
     lifecycle: str = "GenerallyAvailable"
     taken: set[str] = field(default_factory=set)
     unregistered: set[str] = field(default_factory=set)
-    rights: list[str] = field(default_factory=lambda: ["*"])
+    grants: list[tuple[str, str, str]] = field(default_factory=lambda: [(OPERATOR, _SUBSCRIPTION, "Owner")])
+
+    # --- rights ------------------------------------------------------------------------------------------------------
+
+    def roles(self, principal: str, scope: str) -> list[Role]:
+        """The roles of a principal at a scope, given there or above it."""
+        given = [(at, role_of(name)) for who, at, name in self.grants if who == principal]
+        for each in self.assigned(principal):
+            at = each["id"][: each["id"].lower().rindex("/providers/microsoft.authorization/")]
+            given.append((at, role_of(each["properties"]["roleDefinitionId"])))
+        return [role for at, role in given if f"{scope}/".lower().startswith(f"{at}/".lower())]
+
+    def may(self, principal: str, action: str, scope: str) -> bool:
+        """Whether a principal may do something in Resource Manager."""
+        return any(role.allows(action) for role in self.roles(principal, scope))
+
+    def authorize(self, principal: str, action: str, scope: str) -> None:
+        """Raises:
+        RefusalError: the principal may not do it, in Azure's own words.
+        """
+        if not self.may(principal, action, scope):
+            words = f"The client '{principal}' with object id '{principal}' does not have authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
+            raise RefusalError(403, "AuthorizationFailed", words)
+
+    def check_locks(self, method: str, scope: str) -> None:
+        """Raises:
+        RefusalError: a lock at the scope or above it, or in what would be deleted, forbids it.
+        """
+        if "/providers/microsoft.authorization/locks/" in scope.lower():
+            return
+        levels, verb = (("ReadOnly", "CanNotDelete"), "delete") if method == "DELETE" else (("ReadOnly",), "write")
+        for lock in self.of(_LOCK):
+            at = lock["id"][: lock["id"].lower().rindex("/providers/microsoft.authorization/")]
+            inside = verb == "delete" and f"{at}/".lower().startswith(f"{scope}/".lower())
+            if lock["properties"]["level"] in levels and (inside or f"{scope}/".lower().startswith(f"{at}/".lower())):
+                words = f"The scope '{scope}' cannot perform {verb} operation because following scope(s) are locked: '{at}'. Please remove the lock and try again."
+                raise RefusalError(409, "ScopeLocked", words)
+
+    # --- keys --------------------------------------------------------------------------------------------------------
+
+    def renew(self, resource: Mapping[str, Any], name: str) -> None:
+        """Make a key of a resource anew: the old one is worth nothing."""
+        key = resource["id"].lower(), name
+        self.renewed[key] = self.renewed.get(key, 0) + 1
+
+    def _key(self, resource: Mapping[str, Any], name: str, prefix: str) -> str:
+        number = self.renewed.get((resource["id"].lower(), name), 0)
+        return f"{prefix}-of-{resource['name']}-{name}-{number}"
+
+    def keys_of(self, account: Mapping[str, Any]) -> dict[str, str]:
+        """The two keys of a model's resource.
+
+        Raises:
+            RefusalError: it has none.
+        """
+        if account["properties"].get("disableLocalAuth"):
+            words = "Failed to list key. disableLocalAuth is set to be true"
+            raise RefusalError(400, "BadRequest", words)
+        return {name: self._key(account, name, "key") for name in ("key1", "key2")}
+
+    def token_of(self, site: Mapping[str, Any]) -> str:
+        """The token that uploads to a site."""
+        return self._key(site, "upload", "token")
+
+    def keys_at(self, host: str) -> set[str]:
+        """The keys that a model's host takes."""
+        account = next((each for each in self.of(_ACCOUNT) if f"{each['name']}.openai.azure.com" == host), None)
+        return set(self.keys_of(account).values()) if account else self.foreign.get(host, set())
+
+    def setting(self, value: str, app: Mapping[str, Any]) -> str:
+        """A setting as an app sees it: a reference to a vault is the secret, where the app's identity may read it."""
+        found = _REFERENCE.fullmatch(value)
+        if found is None:
+            return value
+        vault = next(each for each in self.of(VAULT) if each["name"] == found[1])
+        roles = self.roles(app["identity"]["principalId"], vault["id"])
+        may = any(role.allows_data("Microsoft.KeyVault/vaults/secrets/getSecret/action") for role in roles)
+        return self.secrets[vault["id"].lower()][found[2]][-1] if may else value
 
     # --- groups ------------------------------------------------------------------------------------------------------
 
     def put_group(self, name: str, location: str) -> dict[str, Any]:
         """Create a group, or give the one that exists."""
-        id_ = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{name}"
+        id_ = f"{_SUBSCRIPTION}/resourceGroups/{name}"
         properties = {"provisioningState": "Succeeded"}
         return self.groups.setdefault(
             name.lower(), {"id": id_, "name": name, "location": location, "properties": properties}
@@ -83,13 +181,14 @@ class Cloud:
         while inside := next((id_ for id_ in self.resources if id_.startswith(prefix)), None):
             self.delete(inside)
         del self.groups[name.lower()]
+        self.grants = [each for each in self.grants if not f"{each[1]}/".lower().startswith(prefix)]
         self.deployments = {id_: each for id_, each in self.deployments.items() if not id_.startswith(prefix)}
 
     def in_group(self, name: str) -> list[dict[str, Any]]:
         """The resources of a group that stand alone: not parts of others, and not extensions."""
         prefix = f"{self.group(name)['id']}/providers/".lower()
         inside = [each for id_, each in self.resources.items() if id_.startswith(prefix)]
-        return [each for each in inside if each["type"].count("/") == 1 and each["type"].lower() != _ROLE]
+        return [each for each in inside if each["type"].count("/") == 1 and each["type"].lower() not in (_ROLE, _LOCK)]
 
     # --- resources ---------------------------------------------------------------------------------------------------
 
@@ -112,6 +211,9 @@ class Cloud:
         self._check(id_, type_, name, body)
         resource = {**copy.deepcopy(dict(body)), "id": id_, "name": name, "type": kind}
         resource.pop("scope", None)
+        if type_ == f"{VAULT}/secrets":  # nobody reads its value here
+            versions = self.secrets.setdefault(_parent(id_, type_).lower(), {}).setdefault(name, [])
+            versions.append(resource["properties"].pop("value"))
         resource["properties"] = {**resource.get("properties", {}), **self._made(type_, name)}
         if "identity" in body:
             known = self.resources.get(id_.lower(), {}).get("identity", {})
@@ -127,7 +229,7 @@ class Cloud:
     def delete(self, id_: str) -> None:
         """Delete a resource with its parts. Role assignments elsewhere stay, as in Azure."""
         resource = self.get(id_)
-        if resource["type"].lower() in (_ACCOUNT, _VAULT):
+        if resource["type"].lower() in (_ACCOUNT, VAULT):
             self.deleted[id_.lower()] = resource
         for other in [other for other in self.resources if other == id_.lower() or other.startswith(f"{id_.lower()}/")]:
             del self.resources[other]
@@ -145,7 +247,10 @@ class Cloud:
         found = next((id_ for id_, each in self.deleted.items() if each["name"].lower() == name.lower()), None)
         if found is None or self.deleted[found]["type"].lower() != type_:
             raise RefusalError(404, "DeletedResourceNotFound", f"There is no deleted resource '{name}'.")
+        if self.deleted[found]["properties"].get("enablePurgeProtection"):
+            raise RefusalError(405, "MethodNotAllowed", "Operation 'DeletedVaultPurge' is not allowed.")
         del self.deleted[found]
+        self.secrets.pop(found, None)
 
     def is_free(self, name: str) -> bool:
         """Whether a name is nobody's, in all of Azure."""
@@ -170,7 +275,7 @@ class Cloud:
         if type_ == _ROLE:
             self._check_role(id_, body)
         if type_ == "microsoft.web/staticsites/linkedbackends":
-            self._check_link(parent or "", body)
+            self._check_link(parent, body)
 
     def _check_model(self, body: Mapping[str, Any]) -> None:
         model, capacity = body["properties"]["model"]["name"], int(body["sku"]["capacity"])  # `az` sends text
@@ -184,7 +289,7 @@ class Cloud:
         scope = id_[: id_.lower().rindex("/providers/microsoft.authorization/")]
         if scope.lower() not in self.resources and "/providers/" in scope:
             raise RefusalError(404, "ResourceNotFound", f"The scope '{scope}' was not found.")
-        known = {each.get("identity", {}).get("principalId") for each in self.resources.values()}
+        known = {OPERATOR, *(each.get("identity", {}).get("principalId") for each in self.resources.values())}
         if body["properties"]["principalId"] not in known:
             raise RefusalError(400, "PrincipalNotFound", "Principal does not exist in the directory.")
 
@@ -204,7 +309,7 @@ class Cloud:
         states = [{"name": each, "hostType": kind, "sslState": "Disabled"} for each, kind in kinds.items()]
         made: dict[str, dict[str, Any]] = {
             SITE: {"defaultHostname": SITES.format(name), "provider": "SwaCli"},
-            _APP: {
+            APP: {
                 "defaultHostName": host,
                 "hostNames": [host],
                 "enabledHostNames": [host, scm],
@@ -217,14 +322,18 @@ class Cloud:
                 "InstrumentationKey": str(number),
             },
             _ACCOUNT: {"endpoint": f"https://{name}.openai.azure.com/"},
-            _VAULT: {"vaultUri": f"https://{name}.vault.azure.net/"},
+            VAULT: {"vaultUri": f"https://{name}.vault.azure.net/"},
         }
         return {"provisioningState": "Succeeded", **made.get(type_, {})}
 
     # --- deployments -------------------------------------------------------------------------------------------------
 
-    def deploy(self, group: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Deploy a template: each resource when those that it waits for are there. The deployment, succeeded or failed."""
+    def deploy(self, group: str, name: str, given: Mapping[str, Any], principal: str) -> dict[str, Any]:
+        """Deploy a template: each resource when those that it waits for are there. The deployment, succeeded or failed.
+
+        Raises:
+            RefusalError: nothing was begun.
+        """
         id_ = f"{self.group(group)['id']}/providers/Microsoft.Resources/deployments/{name}"
         template, parameters = given["properties"]["template"], given["properties"].get("parameters") or {}
         values = {key: each["value"] for key, each in parameters.items()}
@@ -233,14 +342,21 @@ class Cloud:
             deployment = expand(template, values)
         except expressions.TemplateError as error:
             raise RefusalError(400, "InvalidTemplate", f"Deployment template validation failed: '{error}'.") from error
+        self._authorize_resources(group, deployment.resources, principal)
         shown = {
             key: {"type": declared[key]["type"], **({} if declared[key]["type"].lower().startswith("secure") else {"value": value})}
             for key, value in deployment.parameters.items()
         }  # fmt: skip
         properties: dict[str, Any] = {"provisioningState": "Succeeded", "mode": "Incremental", "parameters": shown}
-        properties["timestamp"] = datetime.now(UTC).isoformat()
+        properties["timestamp"] = (_BEGAN + timedelta(minutes=len(self.deployments))).isoformat()
         record = {"id": id_, "name": name, "type": "Microsoft.Resources/deployments", "properties": properties}
+        self._check_active(id_, name)
         self.deployments[id_.lower()] = record
+        if self.interrupt is not None and name != "what-if":
+            properties["provisioningState"] = "Running"
+            interrupt, self.interrupt = self.interrupt, None
+            interrupt()
+            return record
         try:
             for resource in _in_order(deployment.resources):
                 self._deploy_one(group, resource)
@@ -252,6 +368,22 @@ class Cloud:
             words = "At least one resource deployment operation failed."
             properties |= {"provisioningState": "Failed", "error": {"code": "DeploymentFailed", "message": words, "details": [inner]}}  # fmt: skip
         return record
+
+    def _check_active(self, id_: str, name: str) -> None:
+        known = self.deployments.get(id_.lower(), {}).get("properties", {})
+        if known.get("provisioningState") == "Running":
+            words = f"Unable to edit or replace deployment '{name}': previous deployment from '{known['timestamp']}' is still active (expiration time is '12/7/2026 12:00:00 PM'). Please see https://aka.ms/arm-deploy for usage details."
+            raise RefusalError(409, "DeploymentActive", words)
+
+    def _authorize_resources(self, group: str, resources: tuple[Resource, ...], principal: str) -> None:
+        """Source: Azure-Samples/azure-search-openai-demo#1483: rights are looked at before anything is created, resource by resource."""
+        for resource in resources:
+            id_, action = self._placed(resource.id, group), f"{resource.type}/write"
+            if not self.may(principal, action, id_):
+                words = f"Authorization failed for template resource '{resource.name}' of type '{resource.type}'. The client '{principal}' with object id '{principal}' does not have permission to perform action '{action}' at scope '{id_}'."
+                raise RefusalError(
+                    403, "InvalidTemplateDeployment", f"The template deployment failed with error: '{words}'."
+                )
 
     def _deploy_one(self, group: str, resource: Resource) -> None:
         body = {key: each for key, each in resource.body.items() if key not in ("type", "name", "apiVersion")}
@@ -266,13 +398,16 @@ class Cloud:
             return [self._known(each, group) for each in value]
         if not isinstance(value, str):
             return value
-        text = value.replace(expressions.SUBSCRIPTION, f"/subscriptions/{SUBSCRIPTION}")
-        text = text.replace(f"/resourceGroups/{expressions.GROUP}", f"/resourceGroups/{group}")
-        text = text.replace(expressions.TENANT, TENANT)
+        text = self._placed(value, group)
         whole = _UNKNOWN.fullmatch(text)
         if whole:
             return self._state(whole, group)
         return _UNKNOWN.sub(lambda found: str(self._state(found, group)), text)
+
+    def _placed(self, text: str, group: str) -> str:
+        """A text with this subscription, tenant and group in it."""
+        text = text.replace(expressions.SUBSCRIPTION, _SUBSCRIPTION).replace(expressions.TENANT, TENANT)
+        return text.replace(f"/resourceGroups/{expressions.GROUP}", f"/resourceGroups/{group}")
 
     def _state(self, found: re.Match[str], group: str) -> Any:
         """What a template's `reference` or `listKeys` gives."""
@@ -284,7 +419,7 @@ class Cloud:
             )
         value: Any = {**resource, **resource["properties"]}
         if found["keys"]:
-            value = {"key1": f"key-of-{resource['name']}", "keys": [{"value": f"key-of-{resource['name']}"}]}
+            value = self.keys_of(resource)
         for member in filter(None, found["members"].split(".")):
             value = next((each for key, each in value.items() if key.lower() == member.lower()), None)
             if value is None:
@@ -293,13 +428,14 @@ class Cloud:
                 )
         return value
 
-    def what_if(self, group: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def what_if(self, group: str, given: Mapping[str, Any], principal: str) -> list[dict[str, Any]]:
         """What a deployment would change: a rehearsal of it on a copy of all that is known."""
         states = {
-            name: copy.deepcopy(getattr(self, name)) for name in ("groups", "resources", "deployments", "deleted")
+            name: copy.deepcopy(getattr(self, name))
+            for name in ("groups", "resources", "deployments", "deleted", "secrets")
         }
         rehearsed = replace(self, **states)
-        record = rehearsed.deploy(group, "what-if", given)
+        record = rehearsed.deploy(group, "what-if", given, principal)
         if error := record["properties"].get("error"):
             raise RefusalError(400, error["code"], error["message"], *error["details"])
         changes = []
@@ -327,8 +463,8 @@ def _in_order(resources: tuple[Resource, ...]) -> list[Resource]:
     return ordered
 
 
-def _parent(id_: str, type_: str) -> str | None:
-    """The id of the resource that another is a part of."""
+def _parent(id_: str, type_: str) -> str:
+    """The id of the resource that another is a part of; empty for none."""
     if type_.count("/") < 2 or type_ == "microsoft.storage/storageaccounts/blobservices/containers":
-        return None  # a storage account has its blob service without being asked
+        return ""  # a storage account has its blob service without being asked
     return id_.rsplit("/", 2)[0]

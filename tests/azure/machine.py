@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Generator
@@ -13,28 +15,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from infra.deploy import SWA_CLI
 from tests.azure.arm import create_app
-from tests.azure.cloud import OPERATOR, TENANT, Cloud
+from tests.azure.cloud import OPERATOR, SITES, TENANT, Cloud
 from tests.azure.network import network
 from tests.azure.serving import Sites
 
 ROOT = Path(__file__).parents[2]
 _HOSTS = re.compile(
     r"management\.azure\.com|login\.microsoftonline\.com|graph\.microsoft\.com|aka\.ms"
-    r"|.+\.azurewebsites\.net|.+\.azurestaticapps\.(?:net|rehearsal)"
+    r"|.+\.vault\.azure\.net|.+\.openai\.azure\.com|api\.openai\.com|.+\.azurewebsites\.net|.+\.azurestaticapps\.(?:net|rehearsal)"
 )
 #: Tools that need the network of this machine: what they install is the project's own.
 _OUTSIDE = ("npm", "uv")
 
 
-#: Runs `az`, and writes down what it was asked and what it said.
+#: Runs `az`, and writes down what it was asked and what it said; -2 where it was interrupted.
 _RECORDING = """#!{python}
-import json, subprocess, sys
+import json, os, signal, subprocess, sys
+def keep(status, output="", error=""):
+    said = {{"arguments": sys.argv[1:], "status": status, "output": output, "error": error}}
+    with open({log!r}, "a", encoding="utf-8") as log:
+        log.write(json.dumps(said) + "\\n")
+def interrupted(*_):
+    keep(-2)
+    os._exit(130)
+signal.signal(signal.SIGINT, interrupted)
 answer = subprocess.run([{az!r}, *sys.argv[1:]], capture_output=True, text=True)
-said = {{"arguments": sys.argv[1:], "status": answer.returncode, "output": answer.stdout, "error": answer.stderr}}
-with open({log!r}, "a", encoding="utf-8") as log:
-    log.write(json.dumps(said) + "\\n")
+keep(answer.returncode, answer.stdout, answer.stderr)
 sys.stdout.write(answer.stdout)
 sys.stderr.write(answer.stderr)
 sys.exit(answer.returncode)
@@ -46,6 +56,7 @@ class Machine:
 
     def __init__(self, cloud: Cloud, calls: list[str], environment: dict[str, str], log: Path) -> None:
         self.cloud, self.calls, self.environment, self._log = cloud, calls, environment, log
+        self._process: subprocess.Popen[str]
 
     @property
     def exchanges(self) -> list[dict[str, Any]]:
@@ -61,19 +72,36 @@ class Machine:
         """Run ours."""
         return self._run([sys.executable, "-m", "infra", *words], typed, environment)
 
+    def shell(self, commands: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """Type commands of a document, and what they ask for."""
+        return self._run(["bash", "-c", commands], typed, {})
+
+    def browser(self) -> httpx2.Client:
+        """A browser on this network, at the site."""
+        trusted = ssl.create_default_context(cafile=self.environment["SSL_CERT_FILE"])
+        url = f"https://{SITES.format('chat-x')}"
+        proxy = self.environment["HTTPS_PROXY"]
+        return httpx2.Client(base_url=url, proxy=proxy, verify=trusted, trust_env=False, timeout=60)
+
     def _run(self, command: list[str], typed: str, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
         environment = {**self.environment, **more}
         executable = shutil.which(command[0], path=environment["PATH"]) or command[0]
-        return subprocess.run(
+        with subprocess.Popen(
             [executable, *command[1:]],
             cwd=ROOT,
             env=environment,
-            input=typed,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=600,
-        )
+            start_new_session=True,
+        ) as self._process:
+            output, error = self._process.communicate(typed, timeout=600)
+        return subprocess.CompletedProcess(command, self._process.returncode, output, error)
+
+    def interrupt_the_next_deployment(self) -> None:
+        """Press Ctrl-C while Azure deploys."""
+        self.cloud.interrupt = lambda: os.killpg(self._process.pid, signal.SIGINT)
 
 
 @contextmanager
@@ -81,8 +109,9 @@ def machine(folder: Path, az: Path, swa: Path) -> Generator[Machine]:
     """A machine that is signed in to Azure. `az` and `swa` are the two tools."""
     cloud = Cloud()
     with Sites(cloud, folder) as sites:
-        app = create_app(cloud, sites.answer)
+        app = create_app(cloud, sites.answer, sites.model)
         with network(app, folder, lambda host: _HOSTS.fullmatch(host) is not None) as connected:
+            sites.network = connected
             log = folder / "exchanges"
             tools = _tools(folder, az, swa, log)
             inherited = {
@@ -117,6 +146,7 @@ def _tools(folder: Path, az: Path, swa: Path, log: Path) -> Path:
     # The project is set up already, and its packages need not be installed again.
     scripts["npm"] = f'case " $* " in *" ci "*) exit 0;; esac\n{scripts["npm"]}'
     scripts["npx"] = f'[ "$1 $2" = "--yes {SWA_CLI}" ] || exit 64\nshift 2\nexec {swa} "$@"'
+    scripts["make"] = f'exec {_found("make")} --silent -o setup "$@"'  # the project is set up already
     for name, script in scripts.items():
         (tools / name).write_text(f"#!/bin/sh\n{script}\n")
         (tools / name).chmod(0o755)

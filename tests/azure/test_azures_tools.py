@@ -14,6 +14,7 @@ import pytest
 from infra.template import BACKENDS, TEMPLATE, TOPOLOGIES
 from tests.azure.cloud import SUBSCRIPTION, Cloud, RefusalError
 from tests.azure.machine import Machine
+from tests.azure.walks import RECORDINGS, exchanges_of, text_of
 
 KEY = "sk-a-very-secret-key"
 COMBINATIONS = list(itertools.product(TOPOLOGIES, BACKENDS))
@@ -22,7 +23,6 @@ THEIRS = (
 )
 
 
-RECORDINGS = Path(__file__).parent / "recorded"
 #: What `az` says in these is kept, for those who have no `az`: tests/integration/test_recorded_azure.py.
 RECORDED = {("managed", "newAzureOpenAI"), ("linked", "openAI")}
 
@@ -31,8 +31,8 @@ def compare(path: Path, exchanges: list[dict[str, Any]]) -> None:
     """Compare what `az` was asked and said with what is kept, or keep it: AZURE_WRITE=1 make azure."""
     if os.environ.get("AZURE_WRITE"):
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(exchanges, indent=1) + "\n", encoding="utf-8")
-    assert exchanges == json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(text_of(exchanges), encoding="utf-8")
+    assert exchanges == exchanges_of(path)
 
 
 def options(azure: Machine, topology: str, backend: str) -> list[str]:
@@ -157,12 +157,6 @@ OBSTACLES: dict[str, tuple[Callable[[Cloud], object], str, str]] = {
         lambda cloud: cloud.unregistered.add("microsoft.web"),
         "has not registered Microsoft.Web",
         "az provider register --namespace Microsoft.Web",
-    ),
-    "no rights": (lambda cloud: cloud.rights.__setitem__(0, "*/read"), "may not create resources", "Contributor"),
-    "no roles": (
-        lambda cloud: cloud.rights.__setitem__(0, "Microsoft.Web/*"),
-        "may not assign roles",
-        "Role Based Access Control Administrator",
     ),
     "a deprecated model": (
         lambda cloud: setattr(cloud, "lifecycle", "Deprecated"),

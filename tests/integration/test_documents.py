@@ -1,6 +1,6 @@
 """Every command of a `console` block in the documents is typed here, or named with the test that does the same.
 
-Blocks marked `needs-azure` are not: `test_deploying.py` goes through them, with stand-ins for Azure's tools.
+Blocks marked `needs-azure` are not: `make azure` and `test_recorded_azure.py` go through them, against a fake of Azure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ELSEWHERE = {
     "make mock": "tests/integration/test_command_line.py::test_up_serves_a_dev_server_and_ends_it",
     "make doctor": "tests/integration/test_set_up.py::test_the_doctor_changes_nothing",
     "make package": "tests/integration/test_package.py::test_the_app_is_packed_without_what_is_not_deployed_and_loads_with_and_without_settings",
-    "make verify URL=http://127.0.0.1:4280 ARGS=--without-session": "tests/integration/test_deploying.py::test_without_a_session_no_answer_is_asked_for",
+    "make verify URL=http://127.0.0.1:4280 ARGS=--without-session": "tests/integration/test_verify.py::test_without_a_session_no_answer_is_asked_for",
     "dress-rehearsal cassette import tests/cassettes --to my-cassettes": "tests/integration/test_importers.py::test_imported_recordings_replay_as_they_were_recorded",
     "dress-rehearsal cassette check my-cassettes --unused --max-age 180": "tests/integration/test_accept_and_drift.py::test_accept_carries_old_answers_over_to_a_new_system_prompt_and_marks_them",
     "dress-rehearsal cassette check recordings --unused": "tests/integration/test_pytest_record.py::test_tests_of_several_turns_are_recorded_in_one_run",

@@ -55,7 +55,7 @@ REPORTED = {
     "a link by hand": (
         linked("One Static Web App can not have more than one linked backend."),
         "  Microsoft.Web/staticSites/chat-x/linkedBackends/api: One Static Web App can not have more than one linked backend. (BadRequest)\n",
-        "az staticwebapp backends unlink --name SITE --resource-group GROUP",
+        "az staticwebapp backends unlink --name SITE --resource-group chat-test",
     ),
     "an app in a region that sites do not know": (
         linked("Cannot find RegionalGeomaster with name southcentralus"),
@@ -162,3 +162,45 @@ def test_errors_that_stand_by_themselves_are_read_and_the_outer_one_is_left_out(
         "This operation requires 50 new capacity in quota. (InsufficientQuota)"
     ]
     assert [each.code for each in refused_resources(outer)] == ["DeploymentFailed"]
+
+
+# --- the errors of `az` ------------------------------------------------------------------------------------------------
+
+#: As `az` writes them. Sources: Azure/azure-cli#18146, Azure-Samples/azure-search-openai-demo#155 and #1483,
+#: Azure/business-process-automation#276.
+REFUSALS = [
+    ("ERROR: Please run 'az login' to setup account.", "NotLoggedIn"),
+    ("ERROR: AADSTS700082: The refresh token has expired due to inactivity.", "NotLoggedIn"),
+    (
+        "ERROR: (ResourceGroupNotFound) Resource group 'chat-test' could not be found.\nCode: ResourceGroupNotFound",
+        "ResourceGroupNotFound",
+    ),
+    (
+        "InvalidTemplateDeployment: The template deployment 'openai' is not valid according to the validation procedure. See inner errors for details.\n"
+        "FlagMustBeSetForRestore: An existing resource with ID '/subscriptions/s' has been soft-deleted.",
+        "FlagMustBeSetForRestore",
+    ),
+    (
+        'ERROR: {"status":"Failed","error":{"code":"DeploymentFailed","details":[{"code":"InsufficientQuota","message":"This operation require 120 new capacity"}]}}',
+        "InsufficientQuota",
+    ),
+    (
+        "The template deployment failed with error: 'Authorization failed for template resource 'x' of type "
+        "'Microsoft.Authorization/roleAssignments'. (Code: InvalidTemplateDeployment)",
+        "InvalidTemplateDeployment",
+    ),
+    # `az` itself fails with this refusal, and prints where.
+    (
+        "ERROR: The command failed with an unexpected error. Here is the traceback:\nERROR: The content for this response was already consumed\n"
+        "azure.core.exceptions.ResourceExistsError: (DeploymentActive) Unable to edit or replace deployment 'chat'.\nCode: DeploymentActive\n"
+        "Message: Unable to edit or replace deployment 'chat'.\nRuntimeError: The content for this response was already consumed",
+        "DeploymentActive",
+    ),
+    ("ERROR: Operation returned an invalid status 'Forbidden'", "AuthorizationFailed"),
+    ("an error of an unknown form", "Unknown"),
+]
+
+
+@pytest.mark.parametrize(("stderr", "code"), REFUSALS, ids=[code for _, code in REFUSALS])
+def test_an_error_of_az_has_azures_own_code(stderr: str, code: str) -> None:
+    assert azure_error(stderr).code == code

@@ -1,0 +1,35 @@
+"""Signing in to Azure from a GitHub workflow, with GitHub's token."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from infra.azure import Azure
+from infra.deploy import DeployError
+from infra.sign_in import sign_in
+
+OURS = {"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "AZURE_SUBSCRIPTION_ID": "s"}
+
+
+def test_a_workflow_signs_in_with_githubs_token(httpserver: HTTPServer) -> None:
+    calls: list[tuple[str, str]] = []
+
+    def run(arguments: Sequence[str], stdin: str, timeout_s: float | None) -> subprocess.CompletedProcess[str]:
+        del timeout_s
+        calls.append((" ".join(arguments), stdin))
+        return subprocess.CompletedProcess(arguments, 0, "[]", "")
+
+    asked = {"authorization": "bearer request"}
+    httpserver.expect_request("/token", headers=asked).respond_with_json({"value": "githubs-token"})
+    github = {"ACTIONS_ID_TOKEN_REQUEST_URL": httpserver.url_for("/token"), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request"}
+    sign_in(Azure(run), {**github, **OURS})
+    login, subscription = calls
+    assert login[0].startswith("login --service-principal --username c --tenant t --federated-token @-")
+    assert (login[1], "githubs-token" in login[0]) == ("githubs-token", False)
+    assert subscription[0].startswith("account set --subscription s")
+    with pytest.raises(DeployError, match="AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_SUBSCRIPTION_ID missing"):
+        sign_in(Azure(run), github)
