@@ -7,6 +7,7 @@ UserError                    shown alone on the command line, without a tracebac
 ├── FaultError               an unknown fault, or a wrong detail       simulation
 ├── ScenarioError            no scenario of that name                  simulation
 ├── ScopeError               whose request it is cannot be told        simulation
+├── HoldError                a held stream cannot do what it is told   simulation
 ├── ConflictError            two cassettes, two answers                simulation
 ├── ActionError              what a control route does not understand  simulation
 ├── SharingError             workers would have to share, and do not   simulation

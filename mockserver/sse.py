@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mockserver.exchange import parse_json
+from mockserver.exchange import Answer, parse_json
 
 #: An event ends with a blank line; lines end in LF, CRLF or CR.
 _EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
@@ -62,3 +62,36 @@ def ends_stream(event: bytes) -> bool:
     if event == DONE_EVENT:
         return True
     return any(kind.encode() in event for kind in _LAST_TYPES) and (event_json(event) or {}).get("type") in _LAST_TYPES
+
+
+def text_of(event: bytes) -> str:
+    """The text that an event adds to an answer, of chat completion chunks and of Responses; empty where it adds none."""
+    fields = event_json(event) or {}
+    if fields.get("type") == "response.output_text.delta":
+        return str(fields.get("delta", ""))
+    return "".join(str(delta["content"]) for delta in _deltas(fields) if delta.get("content"))
+
+
+def pieces_of(answer: Answer) -> tuple[int, ...]:
+    """Where the pieces of an answer end, as numbers of events: after each with some text, reasoning, refusal or tool call. An
+    answer that is no stream is one piece."""
+    if not answer.streams:
+        return (len(answer.events),) if answer.events else ()
+    return tuple(number for number, event in enumerate(answer.events, 1) if _is_piece(event.data))
+
+
+def _is_piece(event: bytes) -> bool:
+    fields = event_json(event) or {}
+    if str(fields.get("type", "")).endswith(".delta"):
+        return True
+    return any(
+        delta.get(name)
+        for delta in _deltas(fields)
+        for name in ("content", "reasoning_content", "refusal", "tool_calls")
+    )
+
+
+def _deltas(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = fields.get("choices")
+    found = [each.get("delta") for each in choices if isinstance(each, dict)] if isinstance(choices, list) else []
+    return [each for each in found if isinstance(each, dict)]

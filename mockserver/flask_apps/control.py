@@ -15,10 +15,11 @@ from mockserver.journal.journal import ExpectationError
 from mockserver.simulation.actions import ActionError
 from mockserver.simulation.counts import SharingError
 from mockserver.simulation.group import READY_PATH, Alone, Group
+from mockserver.simulation.holds import HoldError
 from mockserver.simulation.scenarios import ScenarioError
 from mockserver.simulation.scopes import SCOPE_HEADER, ScopeError
 from mockserver.simulation.simulation import Simulation
-from mockserver.simulation.stub import StubError
+from mockserver.simulation.stub import StubError, parse_criteria
 
 _LONGEST_WAIT_S = 60
 TOKEN_HEADER = "x-mockserver-token"  # noqa: S105  a header's name
@@ -68,6 +69,7 @@ def create_app(simulation: Simulation, token: str, group: Group | None = None) -
 
     _add_errors(app)
     _add_actions(app, group)
+    _add_holds(app, simulation, group)
     _add_journal(app, group)
     return app
 
@@ -86,6 +88,7 @@ def _add_errors(app: Flask) -> None:
 
     @app.errorhandler(ExpectationError)
     @app.errorhandler(SharingError)
+    @app.errorhandler(HoldError)
     def conflict(error: Exception) -> tuple[Response, int]:
         return jsonify(error=str(error)), 409
 
@@ -125,6 +128,44 @@ def _add_actions(app: Flask, group: Group) -> None:
     @app.post("/__admin/clock")
     def move_clock() -> Response:
         return jsonify(do("move_clock"))
+
+
+def _add_holds(app: Flask, simulation: Simulation, group: Group) -> None:
+    """The routes that hold a stream and let it go on."""
+
+    @app.get("/__admin/holds")
+    def holds() -> Response:
+        return jsonify([hold.state for hold in simulation.holds.all()])
+
+    @app.post("/__admin/holds")
+    def hold() -> tuple[Response, int]:
+        if not isinstance(group, Alone):
+            raise SharingError(
+                "a stream is held by the process that answers it: start one, without --workers and --redis"
+            )
+        asked = parse_json(request.get_data() or b"{}")
+        if not isinstance(asked, dict) or asked.keys() - {"to", "when"} or {"to", "when"} <= asked.keys():
+            raise ActionError('send {"to": "the last user message"}, {"when": {"contains": "…"}} or {} for any request')
+        when = {"prompt": asked["to"]} if "to" in asked else asked.get("when", {})
+        scope = request.headers.get(SCOPE_HEADER, "")
+        if scope:
+            simulation.scopes.named(scope)
+        return jsonify(simulation.holds.open(parse_criteria(when, "hold"), scope).state), 201
+
+    @app.post("/__admin/holds/<hold_id>")
+    def tell(hold_id: str) -> Response:
+        hold, asked = simulation.holds.named(hold_id), parse_json(request.get_data())
+        match asked:
+            case {"step": int(pieces), **rest} if not rest and not isinstance(pieces, bool) and pieces >= 0:
+                stepped = hold.step(pieces)
+                return jsonify({**hold.state, "stepped": stepped})
+            case {"fault": str(kind), **rest} if not rest:
+                hold.fault(kind)
+            case {"release": True, **rest} if not rest:
+                hold.release()
+            case _:
+                raise ActionError('send {"step": 3}, {"fault": "dropped"} or {"release": true}')
+        return jsonify(hold.state)
 
 
 def _add_journal(app: Flask, group: Group) -> None:

@@ -16,6 +16,7 @@ from mockserver.clock import Timetable
 from mockserver.errors import UserError, count_of
 from mockserver.exchange import BY_MOCK, Answer, End, Headers, Request, first, is_event_stream, json_answer
 from mockserver.fronts.front import NO_RETRY, Front, sent_ms_of, sized
+from mockserver.fronts.held import HeldPlaying
 from mockserver.fronts.realtime_front import RealtimeFront
 from mockserver.journal.entry import Entry
 from mockserver.simulation.simulation import Simulation
@@ -90,12 +91,16 @@ class ModelFront(Front):
         """Begin to send an answer. Its entry closes before its last bytes leave, so a client that has them finds it closed."""
 
         def close(end: str, sent_ms: Sequence[float]) -> None:
-            self._close(entry, end, sent_ms, answer)
+            self._close(entry, end, sent_ms, playing.answer)
 
         def fail(error: Exception) -> None:
             self._fail(writer, entry.request, error)
 
-        playing = Playing(answer, writer, close, fail, head=sized(answer), since_s=entry.at_s)
+        held = self._simulation.hold_of(entry)
+        rest: dict[str, Any] = {"writer": writer, "close": close, "fail": fail, "since_s": entry.at_s}
+        playing = (
+            Playing(answer, head=sized(answer), **rest) if held is None else HeldPlaying(*held, sized, answer, **rest)
+        )
         playing.begin(self._timetable, self._simulation.clock.now())
 
     def _fail(self, writer: AnswerWriter, request: Request, error: Exception) -> None:

@@ -13,8 +13,10 @@ from mockserver.journal.entry import Place
 from mockserver.journal.journal import Journal
 from mockserver.matching.criteria import When
 from mockserver.simulation.fault import FaultKind
+from mockserver.simulation.holds import Hold
 from mockserver.simulation.limits import parse_limits
 from mockserver.simulation.scopes import SCOPE_HEADER, Scope
+from mockserver.simulation.stub import parse_criteria
 from mockserver.simulation.stub_entry import NO_BODY, FilterName, FinishName
 
 #: Tool calls by function name, each with its arguments.
@@ -91,7 +93,16 @@ class MockServer:
         try:
             yield MockServer(self.model, scope)
         finally:
-            scopes.close(scope.name)
+            self.model.simulation.close_scope(scope.name)
+
+    def hold(self, to: str | None = None, *, when: When | None = None) -> Hold:
+        """Hold the next answer, to the last user message `to`, or to what `when` says: it goes on by `step`, `fault` and `release`.
+
+        Raises:
+            StubError: a wrong criterion.
+        """
+        criteria = parse_criteria(when or {"prompt": to}, "hold")
+        return self.model.simulation.holds.open(criteria, self.owner.name)
 
     def limit(self, name: str, limit: str) -> None:
         """Limit a model or deployment to what `6rpm,1000tpm` says; `*` is every name.

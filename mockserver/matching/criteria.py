@@ -53,6 +53,12 @@ class Criteria:
         """Whether anything is required of a request."""
         return self != ANY
 
+    @property
+    def words(self) -> str:
+        """What is required, as `prompt 'Hi', turn 2`; empty where nothing is."""
+        given = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return ", ".join(f"{name} {value!r}" for name, value in given if value is not None)
+
     def fits(self, call: Call) -> bool:
         """Whether a request is meant; its body is read only where that is needed."""
         if self.path is not None and call.request.raw_path != self.path:

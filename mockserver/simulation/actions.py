@@ -42,7 +42,7 @@ def _open_scope(simulation: Simulation, given: Mapping[str, Any]) -> str:
 
 
 def _close_scope(simulation: Simulation, given: Mapping[str, Any]) -> None:
-    simulation.scopes.close(given["name"])
+    simulation.close_scope(given["name"])
 
 
 def _say(simulation: Simulation, given: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from mockserver.matching.miss import Miss
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.counts import Counts, SharingError
 from mockserver.simulation.fault import Fault
+from mockserver.simulation.holds import Hold, Holds
 from mockserver.simulation.limits import Limit
 from mockserver.simulation.refusal_steps import check_key, check_operation
 from mockserver.simulation.scopes import ScopeError, Scopes
@@ -55,6 +56,7 @@ class Simulation:
         self.clock = clock or SystemClock()
         self.journal = Journal()
         self._calls = Calls()
+        self.holds = Holds()
         self.scopes = Scopes(self.index.scenarios, scenario=scenario, limits=limits)
 
     def answer(self, request: Request) -> Entry:
@@ -79,6 +81,23 @@ class Simulation:
         entry = self.journal.records.open(at_s, call, outcome.answer, outcome.miss, scope=scope.name)
         self._calls.keep(call)
         return entry
+
+    def hold_of(self, entry: Entry) -> tuple[Hold, Call] | None:
+        """What holds the answer of an entry, with its call; None where nobody does."""
+        if not self.holds.waiting:
+            return None
+        call = self._calls.call(entry.request, self.index.ignores)
+        hold = self.holds.take(call, entry.scope)
+        return None if hold is None else (hold, call)
+
+    def close_scope(self, name: str) -> None:
+        """Close a scope, and let go on what is held in it.
+
+        Raises:
+            ScopeError: none of that name is open.
+        """
+        self.scopes.close(name)
+        self.holds.release(name)
 
     def refusal_of_handshake(self, handshake: Request) -> Entry | None:
         """The journal's entry for a WebSocket that is not accepted: for its path or its key; None where it is."""
@@ -125,7 +144,9 @@ class Simulation:
         self.settings = replace(self.settings, worker=worker)
 
     def reset(self) -> None:
-        """Forget what was said, how often stubs answered, what counts towards limits, every scope, the journal, and requests."""
+        """Forget what was said, how often stubs answered, what counts towards limits, every scope, the journal, and requests; let
+        go on what is held."""
+        self.holds.release()
         self.scopes.reset()
         self.journal.clear()
         self._calls.clear()

@@ -23,7 +23,7 @@ from mockserver.errors import UserError
 from mockserver.exchange import HEADER_FORM, Answer, Event, is_header
 from mockserver.matching.criteria import ANY, NAMES, Criteria, problem
 from mockserver.simulation.fault import Fault, FaultError
-from mockserver.simulation.stub_entry import NO_BODY, StubEntry
+from mockserver.simulation.stub_entry import NO_BODY, StubEntry, WhenEntry
 
 
 class StubError(UserError):
@@ -71,11 +71,19 @@ def parse_stub(entry: object, name: str) -> Stub:
         raise StubError(f"{name}: {fault.kind} happens before the model is asked; give it an entry of its own")
     if answer is None and fault is None:
         raise StubError(f"{name}: nothing to do; add `say`, `call`, `error`, `body`, `events` or `fault`")
-    return Stub(name, _criteria(fields, name), answer, fault, fields.times)
+    return Stub(name, _criteria(fields.when, name), answer, fault, fields.times)
 
 
-def _criteria(fields: StubEntry, name: str) -> Criteria:
-    when = fields.when
+def parse_criteria(when: object, name: str) -> Criteria:
+    """Which requests `when` means, as in an entry of a scenario.
+
+    Raises:
+        StubError: an unknown key or a wrong value.
+    """
+    return _criteria(convert(when, WhenEntry, f"{name}.when", StubError), name)
+
+
+def _criteria(when: WhenEntry, name: str) -> Criteria:
     given = {key: value for key in NAMES if (value := getattr(when, key)) is not None}
     for key, value in given.items():
         if wrong := problem(key, value):

@@ -45,7 +45,7 @@ class Playing:
         head: Headers,
         since_s: float,
     ) -> None:
-        self._answer, self._writer, self._head, self._since_s = answer, writer, head, since_s
+        self.answer, self._writer, self._head, self._since_s = answer, writer, head, since_s
         self._close_with, self._fail = close, fail
         self._schedule = schedule(answer)
         self._next = next(self._schedule, None)
@@ -60,7 +60,7 @@ class Playing:
         if self._writer.is_closing:  # the client has left while its answer was made, and nobody will tell
             self._writer.leave()
             return
-        begins_s = self._since_s + self._answer.head_after_ms / 1000
+        begins_s = self._since_s + self.answer.head_after_ms / 1000
         again_s = self._go_on(now_s) if begins_s <= now_s else begins_s
         if again_s is not None:
             self._planned = timetable.add(again_s, self._go_on)
@@ -86,8 +86,8 @@ class Playing:
         if writer.full:
             self._waits_for_room = True
             return None
-        if not writer.started and self._answer.status:  # 0 is a refused connection, which sends nothing
-            writer.start(self._answer.status, self._head)
+        if not writer.started and self.answer.status:  # 0 is a refused connection, which sends nothing
+            writer.start(self.answer.status, self._head)
         due, size, sent_ms = [], 0, (now_s - since_s) * 1000
         while self._next is not None and since_s + self._next[0] <= now_s and size < _AT_ONCE_BYTES:
             due.append(self._next[1])
@@ -98,13 +98,13 @@ class Playing:
         if self._next is not None:
             writer.send(data)
             return since_s + self._next[0]
-        self._close(self._answer.end)
-        if self._answer.end is End.EOF:
+        self._close(self.answer.end)
+        if self.answer.end is End.EOF:
             writer.send(data, last=True)
             return None
-        if self._answer.status:
+        if self.answer.status:
             writer.send(data)
-        if self._answer.end is End.RESET:
+        if self.answer.end is End.RESET:
             writer.reset()
         return None
 
