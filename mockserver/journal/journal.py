@@ -7,7 +7,8 @@ from typing import Unpack, overload
 
 from mockserver.errors import count_of
 from mockserver.journal.criteria import JournalCriteria, check, fits
-from mockserver.journal.entry import Entry
+from mockserver.journal.entry import Entry, Place
+from mockserver.journal.incremental import cannot_tell, held_back
 from mockserver.journal.records import Records
 from mockserver.redaction.redaction import clean
 
@@ -88,6 +89,32 @@ class Journal(Sequence[Entry]):
             except ExpectationError as error:
                 reports.append(str(error))
         return tuple(reports)
+
+    def assert_incremental(self, *, share: float = 0.5, **criteria: Unpack[JournalCriteria]) -> None:
+        """Check that nothing on the way held a stream back: at the Functions host and at the site, never more than this share of
+        the model's events waited for something to leave. The criteria choose the model's answers.
+
+        Raises:
+            ExpectationError: something did, and which place; or there is no stream whose way can be seen.
+        """
+        __tracebackhide__ = True
+
+        def ways() -> list[tuple[Entry, Entry]]:
+            sent = (
+                each for each in self.only(**criteria).only(place=Place.MODEL) if each.answer and each.answer.streams
+            )
+            return [(each, on) for each in sent for on in self.joined(each) if on.place is not Place.MODEL]
+
+        # A client may have the last event a moment before it is written down at each place.
+        self.records.wait(lambda: all("open" not in (model.end, place.end) for model, place in ways()), 5)
+        if not ways():
+            raise ExpectationError(self._report("a stream that went on to a host or a site", self.only(**criteria)))
+        found = []
+        for model, place in ways():
+            most, words = held_back(model, place)
+            found += [cannot_tell(model) or f"{model}: {words}"] if cannot_tell(model) or most > share else []
+        if found:
+            raise ExpectationError(str(clean("Not incremental:\n  " + "\n  ".join(found))))
 
     def joined(self, entry: Entry) -> Journal:
         """The exchanges of the same visit: those that share a request id or a trace with this one."""

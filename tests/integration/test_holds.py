@@ -138,7 +138,12 @@ def test_a_client_that_leaves_ends_the_hold(mock_server: MockServer) -> None:
     mock_server.say(WORDS)
     body = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Count"}]}
     client = http.client.HTTPConnection(mock_server.model.url.removeprefix("http://"), timeout=20)
-    client.request("POST", "/v1/chat/completions", json.dumps(body), {"content-type": "application/json", "authorization": "Bearer k"})
+    client.request(
+        "POST",
+        "/v1/chat/completions",
+        json.dumps(body),
+        {"content-type": "application/json", "authorization": "Bearer k"},
+    )
     stream.step(2)
     client.close()
     assert mock_server.journal.wait_for(end="client left")
