@@ -6,7 +6,7 @@ import { complete } from './completion';
 import { config } from './config';
 import { preferences } from './preferences';
 import { Session, type Snapshot } from './session';
-import { openStore } from './store';
+import { leave, openStore } from './store';
 import { browserTabs } from './tabs';
 import type { User } from './user';
 
@@ -16,6 +16,7 @@ export function browserSession(): Session {
     complete,
     config,
     openStore,
+    leave,
     address: browserAddress,
     tabs: browserTabs,
     chosen: preferences,
