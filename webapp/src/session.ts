@@ -244,8 +244,11 @@ export class Session {
   /** The page goes away, and its answers with it. */
   left(): void {
     this.hidden(); // which draws what came
-    const growing = [...this.#running.values()].map(({ conversation }) => conversation).filter(({ id }) => !this.#unsaved.has(id));
-    if (this.#user && this.#store !== null) this.#around.leave(this.#user, [...this.#unsaved.values(), ...growing.map(underWay)]);
+    const unsaved = [...this.#unsaved.values()].map((conversation) => this.#running.get(conversation.id)?.conversation ?? conversation);
+    const growing = [...this.#running.values()].flatMap(({ conversation }) =>
+      this.#unsaved.has(conversation.id) ? [] : underWay(conversation),
+    );
+    if (this.#user && this.#store !== null) this.#around.leave(this.#user, [...unsaved, ...growing]);
     for (const answering of this.#running.values()) answering.leave();
   }
 

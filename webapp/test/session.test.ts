@@ -429,8 +429,19 @@ test('what found no room is left behind when the page goes, as often as there is
     throw new DOMException('full', 'QuotaExceededError');
   });
   await answered(session, 'One');
+  session.start();
+  session.ask('Two');
+  const { id } = session.snapshot.open;
+  await vi.waitFor(() => expect(titles(session)).toEqual(['Two', 'One']));
+  await model.say({ text: 'Half' });
+  await vi.waitFor(() => expect(shown(session)[1]).toEqual(['Half', 'streaming']));
   session.left();
+  await vi.waitFor(() => expect(session.snapshot.answering.size).toBe(0));
   expect(titles(await tab())).toEqual([]); // still no room
   full.mockRestore();
-  expect(titles(await tab())).toEqual(['One']);
+  const next = await tab(id);
+  expect([titles(next), shown(next)[1]]).toEqual([
+    ['Two', 'One'],
+    ['Half', 'interrupted'],
+  ]);
 });
