@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate mutants conformance clients azure bench load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate mutants conformance clients azure bench figures load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -68,6 +68,9 @@ azure: setup       ## deploy, verify, preview and destroy with Azure's own tools
 
 bench: setup       ## what requests, streams and the start cost, as ratios to a bare server in the same run: STREAMS=1000
 	@$(RUN:-m=) tools/bench.py $(STREAMS)
+
+figures: setup     ## what the page costs with nothing kept and with 1,000 chats, as ratios in one run: ROUNDS=3
+	@$(RUN:-m=) tools/browser.py && $(RUN:-m=) tools/page_figures.py $(ROUNDS) $(ARGS)
 
 load: setup        ## people at the app, by Locust, with a report and a verdict: USERS=200 WORKERS=2 SECONDS=60; at another: URL=http://127.0.0.1:4280; two hosts: ARGS="--instances 2"
 	@$(RUN:-m=) tools/load.py $(or $(USERS),200) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(URL),--url $(URL)) $(ARGS)

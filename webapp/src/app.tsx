@@ -15,14 +15,17 @@ import { Palette } from './palette';
 import { USUAL, usePreferences } from './preferences';
 import { Prompts } from './prompts';
 import { Say } from './say';
-import type { Asked } from './session';
+import type { Asked, Snapshot } from './session';
 import { texts } from './texts';
 import { UserContext, useSession, useSnapshot } from './use-session';
 import { currentUser, type User } from './user';
 
 export function App() {
   const session = useSession();
-  const { open, messages, busy } = useSnapshot();
+  const title = useSnapshot(({ open }) => open.title);
+  const lastId = useSnapshot(({ messages }) => messages.at(-1)?.id);
+  const lastState = useSnapshot(({ messages }) => messages.at(-1)?.state);
+  const signedOut = useSnapshot(signedOutIn);
   const [user, setUser] = useState<User | null>();
   const [preferences, choose] = usePreferences();
   const [dialog, setDialog] = useState<Open>(null);
@@ -35,9 +38,6 @@ export function App() {
   const writing = useRef<Writing>(null);
   const search = useRef<HTMLInputElement>(null);
   const menu = useRef<HTMLButtonElement>(null);
-  const last = messages.at(-1);
-  // Not of a turn that is kept from before: who opens it may be signed in again.
-  const signedOut = last?.failure?.code === 'signed_out' && last.at > LOADED_AT;
 
   /** Cleared first, so that the same words are heard again. */
   const say = useCallback((status: string) => {
@@ -53,10 +53,11 @@ export function App() {
     });
   }, [online]);
   useEffect(() => {
+    const last = session.snapshot.messages.at(-1);
     if (last) setSaid((last.state === 'done' && noteOf(last)) || texts.status[last.state]);
-  }, [last?.id, last?.state]);
+  }, [lastId, lastState]);
   useEffect(() => {
-    const question = messages.at(-2)?.content;
+    const question = session.snapshot.messages.at(-2)?.content;
     if (signedOut && user && question) keepDraft(user.userId, question);
   }, [signedOut]);
   useEffect(() => {
@@ -65,8 +66,8 @@ export function App() {
     return () => clearTimeout(timer);
   }, [undo]);
   useEffect(() => {
-    document.title = open.title ? `${open.title} – ${texts.title}` : texts.title;
-  }, [open.title]);
+    document.title = title ? `${title} – ${texts.title}` : texts.title;
+  }, [title]);
 
   const start = () => {
     session.start();
@@ -100,14 +101,14 @@ export function App() {
     setDrawer(true);
     onceDrawn(() => search.current?.focus());
   };
-  const editLast = () => setEditing(messages.findLast(({ role }) => role === 'user')?.id ?? null);
+  const editLast = () => setEditing(session.snapshot.messages.findLast(({ role }) => role === 'user')?.id ?? null);
 
   useShortcuts(preferences.singleKeys, {
     write,
     start,
     palette: () => setDialog('palette'),
     help: () => setDialog('keys'),
-    escape: () => (drawer ? closeDrawer(() => menu.current?.focus()) : busy ? session.stop() : setEditing(null)),
+    escape: () => (drawer ? closeDrawer(() => menu.current?.focus()) : session.snapshot.busy ? session.stop() : setEditing(null)),
     copyCode: () => void copyLastCode().then(say),
   });
 
@@ -148,7 +149,7 @@ export function App() {
             <button type="button" class="shade" aria-label={texts.chats.close} onClick={() => closeDrawer(() => menu.current?.focus())} />
           )}
           <main inert={drawer} onDragOver={(event) => event.preventDefault()} onDrop={onDrop}>
-            <h1 class="sr">{open.title || texts.chats.new}</h1>
+            <h1 class="sr">{title || texts.chats.new}</h1>
             <Log editing={editing} onEdit={setEditing} onAsk={ask} onWritten={write} />
             <Composer online={online} singleKeys={preferences.singleKeys} writing={writing} onAsk={ask} onEditLast={editLast} />
           </main>
@@ -172,7 +173,7 @@ export function App() {
             </button>
           </p>
         )}
-        {signedOut && <SignedOut key={last.id} />}
+        {signedOut && <SignedOut key={signedOut} />}
         {dialog === 'settings' && <Settings chosen={preferences} onChoose={choose} onClose={close} />}
         {dialog === 'prompts' && <Prompts onUse={(text) => writing.current?.write(text)} onClose={close} />}
         {dialog === 'palette' && (
@@ -180,7 +181,9 @@ export function App() {
         )}
         {dialog === 'usage' && <UsageNotes onClose={close} />}
         {dialog === 'keys' && <Shortcuts onClose={close} />}
-        {dialog === 'clear' && <Confirm {...texts.clear} action={texts.clear.button} onClose={close} onDo={() => remove(open)} />}
+        {dialog === 'clear' && (
+          <Confirm {...texts.clear} action={texts.clear.button} onClose={close} onDo={() => remove(session.snapshot.open)} />
+        )}
         {dialog === 'wipe' && <Confirm {...texts.wipe} onClose={close} onDo={wipe} />}
       </Say.Provider>
     </UserContext.Provider>
@@ -188,6 +191,12 @@ export function App() {
 }
 
 const LOADED_AT = Date.now();
+/** The answer that was refused as nobody is signed in; not one that is kept from before: who opens it may be signed in again. */
+function signedOutIn({ messages }: Snapshot): string | null {
+  const last = messages.at(-1);
+  return last?.failure?.code === 'signed_out' && last.at > LOADED_AT ? last.id : null;
+}
+
 /** Where the chats are in a drawer. */
 const NARROW = matchMedia('(max-width: 48rem)');
 

@@ -9,7 +9,7 @@ import { useDraft } from './draft';
 import { useHeight } from './field';
 import { Icon } from './icons';
 import { Action } from './parts';
-import type { Asked } from './session';
+import { type Asked, isBusy } from './session';
 import { texts } from './texts';
 import { useSession, useSnapshot } from './use-session';
 import { useVoice } from './voice';
@@ -35,7 +35,7 @@ interface ComposerProps {
 
 export function Composer({ online, singleKeys, writing, onAsk, onEditLast }: ComposerProps) {
   const session = useSession();
-  const { busy } = useSnapshot();
+  const busy = useSnapshot(isBusy);
   const { images } = useConfig();
   const [draft, setDraft] = useDraft();
   const [attachments, setAttachments] = useState<Attachment[]>([]);

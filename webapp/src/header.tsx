@@ -3,14 +3,13 @@ import { Download, Menu, Plus, Trash2 } from 'lucide';
 import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
 import { useConfig } from './config';
-import type { Conversation } from './conversation';
 import { download, type Format } from './file';
 import { Icon } from './icons';
 import { Action } from './parts';
 import type { Preferences } from './preferences';
 import { skin } from './skin';
 import { texts } from './texts';
-import { useSnapshot, useUser } from './use-session';
+import { useSession, useSnapshot, useUser } from './use-session';
 import { LOG_OUT, type User } from './user';
 
 /** The dialogs that can be over the page. */
@@ -28,7 +27,7 @@ interface HeaderProps {
 
 export function Header({ drawer, menu, preferences, onChoose, onOpen, onDrawer, onStart }: HeaderProps) {
   const { models } = useConfig();
-  const { open, messages } = useSnapshot();
+  const begun = useSnapshot(({ messages }) => messages.length > 0);
   const user = useUser();
   return (
     <header inert={drawer}>
@@ -59,7 +58,7 @@ export function Header({ drawer, menu, preferences, onChoose, onOpen, onDrawer, 
         <Icon of={Plus} />
         <span>{texts.chats.new}</span>
       </button>
-      {messages.length > 0 && <Export conversation={open} onClear={() => onOpen('clear')} />}
+      {begun && <Export onClear={() => onOpen('clear')} />}
       {user && <Account user={user} onOpen={onOpen} />}
     </header>
   );
@@ -108,7 +107,8 @@ function Account({ user, onOpen }: { user: User; onOpen: (dialog: Open) => void 
 
 const FORMATS: Format[] = ['txt', 'md', 'json'];
 
-function Export({ conversation, onClear }: { conversation: Conversation; onClear: () => void }) {
+function Export({ onClear }: { onClear: () => void }) {
+  const session = useSession();
   const label = (
     <>
       <Icon of={Download} />
@@ -121,7 +121,7 @@ function Export({ conversation, onClear }: { conversation: Conversation; onClear
         {(close) => (
           <>
             {FORMATS.map((format) => (
-              <Entry key={format} close={close} onClick={() => download(conversation, format)}>
+              <Entry key={format} close={close} onClick={() => download(session.snapshot.open, format)}>
                 {texts.exports[format]}
               </Entry>
             ))}

@@ -20,7 +20,9 @@ interface HistoryProps {
 }
 
 export function History({ user, field, onChosen, onRemove }: HistoryProps) {
-  const { kept, keeps, trouble } = useSnapshot();
+  const kept = useSnapshot((now) => now.kept);
+  const keeps = useSnapshot((now) => now.keeps);
+  const trouble = useSnapshot((now) => now.trouble);
   const [search, setSearch] = useState('');
   const found = useSearch(user, search, kept.length);
   const rows = useMemo(() => rowsOf(found ? kept.filter(({ id }) => found.has(id)) : kept, Date.now()), [kept, found]);
@@ -50,7 +52,9 @@ export function History({ user, field, onChosen, onRemove }: HistoryProps) {
 
 /** As many rows as are in sight, and some around; each is as high as the others. */
 function Rows({ rows, onChosen, onRemove }: { rows: Row[] } & Pick<HistoryProps, 'onChosen' | 'onRemove'>) {
-  const { open, answering, unread } = useSnapshot();
+  const open = useSnapshot((now) => now.open.id);
+  const answering = useSnapshot((now) => now.answering);
+  const unread = useSnapshot((now) => now.unread);
   const box = useRef<HTMLDivElement>(null);
   const { from, to, before, after } = useWindow(box, rows.length);
   const markOf = (id: string) => (answering.has(id) ? 'answering' : unread.has(id) ? 'unread' : null);
@@ -62,14 +66,7 @@ function Rows({ rows, onChosen, onRemove }: { rows: Row[] } & Pick<HistoryProps,
           {headed && <h2>{group}</h2>}
           <ul>
             {chats.map((chat) => (
-              <Chat
-                key={chat.id}
-                chat={chat}
-                current={chat.id === open.id}
-                mark={markOf(chat.id)}
-                onChosen={onChosen}
-                onRemove={onRemove}
-              />
+              <Chat key={chat.id} chat={chat} current={chat.id === open} mark={markOf(chat.id)} onChosen={onChosen} onRemove={onRemove} />
             ))}
           </ul>
         </section>

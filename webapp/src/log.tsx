@@ -7,11 +7,11 @@ import { useFollow } from './follow';
 import { Icon } from './icons';
 import { texts } from './texts';
 import { Answer, Question, type TurnProps } from './turn';
-import { useSnapshot } from './use-session';
+import { useSession, useSnapshot } from './use-session';
 import { Welcome } from './welcome';
 
-/** So many turns are drawn at once; the ones before them when there is time. */
-const DRAWN_AT_ONCE = 6;
+/** So many turns are drawn at once, fewer where they are long; the ones before them when there is time. */
+const AT_ONCE = { turns: 6, characters: 10_000 };
 
 interface LogProps {
   editing: string | null;
@@ -22,13 +22,16 @@ interface LogProps {
 
 /** A new question goes to the top and its answer fills the room below it; who scrolls to the end is kept there. */
 export function Log({ editing, ...doing }: LogProps) {
-  const { open, messages, busy, lost } = useSnapshot();
+  const session = useSession();
+  const open = useSnapshot((now) => now.open);
+  const messages = useSnapshot((now) => now.messages);
+  const lost = useSnapshot((now) => now.lost);
   const box = useRef<HTMLDivElement>(null);
   const following = useFollow(box);
   const turns = useMemo(() => turnsOf(open, messages), [open, messages]);
-  const drawn = useDrawn(open.id, turns.length);
+  const undrawn = useUndrawn(open.id, turns);
   const last = turns.at(-1)?.question.id;
-  useLayoutEffect(following.grewAbove, [drawn]);
+  useLayoutEffect(following.grewAbove, [undrawn]);
   useLayoutEffect(() => {
     const turn = box.current!.querySelector<HTMLElement>('.turn:last-child');
     following.put(turn ? turn.offsetTop - box.current!.offsetTop : 0);
@@ -39,7 +42,7 @@ export function Log({ editing, ...doing }: LogProps) {
       <div class="log" role="log" aria-label={texts.conversation.name} aria-live="off" tabIndex={0} ref={box} {...following.listeners}>
         <div class="column">
           {turns.length === 0 && <Welcome lost={lost} onAsk={doing.onAsk} />}
-          {turns.slice(-drawn).map((turn, index, shown) => (
+          {turns.slice(undrawn).map((turn, index, shown) => (
             <Turn
               key={turn.question.parent ?? open.id}
               {...turn}
@@ -56,7 +59,7 @@ export function Log({ editing, ...doing }: LogProps) {
           class="jump"
           aria-label={texts.conversation.jump}
           title={texts.conversation.jump}
-          onClick={() => following.toEnd(busy)}
+          onClick={() => following.toEnd(session.snapshot.busy)}
         >
           <Icon of={ArrowDown} />
         </button>
@@ -101,15 +104,33 @@ function same(one: unknown[], other: unknown[]): boolean {
   return one.length === other.length && one.every((each, index) => each === other[index]);
 }
 
-/** How many of the last turns are drawn by now: a long conversation is there at once, and whole soon after. */
-function useDrawn(id: string, all: number): number {
-  const [begun, setBegun] = useState({ id, drawn: DRAWN_AT_ONCE });
-  const drawn = begun.id === id ? begun.drawn : DRAWN_AT_ONCE;
+/** How many of the first turns are not drawn yet: a long conversation is there at once, and whole soon after. */
+function useUndrawn(id: string, turns: TurnOf[]): number {
+  const [, draw] = useState({});
+  const at = useRef({ id, undrawn: Number.POSITIVE_INFINITY });
+  if (at.current.id !== id) at.current = { id, undrawn: Number.POSITIVE_INFINITY };
+  at.current.undrawn = Math.min(at.current.undrawn, above(turns, turns.length)); // what was drawn stays, whatever comes below
+  const { undrawn } = at.current;
   useEffect(() => {
-    if (drawn >= all) return;
-    const more = () => setBegun({ id, drawn: drawn + DRAWN_AT_ONCE });
+    if (undrawn === 0) return;
+    const more = () => {
+      at.current.undrawn = above(turns, undrawn);
+      draw({});
+    };
     const timer = setTimeout(more, 16); // not when idle: while an answer streams, the browser hardly ever is
     return () => clearTimeout(timer);
-  }, [id, drawn, all]);
-  return drawn;
+  }, [id, undrawn]);
+  return undrawn;
+}
+
+/** How many turns stay undrawn when those before `end` are drawn that can be at once. */
+function above(turns: TurnOf[], end: number): number {
+  let [from, length] = [end, 0];
+  while (from > 0 && end - from < AT_ONCE.turns) {
+    const { question, answer } = turns[from - 1]!;
+    length += question.content.length + (answer?.content.length ?? 0);
+    if (from < end && length > AT_ONCE.characters) break;
+    from--;
+  }
+  return from;
 }

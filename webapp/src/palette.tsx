@@ -82,7 +82,7 @@ export function Palette({ onOpen, onStart, onUse, onClose }: PaletteProps) {
 
 function useEntries({ onOpen, onStart, onUse }: PaletteProps): Entry[] {
   const session = useSession();
-  const { kept } = useSnapshot();
+  const kept = useSnapshot((now) => now.kept);
   const user = useUser();
   const { palette, account } = texts;
   const opening = (['settings', 'prompts', 'usage', 'keys'] as const).map(

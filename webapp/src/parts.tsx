@@ -71,7 +71,7 @@ export function Copy({ text, label, icon = false, say }: CopyProps) {
   );
 }
 
-interface ActionProps {
+export interface ActionProps {
   icon: IconNode;
   /** What it does, for a screen reader and as a tool tip. */
   name: string;

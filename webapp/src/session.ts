@@ -17,7 +17,7 @@ import {
   summary,
   underWay,
 } from './conversation';
-import type { Loss, openStore, Store, Word } from './store';
+import type { Loss, leave, openStore, Store, Word } from './store';
 import type { Tabs } from './tabs';
 
 export interface Snapshot {
@@ -39,9 +39,12 @@ export interface Snapshot {
   lost: boolean;
 }
 
+export const isBusy = ({ busy }: Snapshot): boolean => busy;
+
 /** What the session needs of the page and its browser. */
 export interface Surroundings extends AnswerSurroundings {
   openStore: typeof openStore;
+  leave: typeof leave;
   address: Address;
   tabs: Tabs;
 }
@@ -64,6 +67,8 @@ export class Session {
   readonly #running = new Map<string, Answering>();
   /** What was deleted, and must not be saved again by an answer that ends later. */
   readonly #gone = new Set<string>();
+  /** What is not saved: there was no store yet, or no room, or the store was closed. Tried again when that changes, left behind when the page goes. */
+  readonly #unsaved = new Map<string, Conversation>();
   /** The conversations whose end in another tab is waited for. */
   readonly #awaited = new Set<string>();
 
@@ -78,10 +83,10 @@ export class Session {
   }
 
   /** Call back with each new state; what is given back ends that. */
-  subscribe(heard: (snapshot: Snapshot) => void): () => void {
+  readonly subscribe = (heard: (snapshot: Snapshot) => void): (() => void) => {
     this.#listeners.add(heard);
     return () => this.#listeners.delete(heard);
-  }
+  };
 
   /** Somebody is signed in, or nobody (null). The first one stays: somebody else's chats never follow in the same page. */
   async signedIn(user: string | null): Promise<void> {
@@ -92,20 +97,21 @@ export class Session {
   }
 
   async #openStore(user: string): Promise<void> {
-    this.#store = await this.#around.openStore(user, (why) => this.#storeLost(user, why));
-    this.#set({ keeps: this.#store !== null, trouble: null });
-    if (!this.#store) return;
-    this.#store.watch((word) => void this.#heard(word));
-    const asked = new Set([...this.#running.values()].map(({ conversation }) => conversation)); // before it was known who asks
-    if (this.#now.messages.length) asked.add(this.#now.open);
-    for (const conversation of asked) void this.#save(conversation);
-    this.#set({ kept: await this.#store.list() });
+    const store = await this.#around.openStore(user, (why) => this.#storeLost(user, why));
+    if (!store && this.#store) return; // it was closed, and stays so
+    this.#store = store;
+    this.#set({ keeps: store !== null, trouble: null });
+    if (!store) return this.#unsaved.clear();
+    store.watch((word) => void this.#heard(word));
+    if (this.#now.messages.length) void this.#save(this.#now.open); // where the browser has thrown it away
+    this.#saveAgain();
+    this.#set({ kept: await store.list() });
     await this.#refresh();
   }
 
   #storeLost(user: string, why: Loss): void {
+    this.#set({ trouble: why });
     if (why === 'closed') void this.#openStore(user);
-    else this.#set({ trouble: why });
   }
 
   // --- what a person does ---
@@ -147,7 +153,7 @@ export class Session {
   async choose(id: string): Promise<void> {
     if (id === this.#now.open.id) return;
     const running = this.#running.get(id);
-    const conversation = running?.conversation ?? (await this.#store?.get(id));
+    const conversation = await this.#find(id);
     if (!conversation) return;
     this.#turnTo(running ? conversation : settled(conversation), id);
     if (!running) await this.#adopt(conversation);
@@ -177,8 +183,10 @@ export class Session {
     this.#gone.add(id);
     answering?.stop();
     const removed = (async () => {
-      const kept = found ?? (await this.#store?.get(id));
+      const kept = found ?? (await this.#find(id));
+      this.#unsaved.delete(id);
       await this.#store?.remove(id);
+      this.#saveAgain(); // there may be room now
       return kept;
     })();
     this.#set({ kept: this.#now.kept.filter((each) => each.id !== id) });
@@ -205,6 +213,7 @@ export class Session {
       answering.stop();
     }
     this.#gone.add(this.#now.open.id);
+    this.#unsaved.clear();
     this.start();
     await this.#store?.wipe();
     this.#set({ kept: [], unread: new Set() });
@@ -219,7 +228,7 @@ export class Session {
     if (id === null) this.#display(this.#begun());
     else {
       const running = this.#running.get(id);
-      const found = running?.conversation ?? (await this.#store?.get(id));
+      const found = await this.#find(id);
       if (running) this.#display(running.conversation);
       else if (found) await this.#adopt(found);
       else this.#display(this.#begun());
@@ -235,8 +244,11 @@ export class Session {
   /** The page goes away, and its answers with it. */
   left(): void {
     this.hidden(); // which draws what came
-    const growing = [...this.#running.values()].map(({ conversation }) => underWay(conversation));
-    if (growing.length) this.#store?.leave(growing);
+    const unsaved = [...this.#unsaved.values()].map((conversation) => this.#running.get(conversation.id)?.conversation ?? conversation);
+    const growing = [...this.#running.values()].flatMap(({ conversation }) =>
+      this.#unsaved.has(conversation.id) ? [] : underWay(conversation),
+    );
+    if (this.#user && this.#store !== null) this.#around.leave(this.#user, [...unsaved, ...growing]);
     for (const answering of this.#running.values()) answering.leave();
   }
 
@@ -268,7 +280,7 @@ export class Session {
     else if (what === 'removed') this.#forget(id);
     else {
       this.#gone.delete(id!); // brought back
-      const found = await this.#store?.get(id!);
+      const found = await this.#stored(id!);
       if (!found) return;
       this.#list(found);
       const { title, named, pinned } = found;
@@ -285,10 +297,12 @@ export class Session {
       this.#gone.add(each);
       answering.stop();
     }
+    if (id === null) this.#unsaved.clear();
+    else this.#unsaved.delete(id);
     this.#set({ kept: id === null ? [] : this.#now.kept.filter((each) => each.id !== id) });
     if (id !== null && id !== this.#now.open.id) return;
     this.#gone.add(this.#now.open.id);
-    void this.#store?.remove(this.#now.open.id); // a save of ours may have been under way
+    this.#store?.remove(this.#now.open.id).catch(() => undefined); // a save of ours may have been under way
     this.#around.address.replace(null);
     this.#display(this.#begun());
   }
@@ -307,7 +321,7 @@ export class Session {
     this.#awaited.add(id);
     await this.#around.tabs.free(id);
     this.#awaited.delete(id);
-    const ended = await this.#store?.get(id);
+    const ended = await this.#stored(id);
     if (ended && id === this.#now.open.id) await this.#adopt(ended);
   }
 
@@ -316,7 +330,7 @@ export class Session {
     const wanted = this.#around.address.get();
     const before = this.#now.open;
     if (!wanted || before.messages.length) return;
-    const found = await this.#store?.get(wanted);
+    const found = await this.#find(wanted);
     if (this.#now.open !== before) return;
     if (found) return this.#adopt(found);
     this.#around.address.replace(null);
@@ -359,21 +373,42 @@ export class Session {
 
   async #edit(id: string, action: Action): Promise<void> {
     const { open } = this.#now;
-    const conversation = this.#running.get(id)?.conversation ?? (id === open.id ? open : await this.#store?.get(id));
+    const conversation = this.#running.get(id)?.conversation ?? (id === open.id ? open : await this.#find(id));
     if (conversation) await this.#save(this.#change(conversation, action));
   }
 
+  /** Where it has come furthest: under way, not saved, or kept. */
+  async #find(id: string): Promise<Conversation | undefined> {
+    return this.#running.get(id)?.conversation ?? this.#unsaved.get(id) ?? (await this.#stored(id));
+  }
+
+  /** As it is kept; undefined also where the store is closed, which has been said. */
+  async #stored(id: string): Promise<Conversation | undefined> {
+    return this.#store?.get(id).catch(() => undefined);
+  }
+
   async #save(conversation: Conversation): Promise<void> {
-    if (this.#gone.has(conversation.id) || !this.#store) return;
+    const { id } = conversation;
+    if (this.#gone.has(id) || this.#store === null) return;
+    const before = this.#unsaved.get(id);
     try {
+      if (!this.#store) return void this.#unsaved.set(id, conversation); // not known yet who asks, or an older page is in the way
       const kept = await this.#store.save(conversation);
-      if (this.#gone.has(conversation.id))
-        await this.#store.remove(conversation.id); // deleted meanwhile
+      if (this.#unsaved.get(id) === before) this.#unsaved.delete(id); // else a later save has failed sooner
+      if (this.#gone.has(id))
+        await this.#store.remove(id); // deleted meanwhile
       else this.#list(kept);
-      if (this.#now.trouble === 'full') this.#set({ trouble: null });
+      if (this.#now.trouble === 'full' && !this.#unsaved.size) this.#set({ trouble: null });
     } catch {
+      if (this.#gone.has(id)) return;
+      this.#unsaved.set(id, conversation);
+      this.#list(conversation);
       this.#set({ trouble: this.#now.trouble ?? 'full' });
     }
+  }
+
+  #saveAgain(): void {
+    for (const conversation of this.#unsaved.values()) void this.#save(conversation);
   }
 
   /** Put it where it belongs in the list. */

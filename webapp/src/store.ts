@@ -22,8 +22,6 @@ export interface Store {
   stop(id: string): void;
   /** Call back with what another tab has done. */
   watch(heard: (word: Word) => void): () => void;
-  /** Keep what is on the screen while the page goes away, when the database is too slow; the next `openStore` takes it in. */
-  leave(conversations: Conversation[]): void;
 }
 
 /** What tabs tell each other: which conversation has changed, is gone, or shall stop; `id` null is all of them. */
@@ -40,6 +38,7 @@ const VERSION = 2;
 
 /** The user's store; null where the browser keeps nothing, as in some private modes. `lost` is told where it stops keeping. */
 export async function openStore(user: string, lost: (why: Loss) => void = () => undefined): Promise<Store | null> {
+  const ended = new AbortController(); // so that who opens it anew does not hear itself
   let db: IDBPDatabase<Schema>;
   try {
     db = await openDB<Schema>(NAME, VERSION, {
@@ -50,11 +49,14 @@ export async function openStore(user: string, lost: (why: Loss) => void = () => 
           await summaries.put({ ...summary(value), user: value.user });
       },
       blocked: () => lost('older'),
-      blocking() {
-        db.close();
+      blocking(_, __, event) {
+        (event.target as IDBDatabase).close();
         lost('newer');
       },
-      terminated: () => lost('closed'),
+      terminated() {
+        ended.abort();
+        lost('closed');
+      },
     });
   } catch {
     return null;
@@ -101,13 +103,17 @@ export async function openStore(user: string, lost: (why: Loss) => void = () => 
     stop: (id) => tell({ what: 'stop', id }),
     watch(heard) {
       const listener = (event: MessageEvent<Word>) => heard(event.data);
-      tabs.addEventListener('message', listener);
+      tabs.addEventListener('message', listener, { signal: ended.signal });
       return () => tabs.removeEventListener('message', listener);
     },
-    leave: (conversations) => left.put(user, conversations),
   };
-  for (const conversation of left.take(user)) await store.save(conversation).catch(() => undefined);
+  for (const conversation of left.take(user)) await store.save(conversation).catch(() => leave(user, [conversation]));
   return store;
+}
+
+/** Keep what the database does not have while the page goes away; the user's next `openStore` takes it in. */
+export function leave(user: string, conversations: Conversation[]): void {
+  for (const each of conversations) left.put(user, each); // one by one: as much as there is room for
 }
 
 const LEFT = 'left';
@@ -115,9 +121,9 @@ type Left = Record<string, Conversation[]>;
 
 /** What pages left behind, by user, in the one place where a page that goes away can still write. */
 const left = {
-  put(user: string, conversations: Conversation[]) {
+  put(user: string, conversation: Conversation) {
     const all = kept<Left>(LEFT) ?? {};
-    keep(LEFT, { ...all, [user]: [...(all[user] ?? []), ...conversations] });
+    keep(LEFT, { ...all, [user]: [...(all[user] ?? []), conversation] });
   },
   take(user: string): Conversation[] {
     const { [user]: mine = [], ...others } = kept<Left>(LEFT) ?? {};

@@ -11,10 +11,10 @@ import { Evidence } from './evidence';
 import { explained, needsReference, noteOf, type WayOut, waiting } from './failures';
 import { onceDrawn } from './keys';
 import { useListener } from './listen';
-import { Action, Copy, Named } from './parts';
+import { Action, type ActionProps, Copy, Named } from './parts';
 import { Rate } from './rate';
 import { Say } from './say';
-import type { Asked } from './session';
+import { type Asked, isBusy } from './session';
 import { texts } from './texts';
 import { useSession, useSnapshot, useUser } from './use-session';
 
@@ -40,7 +40,6 @@ export interface TurnProps {
 
 export function Question(props: TurnProps) {
   const { message, editing, onEdit, onAsk } = props;
-  const { busy } = useSnapshot();
   const edit = useRef<HTMLButtonElement>(null);
   const cancel = () => {
     onEdit(null);
@@ -52,13 +51,13 @@ export function Question(props: TurnProps) {
       <h2 class="sr">{conversation.you}</h2>
       <Attachments of={attachments} />
       {editing ? (
-        <Editor message={message} busy={busy} onCancel={cancel} onSend={(text) => onAsk(text, { parent, attachments }) && onEdit(null)} />
+        <Editor message={message} onCancel={cancel} onSend={(text) => onAsk(text, { parent, attachments }) && onEdit(null)} />
       ) : (
         message.content && <Said key={message.id} text={message.content} />
       )}
       {!editing && (
         <Actions {...props}>
-          <Action icon={Pencil} name={conversation.edit} button={edit} disabled={busy} onClick={() => onEdit(message.id)} />
+          <IdleAction icon={Pencil} name={conversation.edit} button={edit} onClick={() => onEdit(message.id)} />
         </Actions>
       )}
     </article>
@@ -83,7 +82,6 @@ function Said({ text }: { text: string }) {
 export function Answer(props: TurnProps) {
   const { message, last, onWritten } = props;
   const session = useSession();
-  const { busy } = useSnapshot();
   const note = noteOf(message);
   const under = isUnderWay(message);
   const regenerate = () => {
@@ -113,7 +111,7 @@ export function Answer(props: TurnProps) {
       )}
       {!under && (
         <Actions {...props}>
-          {!(message.failure && last) && <Action icon={RefreshCw} name={conversation.regenerate} disabled={busy} onClick={regenerate} />}
+          {!(message.failure && last) && <IdleAction icon={RefreshCw} name={conversation.regenerate} onClick={regenerate} />}
           {message.content && <Rate message={message} />}
           {message.usage && (
             <span class="usage" title={conversation.tokensOf(message.usage.prompt_tokens, message.usage.completion_tokens)}>
@@ -146,36 +144,45 @@ function FollowUps({ onAsk }: TurnProps) {
 
 function Actions({ message, versions, children }: TurnProps & { children: ComponentChildren }) {
   const say = useContext(Say);
-  const session = useSession();
-  const { busy } = useSnapshot();
-  const at = versions.findIndex(({ id }) => id === message.id);
-  const page = (by: 1 | -1, name: string, icon: typeof ChevronLeft) => {
-    const other = busy ? undefined : versions[at + by];
-    return <Action icon={icon} name={name} ariaDisabled={!other} onClick={() => other && session.show(other)} />;
-  };
   return (
     <div class="actions">
-      {versions.length > 1 && (
-        <span class="versions">
-          {page(-1, conversation.previous, ChevronLeft)}
-          {conversation.version(at + 1, versions.length)}
-          {page(1, conversation.next, ChevronRight)}
-        </span>
-      )}
+      {versions.length > 1 && <Versions message={message} versions={versions} />}
       {message.content && <Copy text={message.content} label={conversation.copy} icon say={say} />}
       {children}
     </div>
   );
 }
 
+/** One that cannot be taken while an answer is under way; drawn alone when that changes, as it does in every turn. */
+function IdleAction(props: ActionProps) {
+  return <Action {...props} disabled={useSnapshot(isBusy)} />;
+}
+
+function Versions({ message, versions }: Pick<TurnProps, 'message' | 'versions'>) {
+  const session = useSession();
+  const busy = useSnapshot(isBusy);
+  const at = versions.findIndex(({ id }) => id === message.id);
+  const page = (by: 1 | -1, name: string, icon: typeof ChevronLeft) => {
+    const other = busy ? undefined : versions[at + by];
+    return <Action icon={icon} name={name} ariaDisabled={!other} onClick={() => other && session.show(other)} />;
+  };
+  return (
+    <span class="versions">
+      {page(-1, conversation.previous, ChevronLeft)}
+      {conversation.version(at + 1, versions.length)}
+      {page(1, conversation.next, ChevronRight)}
+    </span>
+  );
+}
+
 interface EditorProps {
   message: Message;
-  busy: boolean;
   onSend: (text: string) => void;
   onCancel: () => void;
 }
 
-function Editor({ message, busy, onSend, onCancel }: EditorProps) {
+function Editor({ message, onSend, onCancel }: EditorProps) {
+  const busy = useSnapshot(isBusy);
   const [text, setText] = useState(message.content);
   const field = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => field.current!.focus(), []);

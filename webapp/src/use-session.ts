@@ -1,12 +1,13 @@
 /** The session for components: the object itself, and what it is now. */
 import { createContext } from 'preact';
-import { useContext, useLayoutEffect, useState } from 'preact/hooks';
+import { useSyncExternalStore } from 'preact/compat';
+import { useContext } from 'preact/hooks';
 import { browserAddress } from './address';
 import { complete } from './completion';
 import { config } from './config';
 import { preferences } from './preferences';
 import { Session, type Snapshot } from './session';
-import { openStore } from './store';
+import { leave, openStore } from './store';
 import { browserTabs } from './tabs';
 import type { User } from './user';
 
@@ -16,6 +17,7 @@ export function browserSession(): Session {
     complete,
     config,
     openStore,
+    leave,
     address: browserAddress,
     tabs: browserTabs,
     chosen: preferences,
@@ -38,14 +40,10 @@ export function useSession(): Session {
   return useContext(SessionContext)!;
 }
 
-export function useSnapshot(): Snapshot {
+/** A part of what the session is now. A component is drawn again when that part is another, and for nothing else: each frame of an answer is a new snapshot. */
+export function useSnapshot<T>(part: (snapshot: Snapshot) => T): T {
   const session = useSession();
-  const [snapshot, setSnapshot] = useState(session.snapshot);
-  useLayoutEffect(() => {
-    setSnapshot(session.snapshot); // as it may have changed since it was read
-    return session.subscribe(setSnapshot);
-  }, [session]);
-  return snapshot;
+  return useSyncExternalStore(session.subscribe, () => part(session.snapshot));
 }
 
 /** Who is signed in; null is nobody, undefined that it is not known yet. */

@@ -1,9 +1,11 @@
 import 'fake-indexeddb/auto';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { forceCloseDatabase, IDBFactory } from 'fake-indexeddb';
+import { openDB } from 'idb';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Address } from '../src/address';
 import { Problem, type Progress, type Question } from '../src/completion';
 import { Session, type Surroundings } from '../src/session';
-import { openStore } from '../src/store';
+import { leave, NAME, openStore } from '../src/store';
 import type { Tabs } from '../src/tabs';
 
 type Said = Progress | Error | null;
@@ -86,14 +88,20 @@ beforeEach(() => {
   });
 });
 
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
 let ids = 0;
 
-async function tab(at: string | null = null, answered = model): Promise<Session & { address: Address }> {
+async function tab(at: string | null = null, answered = model, waiting = false): Promise<Session & { address: Address }> {
   const steps = [at];
   const address: Address = { get: () => steps.at(-1)!, push: (id) => void steps.push(id), replace: (id) => void steps.splice(-1, 1, id) };
   const around: Surroundings = {
     complete: answered.complete,
     openStore,
+    leave,
     config: Promise.resolve({ ...CONFIG, models: [], suggestions: [], follow_ups: [] }),
     address,
     tabs,
@@ -106,11 +114,25 @@ async function tab(at: string | null = null, answered = model): Promise<Session 
     newId: () => `id${++ids}`,
   };
   const session = Object.assign(new Session(around), { address });
-  await session.signedIn(`person${people}`);
+  signingIn = session.signedIn(`person${people}`);
+  if (!waiting) await signingIn;
   return session;
 }
 
+/** The last tab's. */
+let signingIn: Promise<void>;
+
 const shown = (session: Session) => session.snapshot.messages.map(({ content, state }) => [content, state]);
+
+/** In a chat of its own. */
+async function answered(session: Session, question: string): Promise<string> {
+  session.start();
+  session.ask(question);
+  await model.say({ text: 'Yes' }, { finish: 'stop' }, null);
+  await vi.waitFor(() => expect(session.snapshot.answering.size).toBe(0));
+  return session.snapshot.open.id;
+}
+
 const titles = (session: Session) => session.snapshot.kept.map(({ title }) => title);
 
 test('a question is answered as it comes, and kept', async () => {
@@ -254,18 +276,11 @@ test('two tabs: an answer is under way in both, can be stopped from both, and a 
 
 test('a save touches its own chat alone', async () => {
   const session = await tab();
-  for (const question of ['One', 'Two']) {
-    session.start();
-    session.ask(question);
-    await model.say({ text: 'Yes' }, null);
-    await vi.waitFor(() => expect(session.snapshot.answering.size).toBe(0));
-  }
-  const read = vi.spyOn(IDBObjectStore.prototype, 'getAll');
-  const got = vi.spyOn(IDBObjectStore.prototype, 'get');
+  for (const question of ['One', 'Two']) await answered(session, question);
+  const done = (['getAll', 'openCursor', 'get', 'put'] as const).map((each) => vi.spyOn(IDBObjectStore.prototype, each));
   await session.rename(session.snapshot.open.id, 'Three');
   expect(titles(session)).toEqual(['Three', 'One']);
-  expect([read.mock.calls.length, got.mock.calls.length]).toEqual([0, 1]);
-  vi.restoreAllMocks();
+  expect(done.map(({ mock }) => mock.calls.length)).toEqual([0, 0, 1, 2]); // itself and its summary
 });
 
 test('files go with the question as parts, and with the chat afterwards', async () => {
@@ -280,4 +295,153 @@ test('files go with the question as parts, and with the chat afterwards', async 
     { type: 'text', text: 'What?' },
   ]);
   session.stop();
+});
+
+// --- where the browser does not keep ---
+
+/** A page with the first version of the database, which nothing moves out of the way. */
+const oldPage = () => openDB(NAME, 1, { upgrade: (made) => void made.createObjectStore('conversations', { keyPath: ['user', 'id'] }) });
+
+test('what is asked while an older page is in the way is kept once that is closed', async () => {
+  vi.stubGlobal('indexedDB', new IDBFactory());
+  const old = await oldPage();
+  const session = await tab(null, model, true);
+  await vi.waitFor(() => expect(session.snapshot.trouble).toBe('older'));
+  for (const question of ['One', 'Two']) await answered(session, question);
+  session.start();
+  old.close();
+  await signingIn;
+  await vi.waitFor(() => expect(titles(session).sort()).toEqual(['One', 'Two']));
+  expect([session.snapshot.trouble, titles(await tab()).sort()]).toEqual([null, ['One', 'Two']]);
+});
+
+test('nor is it lost where this page goes first', async () => {
+  vi.stubGlobal('indexedDB', new IDBFactory());
+  const old = await oldPage();
+  const session = await tab(null, model, true);
+  const first = await answered(session, 'One');
+  session.start();
+  session.ask('Two');
+  await model.say({ text: 'Half' });
+  await vi.waitFor(() => expect(shown(session)[1]).toEqual(['Half', 'streaming']));
+  session.left();
+  vi.stubGlobal('indexedDB', new IDBFactory()); // nothing of it is from the page that went
+  const next = await tab(first);
+  expect([titles(next).sort(), shown(next)[1]]).toEqual([
+    ['One', 'Two'],
+    ['Yes', 'done'],
+  ]);
+  old.close();
+});
+
+test('what is answered after a newer page has taken the database over is shown, and there after a reload', async () => {
+  vi.stubGlobal('indexedDB', new IDBFactory());
+  const session = await tab();
+  session.ask('One');
+  const { id } = session.snapshot.open;
+  await model.say({ text: 'Half' });
+  await vi.waitFor(() => expect(titles(session)).toEqual(['One']));
+  const newer = await openDB(NAME, 3);
+  await model.say({ text: ' and half' }, { finish: 'stop' }, null);
+  await vi.waitFor(() => expect(session.snapshot.answering.size).toBe(0));
+  const second = await answered(session, 'Two');
+  expect([session.snapshot.trouble, titles(session)]).toEqual(['newer', ['Two', 'One']]);
+  await session.choose(id);
+  expect(shown(session)[1]).toEqual(['Half and half', 'done']);
+  session.left();
+  newer.close();
+  vi.stubGlobal('indexedDB', new IDBFactory());
+  const next = await tab(second);
+  expect([titles(next), shown(next)[1]]).toEqual([
+    ['Two', 'One'],
+    ['Yes', 'done'],
+  ]);
+  await next.choose(id);
+  expect(shown(next)[1]).toEqual(['Half and half', 'done']);
+});
+
+/** Have the browser close the database that a tab opens. */
+async function closed<T>(opening: () => Promise<T>): Promise<[T, () => void]> {
+  const opened = vi.spyOn(indexedDB, 'open');
+  const found = await opening();
+  const { result } = opened.mock.results[0]!.value as IDBOpenDBRequest;
+  opened.mockRestore();
+  return [found, () => forceCloseDatabase(result as never)];
+}
+
+test('a database that the browser closes is opened again, and an answer under way goes on into it', async () => {
+  vi.stubGlobal('indexedDB', new IDBFactory());
+  const [session, close] = await closed(() => tab());
+  session.ask('One');
+  await model.say({ text: 'Half' });
+  await vi.waitFor(() => expect(titles(session)).toEqual(['One']));
+  vi.stubGlobal('indexedDB', new IDBFactory()); // thrown away, with all that was in it
+  close();
+  await model.say({ text: ' and half' }, { finish: 'stop' }, null);
+  await vi.waitFor(() => expect([session.snapshot.answering.size, session.snapshot.trouble]).toEqual([0, null]));
+  const next = await tab(session.snapshot.open.id);
+  expect(shown(next)[1]).toEqual(['Half and half', 'done']);
+});
+
+test('one that cannot be opened again is said, and what came since is there after a reload', async () => {
+  vi.stubGlobal('indexedDB', new IDBFactory());
+  const [session, close] = await closed(() => tab());
+  const refused = vi.spyOn(indexedDB, 'open').mockImplementation(() => {
+    throw new DOMException('no', 'UnknownError');
+  });
+  close();
+  await vi.waitFor(() => expect(session.snapshot.trouble).toBe('closed'));
+  await answered(session, 'One');
+  expect([session.snapshot.trouble, titles(session)]).toEqual(['closed', ['One']]);
+  session.left();
+  refused.mockRestore();
+  expect(titles(await tab())).toEqual(['One']);
+});
+
+test('without room an answer is shown to its end and found in the list; it is kept as soon as there is room', async () => {
+  const session = await tab();
+  const old = await answered(session, 'Old');
+  session.start();
+  session.ask('One');
+  await model.say({ text: 'Half' });
+  await vi.waitFor(() => expect(shown(session)[1]).toEqual(['Half', 'streaming']));
+  const full = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+    throw new DOMException('full', 'QuotaExceededError');
+  });
+  await model.say({ text: ' and half' }, { finish: 'stop' }, null);
+  await vi.waitFor(() => expect(session.snapshot.trouble).toBe('full'));
+  const { id } = session.snapshot.open;
+  await session.choose(old);
+  await session.choose(id);
+  expect([shown(session)[1], titles(session)]).toEqual([
+    ['Half and half', 'done'],
+    ['One', 'Old'],
+  ]);
+  full.mockRestore();
+  session.remove(old);
+  await vi.waitFor(() => expect(session.snapshot.trouble).toBeNull());
+  expect(shown(await tab(id))[1]).toEqual(['Half and half', 'done']);
+});
+
+test('what found no room is left behind when the page goes, as often as there is none', async () => {
+  const session = await tab();
+  const full = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+    throw new DOMException('full', 'QuotaExceededError');
+  });
+  await answered(session, 'One');
+  session.start();
+  session.ask('Two');
+  const { id } = session.snapshot.open;
+  await vi.waitFor(() => expect(titles(session)).toEqual(['Two', 'One']));
+  await model.say({ text: 'Half' });
+  await vi.waitFor(() => expect(shown(session)[1]).toEqual(['Half', 'streaming']));
+  session.left();
+  await vi.waitFor(() => expect(session.snapshot.answering.size).toBe(0));
+  expect(titles(await tab())).toEqual([]); // still no room
+  full.mockRestore();
+  const next = await tab(id);
+  expect([titles(next), shown(next)[1]]).toEqual([
+    ['Two', 'One'],
+    ['Half', 'interrupted'],
+  ]);
 });

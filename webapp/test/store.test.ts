@@ -1,7 +1,9 @@
 import 'fake-indexeddb/auto';
+import { forceCloseDatabase, IDBFactory } from 'fake-indexeddb';
+import { openDB } from 'idb';
 import { expect, test, vi } from 'vitest';
-import { fresh, reduce } from '../src/conversation';
-import { openStore, type Store } from '../src/store';
+import { byAge, type Conversation, fresh, reduce, summary } from '../src/conversation';
+import { NAME, openStore, type Store } from '../src/store';
 
 const opened = async (user: string): Promise<Store> => (await openStore(user))!;
 
@@ -55,5 +57,68 @@ test('a browser that keeps nothing has no store', async () => {
     },
   });
   expect(await openStore('alice')).toBeNull();
+  vi.unstubAllGlobals();
+});
+
+/** A browser's database as the first version of this page made it. */
+async function byTheFirstVersion(conversations: (Conversation & { user: string })[]) {
+  vi.stubGlobal('indexedDB', new IDBFactory());
+  const db = await openDB(NAME, 1, { upgrade: (made) => void made.createObjectStore('conversations', { keyPath: ['user', 'id'] }) });
+  const transaction = db.transaction('conversations', 'readwrite');
+  for (const each of conversations) void transaction.store.put(each);
+  await transaction.done;
+  return db;
+}
+
+test('a thousand chats of the first version are kept whole, each person having their own', async () => {
+  const chats = Array.from({ length: 1000 }, (_, n) => {
+    const asked = reduce(fresh(`c${n}`, n), { type: 'ask', text: `What of ${n}?`, parent: null, ids: ['q', 'a'], at: n });
+    return { ...reduce(asked, { type: 'grow', id: 'a', growth: { content: `This of ${n}.` } }), user: n % 2 ? 'alice' : 'bob' };
+  });
+  (await byTheFirstVersion(chats)).close();
+  const [alice, bob] = [await opened('alice'), await opened('bob')];
+  const of = (user: string) => chats.filter((each) => each.user === user).map(({ user: _, ...each }) => each);
+  expect(await alice.list()).toEqual(of('alice').map(summary).sort(byAge));
+  expect(await bob.list()).toHaveLength(500);
+  expect(await Promise.all(of('alice').map(({ id }) => alice.get(id)))).toEqual(of('alice'));
+  vi.unstubAllGlobals();
+});
+
+test('a tab with the first version is waited for, and what it kept last is there', async () => {
+  const old = await byTheFirstVersion([]);
+  const lost = vi.fn();
+  const opening = openStore('alice', lost);
+  await vi.waitFor(() => expect(lost.mock.calls).toEqual([['older']]));
+  await old.put('conversations', { ...fresh('last', 1), user: 'alice' });
+  old.close();
+  expect((await (await opening)!.list()).map(({ id }) => id)).toEqual(['last']);
+  vi.unstubAllGlobals();
+});
+
+test('a newer version of the page is not kept waiting', async () => {
+  vi.stubGlobal('indexedDB', new IDBFactory());
+  const lost = vi.fn();
+  const store = (await openStore('alice', lost))!;
+  await store.save(fresh('x', 1));
+  const newer = await openDB(NAME, 3);
+  expect(lost.mock.calls).toEqual([['newer']]);
+  expect(await newer.count('conversations')).toBe(1);
+  await expect(store.save(fresh('y', 1))).rejects.toThrow();
+  newer.close();
+  vi.unstubAllGlobals();
+});
+
+test('one that the browser has closed says so, and hears no more: whoever opens it again would hear itself', async () => {
+  vi.stubGlobal('indexedDB', new IDBFactory());
+  const opening = vi.spyOn(indexedDB, 'open');
+  const [lost, heard, heardElsewhere] = [vi.fn(), vi.fn(), vi.fn()];
+  (await openStore('alice', lost))!.watch(heard);
+  forceCloseDatabase(opening.mock.results[0]!.value.result);
+  await vi.waitFor(() => expect(lost.mock.calls).toEqual([['closed']]));
+  const [again, other] = [await opened('alice'), await opened('alice')];
+  other.watch(heardElsewhere);
+  await again.save(fresh('x', 1));
+  await vi.waitFor(() => expect(heardElsewhere).toHaveBeenCalled());
+  expect(heard).not.toHaveBeenCalled();
   vi.unstubAllGlobals();
 });
