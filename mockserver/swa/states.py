@@ -32,8 +32,8 @@ class StatesError(UserError):
 @dataclass(frozen=True, slots=True)
 class State:
     """A card: `state` is the page's own word, `ask` the question that leads there under `scenario` (None: the recordings
-    alone), `text` what the page says then, `stop` whether the user stops the answer, `backend` which one leads there (None:
-    either)."""
+    alone), `image` whether one goes with it, `text` what the page says then, `stop` whether the user stops the answer, `backend`
+    which one leads there (None: either)."""
 
     name: str
     state: str
@@ -43,6 +43,7 @@ class State:
     text: str = ""
     stop: bool = False
     backend: BackendName | None = None
+    image: bool = False
 
     @property
     def slug(self) -> str:
@@ -92,6 +93,7 @@ class StateCard(Strict, frozen=True):
     backend: Annotated[
         BackendName | None, Meta(description="The backend that leads to the state. Default: each of them.")
     ] = None
+    image: Annotated[bool, Meta(description="Whether the user attaches an image to the question.")] = False
 
 
 #: A whole states file: the cards in the order of the page.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from mockserver.contract.addresses import Backend
 from mockserver.harness.function_app import FunctionApp
@@ -34,6 +35,11 @@ STATES = load_states(ROOT / "webapp" / "states.yaml")
 SHOWN = [(card, backend) for backend in Backend for card in STATES if card.backend in (None, backend)]
 PICTURED = Backend.AZURE
 LOOKS = [(theme, width) for theme in THEMES for width in WIDTHS]
+#: What is said in a test would take the place of what these say.
+SAYS = re.compile(r"^[-{ ]*(say|refusal|events|error):", re.MULTILINE)
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 #: Between them each theme, whose colours differ, and each width, whose parts do.
 CHECKED = list(zip(THEMES, WIDTHS, strict=True))
 
@@ -82,6 +88,13 @@ def test_every_bundled_scenario_can_be_met_on_each_backend() -> None:
     assert len(set(map(frozenset, met.values()))) == 1
 
 
+def speaks(scenario: str | None) -> bool:
+    """Whether a scenario has words of its own."""
+    return bool(
+        scenario and SAYS.search((BUNDLED_CASSETTES / "scenarios" / f"{scenario}.yaml").read_text(encoding="utf-8"))
+    )
+
+
 @pytest.mark.parametrize(("card", "backend"), SHOWN, ids=[f"{card.name} on {backend}" for card, backend in SHOWN])
 def test_a_state_says_what_it_is_and_is_accessible(
     card: State,
@@ -98,13 +111,17 @@ def test_a_state_says_what_it_is_and_is_accessible(
         mock_server.say(
             "Use `sorted`:\n\n```python\nprint(sorted([3, 1, 2]))\n```\n\n| call | gives |\n|---|---|\n| `sorted` | a new list |\n"
         )
-    elif not (card.scenario or "").startswith("filtered"):  # those say something themselves
+    elif not speaks(card.scenario):
         text = "Lighthouses are **tall** and bright, and they stand where ships could not see the land. "
         mock_server.say(text * 6, pace={"each_ms": 10})
     page: Page = watch(new_context(base_url=app.url).new_page())
     page.context.add_cookies([{"name": n, "value": v, "url": app.url} for n, v in app.cookie("alice").items()])
     page.goto("/")
     chat = ChatPage(page)
+    if card.image:
+        image = FilePayload(name="red.png", mimeType="image/png", buffer=PIXEL)
+        page.get_by_label("Attach files", exact=True).set_input_files(image)
+        expect(page.get_by_role("img", name="Attached: red.png")).to_be_visible()
     chat.ask(card.ask)
     if card.stop:
         expect(chat.answer).to_contain_text("Lighthouses")
@@ -138,6 +155,8 @@ def test_a_state_can_be_met_live_from_its_card(
     listed.goto("/__mock/states")
     assert listed.get_by_role("heading", level=2).count() == len(STATES)
     assert Axe().run(listed).response["violations"] == []
+    refused = listed.get_by_role("listitem").filter(has=listed.get_by_role("heading", name="Images refused"))
+    expect(refused).to_contain_text("attach any image, then press Enter")
     opened = (("Too long", "This conversation is too long for the model."), ("Key expired", "Reference:"))
     for page, (name, said) in zip(others, opened, strict=True):
         page.goto("/__mock/states")
@@ -168,10 +187,11 @@ def test_a_state_of_another_backend_says_which(
     del mock_server
     page = new_context(base_url=apps(Backend.OPENAI).url).new_page()
     page.goto("/__mock/states")
-    (elsewhere,) = (card.name for card in STATES if card.backend == "azure")
-    card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=f"{elsewhere} limited", exact=True))
-    expect(card).to_contain_text("Only with --backend azure")
-    expect(card.get_by_role("link")).to_have_count(0)
+    for elsewhere in (card for card in STATES if card.backend == "azure"):
+        heading = page.get_by_role("heading", name=f"{elsewhere.name} {elsewhere.state}", exact=True)
+        card = page.get_by_role("listitem").filter(has=heading)
+        expect(card).to_contain_text("Only with --backend azure")
+        expect(card.get_by_role("link")).to_have_count(0)
 
 
 def test_a_scope_that_is_not_open_has_a_sentence_on_the_page(

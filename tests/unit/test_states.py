@@ -13,10 +13,12 @@ CARD = "name: Done, state: done, ask: Hi, cause: It ended"
 
 
 def test_card_is_read_with_its_defaults(tmp_path: Path) -> None:
-    (tmp_path / "states.yaml").write_text(f"- {{{CARD}}}\n- {{{CARD}, scenario: slow, text: Bye, stop: true}}\n")
+    (tmp_path / "states.yaml").write_text(
+        f"- {{{CARD}}}\n- {{{CARD}, scenario: slow, text: Bye, stop: true, image: true}}\n"
+    )
     assert load_states(tmp_path / "states.yaml") == (
         State("Done", "done", "Hi", "It ended"),
-        State("Done", "done", "Hi", "It ended", "slow", "Bye", stop=True),
+        State("Done", "done", "Hi", "It ended", "slow", "Bye", stop=True, image=True),
     )
 
 

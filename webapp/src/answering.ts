@@ -1,7 +1,7 @@
 /** One answer, from the question until it ends in a state: asked for, drawn with each frame, saved every two seconds. */
 import { type complete, type Failure, isAbort, Problem, type Wire } from './completion';
 import type { Config } from './config';
-import { type Action, type Conversation, context, type Growth, grown, type Message, reduce } from './conversation';
+import { type Action, type Conversation, context, following, type Growth, grown, type Message, reduce } from './conversation';
 
 const SAVED_EVERY_MS = 2000;
 
@@ -82,7 +82,7 @@ export class Answering {
         if ('finish' in progress) this.apply({ type: 'finish', id, reason: progress.finish });
         else if ('usage' in progress) this.apply({ type: 'usage', id, usage: progress.usage });
         else {
-          this.#growth = grown(this.#growth, progress);
+          this.#growth = grown(this.#growth, before ? following(before, progress) : progress);
           this.#cancel ??= frame(() => this.#draw());
         }
         if (now() - savedAt < SAVED_EVERY_MS) continue;
@@ -115,10 +115,10 @@ export class Answering {
   }
 
   async #asked(messages: Wire[]) {
-    const { delivery, models, system_prompt } = await this.#around.config;
+    const { delivery, models, system_prompt, limits } = await this.#around.config;
     const { model, systemPrompt } = this.#around.chosen();
     const own: Wire[] = system_prompt && systemPrompt ? [{ role: 'system', content: systemPrompt }] : [];
-    return { messages: [...own, ...messages], delivery, ...(models.includes(model) && { model }) };
+    return { messages: [...own, ...messages], delivery, mostBytes: limits.bytes, ...(models.includes(model) && { model }) };
   }
 }
 

@@ -33,6 +33,7 @@ export function App() {
   const [editing, setEditing] = useState<string | null>(null);
   const [said, setSaid] = useState('');
   const [undo, setUndo] = useState<(() => void) | null>(null);
+  const [dragged, setDragged] = useState(false);
   const online = useOnline();
   useListener(NARROW, 'change', () => setDrawer(false));
   const writing = useRef<Writing>(null);
@@ -88,7 +89,7 @@ export function App() {
   };
   const wipe = () => {
     setUndo(null);
-    writing.current?.write('');
+    writing.current?.clear();
     forgetAll();
     void session.wipe().then(() => choose(USUAL)); // which may load the page anew, in the usual language
     write();
@@ -113,12 +114,24 @@ export function App() {
   });
 
   const close = () => setDialog(null);
-  const onDrop = (event: DragEvent) => {
+  const use = (text: string) => {
+    writing.current?.add(text);
+    onceDrawn(write);
+  };
+  // Wherever they are dropped: else the browser would open them in place of the page.
+  useListener(window, 'dragover', (event: DragEvent) => {
+    if (!event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    setDragged(true);
+  });
+  useListener(window, 'dragleave', (event: DragEvent) => event.relatedTarget === null && setDragged(false));
+  useListener(window, 'drop', (event: DragEvent) => {
     const files = [...(event.dataTransfer?.files ?? [])];
+    setDragged(false);
     if (!files.length) return;
     event.preventDefault();
-    writing.current?.attach(files);
-  };
+    if (!dialog) writing.current?.attach(files);
+  });
   return (
     <UserContext.Provider value={user}>
       <Say.Provider value={say}>
@@ -148,7 +161,7 @@ export function App() {
           {drawer && (
             <button type="button" class="shade" aria-label={texts.chats.close} onClick={() => closeDrawer(() => menu.current?.focus())} />
           )}
-          <main inert={drawer} onDragOver={(event) => event.preventDefault()} onDrop={onDrop}>
+          <main inert={drawer} class={dragged ? 'dragged' : ''}>
             <h1 class="sr">{title || texts.chats.new}</h1>
             <Log editing={editing} onEdit={setEditing} onAsk={ask} onWritten={write} />
             <Composer online={online} singleKeys={preferences.singleKeys} writing={writing} onAsk={ask} onEditLast={editLast} />
@@ -175,10 +188,8 @@ export function App() {
         )}
         {signedOut && <SignedOut key={signedOut} />}
         {dialog === 'settings' && <Settings chosen={preferences} onChoose={choose} onClose={close} />}
-        {dialog === 'prompts' && <Prompts onUse={(text) => writing.current?.write(text)} onClose={close} />}
-        {dialog === 'palette' && (
-          <Palette onOpen={setDialog} onStart={start} onUse={(text) => writing.current?.write(text)} onClose={close} />
-        )}
+        {dialog === 'prompts' && <Prompts onUse={use} onClose={close} />}
+        {dialog === 'palette' && <Palette onOpen={setDialog} onStart={start} onUse={use} onWritten={write} onClose={close} />}
         {dialog === 'usage' && <UsageNotes onClose={close} />}
         {dialog === 'keys' && <Shortcuts onClose={close} />}
         {dialog === 'clear' && (

@@ -1,4 +1,5 @@
 /** Files that go with a question: what can be taken, and in what form it is sent. */
+import type { Config } from './config';
 import type { Attachment } from './conversation';
 import { texts } from './texts';
 
@@ -16,19 +17,30 @@ export interface Taken {
   refused: string[];
 }
 
-/** The files in the form in which they are sent; `images` is whether images may be. */
-export async function take(files: readonly File[], already: number, images: boolean): Promise<Taken> {
+/** The files in the form in which they are sent, to go with those there `already`. */
+export async function take(files: readonly File[], already: readonly Attachment[], { images, limits }: Config): Promise<Taken> {
   const taken: Taken = { attachments: [], refused: [] };
   for (const file of files) {
     const name = file.name || texts.attach.unnamed;
     try {
-      if (already + taken.attachments.length >= MOST) throw new Error(texts.attach.tooMany(MOST));
-      taken.attachments.push(file.type.startsWith('image/') ? await image(file, name, images) : await text(file, name));
+      if (already.length + taken.attachments.length >= MOST) throw new Error(texts.attach.tooMany(MOST));
+      const next = isPicture(file) ? await image(file, name, images) : await text(file, name);
+      if (total([...already, ...taken.attachments, next]) > limits.bytes) throw new Error(texts.attach.tooMuch(limits.bytes / 1_000_000));
+      taken.attachments.push(next);
     } catch (error) {
       taken.refused.push(texts.attach.refused(name, (error as Error).message));
     }
   }
   return taken;
+}
+
+function total(attachments: readonly Attachment[]): number {
+  return attachments.reduce((length, { data }) => length + data.length, 0);
+}
+
+/** An SVG is a text, and no model takes it as an image. */
+function isPicture({ type }: File): boolean {
+  return type.startsWith('image/') && type !== 'image/svg+xml';
 }
 
 async function text(file: File, name: string): Promise<Attachment> {

@@ -6,7 +6,7 @@ import { Action } from './parts';
 import { texts } from './texts';
 
 /** With `onRemove`, each can be taken out again. */
-export function Attachments({ of, onRemove }: { of: Attachment[]; onRemove?: (index: number) => void }) {
+export function Attachments({ of, onRemove }: { of: Attachment[]; onRemove?: ((index: number) => void) | undefined }) {
   if (!of.length) return null;
   return (
     <ul class="attachments" aria-label={texts.attach.name}>
@@ -17,7 +17,7 @@ export function Attachments({ of, onRemove }: { of: Attachment[]; onRemove?: (in
           ) : (
             <span title={name}>
               <Icon of={FileText} />
-              {name}
+              <span class="file">{name}</span>
             </span>
           )}
           {onRemove && <Action icon={X} name={texts.attach.remove(name)} onClick={() => onRemove(index)} />}

@@ -15,7 +15,7 @@ export interface Usage {
   total_tokens: number;
 }
 
-/** Why there is no answer, or not all of it. The codes are the API's; `signed_out`, `network` and `interrupted` are ours. */
+/** Why there is no answer, or not all of it. The codes are the API's; `signed_out`, `network` and `interrupted` are ours, and `too_large` may be. */
 export interface Failure {
   code: string;
   requestId: string;
@@ -64,6 +64,8 @@ export interface Question {
   messages: Wire[];
   model?: string;
   delivery: 'streamed' | 'buffered' | 'direct';
+  /** What is longer is not sent. */
+  mostBytes: number;
 }
 
 /** Whether a proxy on the way lost a whole stream; from then on answers are asked for in one piece. */
@@ -71,9 +73,10 @@ let streamsAreLost = false;
 
 /** The answer as it comes. Throws a Problem, or an AbortError after `signal`. `requestId` is what the API's log calls it. */
 export async function* complete(question: Question, requestId: string, signal: AbortSignal): AsyncGenerator<Progress> {
-  const { messages, model, delivery } = question;
+  const { messages, model, delivery, mostBytes } = question;
   const how = streamsAreLost ? { stream: false } : { stream: true, stream_options: { include_usage: true } };
   const body = JSON.stringify({ messages, model, ...how });
+  if (new Blob([body]).size > mostBytes) throw new Problem('too_large', requestId);
   const { url, headers } = delivery === 'direct' ? await ticket(body, requestId, signal) : COMPLETIONS;
   const response = await post(url, body, { accept: 'text/event-stream', ...headers }, requestId, signal);
   if (isJson(response)) {

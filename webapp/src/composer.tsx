@@ -1,14 +1,15 @@
 /** Where a message is written, with files and by voice, and sent or stopped with the same button. */
 import { ArrowUp, Mic, Paperclip, Square } from 'lucide';
-import { useImperativeHandle, useRef, useState } from 'preact/hooks';
+import { useContext, useImperativeHandle, useRef, useState } from 'preact/hooks';
 import { take } from './attach';
 import { Attachments } from './attachments';
-import { useConfig } from './config';
+import { config } from './config';
 import type { Attachment } from './conversation';
 import { useDraft } from './draft';
 import { useHeight } from './field';
 import { Icon } from './icons';
 import { Action } from './parts';
+import { Say } from './say';
 import { type Asked, isBusy } from './session';
 import { texts } from './texts';
 import { useSession, useSnapshot } from './use-session';
@@ -20,8 +21,9 @@ const { composer } = texts;
 /** What others do to the composer. */
 export interface Writing {
   focus(): void;
-  /** Replace what is written. */
-  write(text: string): void;
+  /** Below what is written already. */
+  add(text: string): void;
+  clear(): void;
   attach(files: readonly File[]): void;
 }
 
@@ -36,27 +38,48 @@ interface ComposerProps {
 export function Composer({ online, singleKeys, writing, onAsk, onEditLast }: ComposerProps) {
   const session = useSession();
   const busy = useSnapshot(isBusy);
-  const { images } = useConfig();
+  const say = useContext(Say);
   const [draft, setDraft] = useDraft();
   const [attachments, setAttachments] = useState<Attachment[]>([]);
   const [refused, setRefused] = useState<string[]>([]);
+  const [taking, setTaking] = useState(0);
   const [focused, setFocused] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const voice = useVoice((heard) => setDraft(`${draft}${draft && !/\s$/.test(draft) ? ' ' : ''}${heard}`));
-  const ready = online && !busy && (draft.trim() !== '' || attachments.length > 0);
-  const attach = async (files: readonly File[]) => {
-    const taken = await take(files, attachments.length, images);
-    setAttachments((before) => [...before, ...taken.attachments]);
-    setRefused(taken.refused);
+  const ready = online && !busy && taking === 0 && (draft.trim() !== '' || attachments.length > 0);
+  const queue = useRef(Promise.resolve<Attachment[]>([]));
+  const put = (changed: Attachment[]) => {
+    queue.current = Promise.resolve(changed);
+    setAttachments(changed);
   };
-  useImperativeHandle(writing, () => ({ focus: () => field.current?.focus(), write: setDraft, attach: (files) => void attach(files) }));
+  /** One after the other, as each counts those before it. */
+  const attach = (files: readonly File[]) => {
+    setTaking((before) => before + 1);
+    queue.current = queue.current.then(async (before) => {
+      const taken = await take(files, before, await config);
+      const all = [...before, ...taken.attachments];
+      setAttachments(all);
+      setRefused(taken.refused);
+      setTaking((under) => under - 1);
+      if (taken.attachments.length) say(texts.conversation.attached(taken.attachments.map(({ name }) => name).join(', ')));
+      return all;
+    });
+  };
+  const remove = (index: number) => {
+    put(attachments.toSpliced(index, 1));
+    field.current!.focus();
+  };
+  const clear = () => {
+    setDraft('');
+    put([]);
+    setRefused([]);
+    voice?.abort();
+  };
+  const add = (text: string) => setDraft(draft.trim() ? `${draft.trimEnd()}\n\n${text}` : text);
+  useImperativeHandle(writing, () => ({ focus: () => field.current?.focus(), add, clear, attach }));
   useHeight(field, draft);
   const send = () => {
-    if (!ready || !onAsk(draft, { attachments })) return;
-    setDraft('');
-    setAttachments([]);
-    setRefused([]);
-    voice?.stop();
+    if (ready && onAsk(draft, { attachments })) clear();
   };
   // While an input method composes, Enter chooses a word; 229 is how older browsers say so.
   const onKeyDown = (event: KeyboardEvent) => {
@@ -73,7 +96,7 @@ export function Composer({ online, singleKeys, writing, onAsk, onEditLast }: Com
     const files = [...(event.clipboardData?.files ?? [])];
     if (!files.length || event.clipboardData?.types.includes('text/plain')) return; // a cell of a table comes as a picture, too
     event.preventDefault();
-    void attach(files);
+    attach(files);
   };
   const onClick = (event: MouseEvent) => {
     if (event.detail > 1) event.preventDefault(); // the second of a double click, meant for Send
@@ -92,13 +115,13 @@ export function Composer({ online, singleKeys, writing, onAsk, onEditLast }: Com
           {composer.offline}
         </p>
       )}
-      {refused.map((sentence) => (
-        <p key={sentence} class="offline" role="alert">
+      {[...refused, voice?.trouble].filter(Boolean).map((sentence, index) => (
+        <p key={`${index} ${sentence}`} class="offline" role="alert">
           {sentence}
         </p>
       ))}
-      <div class="box">
-        <Attachments of={attachments} onRemove={(index) => setAttachments(attachments.toSpliced(index, 1))} />
+      <div class="box" aria-busy={taking > 0}>
+        <Attachments of={attachments} onRemove={taking ? undefined : remove} />
         <label class="sr" for="message">
           {composer.message}
         </label>
@@ -123,7 +146,7 @@ export function Composer({ online, singleKeys, writing, onAsk, onEditLast }: Com
               class="sr"
               multiple
               aria-label={texts.attach.action}
-              onChange={(event) => void picked(event.currentTarget, attach)}
+              onChange={(event) => picked(event.currentTarget, attach)}
             />
           </label>
           {voice && <Action icon={Mic} name={voice.on ? composer.stopVoice : composer.voice} pressed={voice.on} onClick={voice.toggle} />}
@@ -138,8 +161,8 @@ export function Composer({ online, singleKeys, writing, onAsk, onEditLast }: Com
 }
 
 /** The same file can be picked again after it was taken out. */
-async function picked(input: HTMLInputElement, attach: (files: readonly File[]) => Promise<void>): Promise<void> {
+function picked(input: HTMLInputElement, attach: (files: readonly File[]) => void): void {
   const files = [...(input.files ?? [])];
   input.value = '';
-  await attach(files);
+  attach(files);
 }

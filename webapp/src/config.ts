@@ -15,12 +15,22 @@ export interface Config {
   follow_ups: string[];
   /** Whether images may be sent. */
   images: boolean;
+  /** `bytes` is how long a request may be. */
+  limits: { bytes: number };
   /** Whether this user may set a system prompt of their own. */
   system_prompt: boolean;
 }
 
 /** Before the API has said: what every one of them can do. */
-const USUAL: Config = { models: [], delivery: 'streamed', suggestions: [], follow_ups: [], images: false, system_prompt: false };
+const USUAL: Config = {
+  models: [],
+  delivery: 'streamed',
+  suggestions: [],
+  follow_ups: [],
+  images: false,
+  limits: { bytes: 30_000_000 }, // as the gate has it. Source: Static Web Apps, quotas
+  system_prompt: false,
+};
 
 /** What the API says, asked for once; a promise, so that a question can wait for it. */
 export const config: Promise<Config> = fetch('/api/config', { redirect: 'manual' })

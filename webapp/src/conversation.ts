@@ -93,13 +93,13 @@ export function reduce(conversation: Conversation, action: Action): Conversation
         ...(action.attachments?.length && { attachments: action.attachments }),
         state: 'done' as const,
       };
-      const title = conversation.title || titleOf(action.text);
+      const title = conversation.title || titleOf(action.text || (action.attachments?.[0]?.name ?? ''));
       return added({ ...conversation, title }, [question, blank(answer, id, 'assistant', action.at)], action.at);
     }
     case 'again':
       return added(conversation, [blank(action.id, action.question, 'assistant', action.at)], action.at);
     case 'begin': // anew, or where an answer goes on
-      return change(conversation, action.id, { request: action.request, finish: null, failure: null, state: 'sending' });
+      return change(conversation, action.id, { request: action.request, finish: null, failure: null, rating: undefined, state: 'sending' });
     case 'grow':
       return change(conversation, action.id, { ...action.growth, state: 'streaming' });
     case 'finish':
@@ -129,9 +129,18 @@ export function grown(growth: Growth, came: Progress): Growth {
   if (!('tool' in came)) return growth;
   const tools = [...(growth.tools ?? [])];
   const { index, name, arguments: more } = came.tool;
-  const before = tools[index] ?? { name: '', arguments: '' };
-  tools[index] = { name: before.name + name, arguments: before.arguments + more };
+  const at = Math.min(index, tools.length); // no holes, whatever a model counts
+  const before = tools[at] ?? { name: '', arguments: '' };
+  tools[at] = { name: before.name + name, arguments: before.arguments + more };
   return { ...growth, tools };
+}
+
+/** What comes where an answer goes on, as part of the whole: its tools and sources count from where the answer was. */
+export function following(before: Growth, came: Progress): Progress {
+  if ('tool' in came) return { tool: { ...came.tool, index: came.tool.index + (before.tools?.length ?? 0) } };
+  if (!('sources' in came)) return came;
+  const letters = [...before.content].length;
+  return { sources: came.sources.map((source) => ({ ...source, at: source.at === null ? null : source.at + letters })) };
 }
 
 /** The messages that are shown, first to last. */

@@ -1,5 +1,5 @@
 /** What somebody has written and not sent; kept over a reload and a new sign-in, for them alone. */
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { useListener } from './listen';
 import { useUser } from './use-session';
 
@@ -23,7 +23,18 @@ export function useDraft(): [string, (text: string) => void] {
     const kept = takeDraft(user.userId);
     if (kept) setDraft((written) => written || kept);
   }, [user?.userId]);
-  useListener(window, 'pagehide', () => user && keepDraft(user.userId, draft));
+  const hid = useRef(false);
+  const leave = () => {
+    if (!user || !draft.trim()) return;
+    keepDraft(user.userId, draft);
+    hid.current = true;
+  };
+  useListener(window, 'pagehide', leave);
+  useListener(document, 'visibilitychange', () => {
+    if (document.visibilityState === 'hidden') return leave(); // a phone may end the page without a word
+    if (user && hid.current) takeDraft(user.userId); // it is here, and must not come back once it is sent
+    hid.current = false;
+  });
   return [draft, setDraft];
 }
 

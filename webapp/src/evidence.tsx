@@ -1,5 +1,5 @@
 /** An answer's text with what it rests on: what the model thought, the tools it asked for, the sources it names. */
-import { BookOpen, Brain, ExternalLink, type IconNode, Wrench } from 'lucide';
+import { BookOpen, Brain, ExternalLink, type IconNode, Wrench, X } from 'lucide';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Citable, cited } from './citations';
@@ -8,6 +8,7 @@ import type { Source } from './completion';
 import { isUnderWay, type Message } from './conversation';
 import { Icon } from './icons';
 import { Markdown } from './markdown';
+import { Action } from './parts';
 import { texts } from './texts';
 
 const { conversation } = texts;
@@ -76,7 +77,10 @@ function Sources({ id, sources, chosen }: { id: string; sources: Source[]; chose
       aria-label={conversation.sources(sources.length)}
       onToggle={(event) => setShown(event.newState === 'open')}
     >
-      <h3>{conversation.sources(sources.length)}</h3>
+      <div class="head">
+        <h3>{conversation.sources(sources.length)}</h3>
+        <Action icon={X} name={texts.close} onClick={() => panel.current!.hidePopover()} />
+      </div>
       {shown && (
         <ol>
           {sources.map(({ title, url, quote }, index) => (
@@ -88,6 +92,7 @@ function Sources({ id, sources, chosen }: { id: string; sources: Source[]; chose
               ) : (
                 <b>{title}</b>
               )}
+              {url && <span class="note">{hostOf(url)}</span>}
               {quote && <blockquote dir="auto">{quote}</blockquote>}
             </li>
           ))}
@@ -95,6 +100,10 @@ function Sources({ id, sources, chosen }: { id: string; sources: Source[]; chose
       )}
     </aside>
   );
+}
+
+function hostOf(url: string): string {
+  return /^https?:\/\/([^/?#]+)/i.exec(url)?.[1] ?? url;
 }
 
 /** Arguments as the model wrote them, laid out where they are JSON by now. */

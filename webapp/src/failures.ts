@@ -20,12 +20,15 @@ const KNOWN: Record<string, Explained> = {
   content_filter: { text: failures.content_filter(''), ways: ['edit'] },
   context_length_exceeded: { text: failures.context_length_exceeded, ways: ['start', 'edit'] },
   forbidden: { text: failures.forbidden, ways: ['access'] },
+  http_413: { text: failures.too_large, ways: ['edit', 'start'] }, // of a proxy on the way
+  images_not_supported: { text: failures.images_not_supported, ways: ['edit', 'start'] },
   insufficient_quota: { text: failures.insufficient_quota, ways: ['retry'] },
   interrupted: { text: failures.interrupted, ways: ['retry'] },
   mockserver_cannot_attribute: { text: failures.mockserver_cannot_attribute, ways: ['retry'] },
   network: { text: failures.network, ways: ['retry'] },
   rate_limit_exceeded: { text: failures.rate_limit_exceeded, ways: ['retry'] },
   signed_out: { text: failures.signed_out, ways: ['retry'] },
+  too_large: { text: failures.too_large, ways: ['edit', 'start'] },
   upstream_timeout: { text: failures.upstream_timeout, ways: ['retry'] },
 };
 

@@ -1,5 +1,6 @@
 /** A conversation as a file: as text in the original app's form, as Markdown, or as JSON that can be read again. */
-import { branch, type Conversation, type Message, STATES, settled, titleOf } from './conversation';
+import { cited } from './citations';
+import { type Attachment, branch, type Conversation, type Message, STATES, settled, titleOf } from './conversation';
 import { texts } from './texts';
 
 export type Format = 'txt' | 'md' | 'json';
@@ -11,10 +12,37 @@ const FORMAT = 'chat-v1';
 /** What the file says: the branch that is shown; the JSON has every version. */
 export function exported(conversation: Conversation, format: Format): string {
   if (format === 'json') return JSON.stringify({ format: FORMAT, ...conversation }, null, 2);
-  const messages = branch(conversation).filter(({ content }) => content);
-  if (format === 'txt') return messages.map(({ role, content }) => `[${role}]:\n${content}\n\n`).join('');
-  const said = messages.map(({ role, content }) => `## ${role === 'user' ? texts.exports.you : texts.exports.assistant}\n\n${content}\n`);
+  const messages = branch(conversation).filter(({ content, attachments }) => content || attachments?.length);
+  if (format === 'txt') return messages.map((message) => `[${message.role}]:\n${plain(message)}\n\n`).join('');
+  const said = messages.map(
+    (message) => `## ${message.role === 'user' ? texts.exports.you : texts.exports.assistant}\n\n${marked(message)}\n`,
+  );
   return [`# ${conversation.title}\n`, ...said].join('\n');
+}
+
+/** As text: a text file whole, an image by its name. */
+function plain({ content, attachments = [] }: Message): string {
+  const files = attachments.map(({ kind, name, data }) => (kind === 'image' ? texts.conversation.attached(name) : `${name}:\n\n${data}\n`));
+  return [...files, content].filter(Boolean).join('\n');
+}
+
+/** As Markdown: an image as itself, a text file as code; and the sources that the numbers in an answer stand for. */
+function marked({ content, attachments = [], sources = [] }: Message): string {
+  const { text, sources: once } = cited(content, sources);
+  const list = once.map(({ title, url }, index) => `${index + 1}. ${/^https?:/i.test(url) ? `[${inLink(title)}](<${url}>)` : title}`);
+  const numbered = once.length ? text.replace(/\[doc(\d{1,3})\]/g, '[$1]') : text;
+  return [...attachments.map(fileInMarkdown), numbered, list.join('\n')].filter(Boolean).join('\n\n');
+}
+
+function fileInMarkdown({ kind, name, data }: Attachment): string {
+  if (kind === 'image') return `![${inLink(name)}](${data})`;
+  const longest = Math.max(2, ...(data.match(/`+/g) ?? []).map(({ length }) => length));
+  const fence = '`'.repeat(longest + 1);
+  return `${name}:\n\n${fence}\n${data}\n${fence}`;
+}
+
+function inLink(text: string): string {
+  return text.replace(/[\\[\]]/g, '\\$&');
 }
 
 /** Have the browser save it as Chat.txt, Chat.md or Chat.json. */
@@ -45,7 +73,7 @@ export function imported(text: string, id: string): Conversation {
   }
   if (!known.has(found.leaf)) throw new Error(texts.chats.notAChat);
   const { at, messages, leaf } = found;
-  const title = found.title.trim() || titleOf(messages[0]?.content ?? '') || texts.chats.new;
+  const title = found.title.trim() || titleOf(messages[0]?.content || (messages[0]?.attachments?.[0]?.name ?? '')) || texts.chats.new;
   return settled({ id, title, at, messages, leaf });
 }
 

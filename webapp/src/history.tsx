@@ -163,7 +163,8 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string | nul
   );
 }
 
-const LARGEST_BYTES = 10_000_000;
+/** A chat may have many images. */
+const LARGEST_BYTES = 50_000_000;
 
 /** Takes in a chat that was exported as a JSON file. */
 function Import({ onChosen }: Pick<HistoryProps, 'onChosen'>) {

@@ -1,7 +1,8 @@
 /** Everything that can be done or opened, found by typing: commands, prompts, chats. */
-import { useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { Dialog } from './dialogs';
 import type { Open } from './header';
+import { onceDrawn } from './keys';
 import { promptsOf } from './prompts';
 import { texts } from './texts';
 import { useSession, useSnapshot, useUser } from './use-session';
@@ -9,7 +10,6 @@ import { useSession, useSnapshot, useUser } from './use-session';
 const SHOWN = 12;
 
 interface Entry {
-  key: string;
   kind: string;
   name: string;
   run: () => void;
@@ -19,25 +19,30 @@ interface PaletteProps {
   onOpen: (dialog: Open) => void;
   onStart: () => void;
   onUse: (text: string) => void;
+  /** The next thing that somebody does is to write. */
+  onWritten: () => void;
   onClose: () => void;
 }
 
-export function Palette({ onOpen, onStart, onUse, onClose }: PaletteProps) {
+export function Palette(props: PaletteProps) {
+  const { onWritten, onClose } = props;
   const [words, setWords] = useState('');
   const [at, setAt] = useState(0);
-  const entries = useEntries({ onOpen, onStart, onUse, onClose });
+  const entries = useEntries(props);
   const wanted = words.toLowerCase().split(/\s+/);
   const found = entries.filter(({ kind, name }) => wanted.every((word) => `${kind} ${name}`.toLowerCase().includes(word))).slice(0, SHOWN);
-  const chosen = found[Math.min(at, found.length - 1)];
+  const chosen = Math.min(at, found.length - 1);
+  useLayoutEffect(() => document.getElementById(idOf(chosen))?.scrollIntoView({ block: 'nearest' }), [chosen]);
   const run = (entry: Entry | undefined) => {
     if (!entry) return;
     onClose();
     entry.run();
+    onceDrawn(onWritten); // where another dialog opens, it has the focus
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) setAt((Math.min(at, found.length - 1) + step + found.length) % found.length);
-    else if (event.key === 'Enter' && !event.isComposing) run(chosen);
+    if (step) setAt((chosen + step + found.length) % found.length);
+    else if (event.key === 'Enter' && !event.isComposing) run(found[chosen]);
     else return;
     event.preventDefault();
   };
@@ -49,7 +54,7 @@ export function Palette({ onOpen, onStart, onUse, onClose }: PaletteProps) {
         role="combobox"
         aria-expanded="true"
         aria-controls="palette"
-        aria-activedescendant={chosen && `palette-${chosen.key}`}
+        aria-activedescendant={found.length ? idOf(chosen) : undefined}
         aria-label={palette.search}
         placeholder={palette.search}
         value={words}
@@ -60,14 +65,14 @@ export function Palette({ onOpen, onStart, onUse, onClose }: PaletteProps) {
         onKeyDown={onKeyDown}
       />
       <div id="palette" role="listbox" aria-label={palette.name} class="palette">
-        {found.map((entry) => (
+        {found.map((entry, index) => (
           <button
-            key={entry.key}
-            id={`palette-${entry.key}`}
+            key={index}
+            id={idOf(index)}
             type="button"
             role="option"
             tabIndex={-1}
-            aria-selected={entry === chosen}
+            aria-selected={index === chosen}
             class="quiet"
             onClick={() => run(entry)}
           >
@@ -80,17 +85,17 @@ export function Palette({ onOpen, onStart, onUse, onClose }: PaletteProps) {
   );
 }
 
+const idOf = (index: number) => `palette-${index}`;
+
 function useEntries({ onOpen, onStart, onUse }: PaletteProps): Entry[] {
   const session = useSession();
   const kept = useSnapshot((now) => now.kept);
   const user = useUser();
   const { palette, account } = texts;
   const opening = (['settings', 'prompts', 'usage', 'keys'] as const).map(
-    (dialog): Entry => ({ key: dialog, kind: palette.open, name: account[dialog], run: () => onOpen(dialog) }),
+    (dialog): Entry => ({ kind: palette.open, name: account[dialog], run: () => onOpen(dialog) }),
   );
-  const prompts = promptsOf(user?.userId).map(
-    ({ name, text }): Entry => ({ key: `prompt-${name}`, kind: palette.prompt, name, run: () => onUse(text) }),
-  );
-  const chats = kept.map(({ id, title }): Entry => ({ key: id, kind: palette.chat, name: title, run: () => void session.choose(id) }));
-  return [{ key: 'new', kind: palette.do, name: texts.chats.new, run: onStart }, ...opening, ...prompts, ...chats];
+  const prompts = promptsOf(user?.userId).map(({ name, text }): Entry => ({ kind: palette.prompt, name, run: () => onUse(text) }));
+  const chats = kept.map(({ id, title }): Entry => ({ kind: palette.chat, name: title, run: () => void session.choose(id) }));
+  return [{ kind: palette.do, name: texts.chats.new, run: onStart }, ...opening, ...prompts, ...chats];
 }

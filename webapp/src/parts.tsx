@@ -1,5 +1,5 @@
 /** Small parts that several pages show. */
-import { Check, Copy as CopyIcon, type IconNode } from 'lucide';
+import { Check, Copy as CopyIcon, type IconNode, X } from 'lucide';
 import type { RefObject } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { Icon } from './icons';
@@ -63,7 +63,8 @@ export function Copy({ text, label, icon = false, say }: CopyProps) {
     setSaid(done);
     say(done);
   };
-  if (icon) return <Action icon={said === texts.copied ? Check : CopyIcon} name={label} onClick={() => void copy()} />;
+  if (icon)
+    return <Action icon={{ [texts.copied]: Check, [texts.notCopied]: X }[said] ?? CopyIcon} name={label} onClick={() => void copy()} />;
   return (
     <button type="button" onClick={copy}>
       {said || label}
@@ -81,10 +82,12 @@ export interface ActionProps {
   /** Disabled, but where the focus can stay. */
   ariaDisabled?: boolean;
   pressed?: boolean;
+  /** Whether what it opens is open. */
+  expanded?: boolean;
 }
 
 /** A quiet button with an icon. */
-export function Action({ icon, name, onClick, button, disabled = false, ariaDisabled, pressed }: ActionProps) {
+export function Action({ icon, name, onClick, button, disabled = false, ariaDisabled, pressed, expanded }: ActionProps) {
   return (
     <button
       type="button"
@@ -95,6 +98,7 @@ export function Action({ icon, name, onClick, button, disabled = false, ariaDisa
       disabled={disabled}
       aria-disabled={ariaDisabled}
       aria-pressed={pressed}
+      aria-expanded={expanded}
       onClick={onClick}
     >
       <Icon of={icon} />

@@ -1,12 +1,12 @@
 /** One message with what can be done about it: a question with its versions, or an answer in whatever state it is. */
 import { ChevronLeft, ChevronRight, Pencil, RefreshCw } from 'lucide';
-import type { ComponentChildren } from 'preact';
+import { Component, type ComponentChildren } from 'preact';
 import { flushSync } from 'preact/compat';
 import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Attachments } from './attachments';
 import type { Failure } from './completion';
 import { useConfig } from './config';
-import { isUnderWay, type Message } from './conversation';
+import { type Attachment, isUnderWay, type Message } from './conversation';
 import { Evidence } from './evidence';
 import { explained, needsReference, noteOf, type WayOut, waiting } from './failures';
 import { onceDrawn } from './keys';
@@ -39,6 +39,50 @@ export interface TurnProps {
 }
 
 export function Question(props: TurnProps) {
+  return (
+    <Plainly name={conversation.you} kind="user" message={props.message}>
+      <Asking {...props} />
+    </Plainly>
+  );
+}
+
+export function Answer(props: TurnProps) {
+  return (
+    <Plainly name={conversation.assistant} kind="assistant" message={props.message}>
+      <Answered {...props} />
+    </Plainly>
+  );
+}
+
+interface PlainlyProps {
+  name: string;
+  kind: string;
+  message: Message;
+  children: ComponentChildren;
+}
+
+/** A message that cannot be drawn shows its text alone, and takes nothing else away; it is tried again when there is more of it. */
+class Plainly extends Component<PlainlyProps, { failed: Message | null }> {
+  override state: { failed: Message | null } = { failed: null };
+
+  override componentDidCatch(error: unknown): void {
+    console.error(error);
+    this.setState({ failed: this.props.message });
+  }
+
+  override render({ name, kind, message, children }: PlainlyProps) {
+    if (this.state.failed !== message) return children;
+    return (
+      <article class={kind} aria-label={name} data-state={message.state}>
+        <p class="said" dir="auto">
+          {String(message.content)}
+        </p>
+      </article>
+    );
+  }
+}
+
+function Asking(props: TurnProps) {
   const { message, editing, onEdit, onAsk } = props;
   const edit = useRef<HTMLButtonElement>(null);
   const cancel = () => {
@@ -46,14 +90,17 @@ export function Question(props: TurnProps) {
     onceDrawn(() => edit.current?.focus());
   };
   const { attachments = [], parent } = message;
+  const send = (text: string, files: Attachment[]) => onAsk(text, { parent, attachments: files }) && onEdit(null);
   return (
     <article class="user" aria-label={conversation.you}>
       <h2 class="sr">{conversation.you}</h2>
-      <Attachments of={attachments} />
       {editing ? (
-        <Editor message={message} onCancel={cancel} onSend={(text) => onAsk(text, { parent, attachments }) && onEdit(null)} />
+        <Editor message={message} onCancel={cancel} onSend={send} />
       ) : (
-        message.content && <Said key={message.id} text={message.content} />
+        <>
+          <Attachments of={attachments} />
+          {message.content && <Said key={message.id} text={message.content} />}
+        </>
       )}
       {!editing && (
         <Actions {...props}>
@@ -79,7 +126,7 @@ function Said({ text }: { text: string }) {
   );
 }
 
-export function Answer(props: TurnProps) {
+function Answered(props: TurnProps) {
   const { message, last, onWritten } = props;
   const session = useSession();
   const note = noteOf(message);
@@ -177,17 +224,23 @@ function Versions({ message, versions }: Pick<TurnProps, 'message' | 'versions'>
 
 interface EditorProps {
   message: Message;
-  onSend: (text: string) => void;
+  onSend: (text: string, attachments: Attachment[]) => void;
   onCancel: () => void;
 }
 
 function Editor({ message, onSend, onCancel }: EditorProps) {
   const busy = useSnapshot(isBusy);
   const [text, setText] = useState(message.content);
+  const [attachments, setAttachments] = useState(message.attachments ?? []);
+  const empty = !text.trim() && !attachments.length;
   const field = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => field.current!.focus(), []);
   const send = () => {
-    if (text.trim() && !busy) onSend(text);
+    if (!empty && !busy) onSend(text, attachments);
+  };
+  const remove = (index: number) => {
+    setAttachments(attachments.toSpliced(index, 1));
+    field.current!.focus();
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send();
@@ -205,6 +258,7 @@ function Editor({ message, onSend, onCancel }: EditorProps) {
       }}
       onKeyDown={onKeyDown}
     >
+      <Attachments of={attachments} onRemove={remove} />
       <textarea
         ref={field}
         aria-label={conversation.yourMessage}
@@ -216,7 +270,7 @@ function Editor({ message, onSend, onCancel }: EditorProps) {
         <button type="button" class="quiet" onClick={onCancel}>
           {texts.cancel}
         </button>
-        <button type="submit" disabled={!text.trim() || busy}>
+        <button type="submit" disabled={empty || busy}>
           {conversation.sendAgain}
         </button>
       </div>

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { complete, Problem, type Progress, type Question } from '../src/completion';
 
-const QUESTION: Question = { messages: [{ role: 'user', content: 'Hi' }], delivery: 'streamed' };
+const QUESTION: Question = { messages: [{ role: 'user', content: 'Hi' }], delivery: 'streamed', mostBytes: 1000 };
 const text = (content: string) => `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
 const FINISH = 'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n';
 const DONE = 'data: [DONE]\n\n';
@@ -163,4 +163,12 @@ test.each([
 ])('%s in place of an answer', async (what, body, status, type) => {
   answers(body, { status, headers: { 'content-type': type } });
   expect((await failure()).code).toBe(what === 'a page' ? 'signed_out' : 'interrupted');
+});
+
+test('what is longer than the API takes is not sent', async () => {
+  const asked = vi.fn();
+  vi.stubGlobal('fetch', asked);
+  const content = 'é'.repeat(QUESTION.mostBytes / 2);
+  expect((await failure({ ...QUESTION, messages: [{ role: 'user', content }] })).code).toBe('too_large');
+  expect(asked).not.toHaveBeenCalled();
 });

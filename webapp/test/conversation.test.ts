@@ -5,6 +5,7 @@ import {
   type Conversation,
   context,
   fresh,
+  grown,
   isUnderWay,
   merged,
   reduce,
@@ -38,6 +39,16 @@ test('a question begins an answer and gives the chat its title', () => {
 test('a long title is cut, and not changed by the next question', () => {
   const chat = played(ask('x'.repeat(60), 1, null), ...answered(1, 'A'), ask('Next', 2, 'a1'));
   expect(chat.title).toBe('x'.repeat(48));
+});
+
+test('a chat that begins with files alone is called as the first of them', () => {
+  const attachments = [{ kind: 'image' as const, name: 'box.png', data: 'data:image/png;base64,AA==' }];
+  expect(played({ type: 'ask', text: '', attachments, parent: null, ids: ['q1', 'a1'], at: 1 }).title).toBe('box.png');
+});
+
+test('a tool that is counted far away leaves no holes', () => {
+  const call = { name: 'find', arguments: '{}' };
+  expect(grown({ content: '' }, { tool: { index: 1_000_000, ...call } }).tools).toEqual([call]);
 });
 
 test('an edited question is another version with a branch of its own', () => {

@@ -48,3 +48,45 @@ test.each([
 ])('%s is no chat', (_, text) => {
   expect(() => imported(text, 'new')).toThrow(/^it is no/);
 });
+
+const FILES = [
+  { kind: 'image' as const, name: 'a [box].png', data: 'data:image/png;base64,AA==' },
+  { kind: 'text' as const, name: 'notes.md', data: 'See:\n```\ncode\n```' },
+];
+
+/** A question that is files alone, and an answer that names its sources. */
+function withFiles(): Conversation {
+  const asked = reduce(fresh('c', 1), { type: 'ask', text: '', attachments: FILES, parent: null, ids: ['q', 'a'], at: 2 });
+  const sources = [{ title: 'House [rules]', url: 'https://example.com/(rules)', quote: 'Knock.', at: null }];
+  return reduce(asked, { type: 'grow', id: 'a', growth: { content: 'Knock [doc1].', sources } });
+}
+
+test('files are in every export, and sources where numbers stand for them', () => {
+  expect(exported(withFiles(), 'txt')).toBe(
+    '[user]:\nAttached: a [box].png\nnotes.md:\n\nSee:\n```\ncode\n```\n\n\n[assistant]:\nKnock [doc1].\n\n',
+  );
+  expect(exported(withFiles(), 'md')).toBe(`# a [box].png
+
+## You
+
+![a \\[box\\].png](data:image/png;base64,AA==)
+
+notes.md:
+
+\`\`\`\`
+See:
+\`\`\`
+code
+\`\`\`
+\`\`\`\`
+
+## Assistant
+
+Knock [1].
+
+1. [House \\[rules\\]](<https://example.com/(rules)>)
+`);
+  const back = imported(exported(withFiles(), 'json'), 'new');
+  expect(back.messages[0]!.attachments).toEqual(FILES);
+  expect(back.title).toBe('a [box].png');
+});

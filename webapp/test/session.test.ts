@@ -74,7 +74,15 @@ function locks(): Tabs {
   };
 }
 
-const CONFIG = { models: [], delivery: 'streamed', suggestions: [], follow_ups: [], images: true, system_prompt: false } as const;
+const CONFIG = {
+  models: [],
+  delivery: 'streamed',
+  suggestions: [],
+  follow_ups: [],
+  images: true,
+  system_prompt: false,
+  limits: { bytes: 30_000_000 },
+} as const;
 let [model, tabs, people] = [new Model(), locks(), 0];
 
 beforeEach(() => {
@@ -227,6 +235,39 @@ test.each([
     { role: 'assistant', content: 'one, ' },
     { role: 'user', content: 'Continue' },
   ]);
+});
+
+test('where an answer goes on, its sources and tools stand where they belong, and it is not rated yet', async () => {
+  const session = await tab();
+  const source = { title: 'One', url: 'https://example.com/1', quote: '' };
+  session.ask('Count');
+  await model.say(
+    { text: 'óne 🙂' },
+    { sources: [{ ...source, at: 5 }] },
+    { tool: { index: 0, name: 'a', arguments: '1' } },
+    { finish: 'length' },
+    null,
+  );
+  await vi.waitFor(() => expect(session.snapshot.busy).toBe(false));
+  session.rate(session.snapshot.messages[1]!, 'up');
+  session.goOn(session.snapshot.messages[1]!, 'Continue');
+  await model.say(
+    { text: ' two' },
+    { sources: [{ ...source, at: 4 }] },
+    { tool: { index: 0, name: 'b', arguments: '2' } },
+    { finish: 'stop' },
+    null,
+  );
+  await vi.waitFor(() => expect(session.snapshot.busy).toBe(false));
+  expect(session.snapshot.messages[1]).toMatchObject({
+    content: 'óne 🙂 two',
+    sources: [{ at: 5 }, { at: 9 }],
+    tools: [
+      { name: 'a', arguments: '1' },
+      { name: 'b', arguments: '2' },
+    ],
+    rating: undefined,
+  });
 });
 
 test('a limit says when it ends, and nothing that was kept is lost by a failure', async () => {

@@ -81,7 +81,15 @@ async function begun(answer = '') {
         yield said;
       }
     },
-    config: Promise.resolve({ models: [], delivery: 'streamed', suggestions: [], follow_ups: [], images: false, system_prompt: false }),
+    config: Promise.resolve({
+      models: [],
+      delivery: 'streamed',
+      suggestions: [],
+      follow_ups: [],
+      images: false,
+      limits: { bytes: 1_000 },
+      system_prompt: false,
+    }),
     openStore: async () => store,
     leave: () => undefined,
     address: { get: () => null, push: () => undefined, replace: () => undefined },

@@ -33,6 +33,15 @@ export const de: Texts = {
     stop: 'Antwort abbrechen',
     voice: 'Diktieren',
     stopVoice: 'Diktat beenden',
+    voiceTroubles: {
+      'not-allowed': 'Diese Seite darf das Mikrofon nicht benutzen. Erlauben Sie es im Browser und versuchen Sie es erneut.',
+      'service-not-allowed': 'Dieser Browser lässt Seiten nicht diktieren.',
+      'audio-capture': 'Es gibt kein Mikrofon.',
+      'no-speech': 'Es war nichts zu hören.',
+      network: 'Das Diktat braucht eine Verbindung zum Dienst Ihres Browsers, und es gibt keine.',
+      'language-not-supported': 'Dieser Browser versteht Ihre Sprache nicht.',
+      other: 'Das Diktat hat nicht funktioniert.',
+    },
     offline: 'Sie sind offline. Nachrichten können gesendet werden, sobald die Verbindung wieder da ist.',
     footer: 'KI-generierte Inhalte können falsch sein.',
   },
@@ -98,6 +107,7 @@ export const de: Texts = {
     unreadable: 'Dieser Browser kann sie nicht lesen',
     noImages: 'Das Modell nimmt keine Bilder an',
     tooLarge: 'Sie ist größer als 500 kB',
+    tooMuch: (megabytes) => `Die Dateien einer Nachricht dürfen zusammen ${megabytes} MB haben`,
     tooMany: (most) => `Eine Nachricht hat höchstens ${most} Dateien`,
   },
   library: {
@@ -105,6 +115,7 @@ export const de: Texts = {
     name: 'Name',
     text: 'Prompt',
     keep: 'Prompt behalten',
+    taken: 'Ein anderer Prompt heißt schon so.',
     edit: (name) => `${name} bearbeiten`,
     delete: (name) => `${name} löschen`,
   },
@@ -133,6 +144,8 @@ export const de: Texts = {
       `Ihre Nachricht ging nicht an das Modell, weil der Inhaltsfilter sie zurückhielt.${reasons && ` Grund: ${reasons}.`} Bitte ändern Sie sie und versuchen Sie es erneut.`,
     context_length_exceeded: 'Diese Unterhaltung ist zu lang für das Modell.',
     forbidden: 'Sie dürfen diese Anwendung nicht verwenden.',
+    images_not_supported:
+      'Dieses Modell nimmt keine Bilder an. Bearbeiten Sie Ihre Nachricht, um sie zu entfernen, oder beginnen Sie einen neuen Chat, falls eine frühere welche hat.',
     insufficient_quota:
       'Das Kontingent für dieses Modell ist aufgebraucht. Versuchen Sie es später oder wenden Sie sich an Ihre Administration.',
     interrupted: 'Die Antwort ist nicht angekommen.',
@@ -141,6 +154,8 @@ export const de: Texts = {
     network: 'Es gab ein Verbindungsproblem. Bitte prüfen Sie Ihre Internetverbindung und versuchen Sie es erneut.',
     rate_limit_exceeded: 'Gerade gibt es zu viele Anfragen.',
     signed_out: 'Sie wurden abgemeldet.',
+    too_large:
+      'Diese Unterhaltung und ihre Dateien sind zu groß zum Senden. Entfernen Sie Dateien aus Ihrer Nachricht oder beginnen Sie einen neuen Chat.',
     upstream_timeout: 'Das Modell hat zu lange gebraucht.',
     other: 'Etwas ist schiefgegangen, bitte versuchen Sie es erneut.',
     reference: 'Kennung:',
@@ -203,7 +218,7 @@ export const de: Texts = {
     notImported: (name, why) => `${name} wurde nicht importiert: ${why}.`,
     notJson: 'es ist kein JSON',
     notAChat: 'es ist kein Chat, der hier als JSON-Datei exportiert wurde',
-    tooLarge: 'es ist größer als 10 MB',
+    tooLarge: 'es ist größer als 50 MB',
     troubles: {
       full: 'In diesem Browser können keine Chats mehr gesichert werden: Es ist kein Platz.',
       older: 'Chats können nicht gelesen werden, solange ein anderer Tab eine ältere Version dieser Seite offen hat. Schließen Sie ihn.',

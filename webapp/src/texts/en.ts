@@ -5,7 +5,7 @@ export const en = {
   language: 'English',
   title: 'ChatGPT on Azure',
   greeting: 'How can I help you today?',
-  /** What to ask first where the API proposes nothing; recordings answer these. */
+  /** What to ask first where the API proposes nothing; recordings answer these, authored answers those of other languages. */
   suggestions: [
     { topic: 'Code', question: 'How do I sort a list in Python? Show code.' },
     { topic: 'Explore', question: 'Name five kinds of fruit and a fact about each.' },
@@ -34,6 +34,16 @@ export const en = {
     stop: 'Stop generating',
     voice: 'Write by voice',
     stopVoice: 'Stop listening',
+    /** Why nothing was heard. */
+    voiceTroubles: {
+      'not-allowed': 'This page may not use the microphone. Allow it in your browser, and try again.',
+      'service-not-allowed': 'This browser does not let pages write by voice.',
+      'audio-capture': 'There is no microphone.',
+      'no-speech': 'Nothing was heard.',
+      network: 'Writing by voice needs a connection to the service of your browser, and there is none.',
+      'language-not-supported': 'This browser does not understand your language by voice.',
+      other: 'Writing by voice did not work.',
+    } as Record<string, string>,
     offline: 'You are offline. Messages can be sent when the connection is back.',
     footer: 'AI-generated content may be incorrect.',
   },
@@ -100,6 +110,7 @@ export const en = {
     unreadable: 'this browser cannot read it',
     noImages: 'the model takes no images',
     tooLarge: 'it is larger than 500 kB',
+    tooMuch: (megabytes: number) => `the files of a message may have ${megabytes} MB together`,
     tooMany: (most: number) => `a message has at most ${most} files`,
   },
   library: {
@@ -107,6 +118,7 @@ export const en = {
     name: 'Name',
     text: 'Prompt',
     keep: 'Keep prompt',
+    taken: 'Another prompt has this name.',
     edit: (name: string) => `Edit ${name}`,
     delete: (name: string) => `Delete ${name}`,
   },
@@ -136,6 +148,7 @@ export const en = {
       `Your message was not sent to the model because it triggered the content filter.${reasons && ` Reason: ${reasons}.`} Please modify your prompt and retry.`,
     context_length_exceeded: 'This conversation is too long for the model.',
     forbidden: 'You do not have permission to use this application.',
+    images_not_supported: 'This model takes no images. Edit your message to remove them, or start a new chat if an earlier one has them.',
     insufficient_quota: 'The quota for this model is used up. Try again later or contact your administrator.',
     interrupted: 'The answer did not arrive.',
     lost: 'The connection was lost before the answer was complete.',
@@ -143,6 +156,7 @@ export const en = {
     network: 'There was a connection problem. Please check your internet connection and retry.',
     rate_limit_exceeded: 'Too many requests right now.',
     signed_out: 'You have been signed out.',
+    too_large: 'This conversation and its files are too large to send. Remove files from your message, or start a new chat.',
     upstream_timeout: 'The model took too long to answer.',
     other: 'Something went wrong, please try again.',
     reference: 'Reference:',
@@ -197,7 +211,7 @@ export const en = {
     notImported: (name: string, why: string) => `${name} was not imported: ${why}.`,
     notJson: 'it is not JSON',
     notAChat: 'it is no chat that was exported here as a JSON file',
-    tooLarge: 'it is larger than 10 MB',
+    tooLarge: 'it is larger than 50 MB',
     /** Why chats are not kept any more. */
     troubles: {
       full: 'Chats can no longer be saved in this browser: it has no room.',
