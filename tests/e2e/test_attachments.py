@@ -140,7 +140,10 @@ def test_files_are_attached_wherever_they_are_dropped(chat_page: ChatPage) -> No
     page = chat_page.page
     for at in (page.get_by_role("banner"), page.get_by_role("navigation"), page.get_by_role("log")):
         assert arrives(at, "dragover", png(page))
+        expect(page.locator(".box")).to_have_css("outline-style", "dashed")
+        expect(page.locator(".column")).to_have_css("outline-style", "none")
         assert arrives(at, "drop", png(page))
+        expect(page.locator(".box")).to_have_css("outline-style", "none")
     expect(image(page)).to_have_count(3)
     assert not arrives(box(page), "drop", words="Some words")  # the browser puts them in
     page.keyboard.press("Control+k")
