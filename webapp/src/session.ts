@@ -15,7 +15,7 @@ import {
   type Summary,
   settled,
   summary,
-  underWay,
+  turnOf,
 } from './conversation';
 import type { Loss, openStore, Store, Word } from './store';
 import type { Tabs } from './tabs';
@@ -235,8 +235,9 @@ export class Session {
   /** The page goes away, and its answers with it. */
   left(): void {
     this.hidden(); // which draws what came
-    const growing = [...this.#running.values()].map(({ conversation }) => underWay(conversation));
-    if (growing.length) this.#store?.leave(growing);
+    // Ended or not: WebKit cuts an answer before it says that the page goes away, and what is saved then is not written any more.
+    const unsaved = [...this.#running.values()].map(({ conversation, id }) => turnOf(conversation, id));
+    if (unsaved.length) this.#store?.leave(unsaved);
     for (const answering of this.#running.values()) answering.leave();
   }
 
