@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e fuzz fuzz-gate mutants conformance clients azure bench figures load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e browsers fuzz fuzz-gate mutants conformance clients azure bench figures load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -46,6 +46,9 @@ test-integration: setup  ## integration tests: real processes on loopback; a par
 
 test-e2e: setup    ## browser tests, through the real API; finds or installs a browser
 	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e -n auto --junitxml=test-results/e2e.xml --tracing=retain-on-failure $(SHARDED) $(ARGS)
+
+browsers: setup    ## the page's core flows in Firefox and in WebKit; finds or installs them; one: ENGINE=webkit; some: ARGS="-k scroll"; Playwright's own: DOWNLOAD=1
+	@packages="$$($(RUN:-m=) tools/browsers.py $(ENGINE) $(if $(DOWNLOAD),--download))" && PYTHONPATH="$$packages" $(RUN) pytest tests/browsers -n auto --timeout=180 --junitxml=test-results/browsers.xml $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 fuzz: setup        ## look for secrets that are written, for texts that break redaction, and for odd input that stops the mock: EXAMPLES=20000 INPUTS=20000
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(RUN) pytest tests/unit/test_redaction_generated.py -n 0 --timeout=0 -q
@@ -148,7 +151,7 @@ deployments: setup ## write what each combination of topology and backend create
 lock: setup        ## lock requirements/ from pyproject.toml and api/requirements.txt, and the libraries of make clients; newer versions: ARGS=--upgrade
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra redis -o requirements/mock.txt $(ARGS) > /dev/null
 	@$(LOCK) pyproject.toml api/requirements.txt --extra generate --extra dev -o requirements/dev.txt $(ARGS) > /dev/null
-	@for group in conformance load worker-tests azure; do $(LOCK) --group $$group -o requirements/$$group.txt $(ARGS) > /dev/null || exit 1; done
+	@for group in conformance load worker-tests azure browsers; do $(LOCK) --group $$group -o requirements/$$group.txt $(ARGS) > /dev/null || exit 1; done
 	@for pins in tests/clients/python/*.in; do $(LOCK) $$pins -o $${pins%.in}.txt $(ARGS) > /dev/null || exit 1; done
 
 clean:             ## delete everything that make created

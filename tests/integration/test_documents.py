@@ -46,6 +46,7 @@ BY_HAND = {
     "make fuzz": "takes minutes; a small part of it is a unit test",
     "make conformance": "downloads the SDK's own tests",
     "make clients": "downloads the libraries",
+    "make browsers": "installs Firefox and WebKit; the weekly judges run it",
     "make fuzz-gate": "takes minutes; a small part of it is an integration test",
     "make mutants": "takes an hour; a small part of it is a unit test",
     "make local-model": "downloads a model",

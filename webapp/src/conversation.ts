@@ -186,11 +186,10 @@ export function settled(conversation: Conversation): Conversation {
   return { ...conversation, messages };
 }
 
-/** Of a conversation, what is under way and what it answers; to be merged with the rest. */
-export function underWay(conversation: Conversation): Conversation {
-  const growing = conversation.messages.filter(isUnderWay);
-  const wanted = new Set(growing.flatMap(({ id, parent }) => [id, parent]));
-  return { ...conversation, messages: conversation.messages.filter(({ id }) => wanted.has(id)) };
+/** Of a conversation, one answer and what it answers; to be merged with the rest. */
+export function turnOf(conversation: Conversation, answer: string): Conversation {
+  const { parent } = conversation.messages.find(({ id }) => id === answer) ?? {};
+  return { ...conversation, messages: conversation.messages.filter(({ id }) => id === answer || id === parent) };
 }
 
 /** One conversation of two tabs' copies: nobody's messages are lost, of two copies of one the further one counts, and so does the title given last. */

@@ -1,4 +1,5 @@
-/** The page that draws a diagram, in a frame without an origin: whatever the library makes of a model's words reaches nothing of ours. */
+/** The page that draws a diagram, in a frame without an origin: whatever the library makes of a model's words reaches nothing of ours.
+ * Its policy names the assets of any host beside 'self', which to WebKit is nothing where there is no origin. */
 import mermaid from 'mermaid';
 
 const root = document.documentElement;

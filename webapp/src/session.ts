@@ -15,7 +15,7 @@ import {
   type Summary,
   settled,
   summary,
-  underWay,
+  turnOf,
 } from './conversation';
 import type { Loss, leave, openStore, Store, Word } from './store';
 import type { Tabs } from './tabs';
@@ -245,8 +245,9 @@ export class Session {
   left(): void {
     this.hidden(); // which draws what came
     const unsaved = [...this.#unsaved.values()].map((conversation) => this.#running.get(conversation.id)?.conversation ?? conversation);
-    const growing = [...this.#running.values()].flatMap(({ conversation }) =>
-      this.#unsaved.has(conversation.id) ? [] : underWay(conversation),
+    // Ended or not: WebKit cuts an answer before it says that the page goes away, and what is saved then is not written any more.
+    const growing = [...this.#running.values()].flatMap(({ conversation, id }) =>
+      this.#unsaved.has(conversation.id) ? [] : turnOf(conversation, id),
     );
     if (this.#user && this.#store !== null) this.#around.leave(this.#user, [...unsaved, ...growing]);
     for (const answering of this.#running.values()) answering.leave();

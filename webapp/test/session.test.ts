@@ -219,6 +219,23 @@ test('what is on the screen when the page goes away is there when it comes back'
   ]);
 });
 
+test('an answer that the browser cuts before it says that the page goes away is there when it comes back', async () => {
+  const session = await tab();
+  session.ask('Count');
+  const { id } = session.snapshot.open;
+  await model.say({ text: 'one two three' });
+  await vi.waitFor(() => expect(shown(session)[1]).toEqual(['one two three', 'streaming']));
+  const put = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+    throw new Error('too late');
+  });
+  session.subscribe(({ messages }) => messages[1]?.state === 'interrupted' && session.left());
+  await model.say(new Problem('network', 'r'));
+  await vi.waitFor(() => expect(shown(session)[1]).toEqual(['one two three', 'interrupted']));
+  put.mockRestore();
+  const back = await tab(id, new Model());
+  expect(shown(back)[1]).toEqual(['one two three', 'interrupted']);
+});
+
 test.each([
   ['goes on where it is', null, 'done'],
   ['keeps what it has where that fails', new Problem('network', 'r'), 'interrupted'],
