@@ -64,7 +64,9 @@ def test_an_api_that_collects_its_answer_is_found(
 ) -> None:
     with app(mock_model, twin) as site:
         ask(site, mock_server)
-        with pytest.raises(ExpectationError, match=r"(host|site) passed nothing on while the model sent \d+ of \d+ events"):
+        with pytest.raises(
+            ExpectationError, match=r"(host|site) passed nothing on while the model sent \d+ of \d+ events"
+        ):
             journal.assert_incremental()
 
 
