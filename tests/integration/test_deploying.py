@@ -541,11 +541,16 @@ def test_the_error_says_why_a_preview_is_not_possible(tmp_path: Path, answers: d
 
 
 def test_a_workflow_signs_in_with_githubs_token(tmp_path: Path, httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/token", headers={"authorization": "bearer request"}).respond_with_json(
+    query, bearer = (
+        {"api-version": "2.0", "audience": "api://AzureADTokenExchange"},
+        {"authorization": "bearer request"},
+    )
+    httpserver.expect_request("/token", query_string=query, headers=bearer).respond_with_json(
         {"value": "githubs-token"}
     )
     machine = Machine(tmp_path, {"login": [], "account set": None})
-    github = {"ACTIONS_ID_TOKEN_REQUEST_URL": httpserver.url_for("/token"), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request"}
+    url = httpserver.url_for("/token?api-version=2.0")
+    github = {"ACTIONS_ID_TOKEN_REQUEST_URL": url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request"}
     ours = {"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "AZURE_SUBSCRIPTION_ID": "s"}
     process = machine.run("sign-in", **github, **ours, NO_PROXY="localhost")
     assert process.returncode == 0, process.stderr
