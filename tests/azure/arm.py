@@ -14,6 +14,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from tests.azure.cloud import PROVIDERS, SITE, SITES, SUBSCRIPTION, TENANT, Cloud, RefusalError
+from tests.azure.directory import Directory
 
 _MANAGEMENT, _ENTRA, _GRAPH = "management.azure.com", "login.microsoftonline.com", "graph.microsoft.com"
 _SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION}"
@@ -24,12 +25,15 @@ _REGIONS = ("West Europe", "Sweden Central", "North Europe", "East US 2")
 Route = Callable[..., Any]
 
 
-def create_app(cloud: Cloud, others: Callable[[], Any]) -> Flask:
+def create_app(cloud: Cloud, directory: Directory, others: Callable[[], Any]) -> Flask:
     """All of Azure's hosts. `app.config["CALLS"]` collects what they were asked, as `PUT host/path`; `others` answers what is
     asked of any other host."""
     app = Flask("azure", static_folder=None)
     calls = app.config["CALLS"] = list[str]()
-    routes = [(method, re.compile(host + path, re.IGNORECASE), route) for method, host, path, route in _routes(cloud)]
+    routes = [
+        (method, re.compile(host + path, re.IGNORECASE), route)
+        for method, host, path, route in _routes(cloud, directory)
+    ]
 
     @app.before_request
     def answer() -> Any:
@@ -53,8 +57,9 @@ def _listed(values: Any) -> dict[str, Any]:
     return {"value": list(values)}
 
 
-def _routes(cloud: Cloud) -> Iterator[tuple[str, str, str, Route]]:
+def _routes(cloud: Cloud, directory: Directory) -> Iterator[tuple[str, str, str, Route]]:
     """Method, host, path and answer; the first that fits answers."""
+    yield from directory.routes()
     yield from _entra()
     yield from _publishing(cloud)
     for method, path, route in (*_sites(cloud), *_providers(cloud), *_manager(cloud)):
@@ -78,17 +83,9 @@ def _entra() -> Iterator[tuple[str, str, str, Route]]:
         endpoints = {"authorization_endpoint": authorize, "token_endpoint": token}
         return {**endpoints, "device_authorization_endpoint": device, "issuer": f"{base}/v2.0"}
 
-    def token(tenant: str) -> Any:
-        del tenant
-        if request.form.get("client_assertion") == "of another repository":
-            words = "AADSTS700213: No matching federated identity record found for presented assertion subject."
-            return jsonify({"error": "invalid_client", "error_description": words}), 401
-        return {"token_type": "Bearer", "expires_in": 3600, "access_token": f"e30.{uuid.uuid4().hex}.x"}
-
     entra = re.escape(_ENTRA)
     yield "GET", entra, "/common/discovery/instance", instance
     yield "GET", entra, r"/(?P<tenant>[^/]+)/v2.0/\.well-known/openid-configuration", discovery
-    yield "POST", entra, r"/(?P<tenant>[^/]+)/oauth2/v2.0/token", token
     # `az role assignment list` asks for the names of principals; it has none of these.
     yield "GET POST", re.escape(_GRAPH), r"/v1\.0/.*", lambda: _listed([])
 
@@ -99,10 +96,6 @@ def _entra() -> Iterator[tuple[str, str, str, Route]]:
 def _manager(cloud: Cloud) -> list[tuple[str, str, Route]]:
     def tenants() -> Any:
         return _listed([{"id": f"/tenants/{TENANT}", "tenantId": TENANT}])
-
-    def subscriptions() -> Any:
-        names = {"id": _SUBSCRIPTION, "subscriptionId": SUBSCRIPTION, "displayName": "Rehearsal", "tenantId": TENANT}
-        return _listed([{**names, "state": "Enabled"}])
 
     def group_exists(group: str) -> Any:
         return Response(status=204 if group.lower() in cloud.groups else 404)
@@ -166,7 +159,6 @@ def _manager(cloud: Cloud) -> list[tuple[str, str, Route]]:
     deployment = rf"{_GROUP}/providers/Microsoft\.Resources/deployments/(?P<name>[^/]+)"
     return [
         ("GET", "/tenants", tenants),
-        ("GET", "/subscriptions", subscriptions),
         ("HEAD", _GROUP, group_exists),
         ("GET", _GROUP, lambda group: cloud.group(group)),  # noqa: PLW0108  as below
         ("PUT", _GROUP, lambda group: cloud.put_group(group, request.get_json()["location"])),

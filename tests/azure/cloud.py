@@ -60,6 +60,8 @@ class Cloud:
     taken: set[str] = field(default_factory=set)
     unregistered: set[str] = field(default_factory=set)
     rights: list[str] = field(default_factory=lambda: ["*"])
+    #: Of the directory's applications: each app id by the object id that roles are assigned to.
+    principals: dict[str, str] = field(default_factory=dict)
 
     # --- groups ------------------------------------------------------------------------------------------------------
 
@@ -185,7 +187,7 @@ class Cloud:
         if scope.lower() not in self.resources and "/providers/" in scope:
             raise RefusalError(404, "ResourceNotFound", f"The scope '{scope}' was not found.")
         known = {each.get("identity", {}).get("principalId") for each in self.resources.values()}
-        if body["properties"]["principalId"] not in known:
+        if body["properties"]["principalId"] not in known | self.principals.keys():
             raise RefusalError(400, "PrincipalNotFound", "Principal does not exist in the directory.")
 
     def _check_link(self, site: str, body: Mapping[str, Any]) -> None:
