@@ -51,8 +51,9 @@ class Machine:
 
     @property
     def exchanges(self) -> list[dict[str, Any]]:
-        """What `az` was asked by ours and what it said, without folders of this machine."""
+        """What `az` was asked by ours and what it said, without folders of this machine and its time."""
         text = self._log.read_text(encoding="utf-8").replace(str(ROOT), "ROOT")
+        text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+\.\d+\+00:00", "2026-11-30T12:00:00+00:00", text)
         return [json.loads(line) for line in re.sub(r"/tmp/tmp\w+", "TEMPORARY", text).splitlines()]
 
     def az(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
