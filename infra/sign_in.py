@@ -14,6 +14,8 @@ from infra.deploy import DeployError
 
 _AUDIENCE = "api://AzureADTokenExchange"
 _FROM_GITHUB = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+#: For whom the token is that `az` uploads an app with. Source: its own list of clouds.
+_PUBLISHING = "https://appservice.azure.com"
 _OURS = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID")
 _ASSIGN = "az role assignment create --role Contributor --scope /subscriptions/{subscription} …"
 #: What is in the refusal, what it means, and what to do. Source: Entra's reference of errors, and the source of `az login`.
@@ -48,6 +50,8 @@ def sign_in(azure: Azure, environment: Mapping[str, str]) -> None:
     try:
         azure.json(*login, "--federated-token", "@-", stdin=response.json()["value"])
         azure.json("account", "set", "--subscription", subscription)
+        # `az` keeps this one for an hour; asked for after the resources are there, GitHub's token is no longer valid.
+        azure.json("account", "get-access-token", "--resource", _PUBLISHING, "--query", "tokenType")
     except AzureError as error:
         raise DeployError(_refusal(error, client=client, tenant=tenant, subscription=subscription)) from error
 

@@ -123,10 +123,9 @@ class Job:
         """What makes no difference here: Node is on this machine, and results are not kept."""
 
     def execute(self, shell: tuple[str, ...], command: str, environment: Mapping[str, str]) -> None:
-        """Run a command as a file of a shell's, ten minutes after what was before it."""
+        """Run a command as a file of a shell's."""
         output, status = "", 0
         if not re.match(self._not_run or "$", command):
-            self.machine.directory.expire()
             (script := self.folder / "script.sh").write_text(command + "\n", encoding="utf-8")
             process = subprocess.run(
                 [*shell, str(script)], cwd=self.folder / "it", env={**self.environment, **environment}, text=True,
@@ -213,6 +212,7 @@ class GitHub:
         if "uses" in step:
             EQUIVALENTS[step["uses"].partition("@")[0]](walked, self.expressions.filled(step.get("with", {}), contexts))
         else:
+            self.machine.directory.expire()  # the steps before may have taken ten minutes
             shell = step.get("shell", job.get("defaults", {}).get("run", {}).get("shell", ""))
             environment = self.expressions.filled(step.get("env", {}), contexts)
             walked.execute(SHELLS[shell], self.expressions.filled(step["run"], contexts), environment)
@@ -327,6 +327,8 @@ class AzurePipelines:
                 walked.failed = walked.run.failed = True
                 return
         assert (inputs["scriptType"], inputs["scriptLocation"]) == ("bash", "inlineScript")
+        if inputs.get("keepAzSessionActive") != "True":
+            self.machine.directory.expire()
         walked.execute(("bash",), inputs["inlineScript"], environment)
         shutil.rmtree(walked.environment["AZURE_CONFIG_DIR"])
 

@@ -156,6 +156,17 @@ def test_a_run_that_azure_does_not_trust_is_told_what_to_add(github: GitHub) -> 
     assert ("AADSTS700016" in run.output, "AZURE_CLIENT_ID" in run.output) == (True, True), run.output
 
 
+def test_an_app_is_uploaded_long_after_the_run_has_signed_in(github: GitHub) -> None:
+    set_up(github)
+    run = github.run("deploy", "workflow_dispatch", dispatch(topology="linked"), not_run="make (?:package|deploy)")
+    assert not run.failed, run.output
+    github.machine.directory.expire()
+    (signed_in,) = github.folder.glob("*/az")
+    github.machine.environment["AZURE_CONFIG_DIR"] = str(signed_in)
+    uploading = github.machine.az("account", "get-access-token", "--resource", "https://appservice.azure.com")
+    assert uploading.returncode == 0, uploading.stderr
+
+
 def test_an_identity_without_roles_is_told_so(github: GitHub) -> None:
     operator = Operator(github.machine)
     operator.types(DEPLOYMENTS, "az ad", "gh api")

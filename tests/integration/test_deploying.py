@@ -548,7 +548,7 @@ def test_a_workflow_signs_in_with_githubs_token(tmp_path: Path, httpserver: HTTP
     httpserver.expect_request("/token", query_string=query, headers=bearer).respond_with_json(
         {"value": "githubs-token"}
     )
-    machine = Machine(tmp_path, {"login": [], "account set": None})
+    machine = Machine(tmp_path, {"login": [], "account set": None, "account get-access-token": "Bearer"})
     url = httpserver.url_for("/token?api-version=2.0")
     github = {"ACTIONS_ID_TOKEN_REQUEST_URL": url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request"}
     ours = {"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "AZURE_SUBSCRIPTION_ID": "s"}
