@@ -322,8 +322,8 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     return f"https://{hosts[0]}"
 
 
-def remove_preview(azure: Azure, group: str, name: str) -> None:
-    """Remove a preview.
+def remove_preview(azure: Azure, group: str, name: str) -> bool:
+    """Remove a preview; whether there was one.
 
     Raises:
         DeployError: Azure refused it.
@@ -332,7 +332,10 @@ def remove_preview(azure: Azure, group: str, name: str) -> None:
     try:
         azure.json("staticwebapp", "environment", "delete", *site, "--environment-name", name, "--yes")
     except AzureError as error:
+        if error.code == "NotFound":
+            return False
         raise DeployError(f"the preview {name} could not be removed: {error}") from error
+    return True
 
 
 def _site_of(azure: Azure, group: str) -> tuple[str, str]:

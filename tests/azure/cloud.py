@@ -80,17 +80,23 @@ class Cloud:
     lifecycle: str = "GenerallyAvailable"
     taken: set[str] = field(default_factory=set)
     unregistered: set[str] = field(default_factory=set)
+    #: Of the directory: each app id by the object id that roles are assigned to. The operator's are the same.
+    principals: dict[str, str] = field(default_factory=lambda: {OPERATOR: OPERATOR})
     grants: list[tuple[str, str, str]] = field(default_factory=lambda: [(OPERATOR, _SUBSCRIPTION, "Owner")])
 
     # --- rights ------------------------------------------------------------------------------------------------------
 
-    def roles(self, principal: str, scope: str) -> list[Role]:
-        """The roles of a principal at a scope, given there or above it."""
+    def given(self, principal: str) -> list[tuple[str, Role]]:
+        """The roles of a principal, wherever they are, each with its scope."""
         given = [(at, role_of(name)) for who, at, name in self.grants if who == principal]
         for each in self.assigned(principal):
             at = each["id"][: each["id"].lower().rindex("/providers/microsoft.authorization/")]
             given.append((at, role_of(each["properties"]["roleDefinitionId"])))
-        return [role for at, role in given if f"{scope}/".lower().startswith(f"{at}/".lower())]
+        return given
+
+    def roles(self, principal: str, scope: str) -> list[Role]:
+        """The roles of a principal at a scope, given there or above it."""
+        return [role for at, role in self.given(principal) if f"{scope}/".lower().startswith(f"{at}/".lower())]
 
     def may(self, principal: str, action: str, scope: str) -> bool:
         """Whether a principal may do something in Resource Manager."""
@@ -289,8 +295,8 @@ class Cloud:
         scope = id_[: id_.lower().rindex("/providers/microsoft.authorization/")]
         if scope.lower() not in self.resources and "/providers/" in scope:
             raise RefusalError(404, "ResourceNotFound", f"The scope '{scope}' was not found.")
-        known = {OPERATOR, *(each.get("identity", {}).get("principalId") for each in self.resources.values())}
-        if body["properties"]["principalId"] not in known:
+        known = {each.get("identity", {}).get("principalId") for each in self.resources.values()}
+        if body["properties"]["principalId"] not in known | self.principals.keys():
             raise RefusalError(400, "PrincipalNotFound", "Principal does not exist in the directory.")
 
     def _check_link(self, site: str, body: Mapping[str, Any]) -> None:
