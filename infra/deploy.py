@@ -323,14 +323,16 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
 
 
 def remove_preview(azure: Azure, group: str, name: str) -> bool:
-    """Remove a preview; whether there was one.
+    """Let Azure remove a preview, without waiting for it; whether there was one.
 
     Raises:
         DeployError: Azure refused it.
     """
-    site = ("--resource-group", group, "--name", _site_of(azure, group)[0])
+    _, site_id = _site_of(azure, group)
     try:
-        azure.json("staticwebapp", "environment", "delete", *site, "--environment-name", name, "--yes")
+        # `az staticwebapp environment delete` waits, and who may change the site alone may not read how it goes.
+        # Source: hashicorp/terraform-provider-azurerm#28451.
+        azure.json("rest", "--method", "delete", "--url", f"{site_id}/builds/{name}?api-version=2024-11-01")
     except AzureError as error:
         if error.code == "NotFound":
             return False

@@ -22,6 +22,7 @@ _ASSIGN = "az role assignment create --role Contributor --scope /subscriptions/{
 _REFUSALS = (
     ("AADSTS70021", "the app registration {client} does not trust this run", "add the subject that Azure names: az ad app federated-credential create --id {client} …"),
     ("AADSTS700016", "AZURE_CLIENT_ID is no app registration of the tenant {tenant}", "set AZURE_CLIENT_ID to the appId that az ad app create printed, and AZURE_TENANT_ID to its tenant"),
+    ("AADSTS7000229", "the app registration {client} has no service principal in the tenant {tenant}", "az ad sp create --id {client}, then give it its roles"),
     ("No subscriptions found", "the identity {client} has no role in a subscription", _ASSIGN),
     ("doesn't exist in cloud", "the identity {client} has no role in the subscription {subscription}, or there is none", _ASSIGN),
 )  # fmt: skip

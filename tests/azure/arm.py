@@ -235,8 +235,12 @@ def _sites(cloud: Cloud) -> list[tuple[str, str, Route]]:
 
     def delete_build(id: str, build: str) -> Any:  # noqa: A002
         if cloud.packages.pop(f"{cloud.get(id)['name']} {build}", None) is None:
-            raise RefusalError(404, "NotFound", f"There is no environment {build}.")
-        return Response(status=200)
+            body = {"Code": "NotFound", "Message": f"Cannot find StaticSiteBuild with name {build}.", "Target": None}
+            return jsonify(body), 404  # Source: microsoft/vscode-azurestaticwebapps#263
+        where = (
+            f"https://{_MANAGEMENT}{SUBSCRIPTION_PATH}/providers/Microsoft.Web/locations/westeurope/operationResults/1"
+        )
+        return Response(status=202, headers={"location": f"{where}?api-version=2024-11-01", "retry-after": "0"})
 
     site = r"(?P<id>/.+/providers/Microsoft\.Web/staticSites/[^/]+)"
     return [
@@ -249,6 +253,12 @@ def _sites(cloud: Cloud) -> list[tuple[str, str, Route]]:
         ("POST", r"(?P<id>/.+/providers/Microsoft\.Web/sites/[^/]+)/host/default/listkeys", host_keys),
         ("GET", rf"{site}/builds", builds),
         ("DELETE", rf"{site}/builds/(?P<build>[^/]+)", delete_build),
+        # Source: hashicorp/terraform-provider-azurerm#28451, codemonkey85/PKMDS-Blazor#541: a right in the subscription reads it.
+        (
+            "GET",
+            rf"{SUBSCRIPTION_PATH}/providers/Microsoft\.Web/locations/[^/]+/operationResults/1",
+            lambda: Response(status=200),
+        ),
     ]
 
 

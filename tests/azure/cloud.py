@@ -107,8 +107,11 @@ class Cloud:
         RefusalError: the principal may not do it, in Azure's own words.
         """
         if not self.may(principal, action, scope):
-            words = f"The client '{principal}' with object id '{principal}' does not have authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
+            words = f"{self._named(principal)} does not have authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
             raise RefusalError(403, "AuthorizationFailed", words)
+
+    def _named(self, principal: str) -> str:
+        return f"The client '{self.principals.get(principal, principal)}' with object id '{principal}'"
 
     def check_locks(self, method: str, scope: str) -> None:
         """Raises:
@@ -386,7 +389,7 @@ class Cloud:
         for resource in resources:
             id_, action = self._placed(resource.id, group), f"{resource.type}/write"
             if not self.may(principal, action, id_):
-                words = f"Authorization failed for template resource '{resource.name}' of type '{resource.type}'. The client '{principal}' with object id '{principal}' does not have permission to perform action '{action}' at scope '{id_}'."
+                words = f"Authorization failed for template resource '{resource.name}' of type '{resource.type}'. {self._named(principal)} does not have permission to perform action '{action}' at scope '{id_}'."
                 raise RefusalError(
                     403, "InvalidTemplateDeployment", f"The template deployment failed with error: '{words}'."
                 )

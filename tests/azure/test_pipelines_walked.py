@@ -167,11 +167,15 @@ def test_an_app_is_uploaded_long_after_the_run_has_signed_in(github: GitHub) -> 
     assert uploading.returncode == 0, uploading.stderr
 
 
-def test_an_identity_without_roles_is_told_so(github: GitHub) -> None:
+def test_an_identity_without_a_principal_or_without_roles_is_told_so(github: GitHub) -> None:
     operator = Operator(github.machine)
-    operator.types(DEPLOYMENTS, "az ad", "gh api")
+    operator.types(DEPLOYMENTS, "az ad app", "gh api")
     identity = {"AZURE_TENANT_ID": TENANT, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION}
     github.variables = {**identity, "AZURE_CLIENT_ID": operator.names["APP_ID"]}
+    run = github.run("deploy", "workflow_dispatch", dispatch())
+    for words in ("AADSTS7000229", f"az ad sp create --id {operator.names['APP_ID']}"):
+        assert words in run.output
+    operator.types(DEPLOYMENTS, "az ad sp")
     run = github.run("deploy", "workflow_dispatch", dispatch())
     assert (run.failed, run.commands) == (True, ["deploy: make sign-in"])
     assert ("has no role" in run.output, "az role assignment create" in run.output) == (True, True), run.output
