@@ -66,7 +66,7 @@ conformance: setup ## run the official SDK's own tests against the mock; those o
 clients: setup     ## run independent client libraries of JavaScript and Python against the mock; some: ARGS=python/litellm; write docs/clients.md: ARGS=--write
 	@$(RUN:-m=) tools/clients.py $(ARGS)
 
-azure: setup       ## deploy, verify, preview and destroy with Azure's own tools against a fake of Azure's endpoints; some: ARGS="-k linked"
+azure: setup       ## deploy, verify, preview and destroy with Azure's own tools, and walk both pipelines, against a fake of Azure's endpoints; some: ARGS="-k linked"
 	@$(RUN:-m=) tools/azure_tools.py && $(RUN) pytest tests/azure -n auto --timeout=900 $(ARGS)
 
 bench: setup       ## what requests, streams and the start cost, as ratios to a bare server in the same run: STREAMS=1000

@@ -299,7 +299,8 @@ def preview(environment: str, name: str, remove: bool) -> None:
     azure, group = command_line(), group_of(environment)
     with _errors_as_messages():
         if remove:
-            deploying.remove_preview(azure, group, name)
+            if not deploying.remove_preview(azure, group, name):  # as where it failed, or was removed before
+                click.echo(f"there is no preview {name}")
         else:
             click.echo(deploying.preview(azure, deploying.run_command, group, name))
 

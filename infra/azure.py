@@ -71,7 +71,11 @@ def command_line() -> Azure:
 
 
 #: The ways `az` writes an error: `ERROR: (Code) text`, the service's JSON, and `Code: text` inside either.
-_FORMS = (re.compile(r'"code":\s*"(\w+)"'), re.compile(r"\((?:Code: )?(\w+)\)"), re.compile(r"\b([A-Z][A-Za-z]{6,}): "))
+_FORMS = (
+    re.compile(r'"code":\s*"(\w+)"', re.IGNORECASE),
+    re.compile(r"\((?:Code: )?(\w+)\)"),
+    re.compile(r"\b([A-Z][A-Za-z]{6,}): "),
+)
 #: One error without inner ones, which `az` writes twice.
 _TWICE = re.compile(r"\((\w+)\) (.*) Code: \1 Message: \2")
 #: Where `az` itself fails with what Azure refused. Source: azure-cli 2.91, where a deployment is refused at once with a 409.

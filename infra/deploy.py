@@ -322,17 +322,22 @@ def preview(azure: Azure, run: Run, group: str, name: str) -> str:
     return f"https://{hosts[0]}"
 
 
-def remove_preview(azure: Azure, group: str, name: str) -> None:
-    """Remove a preview.
+def remove_preview(azure: Azure, group: str, name: str) -> bool:
+    """Let Azure remove a preview, without waiting for it; whether there was one.
 
     Raises:
         DeployError: Azure refused it.
     """
-    site = ("--resource-group", group, "--name", _site_of(azure, group)[0])
+    _, site_id = _site_of(azure, group)
     try:
-        azure.json("staticwebapp", "environment", "delete", *site, "--environment-name", name, "--yes")
+        # `az staticwebapp environment delete` waits, and who may change the site alone may not read how it goes.
+        # Source: hashicorp/terraform-provider-azurerm#28451.
+        azure.json("rest", "--method", "delete", "--url", f"{site_id}/builds/{name}?api-version=2024-11-01")
     except AzureError as error:
+        if error.code == "NotFound":
+            return False
         raise DeployError(f"the preview {name} could not be removed: {error}") from error
+    return True
 
 
 def _site_of(azure: Azure, group: str) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-"""Azure's own command line and the SWA CLI, in a folder of their own: `make azure` runs them against a fake of Azure."""
+"""Azure's own command line, the SWA CLI and GitHub's parser of workflows, in a folder of their own: `make azure` runs them
+against a fake of Azure."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from environments import environment
+from package import PYTHONS, isolated_python
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The version that is deployed with.
@@ -17,17 +19,28 @@ AZ = _FOLDER / "az" / "bin" / "az"
 SWA = _FOLDER / "swa" / "node_modules" / ".bin" / "swa"
 
 
+#: What reads a workflow and evaluates its expressions.
+ACTIONS = _FOLDER / "actions"
+_PARSER = ("@actions/workflow-parser@0.3.61", "@actions/expressions@0.3.61")
+
+
 def install() -> None:
-    """Install both, once and when a version changes: 900 MB, two minutes."""
+    """Install all, once and when a version changes: 900 MB, two minutes."""
     environment(_FOLDER / "az", ROOT / "requirements" / "azure.txt", "azure")
-    version = SWA_CLI.rpartition("@")[2]
-    stamp = SWA.parent / ".version"
-    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == version):
-        print(f"azure: installing {SWA_CLI}", flush=True)
+    _packages(_FOLDER / "swa", SWA_CLI)
+    _packages(ACTIONS, *_PARSER)
+    for version in PYTHONS:  # what a pipeline packs the app with
+        isolated_python(version)
+
+
+def _packages(folder: Path, *packages: str) -> None:
+    stamp, versions = folder / ".versions", " ".join(packages)
+    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == versions):
+        print(f"azure: installing {versions}", flush=True)
         quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         npm = shutil.which("npm") or "npm"  # on Windows it is npm.cmd
-        subprocess.run([npm, "install", "--prefix", str(_FOLDER / "swa"), *quiet, SWA_CLI], check=True)
-        stamp.write_text(version, encoding="utf-8")
+        subprocess.run([npm, "install", "--prefix", str(folder), *quiet, *packages], check=True)
+        stamp.write_text(versions, encoding="utf-8")
 
 
 if __name__ == "__main__":

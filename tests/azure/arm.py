@@ -12,8 +12,9 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
-from tests.azure.asking import listed, principal, token_for
+from tests.azure.asking import listed, principal
 from tests.azure.cloud import SITE, SITES, SUBSCRIPTION, TENANT, Cloud, RefusalError
+from tests.azure.directory import Directory
 from tests.azure.keys import key_routes, model_routes, vault_routes
 from tests.azure.providers import GROUP, SUBSCRIPTION_PATH, provider_routes
 from tests.azure.roles import asked_action
@@ -24,13 +25,14 @@ _RESOURCE = r"(?P<id>/.+/providers/.+)"
 Route = Callable[..., Any]
 
 
-def create_app(cloud: Cloud, others: Callable[[], Any], model: Callable[[], str]) -> Flask:
+def create_app(directory: Directory, others: Callable[[], Any], model: Callable[[], str]) -> Flask:
     """All of Azure's hosts. `app.config["CALLS"]` collects what they were asked, as `PUT host/path`; `others` answers what is
     asked of any other host; `model` is the address that answers as a model."""
-    app = Flask("azure", static_folder=None)
+    app, cloud = Flask("azure", static_folder=None), directory.cloud
     calls = app.config["CALLS"] = list[str]()
     routes = [
-        (method, re.compile(host + path, re.IGNORECASE), route) for method, host, path, route in _routes(cloud, model)
+        (method, re.compile(host + path, re.IGNORECASE), route)
+        for method, host, path, route in _routes(directory, model)
     ]
 
     @app.before_request
@@ -57,8 +59,10 @@ def create_app(cloud: Cloud, others: Callable[[], Any], model: Callable[[], str]
     return app
 
 
-def _routes(cloud: Cloud, model: Callable[[], str]) -> Iterator[tuple[str, str, str, Route]]:
+def _routes(directory: Directory, model: Callable[[], str]) -> Iterator[tuple[str, str, str, Route]]:
     """Method, host, path and answer; the first that fits answers."""
+    cloud = directory.cloud
+    yield from directory.routes()
     yield from _entra()
     yield from _publishing(cloud)
     yield from vault_routes(cloud)
@@ -84,17 +88,9 @@ def _entra() -> Iterator[tuple[str, str, str, Route]]:
         endpoints = {"authorization_endpoint": authorize, "token_endpoint": token}
         return {**endpoints, "device_authorization_endpoint": device, "issuer": f"{base}/v2.0"}
 
-    def token(tenant: str) -> Any:
-        del tenant
-        if request.form.get("client_assertion") == "of another repository":
-            words = "AADSTS700213: No matching federated identity record found for presented assertion subject."
-            return jsonify({"error": "invalid_client", "error_description": words}), 401
-        return {"token_type": "Bearer", "expires_in": 3600, "access_token": token_for(request.form["client_id"])}
-
     entra = re.escape(_ENTRA)
     yield "GET", entra, "/common/discovery/instance", instance
     yield "GET", entra, r"/(?P<tenant>[^/]+)/v2.0/\.well-known/openid-configuration", discovery
-    yield "POST", entra, r"/(?P<tenant>[^/]+)/oauth2/v2.0/token", token
     # `az role assignment list` asks for the names of principals; it has none of these.
     yield "GET POST", re.escape(_GRAPH), r"/v1\.0/.*", lambda: listed([])
 
@@ -107,13 +103,14 @@ def _manager(cloud: Cloud) -> list[tuple[str, str, Route]]:
         return listed([{"id": f"/tenants/{TENANT}", "tenantId": TENANT}])
 
     def subscriptions() -> Any:
+        """Those in which whoever asks has a role."""
         names = {
             "id": SUBSCRIPTION_PATH,
             "subscriptionId": SUBSCRIPTION,
             "displayName": "Rehearsal",
             "tenantId": TENANT,
         }
-        return listed([{**names, "state": "Enabled"}])
+        return listed([{**names, "state": "Enabled"}] if cloud.given(principal()) else [])
 
     def group_exists(group: str) -> Any:
         return Response(status=204 if group.lower() in cloud.groups else 404)
@@ -238,8 +235,12 @@ def _sites(cloud: Cloud) -> list[tuple[str, str, Route]]:
 
     def delete_build(id: str, build: str) -> Any:  # noqa: A002
         if cloud.packages.pop(f"{cloud.get(id)['name']} {build}", None) is None:
-            raise RefusalError(404, "NotFound", f"There is no environment {build}.")
-        return Response(status=200)
+            body = {"Code": "NotFound", "Message": f"Cannot find StaticSiteBuild with name {build}.", "Target": None}
+            return jsonify(body), 404  # Source: microsoft/vscode-azurestaticwebapps#263
+        where = (
+            f"https://{_MANAGEMENT}{SUBSCRIPTION_PATH}/providers/Microsoft.Web/locations/westeurope/operationResults/1"
+        )
+        return Response(status=202, headers={"location": f"{where}?api-version=2024-11-01", "retry-after": "0"})
 
     site = r"(?P<id>/.+/providers/Microsoft\.Web/staticSites/[^/]+)"
     return [
@@ -252,6 +253,12 @@ def _sites(cloud: Cloud) -> list[tuple[str, str, Route]]:
         ("POST", r"(?P<id>/.+/providers/Microsoft\.Web/sites/[^/]+)/host/default/listkeys", host_keys),
         ("GET", rf"{site}/builds", builds),
         ("DELETE", rf"{site}/builds/(?P<build>[^/]+)", delete_build),
+        # Source: hashicorp/terraform-provider-azurerm#28451, codemonkey85/PKMDS-Blazor#541: a right in the subscription reads it.
+        (
+            "GET",
+            rf"{SUBSCRIPTION_PATH}/providers/Microsoft\.Web/locations/[^/]+/operationResults/1",
+            lambda: Response(status=200),
+        ),
     ]
 
 

@@ -80,17 +80,23 @@ class Cloud:
     lifecycle: str = "GenerallyAvailable"
     taken: set[str] = field(default_factory=set)
     unregistered: set[str] = field(default_factory=set)
+    #: Of the directory: each app id by the object id that roles are assigned to. The operator's are the same.
+    principals: dict[str, str] = field(default_factory=lambda: {OPERATOR: OPERATOR})
     grants: list[tuple[str, str, str]] = field(default_factory=lambda: [(OPERATOR, _SUBSCRIPTION, "Owner")])
 
     # --- rights ------------------------------------------------------------------------------------------------------
 
-    def roles(self, principal: str, scope: str) -> list[Role]:
-        """The roles of a principal at a scope, given there or above it."""
+    def given(self, principal: str) -> list[tuple[str, Role]]:
+        """The roles of a principal, wherever they are, each with its scope."""
         given = [(at, role_of(name)) for who, at, name in self.grants if who == principal]
         for each in self.assigned(principal):
             at = each["id"][: each["id"].lower().rindex("/providers/microsoft.authorization/")]
             given.append((at, role_of(each["properties"]["roleDefinitionId"])))
-        return [role for at, role in given if f"{scope}/".lower().startswith(f"{at}/".lower())]
+        return given
+
+    def roles(self, principal: str, scope: str) -> list[Role]:
+        """The roles of a principal at a scope, given there or above it."""
+        return [role for at, role in self.given(principal) if f"{scope}/".lower().startswith(f"{at}/".lower())]
 
     def may(self, principal: str, action: str, scope: str) -> bool:
         """Whether a principal may do something in Resource Manager."""
@@ -101,8 +107,11 @@ class Cloud:
         RefusalError: the principal may not do it, in Azure's own words.
         """
         if not self.may(principal, action, scope):
-            words = f"The client '{principal}' with object id '{principal}' does not have authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
+            words = f"{self._named(principal)} does not have authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
             raise RefusalError(403, "AuthorizationFailed", words)
+
+    def _named(self, principal: str) -> str:
+        return f"The client '{self.principals.get(principal, principal)}' with object id '{principal}'"
 
     def check_locks(self, method: str, scope: str) -> None:
         """Raises:
@@ -289,8 +298,8 @@ class Cloud:
         scope = id_[: id_.lower().rindex("/providers/microsoft.authorization/")]
         if scope.lower() not in self.resources and "/providers/" in scope:
             raise RefusalError(404, "ResourceNotFound", f"The scope '{scope}' was not found.")
-        known = {OPERATOR, *(each.get("identity", {}).get("principalId") for each in self.resources.values())}
-        if body["properties"]["principalId"] not in known:
+        known = {each.get("identity", {}).get("principalId") for each in self.resources.values()}
+        if body["properties"]["principalId"] not in known | self.principals.keys():
             raise RefusalError(400, "PrincipalNotFound", "Principal does not exist in the directory.")
 
     def _check_link(self, site: str, body: Mapping[str, Any]) -> None:
@@ -380,7 +389,7 @@ class Cloud:
         for resource in resources:
             id_, action = self._placed(resource.id, group), f"{resource.type}/write"
             if not self.may(principal, action, id_):
-                words = f"Authorization failed for template resource '{resource.name}' of type '{resource.type}'. The client '{principal}' with object id '{principal}' does not have permission to perform action '{action}' at scope '{id_}'."
+                words = f"Authorization failed for template resource '{resource.name}' of type '{resource.type}'. {self._named(principal)} does not have permission to perform action '{action}' at scope '{id_}'."
                 raise RefusalError(
                     403, "InvalidTemplateDeployment", f"The template deployment failed with error: '{words}'."
                 )

@@ -87,7 +87,7 @@ def vault_routes(cloud: Cloud) -> Iterator[tuple[str, str, str, Route]]:
             lines = (
                 "Caller is not authorized to perform action on resource.",
                 "If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.",
-                f"Caller: appid={who};oid={who};iss=https://sts.windows.net/{TENANT}/",
+                f"Caller: appid={cloud.principals.get(who, who)};oid={who};iss=https://sts.windows.net/{TENANT}/",
                 f"Action: '{needed}'",
                 f"Resource: '{vault['id'].lower()}/secrets/{secret}'",
                 "Assignment: (not found)",

@@ -20,13 +20,15 @@ import httpx2
 from infra.deploy import SWA_CLI
 from tests.azure.arm import create_app
 from tests.azure.cloud import OPERATOR, SITES, TENANT, Cloud
+from tests.azure.directory import Directory
 from tests.azure.network import network
 from tests.azure.serving import Sites
 
 ROOT = Path(__file__).parents[2]
 _HOSTS = re.compile(
     r"management\.azure\.com|login\.microsoftonline\.com|graph\.microsoft\.com|aka\.ms"
-    r"|.+\.vault\.azure\.net|.+\.openai\.azure\.com|api\.openai\.com|.+\.azurewebsites\.net|.+\.azurestaticapps\.(?:net|rehearsal)"
+    r"|.+\.vault\.azure\.net|.+\.openai\.azure\.com|api\.openai\.com|.+\.actions\.githubusercontent\.com"
+    r"|.+\.azurewebsites\.net|.+\.azurestaticapps\.(?:net|rehearsal)"
 )
 #: Tools that need the network of this machine: what they install is the project's own.
 _OUTSIDE = ("npm", "uv")
@@ -54,8 +56,9 @@ sys.exit(answer.returncode)
 class Machine:
     """Runs `az` and `python -m infra`; `calls` is what Azure was asked."""
 
-    def __init__(self, cloud: Cloud, calls: list[str], environment: dict[str, str], log: Path) -> None:
-        self.cloud, self.calls, self.environment, self._log = cloud, calls, environment, log
+    def __init__(self, directory: Directory, calls: list[str], environment: dict[str, str], log: Path) -> None:
+        self.cloud, self.directory = directory.cloud, directory
+        self.calls, self.environment, self._log = calls, environment, log
         self._process: subprocess.Popen[str]
 
     @property
@@ -109,7 +112,8 @@ def machine(folder: Path, az: Path, swa: Path) -> Generator[Machine]:
     """A machine that is signed in to Azure. `az` and `swa` are the two tools."""
     cloud = Cloud()
     with Sites(cloud, folder) as sites:
-        app = create_app(cloud, sites.answer, sites.model)
+        directory = Directory(cloud)
+        app = create_app(directory, sites.answer, sites.model)
         with network(app, folder, lambda host: _HOSTS.fullmatch(host) is not None) as connected:
             sites.network = connected
             log = folder / "exchanges"
@@ -127,7 +131,7 @@ def machine(folder: Path, az: Path, swa: Path) -> Generator[Machine]:
                 "AZURE_CORE_COLLECT_TELEMETRY": "false",
                 "AZURE_LOGGING_ENABLE_LOG_FILE": "false",
             }
-            found = Machine(cloud, app.config["CALLS"], environment, log)
+            found = Machine(directory, app.config["CALLS"], environment, log)
             login = found.az("login", "--service-principal", "-u", OPERATOR, "-p", "secret", "--tenant", TENANT)
             if login.returncode != 0:
                 raise RuntimeError(login.stderr)

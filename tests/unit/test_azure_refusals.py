@@ -197,6 +197,11 @@ REFUSALS = [
         "DeploymentActive",
     ),
     ("ERROR: Operation returned an invalid status 'Forbidden'", "AuthorizationFailed"),
+    # As `az rest` prints what Static Web Apps writes.
+    (
+        'ERROR: Not Found({"Code":"NotFound","Message":"Cannot find StaticSiteBuild with name pr12.","Target":null})',
+        "NotFound",
+    ),
     ("an error of an unknown form", "Unknown"),
 ]
 
