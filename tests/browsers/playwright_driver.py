@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,21 @@ class PlaywrightDriver:
         self._page.goto(url)
 
     def run(self, function: str, *values: Any) -> Any:
-        return self._page.evaluate(f"(values) => ({function})(...values)", list(values))
+        return self._again(lambda: self._page.evaluate(f"(values) => ({function})(...values)", list(values)))
 
     def element(self, function: str, *values: Any) -> Any:
-        return self._page.evaluate_handle(f"(values) => ({function})(...values)", list(values)).as_element()
+        code = f"(values) => ({function})(...values)"
+        return self._again(lambda: self._page.evaluate_handle(code, list(values)).as_element())
+
+    def _again(self, ask: Callable[[], Any]) -> Any:
+        """Ask the next page where the one that was asked goes away."""
+        try:
+            return ask()
+        except Error as error:
+            if "Execution context was destroyed" not in error.message:
+                raise
+            self._page.wait_for_load_state()
+            return ask()
 
     def click(self, element: Any) -> None:
         element.click()
