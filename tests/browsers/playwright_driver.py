@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from browsers import Browser
-from playwright.sync_api import ConsoleMessage, Error, Page, Playwright
+from playwright.sync_api import Error, Page, Playwright
 
 #: Nothing moves, as the tests would have to wait for it.
 _STILL = {"ui.prefersReducedMotion": 1}
@@ -30,22 +31,33 @@ class PlaywrightDriver:
         self.version = f"{browser.engine} {self._browser.version}"
         self._page: Page = self._browser.new_context(viewport={"width": 1000, "height": 700}, **_AS_IT_IS).new_page()
         self._complaints: list[str] = []
-        self._page.on("pageerror", lambda error: self._complaints.append(str(error)))
-        self._page.on("console", self._wrote)
+        self._page.on("pageerror", lambda error: self._hear(str(error)))
+        self._page.on("console", lambda message: self._hear(message.text) if message.type == "error" else None)
 
-    def _wrote(self, message: ConsoleMessage) -> None:
+    def _hear(self, complaint: str) -> None:
         """Firefox looks for an icon by itself, even where the sign-in page's policy lets it load none."""
-        if message.type == "error" and not re.match(r"Failed to load resource|.*/favicon\.ico", message.text):
-            self._complaints.append(message.text)
+        if not re.match(r"Failed to load resource|.*/favicon\.ico", complaint):
+            self._complaints.append(complaint)
 
     def go(self, url: str) -> None:
         self._page.goto(url)
 
     def run(self, function: str, *values: Any) -> Any:
-        return self._page.evaluate(f"(values) => ({function})(...values)", list(values))
+        return self._again(lambda: self._page.evaluate(f"(values) => ({function})(...values)", list(values)))
 
     def element(self, function: str, *values: Any) -> Any:
-        return self._page.evaluate_handle(f"(values) => ({function})(...values)", list(values)).as_element()
+        code = f"(values) => ({function})(...values)"
+        return self._again(lambda: self._page.evaluate_handle(code, list(values)).as_element())
+
+    def _again(self, ask: Callable[[], Any]) -> Any:
+        """Ask the next page where the one that was asked goes away."""
+        try:
+            return ask()
+        except Error as error:
+            if "Execution context was destroyed" not in error.message:
+                raise
+            self._page.wait_for_load_state()
+            return ask()
 
     def click(self, element: Any) -> None:
         element.click()
