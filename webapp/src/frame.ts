@@ -1,5 +1,6 @@
 /** The page that draws a diagram, in a frame without an origin: whatever the library makes of a model's words reaches nothing of ours.
- * Its policy names the assets of any host beside 'self', which to WebKit is nothing where there is no origin. */
+ * To WebKit 'self' is nothing where there is no origin, so the policy names loopback beside it: rehearsed, diagrams are drawn there
+ * too. A deployed site that wants them in Safari adds its own `https://HOST/assets/`; without, Safari shows their code. */
 import mermaid from 'mermaid';
 
 const root = document.documentElement;
