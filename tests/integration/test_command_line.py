@@ -42,7 +42,7 @@ def test_up_starts_the_whole_app_and_prints_its_address_last(run: Callable[..., 
     assert answer.text.endswith("data: [DONE]\n\n")
     line = up.read_until(r"POST /api/chat/completions")
     assert re.fullmatch(
-        r"alice   POST /api/chat/completions  rule 10 \(invited\)  hello\.yaml#1  200  28 events  \d\.\d s",
+        r"alice   POST /api/chat/completions  rule \d+ \(invited\)  hello\.yaml#1  200  28 events  \d\.\d s",
         line.string.strip(),
     )
 

@@ -179,8 +179,9 @@ def test_the_tests_in_the_documents_pass(pytester: pytest.Pytester) -> None:
         for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL), 1)
     }
     assert len(blocks) >= 2
-    assert [name for name, block in blocks.items() if "\ndef test_" not in block] == []
+    assert [name for name, block in blocks.items() if not re.search("^def test_", block, re.MULTILINE)] == []
     pytester.makepyfile(**blocks)
+    pytester.makeini(f"[pytest]\nmockserver_api = {ROOT / 'api'}\nmockserver_webapp = {ROOT / 'webapp' / 'dist'}\n")
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=len(re.findall("^def test_", "".join(blocks.values()), re.MULTILINE)))
 
