@@ -105,6 +105,11 @@ def test_what_comes_to_the_model_without_a_visit_is_of_no_live_state(app: WholeA
         assert asks_model(app).status_code == 200
 
 
+def assert_told_of(states: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    told_of = re.compile(r"the scenario of (\S+) has not answered: .* without the visit's")
+    wait_until(lambda: told_of.findall(caplog.text) == states)  # reported a moment after the client has its answer
+
+
 def test_an_api_that_passes_no_id_of_the_visit_on_is_told_of(
     app: WholeApp, httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,9 +123,7 @@ def test_an_api_that_passes_no_id_of_the_visit_on_is_told_of(
             browser = Browser(other)
             browser.sign_in(persona)
             assert browser.asks() == "done"
-            told_of = re.compile(r"the scenario of (\S+) has not answered: .* without the visit's")
-            # A visit is reported a moment after the client has its answer.
-            wait_until(lambda: told_of.findall(caplog.text) == told)
+            assert_told_of(told, caplog)
 
 
 def test_every_opening_begins_anew(app: WholeApp) -> None:
