@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e browsers fuzz fuzz-gate mutants conformance clients azure bench figures load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e test-slow browsers fuzz fuzz-gate mutants conformance clients azure bench figures load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -46,6 +46,9 @@ test-integration: setup  ## integration tests: real processes on loopback; a par
 
 test-e2e: setup    ## browser tests, through the real API; finds or installs a browser
 	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e -n auto --junitxml=test-results/e2e.xml --tracing=retain-on-failure $(SHARDED) $(ARGS)
+
+test-slow: setup   ## the tests that make test leaves out, because they take long: weekly, in about 10 minutes
+	@$(RUN:-m=) tools/redis_server.py && $(RUN:-m=) tools/azurite.py && $(RUN:-m=) tools/browser.py && $(RUN) pytest tests/unit tests/integration tests/e2e -m slow -n auto --dist loadfile --junitxml=test-results/slow.xml $(ARGS)
 
 browsers: setup    ## the page's core flows in Firefox and in WebKit; finds or installs them; one: ENGINE=webkit; some: ARGS="-k scroll"; Playwright's own: DOWNLOAD=1
 	@packages="$$($(RUN:-m=) tools/browsers.py $(ENGINE) $(if $(DOWNLOAD),--download))" && PYTHONPATH="$$packages" $(RUN) pytest tests/browsers -n auto --timeout=180 --junitxml=test-results/browsers.xml $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
@@ -107,7 +110,7 @@ coverage: setup    ## measure how much of the API its tests cover; list the line
 	@$(RUN) coverage combine -q && $(RUN) coverage report --show-missing
 
 gallery: setup     ## show every state of the page, in both themes and widths, in test-results/gallery.html
-	@$(RUN:-m=) tools/browser.py && $(RUN) pytest tests/e2e/test_states.py -q $(ARGS) && $(RUN:-m=) tools/gallery.py
+	@$(RUN:-m=) tools/browser.py && PICTURES=1 $(RUN) pytest tests/e2e/test_states.py -q $(ARGS) && $(RUN:-m=) tools/gallery.py
 
 # What to deploy: ENV=test TOPOLOGY=managed|linked|direct BACKEND=newAzureOpenAI|existingAzureOpenAI|openAI NAME=…
 CHOICE = $(if $(ENV),--env $(ENV)) $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(BACKEND),--backend $(BACKEND)) $(if $(NAME),--name $(NAME))

@@ -92,6 +92,7 @@ def test_a_save_reads_and_writes_its_own_chat_alone(kept_page: Page, mock_server
     assert len(set(done.values())) == 1  # so often as it was saved
 
 
+@pytest.mark.slow
 def test_an_older_page_in_another_tab_is_said__and_nothing_is_lost(kept_page: Page, mock_server: MockServer) -> None:
     page, chat = kept_page, ChatPage(kept_page)
     page.goto("/")
@@ -109,6 +110,7 @@ def test_an_older_page_in_another_tab_is_said__and_nothing_is_lost(kept_page: Pa
     expect(chat.alert).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_newer_page_in_another_tab_is_said__and_the_chat_stays_in_the_list(
     chat_page: ChatPage, mock_server: MockServer
 ) -> None:
@@ -146,6 +148,7 @@ def test_without_room_an_answer_comes_to_its_end__and_is_kept_when_there_is_room
     expect(chat_page.answer).to_contain_text("word " * 59)
 
 
+@pytest.mark.slow
 def test_storage_that_the_browser_throws_away_is_begun_again(
     chat_page: ChatPage, mock_server: MockServer, site: WholeApp
 ) -> None:

@@ -114,6 +114,7 @@ def test_what_cannot_be_attached_says_why_and_the_focus_stays_where_one_writes(c
     expect(page.get_by_role("alert")).to_have_text(["9.txt cannot be attached: a message has at most 10 files."])
 
 
+@pytest.mark.slow
 def test_two_pastes_at_once_count_each_other_and_a_question_waits_for_its_files(
     chat_page: ChatPage, sees: MockServer
 ) -> None:
@@ -234,6 +235,7 @@ def test_files_of_a_chat_are_exported_imported_and_found(chat_page: ChatPage, se
     assert sees.journal[-1].status == 200
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_not_sent_and_says_what_to_do(
     chat_page: ChatPage, sees: MockServer, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request, expect
 
@@ -59,6 +60,7 @@ def test_regenerates_after_a_dropped_stream(chat_page: ChatPage, mock_server: Mo
     expect(chat_page.alert).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_the_suggestions_are_answered_by_recordings(chat_page: ChatPage, mock_server: MockServer) -> None:
     buttons = chat_page.page.get_by_role("button", name="Ask: ")
     asked = [(each.get_attribute("aria-label") or "").removeprefix("Ask: ") for each in buttons.all()]

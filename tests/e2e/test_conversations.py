@@ -188,6 +188,7 @@ def test_deleting_ones_data_forgets_the_language_too__and_the_chats_all_the_same
     expect(page.get_by_text("Your chats will be listed here.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_settings_last_and_every_dialog_is_accessible(chat_page: ChatPage) -> None:
     page = chat_page.page
     for name in ("Settings", "Usage notes", "Keyboard shortcuts"):

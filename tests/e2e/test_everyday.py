@@ -107,6 +107,7 @@ def keep_prompt(page: Page, name: str, text: str) -> None:
     expect(page.get_by_role("button", name=name, exact=True)).to_be_visible()
 
 
+@pytest.mark.slow
 def test_prompts_are_kept_renamed_and_removed(chat_page: ChatPage) -> None:
     page = chat_page.page
     page.get_by_role("button", name="alice@example.com").click()
@@ -203,6 +204,7 @@ def test_what_is_said_is_written_and_what_comes_after_sending_is_not(
     expect(hearing.alert).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "says"),
     [
@@ -250,6 +252,7 @@ def test_a_draft_survives_a_page_that_ends_in_the_background_and_is_gone_once_it
 # --- what to ask ---
 
 
+@pytest.mark.slow
 def test_what_is_proposed_in_german_is_answered_and_called_authored(
     watched: Callable[[str], Page], journal: Journal
 ) -> None:

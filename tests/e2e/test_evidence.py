@@ -28,6 +28,7 @@ _BREAK = """async () => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_sources_are_opened_and_closed_by_keyboard_alone(
     chat_page: ChatPage, scenario: Callable[[str | None], None], width: int

@@ -65,7 +65,10 @@ def by_scrollbar(page: Page) -> None:
     page.evaluate(f"() => {{ {_LOG}.scrollTop -= 300 }}")
 
 
-@pytest.mark.parametrize("scroll", [by_wheel, by_key, by_arrow, by_touch, by_scrollbar])
+@pytest.mark.parametrize(
+    "scroll",
+    [by_wheel, by_key, *(pytest.param(way, marks=pytest.mark.slow) for way in (by_arrow, by_touch, by_scrollbar))],
+)
 def test_who_scrolls_up_while_an_answer_comes_is_left_there(growing: ChatPage, scroll: Callable[[Page], None]) -> None:
     page = growing.page
     scroll(page)
@@ -79,6 +82,7 @@ def test_who_scrolls_up_while_an_answer_comes_is_left_there(growing: ChatPage, s
     page.wait_for_function(f"() => {_LEFT} < 48")
 
 
+@pytest.mark.slow
 def test_who_scrolls_down_to_the_end_by_hand_is_kept_there(growing: ChatPage) -> None:
     page = growing.page
     by_wheel(page)

@@ -40,6 +40,7 @@ def answered(chat: ChatPage, server: MockServer, answer: str, question: str = "S
     expect(chat.answer).to_have_attribute("data-state", "done")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [
@@ -73,6 +74,7 @@ def test_what_is_folded_is_unfolded_while_it_is_printed(chat_page: ChatPage, moc
     expect(within).to_be_hidden()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fence", ["", "```\n"], ids=["paragraph", "code"])
 def test_what_is_selected_stays_selected_while_the_answer_grows(
     chat_page: ChatPage, mock_server: MockServer, fence: str
@@ -174,6 +176,7 @@ def test_a_diagram_is_drawn_apart_from_the_page__and_its_code_can_be_seen(
     assert Axe().run(page).response["violations"] == []
 
 
+@pytest.mark.slow
 def test_a_diagram_that_is_none_stays_code(chat_page: ChatPage, mock_server: MockServer) -> None:
     answered(chat_page, mock_server, f"{FLOW}\n```mermaid\nflowchart LR\n  A[Ask -->\n```\n")
     expect(chat_page.answer.frame_locator("iframe").first.locator("svg")).to_contain_text("Answer")

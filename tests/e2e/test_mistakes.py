@@ -47,6 +47,7 @@ def test_a_double_click_on_send_stops_nothing(chat_page: ChatPage, mock_server: 
     expect(chat_page.answer).to_have_attribute("data-state", "done")
 
 
+@pytest.mark.slow
 def test_the_skip_link_leads_to_the_message_and_stops_nothing(answering: ChatPage) -> None:
     link = answering.page.get_by_role("link", name="Skip to message box")
     link.focus()
@@ -95,6 +96,7 @@ def test_a_chat_that_is_deleted_while_its_answer_comes_stays_deleted(answering: 
     expect(answering.page.get_by_text("Your chats will be listed here.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_data_deleted_while_an_answer_comes_stays_deleted(answering: ChatPage) -> None:
     page = answering.page
     page.get_by_role("button", name="alice@example.com").click()
@@ -118,6 +120,7 @@ def test_who_has_signed_in_again_is_not_told_to(chat_page: ChatPage, site: Whole
     expect(chat_page.answer).to_contain_text("Hello again")
 
 
+@pytest.mark.slow
 def test_a_limit_is_waited_for_once(chat_page: ChatPage, mock_server: MockServer) -> None:
     mock_server.say("There", fault="rate_limited", retry_after="1s")
     chat_page.ask("Go")
@@ -127,6 +130,7 @@ def test_a_limit_is_waited_for_once(chat_page: ChatPage, mock_server: MockServer
     assert len(mock_server.journal.only(path="/v1/chat/completions")) == 2
 
 
+@pytest.mark.slow
 def test_a_name_given_in_another_tab_while_an_answer_comes_stays(answering: ChatPage) -> None:
     other = answering.page.context.new_page()
     other.goto("/")
@@ -140,6 +144,7 @@ def test_a_name_given_in_another_tab_while_an_answer_comes_stays(answering: Chat
     expect(answering.page.get_by_role("navigation").get_by_role("button", name="Named", exact=True)).to_be_visible()
 
 
+@pytest.mark.slow
 def test_who_signs_in_elsewhere_gets_no_chat_of_a_page_that_was_open(
     chat_page: ChatPage, mock_server: MockServer, site: WholeApp
 ) -> None:
@@ -179,6 +184,7 @@ def test_a_question_asked_right_after_choosing_a_chat_is_not_lost(chat_page: Cha
     expect(page.get_by_role("article", name="You said")).to_have_count(2)
 
 
+@pytest.mark.slow
 def test_undo_can_be_reached_from_the_drawer(chat_page: ChatPage, mock_server: MockServer) -> None:
     page = chat_page.page
     page.set_viewport_size({"width": 390, "height": 700})
@@ -192,6 +198,7 @@ def test_undo_can_be_reached_from_the_drawer(chat_page: ChatPage, mock_server: M
     expect(chat_page.answer).to_contain_text("Hello")
 
 
+@pytest.mark.slow
 def test_escape_leaves_a_name_as_it_was(chat_page: ChatPage, mock_server: MockServer) -> None:
     mock_server.say("Hello")
     chat_page.ask("Lighthouses")
@@ -234,6 +241,7 @@ def test_the_drawer_takes_the_focus_and_gives_it_back(chat_page: ChatPage) -> No
     expect(opener).to_be_focused()
 
 
+@pytest.mark.slow
 def test_copying_is_said_and_so_is_that_it_was_not_allowed(chat_page: ChatPage, mock_server: MockServer) -> None:
     page = chat_page.page
     mock_server.say("Hello")
@@ -260,6 +268,7 @@ def test_a_browser_without_room_says_so_and_goes_on(
     expect(page.get_by_text("Chats can no longer be saved in this browser")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_what_is_nested_too_deep_to_draw_is_shown_as_it_is(chat_page: ChatPage, mock_server: MockServer) -> None:
     mock_server.say(">" * 20_000 + " deep")
     chat_page.ask("Go")

@@ -46,6 +46,7 @@ def test_chats_come_first_and_files_are_folded(timeline: Page) -> None:
     expect(timeline.get_by_text("GET /assets/").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_what_one_looks_for_is_found(timeline: Page) -> None:
     everything = timeline.locator(".visit").count()
     words = timeline.get_by_role("searchbox", name="Filter")

@@ -31,7 +31,13 @@ def built_for(origin: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("topology", list(Topology))
+#: The others but differ in who answers the page, and their own tests try that.
+FIRST = Topology.DIRECT
+
+
+@pytest.mark.parametrize(
+    "topology", [pytest.param(each, marks=[] if each is FIRST else pytest.mark.slow) for each in Topology]
+)
 def test_the_page_works_in_every_topology(
     topology: Topology, mock_server: MockServer, new_context: Callable[..., Any], tmp_path: Path
 ) -> None:

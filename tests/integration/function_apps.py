@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-WORKERS = ("microsoft", "inprocess")
+import pytest
+
+#: The worker that this Python takes, and the other one, whose every test is slow.
+WORKERS = (
+    pytest.param("microsoft", marks=[] if sys.version_info >= (3, 13) else pytest.mark.slow),
+    pytest.param("inprocess", marks=pytest.mark.slow if sys.version_info >= (3, 13) else []),
+)
 HEAD = "import azure.functions as func\napp = func.FunctionApp()\n\n\n"
 CLASSIC = """
 import azure.functions as func

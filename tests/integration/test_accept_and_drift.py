@@ -114,6 +114,7 @@ def test_accept_refuses_another_user_message(project: pytest.Pytester) -> None:
     assert only_cassette(project).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_missing_recordings_are_made_after_a_question_with_their_size(
     project: pytest.Pytester, upstream: HTTPServer
 ) -> None:

@@ -50,6 +50,7 @@ def chat(url: str, **body: Any) -> httpx2.Response:
     return httpx2.post(f"{url}/api/chat/completions", json=body, headers=ALICE, timeout=30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", [Backend.OPENAI, Backend.AZURE])
 def test_the_responses_api_upstream_makes_no_difference_to_the_client(
     app: Callable[..., str], mock_server: MockServer, backend: Backend
@@ -72,6 +73,7 @@ def test_the_responses_api_upstream_makes_no_difference_to_the_client(
     assert {entry.request.raw_path.rpartition("/")[2] for entry in mock_server.journal} == {"responses"}
 
 
+@pytest.mark.slow
 def test_tools_pass_through_the_responses_api_too(app: Callable[..., str], mock_server: MockServer) -> None:
     mock_server.say(call={"look": {"at": "Oslo"}})
     mock_server.say("Cold.", when={"tool_result": "-3"})
@@ -105,9 +107,9 @@ def test_tools_pass_through_the_responses_api_too(app: Callable[..., str], mock_
     ("fault", "status", "code"),
     [
         ("rate_limited", 429, "rate_limit_exceeded"),
-        ("server_error", 502, "upstream_unavailable"),
-        ("rate_limited_in_stream", 200, "rate_limit_exceeded"),
-        ("dropped", 200, "upstream_unavailable"),
+        pytest.param("server_error", 502, "upstream_unavailable", marks=pytest.mark.slow),
+        pytest.param("rate_limited_in_stream", 200, "rate_limit_exceeded", marks=pytest.mark.slow),
+        pytest.param("dropped", 200, "upstream_unavailable", marks=pytest.mark.slow),
     ],
 )
 def test_errors_of_the_responses_api_are_those_of_a_chat_completion(

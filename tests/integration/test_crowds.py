@@ -45,6 +45,7 @@ def site_port(tmp_path: Path) -> Iterator[int]:
     servers.stop()
 
 
+@pytest.mark.slow
 def test_downloads_that_nobody_reads_do_not_stop_the_site(site_port: int) -> None:
     request = f"GET /large.bin HTTP/1.1\r\nhost: 127.0.0.1:{site_port}\r\n\r\n".encode()
     with ExitStack() as crowd:

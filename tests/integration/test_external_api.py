@@ -93,6 +93,7 @@ def test_another_server_at_the_apis_address_is_not_taken_for_it(run: Callable[..
     assert f"something answers at {url} already" in "\n".join(refused.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [

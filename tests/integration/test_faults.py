@@ -152,6 +152,7 @@ async def answered(url: str) -> str:
     return "the whole answer" if "".join(re.findall(r'"content":"([^"]*)"', said)) == TEXT else "half an answer"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODEL_FAULTS)
 def test_our_api_answers_a_fault_as_the_page_says(kind: str, serve_front: Serve) -> None:
     simulation = Simulation(clock=SystemClock(speed=50))

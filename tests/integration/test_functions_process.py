@@ -108,6 +108,7 @@ def test_a_changed_app_restarts_and_a_broken_one_waits_for_a_change(
     wait_until(lambda: answer() == "three")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["", "import no_such_module\n"], ids=["valid", "broken"])
 def test_an_edit_while_the_app_loads_counts(start: Callable[..., str], tmp_path: Path, ending: str) -> None:
     last = HEAD + "@app.route(route='x')\ndef x(req: func.HttpRequest) -> str:\n    return 'edited'\n"

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from fuzz_ports import BORDERS
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_no_odd_input_stops_the_mock() -> None:
     command = [sys.executable, str(ROOT / "tools" / "fuzz_ports.py"), "200", "7"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -178,6 +178,7 @@ def test_a_live_state_of_an_earlier_run_is_no_session(app: WholeApp) -> None:
     assert browser.get("/.auth/me").json() == {"clientPrincipal": None}
 
 
+@pytest.mark.slow
 def test_at_most_a_hundred_live_states_are_open(app: WholeApp) -> None:
     first = Browser(app)
     first.sign_in("state-too-long")

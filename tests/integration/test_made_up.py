@@ -46,6 +46,7 @@ def ask(prompt: str) -> dict[str, str]:
     return {"role": "user", "content": prompt}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_loop_over_tools_ends(client: Any, stream: bool) -> None:
     tools = [pydantic_function_tool(GetWeather, name="get_weather")]
@@ -67,6 +68,7 @@ def test_a_loop_over_tools_ends(client: Any, stream: bool) -> None:
     assert "Made up by the mock" in messages[-1]["content"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_json_is_of_the_type_that_is_asked_for(client: Any, stream: bool) -> None:
     asked = {"model": "gpt-4o", "messages": [ask("Solve 8x + 7 = -23")], "response_format": Solution}
@@ -79,6 +81,7 @@ def test_json_is_of_the_type_that_is_asked_for(client: Any, stream: bool) -> Non
     assert parsed.steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_responses_are_parsed_too(client: Any, stream: bool) -> None:
     asked = {"model": "gpt-4o", "input": "Solve 8x + 7 = -23", "text_format": Solution}
@@ -109,6 +112,7 @@ def test_stored_responses_are_there_for_any_id(client: Any) -> None:
     assert next(iter(events)).sequence_number == 2
 
 
+@pytest.mark.slow
 def test_stored_chats_are_openais_alone(client: Any) -> None:
     if isinstance(client, openai.AzureOpenAI):
         with pytest.raises(openai.NotFoundError, match="Resource not found"):

@@ -57,6 +57,7 @@ def test_an_app_that_cannot_start_when_deployed_is_detected(
     assert message in str(raised.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pipeline", [{"CI": "true"}, {"TF_BUILD": "True"}, {"JENKINS_URL": "https://jenkins.example"}, {}]
 )

@@ -283,6 +283,7 @@ def test_a_cassette_of_its_own_is_filled_by_what_the_last_run_missed(
     suite.runpytest_inprocess().assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_every_worker_of_xdist_has_servers_of_its_own_and_hands_over_what_answered(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """

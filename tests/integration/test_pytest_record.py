@@ -72,6 +72,7 @@ def command(suite: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return suite.run(sys.executable, "-m", "mockserver", *arguments)
 
 
+@pytest.mark.slow
 def test_tests_of_several_turns_are_recorded_in_one_run(suite: pytest.Pytester, upstream: HTTPServer) -> None:
     recorded = suite.runpytest_inprocess("--record")
     recorded.assert_outcomes(passed=4)
@@ -90,6 +91,7 @@ def test_tests_of_several_turns_are_recorded_in_one_run(suite: pytest.Pytester, 
     assert (checked.ret, checked.outlines[-1]) == (0, "0 errors, 0 warnings")
 
 
+@pytest.mark.slow
 def test_once_leaves_a_cassette_as_it_is_and_missing_adds_to_it(suite: pytest.Pytester, upstream: HTTPServer) -> None:
     suite.runpytest_inprocess("--record").assert_outcomes(passed=4)
     suite.makepyfile(test_it=SUITE.replace('"And then?") == "And then? 2"', '"Really?") == "Really? 2"'))

@@ -182,6 +182,7 @@ def test_a_fault_breaks_the_session_off(opened: Open, endpoint: ModelEndpoint) -
     assert raised.value.rcvd.code == 1011
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["{", "[]", '"x"', '{"type": 1}', '{"type": "__class__"}', '{"type": "session.update"}',
              '{"type": "session.update", "session": 7}', '{"type": "conversation.item.create", "item": []}',
@@ -265,6 +266,7 @@ def test_a_key_among_the_subprotocols_is_in_no_journal(endpoint: ModelEndpoint) 
     assert "hunter2" not in "".join(repr(entry) for entry in endpoint.simulation.journal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tools", [[{"type": "function"}], 1, "x", [1], [{"type": "function", "name": "f", "parameters": 1}]]
 )

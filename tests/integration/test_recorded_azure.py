@@ -71,6 +71,7 @@ class RecordedMachine:
         return len(self._log.read_text().splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WALKS)
 def test_a_walk_says_what_it_said_with_the_real_az(tmp_path: Path, name: str) -> None:
     machine = RecordedMachine(tmp_path, RECORDINGS / f"{name}.json")

@@ -127,6 +127,7 @@ def test_the_turns_of_a_conversation_go_into_one_file(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "kept"),
     [(400, True), (404, False), (401, False), (403, False), (429, False), (500, False), (503, False)],
@@ -530,6 +531,7 @@ def test_a_client_that_waits_for_100_continue_gets_it(recording: ModelEndpoint, 
 STREAM = 'data: {"choices":[{"delta":{"content":"Grüße 🙂"}}]}\n\n: ping\r\n\r\ndata: é\n\ndata: [DONE]\n\n'.encode()
 
 
+@pytest.mark.slow
 def test_a_stream_is_passed_on_and_replayed_byte_for_byte_wherever_it_was_cut(
     recording: ModelEndpoint, httpserver: HTTPServer, tmp_path: Path
 ) -> None:

@@ -305,6 +305,7 @@ def test_files_of_any_name_and_purpose_are_there(served: Served) -> None:
     assert len(list(client.files.list())) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "code"),
     [
@@ -379,6 +380,7 @@ def test_tokens_are_counted_with_what_is_continued(served: Served) -> None:
     assert more > alone + 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "body"),
     [

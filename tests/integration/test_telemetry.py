@@ -247,6 +247,7 @@ def deployed_settings() -> dict[str, str]:
     return {name: value for name, value in settings.items() if name.startswith(("OTEL_", "PYTHON_"))}
 
 
+@pytest.mark.slow
 def test_application_insights_gets_the_question_in_the_invocations_trace_and_no_words(httpserver: HTTPServer) -> None:
     """Microsoft's own exporter sends to loopback here; through a proxy that does not answer, it reaches nothing else."""
     told = list[dict[str, Any]]()

@@ -65,6 +65,7 @@ def ask(site: WholeApp, path: str, body: Any, persona: str = "alice", **headers:
     return httpx2.post(f"{site.url}/api/{path}", json=body, headers={**signed_in, **headers}, timeout=30)
 
 
+@pytest.mark.slow
 def test_a_managed_app_answers_in_one_piece(start: Start, mock_server: MockServer) -> None:
     mock_server.say("One two three", pace={"each_ms": 20})
     site = start(Topology.MANAGED)

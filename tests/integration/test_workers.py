@@ -134,6 +134,7 @@ def test_what_is_said_is_answered_by_every_worker_as_often_as_it_was_said_in_all
     assert len({entry["worker"] for entry in entries}) > 1
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_an_answer_whose_fault_has_been_given_elsewhere_is_not_used_up(shared: Workers) -> None:
     shared.admin("POST", "stubs", [{"fault": "empty", "times": 7}, {"say": "Hi", "times": 30}])
@@ -143,6 +144,7 @@ def test_an_answer_whose_fault_has_been_given_elsewhere_is_not_used_up(shared: W
     assert len(shared.journal("?decided_by=said%232")) == 30
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_of_several_stubs_for_one_request_all_are_taken_or_none(shared: Workers) -> None:
     faults = [{"fault": "empty", "times": 6}, {"fault": "overloaded", "times": 5}]
@@ -156,6 +158,7 @@ def test_of_several_stubs_for_one_request_all_are_taken_or_none(shared: Workers)
         shared.admin("POST", "reset")
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_a_question_that_makes_no_sense_stops_nobody(shared: Workers) -> None:
     assert shared.admin("GET", "journal?after=1-5").status_code == 400
@@ -220,6 +223,7 @@ def test_scopes_scenarios_and_a_reset_reach_every_worker(shared: Workers) -> Non
     assert Counter(shared.ask().status_code for _ in range(9)) == {429: 1, 200: 8}
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_an_action_that_is_refused_is_refused_everywhere(shared: Workers) -> None:
     refused = shared.admin("POST", "stubs", [{"say": "x"}, {"sai": "x"}])
@@ -233,6 +237,7 @@ def test_an_action_that_is_refused_is_refused_everywhere(shared: Workers) -> Non
     assert {shared.says() for _ in range(9)} == {"Hi"}
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_a_mark_in_the_journal_parts_what_came_before_from_what_comes_after_in_every_worker(shared: Workers) -> None:
     shared.admin("POST", "stubs", [{"say": "Hi"}])
@@ -247,6 +252,7 @@ def test_a_mark_in_the_journal_parts_what_came_before_from_what_comes_after_in_e
     assert wrong.json()["error"].startswith("Expected exactly 17 requests, got 18\n")
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_a_worker_that_is_killed_is_started_again_and_has_what_was_said(shared: Workers) -> None:
     shared.admin("POST", "stubs", [{"say": "Hi"}])
@@ -278,6 +284,7 @@ def test_a_worker_that_is_told_to_stop_leaves_in_good_order(shared: Workers) -> 
     assert shared.journal() == []
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_a_process_of_another_machine_joins_with_the_same_token(start: Start, redis_port: int) -> None:
     url, same = f"redis://127.0.0.1:{redis_port}", {"DRESS_REHEARSAL_TOKEN": "the-same-token-everywhere"}
@@ -356,6 +363,7 @@ def _status(workers: Workers) -> int:
         return 0
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_while_redis_hangs_what_needs_it_is_refused_and_the_rest_is_answered(start: Start) -> None:
     port = free_port()
@@ -412,6 +420,7 @@ def test_the_last_process_leaves_nothing_in_redis(shared: Workers, redis_port: i
         assert client.dbsize() == 0
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_ids_differ_between_workers_and_what_clients_make_is_refused(shared: Workers) -> None:
     shared.admin("POST", "stubs", [{"say": "Hi"}])
@@ -432,6 +441,7 @@ def test_ids_differ_between_workers_and_what_clients_make_is_refused(shared: Wor
         made.responses.create(**continued)
 
 
+@pytest.mark.slow
 @WITH_REDIS
 def test_the_number_of_the_last_entry_is_a_mark_whichever_worker_answered_it(shared: Workers) -> None:
     shared.admin("POST", "stubs", [{"say": "Hi"}])

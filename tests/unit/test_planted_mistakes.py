@@ -295,6 +295,7 @@ def parts(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
             yield from parts(value, (*path, key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(len(TEMPLATE["resources"])), ids=[each["type"] for each in TEMPLATE["resources"]])
 def test_no_part_of_a_resource_can_be_dropped_unseen(at: int) -> None:
     unseen = []
