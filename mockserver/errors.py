@@ -20,6 +20,7 @@ UserError                    shown alone on the command line, without a tracebac
 ├── ConfigError, SwaCliConfigError, PersonaError, StatesError, SessionKeyError   swa
 ├── LoadError, StartError                                              functions
 ├── SignInError              a sign-in that cannot be read             flask_apps
+├── ListenersError           more consoles than may be open            flask_apps
 ├── PortTakenError, AddressError, TlsError                             wire
 ├── WorkersError             workers that cannot be started            workers
 └── OptionsError             options that do not go together           harness

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 WEBAPP = ROOT / "webapp"
 DIST = WEBAPP / "dist"
+CONSOLE = ROOT / "mockserver" / "flask_apps" / "console_page"
 EXAMPLES = [ROOT / "examples" / "playwright", ROOT / "examples" / "node"]
 SUPPORTED = [(3, 14), (3, 13), (3, 12), (3, 11)]  # newest first; 3.13+ runs Microsoft's own Functions worker
 LOGS = ROOT / ".cache"
@@ -219,7 +220,8 @@ def find_npm():
 
 
 def page_is_built():
-    return (DIST / ".built-from").is_file() and (DIST / ".built-from").read_text() == page_state()
+    there = (DIST / ".built-from").is_file() and (CONSOLE / "index.html").is_file()
+    return there and (DIST / ".built-from").read_text() == page_state()
 
 
 def start_install(folder):

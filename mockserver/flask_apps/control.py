@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import inspect
 import secrets
 from dataclasses import asdict
 from typing import Any
@@ -10,15 +11,21 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from mockserver.exchange import parse_json
+from mockserver.flask_apps.console import add_console
+from mockserver.flask_apps.live import ListenersError, Live
+from mockserver.journal.contents import as_json
 from mockserver.journal.criteria import JournalError
 from mockserver.journal.journal import ExpectationError
 from mockserver.simulation.actions import ActionError
 from mockserver.simulation.counts import SharingError
 from mockserver.simulation.group import READY_PATH, Alone, Group
 from mockserver.simulation.holds import HoldError
+from mockserver.simulation.model_faults import MODEL_FAULTS
 from mockserver.simulation.scenarios import ScenarioError
-from mockserver.simulation.scopes import SCOPE_HEADER, ScopeError
+from mockserver.simulation.scopes import SCOPE_HEADER, Scope, ScopeError
 from mockserver.simulation.simulation import Simulation
+from mockserver.simulation.site_faults import SITE_FAULTS
+from mockserver.simulation.state import state
 from mockserver.simulation.stub import StubError, parse_criteria
 
 _LONGEST_WAIT_S = 60
@@ -71,6 +78,8 @@ def create_app(simulation: Simulation, token: str, group: Group | None = None) -
     _add_actions(app, group)
     _add_holds(app, simulation, group)
     _add_journal(app, group)
+    _add_console(app, simulation, group)
+    add_console(app, app.wsgi_app, token)
     return app
 
 
@@ -89,6 +98,7 @@ def _add_errors(app: Flask) -> None:
     @app.errorhandler(ExpectationError)
     @app.errorhandler(SharingError)
     @app.errorhandler(HoldError)
+    @app.errorhandler(ListenersError)
     def conflict(error: Exception) -> tuple[Response, int]:
         return jsonify(error=str(error)), 409
 
@@ -166,6 +176,38 @@ def _add_holds(app: Flask, simulation: Simulation, group: Group) -> None:
             case _:
                 raise ActionError('send {"step": 3}, {"fault": "dropped"} or {"release": true}')
         return jsonify(hold.state)
+
+
+def _add_console(app: Flask, simulation: Simulation, group: Group) -> None:
+    """The routes that the console reads from, in a process that answers alone."""
+    live = Live(simulation)
+
+    def scope() -> Scope:
+        """The scope that is asked about."""
+        if not isinstance(group, Alone):
+            raise SharingError("the console sees one process: start one, without --workers and --redis")
+        name = request.headers.get(SCOPE_HEADER) or request.args.get("scope", "")
+        return simulation.scopes.named(name) if name else simulation.scopes.everybody
+
+    @app.get("/__admin/state")
+    def state_now() -> Response:
+        return jsonify(state(simulation, scope()))
+
+    @app.get("/__admin/faults")
+    def faults() -> Response:
+        functions = {**MODEL_FAULTS, **SITE_FAULTS}
+        return jsonify([{"kind": kind, "does": inspect.getdoc(function)} for kind, function in functions.items()])
+
+    @app.get("/__admin/journal/<int:number>")
+    def exchange(number: int) -> tuple[Response, int] | Response:
+        found = simulation.journal.records.numbered({number})
+        if not found:
+            return jsonify(error=f"exchange {number} is not kept: it is too old, or the journal was emptied"), 404
+        return jsonify(as_json(found[0]))
+
+    @app.get("/__admin/live")
+    def listen() -> Response:
+        return Response(live.events(scope()), content_type="text/event-stream")
 
 
 def _add_journal(app: Flask, group: Group) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Flask, Response, redirect, render_template, request, send_from_directory
+from flask import Flask, Response, jsonify, redirect, render_template, request, send_from_directory
 from msgspec import UNSET
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -32,7 +32,7 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
     def show_error(error: HTTPException) -> Response:
         return Response(f"{error.description}\n", error.code, content_type="text/plain; charset=utf-8")
 
-    @app.get("/__mock/")
+    @app.get("/__mock/session")
     def session() -> Response:
         principal = site.user(request.headers.get("cookie"))
         path, method = request.args.get("path", ""), request.args.get("method", "GET").upper()
@@ -53,6 +53,10 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
             warnings=[*site.config_notes, *map(str, site.findings)],
         )
         return own_page(page)
+
+    @app.get("/__mock/who")
+    def who() -> Response:
+        return _who(site)
 
     @app.get("/__mock/states")
     def states() -> Response:
@@ -77,10 +81,26 @@ def add_mock_pages(app: Flask, site: StaticWebApp) -> None:
     @app.post("/__mock/expire")
     def expire() -> Response:
         check_origin()
-        response: Any = redirect("/__mock/")
+        response: Any = redirect("/__mock/session")
         if principal := site.user(request.headers.get("cookie")):
             response = signed_in(response, site, principal, 0, max_age=EIGHT_HOURS_S)
         return uncached(response)
+
+
+def _who(site: StaticWebApp) -> Response:
+    """Who uses this browser, as JSON; `left_s` is None without a session, and `browsers` whether its visits pass the gate."""
+    user = site.user(request.headers.get("cookie"))
+    persona = next((each for each in site.personas.values() if user and each.email == user.user_details), None)
+    return uncached(
+        jsonify(
+            name=persona.name if persona else user.user_details if user else None,
+            persona=persona.key if persona else None,
+            left_s=site.sessions.left_s(request.headers.get("cookie")),
+            personas=[{"key": each.key, "name": each.name} for each in site.personas.values()],
+            states=bool(site.states),
+            browsers=site.live is not None and site.live.apart,
+        )
+    )
 
 
 def _states_page(site: StaticWebApp) -> Response:

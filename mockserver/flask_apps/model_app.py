@@ -24,7 +24,7 @@ def create_app(simulation: Simulation, *, control_token: str | None = None) -> F
     @app.before_request  # before routing: the simulation decides on every path and method
     def answer() -> Response | None:
         request = flask_request()
-        if control_token and request.raw_path.startswith("/__admin"):
+        if control_token and request.raw_path.startswith(("/__admin", "/__mock/")):
             return None
         if request.header("origin") is not None:
             return Response("A web page may not call the model; it calls the site's API.\n", 403)

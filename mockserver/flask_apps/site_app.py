@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from wsgiref.types import WSGIApplication
 
 import flask
 import httpx2
@@ -13,6 +14,7 @@ from flask import Flask, Response, redirect, render_template
 from werkzeug.exceptions import HTTPException, NotFound
 
 from mockserver.exchange import Request
+from mockserver.flask_apps.console import add_console
 from mockserver.flask_apps.flask_request import flask_request
 from mockserver.flask_apps.mock_pages import add_mock_pages
 from mockserver.flask_apps.page_responses import CSP
@@ -34,12 +36,19 @@ _TITLES = {
 }
 
 
-def create_app(site: StaticWebApp) -> Flask:
-    """The application over a site. Every request goes through `site.decide`; there is no way around the gate."""
+def create_app(site: StaticWebApp, *, control: WSGIApplication | None = None, token: str = "") -> Flask:
+    """The application over a site. Every request goes through `site.decide`; there is no way around the gate.
+
+    With the control routes of a model and their token, there is a console.
+    """
     app = Flask("mockserver.site", root_path=str(_HERE), static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = True  # a fault of ours is not for Flask to answer
 
     add_mock_pages(app, site)
+    if control is None:
+        app.add_url_rule("/__mock/", view_func=lambda: redirect("/__mock/session"))
+    else:
+        add_console(app, control, token)
 
     @app.before_request  # before routing: Static Web Apps decides about paths, not Flask
     def decide() -> Response | None:

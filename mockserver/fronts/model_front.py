@@ -54,7 +54,7 @@ class ModelFront(Front):
 
     def answer_directly(self, request: Request, writer: AnswerWriter) -> bool:
         """Everything that needs no upstream, and takes no time."""
-        if self._recorder is not None or request.raw_path.startswith("/__admin") or _takes_long(request):
+        if self._recorder is not None or request.raw_path.startswith(_OWN) or _takes_long(request):
             return False
         try:
             entry = self._simulation.answer(request)
@@ -64,8 +64,8 @@ class ModelFront(Front):
         return True
 
     async def carry(self, connection: Connection, request: Request) -> bool:
-        """Everything but the control routes."""
-        if request.raw_path.startswith("/__admin"):
+        """Everything but the control routes and the console."""
+        if request.raw_path.startswith(_OWN):
             return False
         if request.header("origin") is not None:
             await connection.answer(403, "A web page may not call the model; it calls the site's API.\n")
@@ -188,6 +188,8 @@ class ModelFront(Front):
         self._report(unreported)
 
 
+#: What begins so is no model's: the control routes, and the console.
+_OWN = ("/__admin", "/__mock/")
 #: Answers that are drawn, or that many requests make.
 _LONG = re.compile(r".*/(?:images/\w+|audio/speech|batches(?:/[^/]+)?|vector_stores/.+)")
 _LARGE_BYTES = 1 << 20

@@ -161,13 +161,13 @@ class ModelEndpoint:
         self.url = url_of(first, "https" if tls else "http")
         #: The file with the certificate that clients have to trust; None without TLS.
         self.authority_file = authority_file(tls.authority, first.getsockname()[1]) if tls else None
-        front = ModelFront(self._control, self.simulation, recorder=recorder, report=report)
+        front = ModelFront(self.control, self.simulation, recorder=recorder, report=report)
         self._app = (
             front if options.address == LOOPBACK else TokenGate(front, self.token, hidden=False, open_path=READY_PATH)
         )
         self._tls = tls.context if tls else None
 
-    def _control(self, environ: dict[str, Any], start_response: Callable[..., None]) -> Iterable[bytes]:
+    def control(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The control routes; Flask, which is a fifth of a start, is loaded with the first of their requests."""
         return self._control_app(environ, start_response)
 

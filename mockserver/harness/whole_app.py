@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Self
 
+from mockserver.exchange import Request
 from mockserver.flask_apps import site_app
 from mockserver.fronts.gate import Attribution, SiteFront
 from mockserver.harness.environment import sessions_of
@@ -17,13 +18,13 @@ from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.harness.options import OptionsError, SiteOptions
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
-from mockserver.simulation.scopes import SCOPE_HEADER
+from mockserver.simulation.scopes import SCOPE_COOKIE, SCOPE_HEADER, Scope, Scopes
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.site_faults import SiteFault, site_fault
 from mockserver.swa.live_states import LiveStates, scope_of
 from mockserver.swa.personas import find_persona
 from mockserver.swa.principal import ClientPrincipal
-from mockserver.swa.session import SESSION_COOKIE
+from mockserver.swa.session import SESSION_COOKIE, cookies_in
 from mockserver.swa.static_web_app import StaticWebApp, load_static_web_app
 from mockserver.wire.server import LOOPBACK, Servers, bind_to, url_of
 from mockserver.wire.token_gate import TokenGate
@@ -76,7 +77,7 @@ class WholeApp:
             report(visit, requests)
 
         self._front = SiteFront(
-            site_app.create_app(self.site),
+            site_app.create_app(self.site, control=model.control, token=model.token),
             self.site,
             delivery=options.delivery,
             records=simulation.journal.records,
@@ -123,23 +124,34 @@ def _attribution(simulation: Simulation, options: SiteOptions) -> Attribution:
     for scenario in filter(None, (*personas.values(), *(state.scenario for state in options.states))):
         simulation.index.scenarios.chosen(scenario)
 
-    def scope_of_user(principal: ClientPrincipal | None) -> str:
-        """The scope of a live state or of a persona; empty for everybody's."""
+    def scope_of_visitor(request: Request, principal: ClientPrincipal | None) -> str:
+        """The scope of a live state, of a browser or of a persona; empty for everybody's."""
         if (name := scope_of(principal)) is not None and scopes.get(name) is not None:
             return name
+        user = principal.user_details if principal else ""
+        if (of_browser := _scope_of_browser(scopes, request)) is not None:
+            of_browser.visitor_scenario = personas.get(user)
+            return of_browser.name
         if not any(personas.values()):
             return ""
-        user = principal.user_details if principal else ""
         return scopes.open(personas.get(user), f"persona {user or 'nobody'}", personal=True).name
 
     def attribute(call: Call, principal: ClientPrincipal | None) -> tuple[str, SiteFault]:
         name = call.request.header(SCOPE_HEADER)
         if name is None:
-            name = scope_of_user(principal)
+            name = scope_of_visitor(call.request, principal)
         scopes.attribute(call.visit_ids, name)
         return name, site_fault(simulation.site_fault(call))
 
     return attribute
+
+
+def _scope_of_browser(scopes: Scopes, request: Request) -> Scope | None:
+    """The open scope that a browser's cookie names."""
+    header = request.header("cookie") or ""
+    if SCOPE_COOKIE not in header:
+        return None
+    return next(filter(None, map(scopes.get, cookies_in(header).get(SCOPE_COOKIE, []))), None)
 
 
 def _stray(simulation: Simulation, visit: Entry) -> Entry | None:

@@ -78,6 +78,11 @@ class Entry:
         return self.answer.status if self.answer else None
 
     @property
+    def failed(self) -> bool:
+        """Whether it was refused, ended early, or no stub answered it."""
+        return (self.status or 0) >= 400 or self.end not in ("eof", "open") or self.miss is not None
+
+    @property
     def attempt(self) -> int:
         """Which attempt of its client this was, from 1. Source: `x-stainless-retry-count`, sent by the official SDKs."""
         return 1 + (whole_number(self.request.header("x-stainless-retry-count") or "0") or 0)

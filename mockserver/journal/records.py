@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
+from itertools import islice, takewhile
 
 from mockserver.crash import SHOWN_LETTERS, Crash
 from mockserver.exchange import Answer
@@ -36,6 +37,8 @@ class Records:
         self._misses: OrderedDict[int, Entry] = OrderedDict()
         self._bytes = self._miss_bytes = 0
         self.count = 0
+        #: How often everything was forgotten.
+        self.cleared = 0
         #: What to verify when the test ends; each raises where it is not so.
         self.expectations: list[Callable[[], None]] = []
         #: The last faults of our own code, without secrets, and how many there were; a reset keeps them.
@@ -154,6 +157,28 @@ class Records:
             numbers = {number for visit_id in ids for number in self._visits.get(visit_id, ())}
             return [self._entries[number] for number in sorted(numbers)]
 
+    def since(self, number: int, most: int) -> list[Entry]:
+        """Those with a higher number, oldest first; of more than `most`, the last ones."""
+        with self._changed:
+            newest = (self._entries[each] for each in takewhile(number.__lt__, reversed(self._entries)))
+            return list(islice(newest, most))[::-1]
+
+    def numbered(self, numbers: Collection[int]) -> list[Entry]:
+        """Those of these numbers that are still kept, oldest first."""
+        with self._changed:
+            return [self._entries[number] for number in sorted(numbers) if number in self._entries]
+
+    def visit_of(self, entry: Entry) -> int:
+        """The number of the first exchange of the same visit that is kept; its own where it is the first."""
+        with self._changed:
+            firsts = (next(iter(self._visits[id_]), entry.number) for id_ in entry.visit_ids if id_ in self._visits)
+            return min(firsts, default=entry.number)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing will happen any more."""
+        return self._stopping
+
     def misses(self) -> list[Entry]:
         """The last misses, oldest first."""
         with self._changed:
@@ -162,6 +187,7 @@ class Records:
     def clear(self) -> None:
         """Forget everything; numbers go on."""
         with self._changed:
+            self.cleared += 1
             self._entries.clear()
             self._visits.clear()
             self._misses.clear()

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mockserver.exchange import Headers, shortened
+from mockserver.journal.contents import Contents, contents
 from mockserver.journal.entry import Entry, Place
 from mockserver.matching.call import Call
 from mockserver.redaction.exchanges import shown_answer, shown_request
 from mockserver.redaction.redaction import clean
 from mockserver.swa.routing import Action
-from mockserver.wire.play import schedule
 
-_MAX_BYTES = 20_000
 _MAX_TICKS = 300
 _MAX_PROMPT = 200
 _SCRIPT = Path(__file__).with_name("timeline.js").read_text(encoding="utf-8")
 #: The page's policy lets this script run and no other.
 _SCRIPT_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineEvent:
-    """One event as it is shown: when it was sent, None if never; when it was due; and its text."""
-
-    sent_ms: float | None
-    due_ms: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +32,7 @@ class TimelineBar:
     left: float
     width: float
     ticks: tuple[float, ...]
-    request_body: str
-    events: tuple[TimelineEvent, ...]
-    request_headers: Headers
-    answer_headers: Headers
-
-    @property
-    def failed(self) -> bool:
-        """Whether it was refused, ended early, or no stub answered it."""
-        entry = self.entry
-        return (entry.status or 0) >= 400 or entry.end not in ("eof", "open") or entry.miss is not None
+    contents: Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +45,7 @@ class TimelineVisit:
     @property
     def failed(self) -> bool:
         """Whether something went wrong in it."""
-        return any(bar.failed for bar in self.bars)
+        return any(bar.entry.failed for bar in self.bars)
 
 
 def timeline(title: str, entries: Sequence[Entry]) -> str:
@@ -121,31 +100,7 @@ def _prompt(visit: Sequence[Entry]) -> str:
 
 def _bar(entry: Entry, began_s: float, whole_s: float) -> TimelineBar:
     left = (entry.at_s - began_s) / whole_s * 100
-    answer, request = shown_answer(entry.answer) if entry.answer else None, shown_request(entry.request)
-    entry = replace(entry, request=request, answer=answer)
-    due = list(schedule(answer)) if answer else []
-    sent: list[float | None] = [*entry.sent_ms, *([None] * max(0, len(due) - len(entry.sent_ms)))]
-    left_bytes, events = _MAX_BYTES, []
-    for (due_s, data), sent_ms in zip(due, sent, strict=False):
-        events.append(TimelineEvent(sent_ms, due_s * 1000, _text(data[:left_bytes])))
-        left_bytes -= min(left_bytes, len(data))
     ticks = tuple(ms / 10 / whole_s for ms in entry.sent_ms[:: max(1, len(entry.sent_ms) // _MAX_TICKS)])
-    return TimelineBar(
-        entry,
-        left,
-        max(entry.took_s / whole_s * 100, 0.3),
-        ticks,
-        _text(request.body)[:_MAX_BYTES],
-        tuple(events),
-        request.headers,
-        answer.headers if answer else (),
-    )
-
-
-def _text(data: bytes) -> str:
-    """The data as text, indented if it is JSON, without secrets."""
-    text = data.decode("utf-8", "replace")
-    try:
-        return json.dumps(clean(shortened(json.loads(text))), ensure_ascii=False, indent=2)
-    except (ValueError, RecursionError):
-        return str(clean(text))
+    answer = shown_answer(entry.answer) if entry.answer else None
+    shown = replace(entry, request=shown_request(entry.request), answer=answer)
+    return TimelineBar(shown, left, max(entry.took_s / whole_s * 100, 0.3), ticks, contents(entry))

@@ -37,8 +37,10 @@ def _reset(simulation: Simulation, given: Mapping[str, Any]) -> None:
 def _open_scope(simulation: Simulation, given: Mapping[str, Any]) -> str:
     asked = given["asked"] or {}
     if not isinstance(asked, dict) or not isinstance(scenario := asked.get("scenario"), str | None):
-        raise ActionError('send {"scenario": "NAME"}, or {} for none')
-    return simulation.scopes.open(scenario, given["name"]).name
+        raise ActionError('send {"scenario": "NAME"}, or {} for none; and {"personal": true} for one browser')
+    if not isinstance(personal := asked.get("personal", False), bool):
+        raise ActionError("personal is true or false: whether only visits that name the scope belong to it")
+    return simulation.scopes.open(scenario, given["name"], personal=personal).name
 
 
 def _close_scope(simulation: Simulation, given: Mapping[str, Any]) -> None:

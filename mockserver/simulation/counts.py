@@ -75,6 +75,14 @@ class OwnCounts:
             taken.update(wanted.keys())
         return gone
 
+    def taken(self, scope: str) -> Mapping[str, int]:
+        """How often each name of a scope was taken."""
+        return dict(self._taken[scope]) if scope in self._taken else {}
+
+    def windows(self, scope: str) -> Mapping[str, LimitWindow]:
+        """What counts towards the limit of each model of a scope that was asked."""
+        return {model: window for (owner, model), window in self._windows.items() if owner == scope}
+
     def next(self, scope: str, name: str) -> int:
         """Count one more."""
         self._taken[scope][name] += 1

@@ -86,6 +86,15 @@ class LimitWindow:
                 break
         return Exceeded("tokens", most, used, tokens, _rounded_up(wait_s))
 
+    def left(self, now_s: float) -> tuple[int | None, int | None]:
+        """How many requests and tokens are left of the minute that ends now; None without a limit."""
+        recent = replace(self, admitted=tuple(each for each in self.admitted if each[0] > now_s - TOKENS_WINDOW_S))
+        requests, tokens = self.limit.requests, self.limit.tokens
+        return (
+            None if requests is None else max(0, requests - len(recent.admitted)),
+            None if tokens is None else max(0, tokens - recent._tokens()),
+        )
+
     def headers(self, at_s: float, backend: Backend) -> Headers:
         """What is left of the minute, as the backend says it: Azure in whole seconds, OpenAI in Go's durations."""
         headers: list[tuple[str, str]] = []

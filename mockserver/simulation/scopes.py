@@ -21,6 +21,8 @@ from mockserver.stored.store import Store
 
 #: Names a request's scope, at the site and at the model; never forwarded to an API.
 SCOPE_HEADER = "x-mockserver-scope"
+#: Names the scope of all visits of a browser, at the site; one that is not open counts for nothing.
+SCOPE_COOKIE = "mockserver-scope"
 #: How many request ids and traces are remembered; the oldest are forgotten first.
 MAX_VISITS = 10_000
 MAX_SCOPES = 10_000
@@ -34,12 +36,13 @@ class ScopeError(UserError):
 class Scope:
     """What a test, or a persona, is answered by besides what everybody is; `name` is empty for everybody's.
 
-    `scenario` None means everybody's. A `personal` scope answers the visits of its person, and nothing that comes without a
-    visit. `store` keeps what clients made.
+    `scenario` None means its visitor's, else everybody's. A `personal` scope answers the visits of its person, and nothing that
+    comes without a visit. `store` keeps what clients made.
     """
 
     name: str = ""
     scenario: str | None = None
+    visitor_scenario: str | None = None
     personal: bool = False
     stubs: tuple[Stub, ...] = ()
     limits: dict[str, Limit] = field(default_factory=dict)
@@ -107,7 +110,7 @@ class Scopes:
             if len(self._open) >= MAX_SCOPES and name not in self._open:
                 raise ScopeError(f"{MAX_SCOPES} scopes are open: close each with its test, or reset")
             name = name or secrets.token_urlsafe(9)
-            return self._open.setdefault(name, Scope(name, scenario, personal))
+            return self._open.setdefault(name, Scope(name, scenario, personal=personal))
 
     @property
     def count(self) -> int:
@@ -228,9 +231,13 @@ class Scopes:
         """What a scope is answered by before the cassettes: its own stubs, everybody's, its scenario, scenarios that
         always apply."""
         said = scope.stubs if scope is self.everybody else (*scope.stubs, *self.everybody.stubs)
-        scenario = scope.scenario or self.everybody.scenario
+        scenario = self.scenario(scope)
         chosen = self._scenarios.chosen(scenario) if scenario is not None else ()
         return (*said, *chosen, *self._scenarios.always)
+
+    def scenario(self, scope: Scope) -> str | None:
+        """The scenario that a scope is answered from; None for none."""
+        return scope.scenario or scope.visitor_scenario or self.everybody.scenario
 
     def has_limits(self, scope: Scope) -> bool:
         """Whether anything is limited."""
@@ -261,6 +268,6 @@ class Scopes:
         """Read the scenario files of a scope that have changed; their stubs start counting again, everywhere."""
         if not self._reads_again:
             return
-        for name in self._scenarios.refresh(scope.scenario or self.everybody.scenario):
+        for name in self._scenarios.refresh(self.scenario(scope)):
             for each in (self.everybody, *self._open.values()):
                 self.counts.forget(each.name, f"{name}#")

@@ -48,6 +48,22 @@ class Stub:
         if isinstance(self.answer, Answer):
             object.__setattr__(self, "answer", replace(self.answer, decided_by=self.name))
 
+    @property
+    def words(self) -> str:
+        """What it does, and for which requests, in a few words."""
+        match self.answer:
+            case AuthoredAnswer(text=str(text)):
+                does = f"“{text}”"
+            case AuthoredAnswer():
+                does = "an authored answer"
+            case Answer(status=status):
+                does = f"status {status}"
+            case None:
+                does = ""
+        fault = self.fault.kind if self.fault else ""
+        when = f"to {self.criteria.words}" if self.criteria.specific else ""
+        return " ".join(filter(None, (does, fault, when)))
+
 
 def load_stubs(path: Path, text: str | bytes, name: str = "") -> tuple[Stub, ...]:
     """The stubs of a scenario file, in order; each is named after `name`, else the file, and its place, from 1.

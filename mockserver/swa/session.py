@@ -37,11 +37,17 @@ def cookie_parts(value: str) -> dict[str, str]:
     return {SESSION_COOKIE + (f"_{number}" if number else ""): part for number, part in enumerate(parts)}
 
 
-def _values(cookie_header: str) -> Iterator[str]:
-    """What may be a session in a Cookie header. Cookies ignore ports: there may be some of other programs with our names."""
+def cookies_in(cookie_header: str) -> dict[str, list[str]]:
+    """The values of each cookie in a Cookie header; several where they are of different paths or programs."""
     cookies: dict[str, list[str]] = {}
     for name, _, value in (part.strip().partition("=") for part in cookie_header.split(";")):
         cookies.setdefault(name, []).append(value)
+    return cookies
+
+
+def _values(cookie_header: str) -> Iterator[str]:
+    """What may be a session in a Cookie header. Cookies ignore ports: there may be some of other programs with our names."""
+    cookies = cookies_in(cookie_header)
     for first in cookies.get(SESSION_COOKIE, []):
         count, divider, start = first.partition("~")
         if not divider:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
@@ -29,6 +30,7 @@ def test_anonymous_is_sent_to_sign_in_and_comes_back_as_the_chosen_persona(anony
     expect(anonymous_page).to_have_url(re.compile(r"/$"))
 
 
+@pytest.mark.slow
 def test_the_way_to_somebody_else_and_to_the_states_is_in_sight_with_six_personas(
     new_context: Callable[..., Any], mock_model: ModelEndpoint, mock_functions: FunctionApp
 ) -> None:
@@ -92,7 +94,7 @@ def test_logging_out_ends_the_session(invited_page: Page) -> None:
 
 
 def test_mock_page_shows_the_session_and_switches_it(invited_page: Page) -> None:
-    invited_page.goto("/__mock/")
+    invited_page.goto("/__mock/session")
     expect(invited_page.get_by_text("The session ends in 479 min")).to_be_visible()
     invited_page.get_by_label("Path").fill("/api/chat/completions")
     invited_page.get_by_role("button", name="Decide").click()

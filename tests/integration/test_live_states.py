@@ -73,6 +73,9 @@ class Browser:
     def get(self, path: str) -> httpx2.Response:
         return self._client.get(path)
 
+    def belongs_to(self, scope: str) -> None:
+        self._client.cookies.set("mockserver-scope", scope)
+
     def closes(self, scope: str, **headers: str) -> int:
         return self._client.post("/__mock/states/close", data={"scope": scope}, headers=headers).status_code
 
@@ -236,3 +239,17 @@ def test_a_refusal_of_the_gate_has_a_code_a_sentence_and_a_line_that_says_what_t
         "alice   POST /api/chat/completions  x-mockserver-scope: no open scope 'gone'; it was closed, or removed by a reset. "
         "Open one: POST /__admin/scopes, or mock_server.scope() in a test.  409"
     )
+
+
+def test_a_browser_belongs_to_the_scope_that_its_cookie_names(app: WholeApp, mock_server: MockServer) -> None:
+    scopes = app.model.simulation.scopes
+    scope = scopes.open(personal=True)
+    browser, other = Browser(app), Browser(app)
+    for each in (browser, other):
+        each.sign_in("alice")
+    browser.belongs_to(scope.name)
+    scopes.say_entries({"fault": "overloaded"}, name="said", scope=scope)
+    assert (browser.asks(), other.asks()) == ("upstream_unavailable", "done")
+    assert asks_model(app).status_code == 200  # what names no visit is not this browser's
+    scopes.close(scope.name)
+    assert browser.asks() == "done"  # what is not open any more counts for nothing

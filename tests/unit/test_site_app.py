@@ -469,14 +469,14 @@ def test_tests_sign_in_with_one_request(client: FlaskClient) -> None:
 
 
 def test_mock_page_shows_the_session_and_the_decision_about_any_path(client: FlaskClient, clock: FakeClock) -> None:
-    assert "No one is signed in" in client.get("/__mock/").text
+    assert "No one is signed in" in client.get("/__mock/session").text
     client.get("/.auth/login/aad?persona=alice")
     clock.now_s += 3600
     page = client.get("/__mock/?path=/nowhere&method=GET").text
     assert "The session ends in 420 min 00 s" in page
     assert "404 error</b>, because: no such file" in page
     assert client.post("/__mock/expire").status_code == 302
-    assert "The session has expired" in client.get("/__mock/").text
+    assert "The session has expired" in client.get("/__mock/session").text
     assert client.get("/").status_code == 302
 
 
