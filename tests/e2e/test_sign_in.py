@@ -134,7 +134,7 @@ def test_every_screen_is_accessible(anonymous_page: Page, invited_page: Page, wa
     anonymous_page.goto("/")
     anonymous_page.get_by_text("Another user").click()
     mock_page = watched("carol")
-    mock_page.goto("/__mock/?path=/nowhere")
+    mock_page.goto("/__mock/session?path=/nowhere")
     for page, heading in (
         (anonymous_page, "Sign in"),
         (mock_page, "What the gate decides"),

@@ -472,7 +472,7 @@ def test_mock_page_shows_the_session_and_the_decision_about_any_path(client: Fla
     assert "No one is signed in" in client.get("/__mock/session").text
     client.get("/.auth/login/aad?persona=alice")
     clock.now_s += 3600
-    page = client.get("/__mock/?path=/nowhere&method=GET").text
+    page = client.get("/__mock/session?path=/nowhere&method=GET").text
     assert "The session ends in 420 min 00 s" in page
     assert "404 error</b>, because: no such file" in page
     assert client.post("/__mock/expire").status_code == 302
