@@ -224,11 +224,16 @@ def page_is_built():
     return there and (DIST / ".built-from").read_text() == page_state()
 
 
+def packages_of(folder):
+    """What an installation is made from: the lock file, and our own packages, which are copied."""
+    return [folder / "package-lock.json", *sorted(path for path in (ROOT / "packages").rglob("*") if path.is_file())]
+
+
 def start_install(folder):
     """The running `npm ci`; None if node_modules is up to date."""
     npm = find_npm()
     stamp = folder / "node_modules" / ".installed-from"
-    if stamp.is_file() and stamp.read_text() == digest([folder / "package-lock.json"]):
+    if stamp.is_file() and stamp.read_text() == digest(packages_of(folder)):
         return None
     say("installing the packages of %s" % folder.relative_to(ROOT))
     return spawn([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], "npm-ci-%s.log" % folder.name, folder)
@@ -239,7 +244,7 @@ def finish_install(install, folder):
         finish(
             install, "npm-ci-%s.log" % folder.name, "could not install the packages of %s" % folder.relative_to(ROOT)
         )
-        (folder / "node_modules" / ".installed-from").write_text(digest([folder / "package-lock.json"]))
+        (folder / "node_modules" / ".installed-from").write_text(digest(packages_of(folder)))
 
 
 def build_page(install):

@@ -1,5 +1,5 @@
-import { expect, type Page } from '@playwright/test'
-import { test } from './rehearsal.ts'
+import type { Page } from '@playwright/test'
+import { expect, test } from 'dress-rehearsal-playwright'
 
 const QUESTION = 'Tell me about lighthouses'
 
@@ -10,26 +10,37 @@ async function ask(page: Page) {
 }
 
 // The same question at the same time, on one server.
-for (const number of [1, 2, 3, 4, 5, 6]) {
-  test(`each test gets its own answer, ${number}`, async ({ rehearsal, pageAs }) => {
-    await rehearsal.say({ say: `Lighthouse number ${number}`, when: { prompt: QUESTION } })
-    const answer = await ask(await pageAs('alice'))
+for (const number of [1, 2, 3, 4]) {
+  test(`each test gets its own answer, ${number}`, async ({ say, journal, persona }) => {
+    await say(`Lighthouse number ${number}`, { to: QUESTION })
+    const answer = await ask(await persona('alice'))
     await expect(answer).toHaveAttribute('data-state', 'done')
     await expect(answer).toContainText(`Lighthouse number ${number}`)
-    await rehearsal.verify(1, { prompt: QUESTION, end: 'eof' })
+    await journal.verify(1, { prompt: QUESTION, end: 'eof' })
   })
 }
 
-test('a broken connection keeps the text received so far', async ({ rehearsal, pageAs }) => {
-  await rehearsal.say({ say: 'Lighthouses are tall.', fault: 'dropped', after: 3 })
-  await expect(await ask(await pageAs('alice'))).toHaveAttribute('data-state', 'interrupted')
-  await rehearsal.verify(1, { end: 'reset' })
+test('a broken connection keeps the text received so far', async ({ say, journal, persona }) => {
+  await say('Lighthouses are tall.', { fault: 'dropped', after: 3 })
+  await expect(await ask(await persona('alice'))).toHaveAttribute('data-state', 'interrupted')
+  await journal.verify(1, { end: 'reset' })
 })
 
-test('the page notices that the session has ended', async ({ rehearsal, pageAs }) => {
-  const page = await pageAs('alice')
-  await rehearsal.say({ fault: 'session_expired', when: { path: '/api/chat/completions' } })
+test('the page notices that the session has ended', async ({ say, journal, persona }) => {
+  const page = await persona('alice')
+  await say({ fault: 'session_expired', when: { path: '/api/chat/completions' } })
   await ask(page)
   await expect(page.getByRole('alert')).toBeVisible()
-  await rehearsal.verify(0)
+  await journal.verify(0)
+})
+
+test('an answer goes on piece by piece, and what came before it broke stays', async ({ say, hold, journal, persona }) => {
+  await say('one two three four five', { to: QUESTION })
+  const stream = await hold(QUESTION)
+  const answer = await ask(await persona('alice'))
+  expect(await stream.step(3)).toBe('one two three')
+  await expect(answer).toContainText('one two three')
+  await stream.fault('dropped')
+  await expect(answer).toHaveAttribute('data-state', 'interrupted')
+  await journal.verify(1, { end: 'reset' })
 })

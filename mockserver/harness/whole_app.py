@@ -130,7 +130,8 @@ def _attribution(simulation: Simulation, options: SiteOptions) -> Attribution:
             return name
         user = principal.user_details if principal else ""
         if (of_browser := _scope_of_browser(scopes, request)) is not None:
-            of_browser.visitor_scenario = personas.get(user)
+            if not of_browser.chosen:  # what is chosen for a browser goes before what its person has
+                of_browser.scenario = personas.get(user)
             return of_browser.name
         if not any(personas.values()):
             return ""

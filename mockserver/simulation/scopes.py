@@ -36,13 +36,13 @@ class ScopeError(UserError):
 class Scope:
     """What a test, or a persona, is answered by besides what everybody is; `name` is empty for everybody's.
 
-    `scenario` None means its visitor's, else everybody's. A `personal` scope answers the visits of its person, and nothing that
-    comes without a visit. `store` keeps what clients made.
+    `scenario` None means everybody's; `chosen` is whether somebody chose it. A `personal` scope answers the visits of its person, and nothing that comes without a
+    visit. `store` keeps what clients made.
     """
 
     name: str = ""
     scenario: str | None = None
-    visitor_scenario: str | None = None
+    chosen: bool = False
     personal: bool = False
     stubs: tuple[Stub, ...] = ()
     limits: dict[str, Limit] = field(default_factory=dict)
@@ -157,7 +157,8 @@ class Scopes:
         """
         if scenario is not None:
             self._scenarios.chosen(scenario)
-        (scope or self.everybody).scenario = scenario
+        scope = scope or self.everybody
+        scope.scenario, scope.chosen = scenario, scenario is not None
 
     def say(self, *stubs: Stub, scope: Scope | None = None) -> None:
         """Add stubs: they go before everything loaded, in the order they were said."""
@@ -231,13 +232,9 @@ class Scopes:
         """What a scope is answered by before the cassettes: its own stubs, everybody's, its scenario, scenarios that
         always apply."""
         said = scope.stubs if scope is self.everybody else (*scope.stubs, *self.everybody.stubs)
-        scenario = self.scenario(scope)
+        scenario = scope.scenario or self.everybody.scenario
         chosen = self._scenarios.chosen(scenario) if scenario is not None else ()
         return (*said, *chosen, *self._scenarios.always)
-
-    def scenario(self, scope: Scope) -> str | None:
-        """The scenario that a scope is answered from; None for none."""
-        return scope.scenario or scope.visitor_scenario or self.everybody.scenario
 
     def has_limits(self, scope: Scope) -> bool:
         """Whether anything is limited."""
@@ -268,6 +265,6 @@ class Scopes:
         """Read the scenario files of a scope that have changed; their stubs start counting again, everywhere."""
         if not self._reads_again:
             return
-        for name in self._scenarios.refresh(self.scenario(scope)):
+        for name in self._scenarios.refresh(scope.scenario or self.everybody.scenario):
             for each in (self.everybody, *self._open.values()):
                 self.counts.forget(each.name, f"{name}#")

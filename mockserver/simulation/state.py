@@ -28,7 +28,7 @@ def state(simulation: Simulation, scope: Scope) -> dict[str, Any]:
     now_s = clock.now()
     return {
         "scope": scope.name,
-        "scenario": scopes.scenario(scope),
+        "scenario": scope.scenario or everybody.scenario,
         "said": [_said(stub, taken.get(stub.name, 0)) for stub in said if _has_left(stub, taken.get(stub.name, 0))],
         "limits": [
             {"name": name, **_limit(windows.get(name, LimitWindow(limit)), now_s)}

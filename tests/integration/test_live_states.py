@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -253,3 +254,20 @@ def test_a_browser_belongs_to_the_scope_that_its_cookie_names(app: WholeApp, moc
     assert asks_model(app).status_code == 200  # what names no visit is not this browser's
     scopes.close(scope.name)
     assert browser.asks() == "done"  # what is not open any more counts for nothing
+
+
+def test_a_browsers_person_keeps_its_scenario_until_one_is_chosen(
+    mock_model: ModelEndpoint, mock_functions: FunctionApp
+) -> None:
+    personas = load_personas()
+    personas["bob"] = replace(personas["alice"], key="bob", email="bob@example.com", scenario="overloaded")
+    with WholeApp(mock_model, mock_functions, SiteOptions(ROOT / "webapp" / "dist", personas)) as app:
+        scopes = app.model.simulation.scopes
+        scope, browser = scopes.open(personal=True), Browser(app)
+        browser.belongs_to(scope.name)
+        answers = []
+        for persona, chosen in (("bob", None), ("alice", None), ("bob", "too-long"), ("bob", None)):
+            scopes.choose(chosen, scope)
+            browser.sign_in(persona)
+            answers.append(browser.asks())
+        assert answers == ["upstream_unavailable", "done", "context_length_exceeded", "upstream_unavailable"]
