@@ -82,7 +82,7 @@ load: setup        ## people at the app, by Locust, with a report and a verdict:
 	@$(RUN:-m=) tools/load.py $(or $(USERS),200) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(URL),--url $(URL)) $(ARGS)
 
 lint: setup        ## check style and types of Python and of the page
-	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && $(BIN)/basedpyright --level error && npm --prefix webapp run --silent check && webapp/node_modules/.bin/tsc -p examples/playwright
+	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) mypy && $(BIN)/basedpyright --level error && npm --prefix webapp run --silent check && webapp/node_modules/.bin/tsc -p examples/playwright && webapp/node_modules/.bin/tsc -p packages/dress-rehearsal-playwright
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@# The published schema of 2026-08-20 names UseNode@1, but knows the inputs of its predecessor alone.
 	@sed 's/UseNode@1/NodeTool@0/; s/{ version: /{ versionSpec: /' azure-pipelines.yml | $(BIN)/check-jsonschema --quiet --regex-variant nonunicode --data-transform azure-pipelines --default-filetype yaml --builtin-schema vendor.azure-pipelines -

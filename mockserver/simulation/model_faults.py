@@ -30,6 +30,9 @@ class FaultContext:
     at_s: float
 
 
+ModelFault = Callable[[Fault, Answer, FaultContext], Answer]
+
+
 def apply(fault: Fault, answer: Answer, context: FaultContext) -> Answer:
     """The answer with the fault in it."""
     return MODEL_FAULTS[fault.kind](fault, answer, context)
@@ -241,14 +244,18 @@ def _compact(value: Any) -> str:
     return json_answer(200, value).body.decode()
 
 
-MODEL_FAULTS: dict[str, Callable[[Fault, Answer, FaultContext], Answer]] = {
-    function.__name__.removeprefix("_"): function
-    for function in (
-        *(_rate_limited, _rate_limited_2024, _rate_limited_in_stream, _quota_exceeded, _server_error, _overloaded),
-        *(_bad_gateway, _refused, _key_expired, _deployment_gone),
-        *(_firewall, _role_missing, _token_expired, _context_length_exceeded),
-        *(_slow_first_token, _slow_events, _stall),
-        *(_dropped, _cut_short, _truncated_event, _malformed_event, _split_events, _merged_events),
-        *(_empty, _wrong_content_type),
-    )
-}
+def _by_name(*faults: ModelFault) -> dict[str, ModelFault]:
+    return {fault.__name__.removeprefix("_"): fault for fault in faults}
+
+
+_BROKEN = _by_name(
+    *(_rate_limited_in_stream, _slow_first_token, _slow_events, _stall),
+    *(_dropped, _cut_short, _truncated_event, _malformed_event, _split_events, _merged_events),
+    *(_empty, _wrong_content_type),
+)
+# They answer in place of the model: what it would have said does not matter, nor whether there is anything.
+INSTEAD = _by_name(
+    *(_rate_limited, _rate_limited_2024, _quota_exceeded, _server_error, _overloaded, _bad_gateway, _refused),
+    *(_key_expired, _deployment_gone, _firewall, _role_missing, _token_expired, _context_length_exceeded),
+)
+MODEL_FAULTS = INSTEAD | _BROKEN

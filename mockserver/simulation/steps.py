@@ -134,6 +134,13 @@ def generate_answer(turn: Turn) -> Outcome | None:
     return Outcome(answer, written=True)
 
 
+def leave_to_fault(turn: Turn) -> Outcome | None:
+    """Nothing, for a fault that answers in place of the model: it is met where nothing is recorded, too."""
+    if any(stub.fault is not None and stub.fault.kind in model_faults.INSTEAD for stub in turn.faults):
+        return Outcome(Answer(0, decided_by="nothing"))
+    return None
+
+
 def report_miss(turn: Turn) -> Outcome:
     """An unknown model as the service refuses it where recordings name others, else a 404 that explains the miss."""
     call, stubs = turn.call, turn.scopes.stubs(turn.scope)
@@ -161,6 +168,7 @@ STEPS: tuple[Step, ...] = (
     list_models,
     answer_from_store,
     generate_answer,
+    leave_to_fault,
     report_miss,
 )
 

@@ -161,8 +161,8 @@ def test_a_state_can_be_met_live_from_its_card(
     apps: Callable[[Backend], WholeApp], new_context: Callable[..., Any], mock_server: MockServer, watch: Watch
 ) -> None:
     """In one browser and in another, while Alice goes on in both."""
-    mock_server.say("Lighthouses are tall.")
     app = apps(Backend.OPENAI)
+    mock_server.say("Lighthouses are tall.")
     browsers = [new_context(base_url=app.url) for _ in range(2)]
     alices = [watch(browser.new_page()) for browser in browsers]
     for alice in alices:

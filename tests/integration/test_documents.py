@@ -41,6 +41,7 @@ ELSEWHERE = {
 #: Commands that no test runs, and why.
 BY_HAND = {
     "make test": "runs this test",
+    "make test-slow": "takes minutes; the weekly judges run it",
     "make test-unit": "is a part of what runs this test",
     "make wheel": "the pipelines run it, after the tests",
     "make fuzz": "takes minutes; a small part of it is a unit test",

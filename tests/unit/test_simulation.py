@@ -11,6 +11,7 @@ from mockserver.exchange import End, Interaction, Request
 from mockserver.matching.differences import Difference
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.miss_report import miss_report
+from mockserver.simulation.model_faults import INSTEAD, MODEL_FAULTS
 from mockserver.simulation.settings import OnMiss
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.stub import parse_stub
@@ -61,6 +62,18 @@ def test_a_fault_alone_strikes_whatever_would_be_answered(simulation: Callable[.
     assert (struck.end, struck.events, struck.decided_by) == (End.RESET, (), "a.yaml#1, dropped by said#1")
     assert after is not None
     assert after.end is End.EOF
+
+
+@pytest.mark.parametrize("kind", MODEL_FAULTS)
+def test_what_answers_in_place_of_the_model_needs_no_recording(
+    simulation: Callable[..., Simulation], kind: str
+) -> None:
+    """A limit is met with any question; a stream that breaks has to be there."""
+    told = simulation()
+    told.scopes.say(parse_stub({"fault": kind, "times": 1}, "said#1"))
+    first, second = (told.answer(chat("What nobody has recorded")) for _ in range(2))
+    assert (first.miss is None) == (kind in INSTEAD)
+    assert second.miss is not None
 
 
 def test_a_miss_is_a_404_that_explains_itself(simulation: Callable[..., Simulation]) -> None:

@@ -24,6 +24,7 @@ const TIMES: [string, number | undefined][] = [
   ['three times', 3],
   ['always', undefined],
 ];
+const ALWAYS = TIMES.length - 1;
 
 interface NextProps {
   state: State | null;
@@ -59,9 +60,15 @@ export function Next({ state, wish, forMe, canBeMine, onMine, scope, attempt }: 
     if (!wish) return;
     setKind(wish.kind);
     setPrompt(wish.prompt);
-    setTimes(TIMES.length - 1);
+    setTimes(ALWAYS);
     words.current?.focus();
   }, [wish]);
+
+  /** A client asks again after most faults: one that comes once is seen by nobody. */
+  function choose(chosen: Kind) {
+    setKind(chosen);
+    setTimes(chosen === 'fault' ? ALWAYS : 0);
+  }
 
   const whose = forMe ? 'this browser' : 'everybody';
 
@@ -71,7 +78,8 @@ export function Next({ state, wish, forMe, canBeMine, onMine, scope, attempt }: 
       await control('scenarios', { body: { chosen: scenario || null }, scope: own });
     } else if (kind !== 'recorded') {
       const [, paced] = PACES[pace]!;
-      const what = kind === 'text' ? { say: text, ...(paced && { pace: paced }) } : { fault };
+      const says = text && { say: text, ...(paced && { pace: paced }) };
+      const what = { ...says, ...(kind === 'fault' && { fault }) };
       const [, count] = TIMES[times]!;
       const entry = { ...what, ...(count && { times: count }), ...(prompt && { when: { prompt } }) };
       await control('stubs', { body: [entry], scope: own });
@@ -115,29 +123,11 @@ export function Next({ state, wish, forMe, canBeMine, onMine, scope, attempt }: 
           <legend class="sr">What it is</legend>
           {(['text', 'fault', 'scenario', 'recorded'] as Kind[]).map((each) => (
             <label key={each}>
-              <input type="radio" name="kind" checked={kind === each} onChange={() => setKind(each)} />
+              <input type="radio" name="kind" checked={kind === each} onChange={() => choose(each)} />
               {each === 'recorded' ? 'as it is' : each}
             </label>
           ))}
         </fieldset>
-        {kind === 'text' && (
-          <>
-            <label>
-              <span>What the model says</span>
-              <textarea ref={words} rows={4} required value={text} onInput={(event) => setText(event.currentTarget.value)} />
-            </label>
-            <label>
-              <span>Pace</span>
-              <select value={pace} onChange={(event) => setPace(Number(event.currentTarget.value))}>
-                {PACES.map(([name], index) => (
-                  <option key={name} value={index}>
-                    {name}
-                  </option>
-                ))}
-              </select>
-            </label>
-          </>
-        )}
         {kind === 'fault' && (
           <label>
             <span>What goes wrong</span>
@@ -146,8 +136,38 @@ export function Next({ state, wish, forMe, canBeMine, onMine, scope, attempt }: 
                 <option key={each.kind}>{each.kind}</option>
               ))}
             </select>
-            <small>{faults.find((each) => each.kind === fault)?.does}</small>
+            <small>
+              {faults.find((each) => each.kind === fault)?.does}
+              {times === ALWAYS && ' Every time, until it is cleared: clients ask again.'}
+            </small>
           </label>
+        )}
+        {(kind === 'text' || kind === 'fault') && (
+          <>
+            <label>
+              <span>What the model says</span>
+              <textarea
+                ref={words}
+                rows={kind === 'text' ? 4 : 2}
+                required={kind === 'text'}
+                placeholder={kind === 'fault' ? 'what is recorded' : ''}
+                value={text}
+                onInput={(event) => setText(event.currentTarget.value)}
+              />
+            </label>
+            {(kind === 'text' || text) && (
+              <label>
+                <span>Pace</span>
+                <select value={pace} onChange={(event) => setPace(Number(event.currentTarget.value))}>
+                  {PACES.map(([name], index) => (
+                    <option key={name} value={index}>
+                      {name}
+                    </option>
+                  ))}
+                </select>
+              </label>
+            )}
+          </>
         )}
         {kind === 'scenario' && (
           <label>
