@@ -31,4 +31,4 @@ def test_the_version_is_that_of_the_python_package() -> None:
 def test_what_is_packed_is_there() -> None:
     package = json.loads((PLAYWRIGHT / "package.json").read_text(encoding="utf-8"))
     named = {*package["files"], *(path.removeprefix("./") for path in package["exports"]["."].values())}
-    assert named == {path.name for path in PLAYWRIGHT.iterdir()} - {"package.json", "node_modules"}
+    assert named == {path.name for path in PLAYWRIGHT.iterdir()} - {"package.json", "node_modules", "tsconfig.json"}
