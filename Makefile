@@ -8,7 +8,7 @@ SHARDED = $(if $(SHARD),--group $(word 1,$(subst /, ,$(SHARD))) --splits $(word 
 .DEFAULT_GOAL := help
 # The tests start hundreds of processes; without cached bytecode each would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e test-slow browsers fuzz fuzz-gate mutants conformance clients azure bench figures load lint fmt local-model package wheel release ci review drift preview sign-in coverage gallery architecture schemas preflight deploy verify destroy lock clean
+.PHONY: help doctor setup setup-mock mock record test test-unit test-integration test-e2e test-slow browsers fuzz fuzz-gate mutants conformance clients azure bench figures load lint fmt local-model package wheel release ci review drift preview sign-in coverage verdict gallery architecture schemas preflight deploy verify destroy lock clean
 
 help:              ## list the targets
 	@grep -E '^[a-z0-9-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/: .*##/\t/' | expand -t 20
@@ -104,6 +104,9 @@ ci: test package wheel  ## run exactly what the pipelines run
 
 package: setup     ## pack the function app for deployment in dist/api.zip, and check that it loads on Python 3.11 and 3.13
 	@$(RUN:-m=) tools/package.py
+
+verdict: setup     ## every fault against the SDK, the API and the page: what each does wrong, in test-results/verdict; some: ARGS="--fault dropped"
+	@BROWSER_PATH="$$($(RUN:-m=) tools/browser.py --print)" $(RUN) mockserver verdict $(ARGS)
 
 coverage: setup    ## measure how much of the API its tests cover; list the lines they do not
 	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -q -n 0 tests/unit/test_api.py tests/integration/test_chat_api.py tests/integration/test_chat_api_contract.py tests/integration/test_chat_api_settings.py tests/integration/test_topologies.py tests/integration/test_faults.py $(ARGS)

@@ -23,7 +23,8 @@ UserError                    shown alone on the command line, without a tracebac
 ├── ListenersError           more consoles than may be open            flask_apps
 ├── PortTakenError, AddressError, TlsError                             wire
 ├── WorkersError             workers that cannot be started            workers
-└── OptionsError             options that do not go together           harness
+├── OptionsError             options that do not go together           harness
+└── SurfaceError             a description that cannot be asked        verdict
 
 Outside the tree: ClientLeftError, for a request that does not come to its end; UpstreamError, an upstream that does not answer or breaks off; StorageError and ExpressionError, for a call of a function whose bindings cannot be read or written; NotStoredError, which becomes a 404; RawError, RouteError, ScheduleError, SignatureError, BoundError and VocabularyError, which
 become one of the above or stop the start. JournalError and ExpectationError are for test code: a TypeError and an

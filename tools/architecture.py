@@ -24,6 +24,7 @@ LEVELS = (
     ("simulation",),
     ("fronts", "flask_apps", "cassette_tools", "workers"),
     ("harness",),
+    ("verdict",),
     ("cli", "pytest_plugin"),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
@@ -37,6 +38,7 @@ CAPTIONS = (
     "from request to answer",
     "servers, Flask applications, work on cassettes, several processes",
     "everything wired and running",
+    "what an app does in every fault",
     "what people start",
 )
 #: The only rooms that may import these libraries.
@@ -45,7 +47,7 @@ RESERVED = {
     "flask": {"flask_apps", "harness"},
     "uvicorn": {"wire", "functions"},  # functions: only to silence the one in Microsoft's extension
     "a2wsgi": {"fronts"},
-    "httpx2": {"wire", "flask_apps", "pytest_plugin"},
+    "httpx2": {"wire", "flask_apps", "pytest_plugin", "verdict"},
     "click": {"cli"},
     "redis": {"workers"},
     "msgspec": {

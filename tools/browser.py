@@ -42,3 +42,5 @@ if __name__ == "__main__":
         sys.exit(
             "browser: no Chromium, Chrome or Edge found; install one, or run .venv/bin/playwright install chromium"
         )
+    if sys.argv[1:] == ["--print"]:
+        print(find())

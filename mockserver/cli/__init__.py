@@ -41,6 +41,7 @@ _COMMANDS = _Commands(
     drift="drift:drift",
     cassette="cassette:cassette_group",
     schema="schema:schema",
+    verdict="verdict:verdict",
 )
 
 
