@@ -12,6 +12,7 @@ import openai
 
 
 def main() -> int:
+    """Ask, and print the answer as it comes."""
     client = openai.OpenAI(timeout=10, max_retries=1)
     model = os.environ.get("OPENAI_MODEL", "gpt-4o")
     finished = False

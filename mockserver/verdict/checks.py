@@ -63,6 +63,11 @@ class Finding:
 Check = Callable[[Trial], str | None]
 
 
+def _asks(trial: Trial) -> str | None:
+    """It asks the model; one that does not has met nothing, and its failure says nothing."""
+    return None if trial.asked or trial.left or trial.expected.at_site else "it did not ask the model"
+
+
 def _ends(trial: Trial) -> str | None:
     """It ends within its limit."""
     return None if trial.seen.ended else f"it had not ended after {trial.seen.took_s:.0f} s"
@@ -139,6 +144,7 @@ def _cancels(trial: Trial) -> str | None:
 
 
 CHECKS: dict[str, Check] = {
+    "asks the model": _asks,
     "ends in time": _ends,
     "no retry where none helps": _no_retry,
     "waits as told": _retry_after,

@@ -66,6 +66,7 @@ WRONG = [
     ("safe words", "inside of the program", trial("refused", "Error: x\n    at r (http://h/a.js:2:1431)", failed=True)),
     ("nothing secret", "a key", trial("refused", "No answer from 127.0.0.1:9.", failed=True, secrets=("127.0.0.1:9",))),
     ("stops the model", "went on to its end", trial(LEAVES, PART, left=True)),
+    ("asks the model", "did not ask", trial("key_expired", "No key is set.", failed=True, entries=())),
 ]
 
 
@@ -91,7 +92,7 @@ def test_the_reports_say_the_same(tmp_path: Path) -> None:
     suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == (str(len(cells)), str(len(wrong)))
     assert len(list(suite.iter("failure"))) == len(wrong)
-    (run,) = json.loads((tmp_path / "verdict.sarif").read_text())["runs"]
+    run: Any = json.loads((tmp_path / "verdict.sarif").read_text())["runs"][0]
     assert [each["ruleId"] for each in run["results"]] == [found.check for cell in cells for found in cell.found]
     assert {each["id"] for each in run["tool"]["driver"]["rules"]} == set(CHECKS)
     page = (tmp_path / "verdict.html").read_text()
