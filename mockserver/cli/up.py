@@ -221,6 +221,7 @@ def _print_started(
         click.echo(f"functions  {', '.join(functions.urls)}   {options.app}, {options.topology}, for {options.backend}")
     if functions.direct_url:
         click.echo(f"direct     {functions.direct_url}   the model's answers, past the gate, with the site's tickets")
+    click.echo(f"console    {app.url}/__mock/   what happens, and the next answer for you")
     click.echo(f"site       {site.app_url or site.folder}   sign in as {', '.join(site.personas)}")
     click.echo(app.url)
 

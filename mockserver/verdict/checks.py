@@ -19,12 +19,14 @@ _EARLY_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a surface showed: its whole `text`, whether it said that something went wrong, whether it ended, and in how many seconds."""
+    """What a surface showed: its whole `text`, whether it said that something went wrong, whether it ended, in how many seconds, and whether
+    whoever asked left it while the model answered."""
 
     text: str
     said_failed: bool
     ended: bool
     took_s: float
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,6 @@ class Trial:
     entries: tuple[Entry, ...]
     secrets: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-    left: bool = False
 
     @property
     def asked(self) -> tuple[Entry, ...]:
@@ -65,7 +66,7 @@ Check = Callable[[Trial], str | None]
 
 def _asks(trial: Trial) -> str | None:
     """It asks the model; one that does not has met nothing, and its failure says nothing."""
-    return None if trial.asked or trial.left or trial.expected.at_site else "it did not ask the model"
+    return None if trial.asked or trial.expected.at_site else "it did not ask the model"
 
 
 def _ends(trial: Trial) -> str | None:
@@ -116,7 +117,12 @@ def _outcome(trial: Trial) -> str | None:
 
 def _keeps(trial: Trial) -> str | None:
     """What had come of an answer stays."""
-    if trial.expected.outcome is not Outcome.PARTIAL or not trial.asked or trial.fault == "rate_limited_in_stream":
+    if (
+        trial.expected.outcome is not Outcome.PARTIAL
+        or not trial.seen.ended
+        or not trial.asked
+        or trial.fault == "rate_limited_in_stream"
+    ):
         return None
     begun = _letters(trial.answer)[:8]
     return None if begun in _letters(trial.seen.text) else "what had come of the answer is gone"
@@ -137,7 +143,7 @@ def _no_secret(trial: Trial) -> str | None:
 
 def _cancels(trial: Trial) -> str | None:
     """Who leaves in the middle of an answer lets the model stop."""
-    if not trial.left or not trial.asked:
+    if not trial.seen.left or not trial.asked:
         return None
     end = trial.asked[-1].end
     return None if end == "client left" else f"whoever asked had left, and the model went on to its end ({end})"

@@ -27,7 +27,8 @@ from mockserver.verdict.checks import Seen
 QUESTION = "{question}"
 #: What says that something went wrong where a description does not say it better.
 _FAILED = r'"error"\s*:'
-_LEAVES_AFTER_S = 1.0
+#: From the model's first word until somebody leaves: what has come is being read by then.
+_LEAVES_AFTER_S = 0.5
 #: In a command, `python` is the one that runs this.
 _PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
@@ -72,6 +73,18 @@ class SurfaceEntry(Strict, frozen=True):
     ] = ""
 
 
+class Answering(Protocol):
+    """What the model does meanwhile, for those who leave in the middle of its answer."""
+
+    def begins(self, within_s: float) -> bool:
+        """Wait until it answers; whether it does."""
+        ...
+
+    def goes_on(self) -> bool:
+        """Whether it answers at this moment."""
+        ...
+
+
 class Surface(Protocol):
     """Something that can be asked."""
 
@@ -85,8 +98,8 @@ class Surface(Protocol):
         """Whether it asks through the site."""
         ...
 
-    def ask(self, question: str, limit_s: float, *, leaves: bool = False) -> Seen:
-        """Ask, and wait for the end for at most so many real seconds; or leave in the middle."""
+    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Seen:
+        """Ask, and wait for the end for at most so many real seconds; or leave in the middle of an answer."""
         ...
 
     def close(self) -> None:
@@ -138,7 +151,7 @@ class CommandSurface:
         """What it is called."""
         return self.entry.name
 
-    def ask(self, question: str, limit_s: float, *, leaves: bool = False) -> Seen:
+    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Seen:
         """Start it, and read all that it prints."""
         began_s = time.monotonic()
         arguments = [part.replace(QUESTION, question) for part in self.command]
@@ -152,9 +165,10 @@ class CommandSurface:
             )
         except OSError as error:
             raise SurfaceError(f"{self.name}: {arguments[0]} cannot be started: {error.strerror}") from error
-        ended, begun = True, b""
-        if leaves and process.stdout is not None:
-            begun = process.stdout.read(1)  # it has begun to answer, or has ended
+        ended, left = True, False
+        if leaves is not None and leaves.begins(limit_s):
+            time.sleep(_LEAVES_AFTER_S)
+            left = leaves.goes_on()
             process.terminate()
         try:
             output, _ = process.communicate(timeout=limit_s)
@@ -162,9 +176,9 @@ class CommandSurface:
             process.kill()
             output, _ = process.communicate()
             ended = False
-        text = (begun + output).decode("utf-8", "replace")
+        text = output.decode("utf-8", "replace")
         said_failed = process.returncode != 0 or re.search(self.entry.failed, text) is not None
-        return Seen(text, said_failed, ended, time.monotonic() - began_s)
+        return Seen(text, said_failed, ended, time.monotonic() - began_s, left)
 
     def close(self) -> None:
         """Nothing is left running."""
@@ -184,11 +198,11 @@ class RequestSurface:
         """What it is called."""
         return self.entry.name
 
-    def ask(self, question: str, limit_s: float, *, leaves: bool = False) -> Seen:
+    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Seen:
         """Send the request, and read its answer as it comes."""
         began_s = time.monotonic()
         body, status, ended = b"", 0, True
-        broke = False
+        broke = left = False
         headers = self.app.headers(self.entry.persona)
         filled = _filled(self.request.json, question)
         try:
@@ -199,7 +213,8 @@ class RequestSurface:
                 status = answer.status_code
                 for chunk in answer.iter_raw():
                     body += chunk
-                    if leaves:
+                    if leaves is not None:
+                        left = leaves.goes_on()  # an answer in one piece cannot be left
                         break
                     if time.monotonic() - began_s > limit_s:
                         ended = False
@@ -208,10 +223,11 @@ class RequestSurface:
             ended = False
         except httpx2.HTTPError:
             broke = True
+        took_s = time.monotonic() - began_s
         raw = body.decode("utf-8", "replace")
         text = f"{raw}\n{self._pieces(body, raw)}"
         said_failed = broke or status >= 300 or re.search(self.entry.failed, raw) is not None
-        return Seen(text, said_failed, ended, time.monotonic() - began_s)
+        return Seen(text, said_failed, ended and took_s <= limit_s, took_s, left)
 
     def close(self) -> None:
         """Nothing is left open."""
@@ -238,7 +254,7 @@ class PageSurface:
         """What it is called."""
         return self._entry.name
 
-    def ask(self, question: str, limit_s: float, *, leaves: bool = False) -> Seen:
+    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Seen:
         """Open the page, write the question, and wait for the end."""
         context = self._opened().new_context(base_url=self._app.url)
         context.set_default_timeout(limit_s * 1000)
@@ -251,9 +267,10 @@ class PageSurface:
             page.locator(self._page.ask).fill(question)
             began_s = time.monotonic()
             page.keyboard.press("Enter")
-            if leaves:
+            if leaves is not None and leaves.begins(limit_s):
                 page.wait_for_timeout(_LEAVES_AFTER_S * 1000)
-                return Seen(page.locator("body").inner_text(), False, True, time.monotonic() - began_s)
+                text = page.locator("body").inner_text()
+                return Seen(text, False, True, time.monotonic() - began_s, left=leaves.goes_on())
             failed = page.locator(self._page.failed).first
             ended = self._ends(page)
             text = page.locator("body").inner_text()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from mockserver.harness.model_endpoint import ModelEndpoint
 from mockserver.journal.entry import Entry, Place
+from mockserver.journal.records import Records
 from mockserver.verdict.checks import Trial
 from mockserver.verdict.expectations import DETAILS, EXPECTATIONS, LEAVES
 from mockserver.verdict.surfaces import Surface
@@ -30,13 +32,28 @@ def trials(
             yield _trial(model, surface, fault, limit_s, path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answering:
+    """What the model does, as its journal has it."""
+
+    records: Records
+
+    def begins(self, within_s: float) -> bool:
+        """Wait until it answers; whether it does."""
+        return bool(self.records.wait(self.goes_on, within_s))
+
+    def goes_on(self) -> bool:
+        """Whether it answers at this moment."""
+        return any(entry.place is Place.MODEL and entry.end == "open" for entry in self.records.entries())
+
+
 def _trial(model: ModelEndpoint, surface: Surface, fault: str, limit_s: float, path: str) -> Trial:
     simulation = model.simulation
     simulation.reset()
     entries = _says(fault, path)
     simulation.scopes.say_entries(*entries, name="verdict")
-    seen = surface.ask(QUESTION, limit_s, leaves=fault == LEAVES)
     records = simulation.journal.records
+    seen = surface.ask(QUESTION, limit_s, leaves=_Answering(records) if fault == LEAVES else None)
     records.wait(lambda: all(entry.end != "open" for entry in records.entries()), _SETTLES_S)
     happened = tuple(records.entries())
     return Trial(
@@ -47,7 +64,6 @@ def _trial(model: ModelEndpoint, surface: Surface, fault: str, limit_s: float, p
         happened,
         secrets=(model.api_key, model.url.partition("//")[2]),
         words=tuple(_own_words(happened)),
-        left=fault == LEAVES,
     )
 
 

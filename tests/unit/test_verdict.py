@@ -30,9 +30,11 @@ def asked(*answers: tuple[int, float, int], end: str = "eof") -> tuple[Entry, ..
     )
 
 
-def trial(fault: str, text: str = ANSWER, *, failed: bool = False, ended: bool = True, **fields: Any) -> Trial:
+def trial(
+    fault: str, text: str = ANSWER, *, failed: bool = False, ended: bool = True, left: bool = False, **fields: Any
+) -> Trial:
     entries = fields.pop("entries", asked((200, 0, 9)))
-    return Trial("api", fault, ANSWER, Seen(text, failed, ended, 1.5), entries, **fields)
+    return Trial("api", fault, ANSWER, Seen(text, failed, ended, 1.5, left), entries, **fields)
 
 
 PART = ANSWER[:20]
@@ -44,7 +46,7 @@ WELL = {
     "said": trial("key_expired", "Not set up.", failed=True, entries=asked((401, 0, 1))),
     "broken off, and said": trial("dropped", PART, failed=True, entries=asked((200, 0, 6))),
     "left, and stopped": trial(LEAVES, PART, entries=asked((200, 0, 3), end="client left"), left=True),
-    "left before anything was asked": trial(LEAVES, "", entries=(), left=True),
+    "not left before its end": trial(LEAVES, PART),
 }
 WRONG = [
     ("ends in time", "had not ended", trial("stall", PART, failed=True, ended=False)),
