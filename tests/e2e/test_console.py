@@ -121,6 +121,24 @@ def test_it_is_accessible_open_and_narrow_light_and_dark(
         assert console.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_what_was_set_for_this_browser_is_cleared_and_set_again(
+    console: Page, chat_page: ChatPage, mock_server: MockServer
+) -> None:
+    mock_server.say("What everybody gets.")
+    for words in ("Only here.", "And here."):
+        console.get_by_label("What the model says").fill(words)
+        console.get_by_role("button", name="Set", exact=True).click()
+        expect(console.get_by_text("Set for this browser.")).to_be_visible()
+        chat_page.ask("Hi")
+        expect(chat_page.answer).to_contain_text(words)
+        console.get_by_label("What the model says").fill("Never asked for.")
+        console.get_by_role("button", name="Set", exact=True).click()
+        console.get_by_role("button", name="Clear", exact=True).click()
+        expect(console.get_by_text("This browser is answered like everybody again.")).to_be_visible()
+    chat_page.ask("Hi")
+    expect(chat_page.answer).to_contain_text("What everybody gets.")
+
+
 def test_a_scope_that_a_reset_has_closed_does_not_disturb(
     console: Page, chat_page: ChatPage, mock_server: MockServer
 ) -> None:

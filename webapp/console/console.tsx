@@ -82,6 +82,12 @@ export function Console({ live }: { live: Live }) {
     return opened;
   }
 
+  /** This browser belongs to no scope any more. */
+  function leave() {
+    setScopeOfBrowser('');
+    live.listen('');
+  }
+
   return (
     <>
       <header>
@@ -154,6 +160,7 @@ export function Console({ live }: { live: Live }) {
             canBeMine={who?.browsers === true}
             onMine={setMine}
             scope={scope}
+            onCleared={leave}
             attempt={attempt}
           />
           <World live={live} who={who} onWho={refresh} attempt={attempt} />

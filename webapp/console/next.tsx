@@ -33,10 +33,12 @@ interface NextProps {
   canBeMine: boolean;
   onMine: (mine: boolean) => void;
   scope: () => Promise<string>;
+  /** The scope of this browser is closed. */
+  onCleared: () => void;
   attempt: Attempt;
 }
 
-export function Next({ state, wish, forMe, canBeMine, onMine, scope, attempt }: NextProps) {
+export function Next({ state, wish, forMe, canBeMine, onMine, scope, onCleared, attempt }: NextProps) {
   const [kind, setKind] = useState<Kind>('text');
   const [text, setText] = useState('');
   const [prompt, setPrompt] = useState('');
@@ -91,8 +93,8 @@ export function Next({ state, wish, forMe, canBeMine, onMine, scope, attempt }: 
   const clear = () =>
     attempt(async () => {
       if (forMe) {
-        const own = await scope();
-        await control(`scopes/${own}`, { method: 'DELETE' });
+        await control(`scopes/${await scope()}`, { method: 'DELETE' });
+        onCleared();
         return 'This browser is answered like everybody again.';
       }
       await control('scenarios', { body: { chosen: null } });
