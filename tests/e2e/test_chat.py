@@ -156,6 +156,30 @@ def test_fits_a_phone(chat_page: ChatPage, mock_server: MockServer) -> None:
     assert chat_page.page.evaluate("document.documentElement.scrollWidth") == 320
 
 
+def test_at_four_times_its_size_there_is_room_to_read(chat_page: ChatPage, mock_server: MockServer) -> None:
+    """As WCAG's reflow wants it: 1280 by 1024 pixels at 400 %."""
+    mock_server.say("One sentence after the other. " * 60)
+    page = chat_page.page
+    page.set_viewport_size({"width": 320, "height": 256})
+    chat_page.ask("Tell me much")
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
+    page.locator(".log").evaluate("log => log.scrollTo(0, 0)")
+    jump = page.get_by_role("button", name="Jump to latest")
+    expect(jump).to_be_visible()
+    room, covered = page.locator(".log").bounding_box(), jump.bounding_box()
+    assert room is not None
+    assert covered is not None
+    assert room["height"] > 0.55 * 256
+    assert covered["width"] < 0.1 * room["width"]
+
+
+def test_a_page_whose_script_is_still_on_its_way_says_so(invited_page: Page) -> None:
+    page = invited_page
+    page.route("**/assets/*.js", lambda _: None)  # which never come
+    page.goto("/", wait_until="commit")
+    expect(page.get_by_text("Loading…")).to_be_visible()
+
+
 def wait_for_end(page: Page, mock_server: MockServer, end: str) -> None:
     """Let the browser run until the journal's last exchange has ended."""
     for _ in range(100):
