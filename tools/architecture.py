@@ -16,7 +16,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 #: Rooms of mockserver from the bottom up. A room imports only from levels below its own. The ground's rooms are files.
 GROUND = ("exchange", "sse", "clock", "errors", "crash", "documents", "tokens", "remembered")
 LEVELS = (
-    ("contract", "ground"),
+    ("contract", "ground", "adoption"),
     ("redaction", "wire", "swa"),
     ("matching",),
     ("answers", "journal", "cassettes", "functions"),
@@ -30,7 +30,7 @@ LEVELS = (
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 #: What each level is, for the picture.
 CAPTIONS = (
-    "the contract, and shapes everything is made of",
+    "the contract, shapes everything is made of, somebody's project",
     "no secret leaves · bytes on sockets · Static Web Apps' rules",
     "which request is which",
     "what can answer, what happened, what was recorded, the API's host",
@@ -57,6 +57,7 @@ RESERVED = {
         "swa",
         "cassettes",
         "flask_apps",
+        "verdict",
         "cli",
     },  # where documents are described
     "pytest": {"pytest_plugin"},

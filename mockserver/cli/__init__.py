@@ -33,6 +33,7 @@ class _Commands(UserDict[str, Any]):
 
 
 _COMMANDS = _Commands(
+    init="init:init",
     up="up:up",
     model="model:model",
     site="site:site",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mockserver.journal.entry import Entry, Place
-from mockserver.verdict.expectations import EXPECTATIONS, Expectation, Outcome
+from mockserver.verdict.expectations import EXPECTATIONS, Ending, Expectation
 
 #: Words that are the model's own, and mean nothing to whoever asked; and what shows the inside of a program.
 _INSIDE = re.compile(
@@ -18,7 +18,7 @@ _EARLY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Shown:
     """What a surface showed: its whole `text`, whether it said that something went wrong, whether it ended, in how many seconds, and whether
     whoever asked left it while the model answered."""
 
@@ -37,7 +37,7 @@ class Trial:
     surface: str
     fault: str
     answer: str
-    seen: Seen
+    seen: Shown
     entries: tuple[Entry, ...]
     secrets: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Flaw:
     """What a check found wrong, in words."""
 
     check: str
@@ -103,22 +103,22 @@ def _outcome(trial: Trial) -> str | None:
     """Whoever asked has the answer, or word that there is none."""
     whole, said = _letters(trial.answer) in _letters(trial.seen.text), trial.seen.said_failed
     match trial.expected.outcome:
-        case Outcome.WHOLE:
+        case Ending.WHOLE:
             return None if whole and not said else "it failed" if said else "the answer is not there"
-        case Outcome.WHOLE_OR_SAID:
+        case Ending.WHOLE_OR_SAID:
             return None if whole or said else "there is no answer, and no word that it failed"
-        case Outcome.SAID:
+        case Ending.SAID:
             return None if said else "no word that it failed"
-        case Outcome.PARTIAL:
+        case Ending.PARTIAL:
             return None if whole or said else "a part of the answer passes for the whole"
-        case Outcome.ANY:
+        case Ending.ANY:
             return None
 
 
 def _keeps(trial: Trial) -> str | None:
     """What had come of an answer stays."""
     if (
-        trial.expected.outcome is not Outcome.PARTIAL
+        trial.expected.outcome is not Ending.PARTIAL
         or not trial.seen.ended
         or not trial.asked
         or trial.fault == "rate_limited_in_stream"
@@ -163,10 +163,10 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def findings(trial: Trial) -> tuple[Finding, ...]:
+def findings(trial: Trial) -> tuple[Flaw, ...]:
     """What is wrong with a trial; nothing where all is well."""
     found = ((name, check(trial)) for name, check in CHECKS.items())
-    return tuple(Finding(name, words) for name, words in found if words is not None)
+    return tuple(Flaw(name, words) for name, words in found if words is not None)
 
 
 def _letters(text: str) -> str:

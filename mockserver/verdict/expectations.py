@@ -8,7 +8,7 @@ from enum import StrEnum
 from mockserver.simulation.fault import MODEL_FAULT_KINDS, SITE_FAULT_KINDS
 
 
-class Outcome(StrEnum):
+class Ending(StrEnum):
     """What whoever asked should have in the end."""
 
     WHOLE = "the whole answer"
@@ -23,20 +23,20 @@ class Expectation:
     """What should happen in a fault. `asks_again` is whether another attempt may help; with `retry_after_s`, not before so many
     seconds. `at_site` faults meet only what asks through the site."""
 
-    outcome: Outcome
+    outcome: Ending
     asks_again: bool = False
     retry_after_s: float = 0
     at_site: bool = False
 
 
 #: What passes by itself: another attempt may help.
-_PASSING = Expectation(Outcome.WHOLE_OR_SAID, asks_again=True)
-_LIMITED = Expectation(Outcome.WHOLE_OR_SAID, asks_again=True, retry_after_s=1)
+_PASSING = Expectation(Ending.WHOLE_OR_SAID, asks_again=True)
+_LIMITED = Expectation(Ending.WHOLE_OR_SAID, asks_again=True, retry_after_s=1)
 #: What another attempt does not change.
-_FINAL = Expectation(Outcome.SAID)
-_BROKEN = Expectation(Outcome.PARTIAL)
-_HARMLESS = Expectation(Outcome.WHOLE)
-_AT_SITE = Expectation(Outcome.SAID, at_site=True)
+_FINAL = Expectation(Ending.SAID)
+_BROKEN = Expectation(Ending.PARTIAL)
+_HARMLESS = Expectation(Ending.WHOLE)
+_AT_SITE = Expectation(Ending.SAID, at_site=True)
 
 #: No fault of the app's surroundings: whoever asked closes the page, or breaks off.
 LEAVES = "who asks leaves"
@@ -50,13 +50,13 @@ EXPECTATIONS: dict[str, Expectation] = {
     **dict.fromkeys(("dropped", "stall", "truncated_event", "malformed_event", "rate_limited_in_stream"), _BROKEN),
     # All of the text has come, and only the end is missing: both are right.
     "cut_short": _PASSING,
-    "empty": Expectation(Outcome.WHOLE_OR_SAID, asks_again=True),
+    "empty": Expectation(Ending.WHOLE_OR_SAID, asks_again=True),
     **dict.fromkeys(("slow_first_token", "slow_events", "split_events", "merged_events"), _HARMLESS),
-    "wrong_content_type": Expectation(Outcome.WHOLE_OR_SAID),
-    "cold_start": Expectation(Outcome.WHOLE, at_site=True),
+    "wrong_content_type": Expectation(Ending.WHOLE_OR_SAID),
+    "cold_start": Expectation(Ending.WHOLE, at_site=True),
     **dict.fromkeys(("session_expired", "api_timeout", "api_unreachable", "host_starting"), _AT_SITE),
     **dict.fromkeys(("function_failed", "function_missing"), _AT_SITE),
-    LEAVES: Expectation(Outcome.ANY),
+    LEAVES: Expectation(Ending.ANY),
 }
 #: Details of a fault in a verdict: short waits, and breaks after some of the text.
 DETAILS: dict[str, dict[str, int]] = {

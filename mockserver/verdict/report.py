@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mockserver.journal.timeline import timeline
 from mockserver.redaction.redaction import clean
-from mockserver.verdict.checks import CHECKS, Finding, Trial, findings
+from mockserver.verdict.checks import CHECKS, Flaw, Trial, findings
 from mockserver.verdict.expectations import EXPECTATIONS
 
 
@@ -22,13 +22,13 @@ class Cell:
     """A trial with what is wrong with it, and the file of its timeline."""
 
     trial: Trial
-    found: tuple[Finding, ...]
+    found: tuple[Flaw, ...]
     timeline: str
 
     @classmethod
     def of(cls, trial: Trial) -> Cell:
         """The cell of a trial; what is said of it holds no secret."""
-        found = tuple(Finding(each.check, clean(each.words)) for each in findings(trial))
+        found = tuple(Flaw(each.check, clean(each.words)) for each in findings(trial))
         slug = re.sub(r"[^a-z0-9]+", "-", f"{trial.surface} {trial.fault}".lower()).strip("-")
         return cls(trial, found, f"timelines/{slug}.html")
 

@@ -21,7 +21,7 @@ from mockserver.documents import Strict, convert, parse_yaml
 from mockserver.errors import UserError
 from mockserver.harness.whole_app import WholeApp
 from mockserver.sse import split_events, text_of
-from mockserver.verdict.checks import Seen
+from mockserver.verdict.checks import Shown
 
 #: Stands for the question in a description.
 QUESTION = "{question}"
@@ -37,7 +37,7 @@ class SurfaceError(UserError):
     """A description of surfaces that cannot be used; says which and why."""
 
 
-class RequestEntry(Strict, frozen=True):
+class RequestDescription(Strict, frozen=True):
     """A request to the site that asks the question."""
 
     path: str
@@ -45,7 +45,7 @@ class RequestEntry(Strict, frozen=True):
     json: Annotated[Any, Meta(description="The body; {question} in any text is the question.")] = None
 
 
-class PageEntry(Strict, frozen=True):
+class PageDescription(Strict, frozen=True):
     """A page of the site, by selectors of Playwright."""
 
     ask: Annotated[str, Meta(description="Where the question is written, and Enter pressed.")]
@@ -54,7 +54,7 @@ class PageEntry(Strict, frozen=True):
     path: str = "/"
 
 
-class SurfaceEntry(Strict, frozen=True):
+class SurfaceDescription(Strict, frozen=True):
     """One surface: a command, a request or a page."""
 
     name: str
@@ -64,8 +64,8 @@ class SurfaceEntry(Strict, frozen=True):
             description="Asks once and ends, with the model's address and key in its environment; {question} is the question."
         ),
     ] = None
-    request: RequestEntry | None = None
-    page: PageEntry | None = None
+    request: RequestDescription | None = None
+    page: PageDescription | None = None
     persona: Annotated[str, Meta(description="Who asks.")] = "alice"
     failed: Annotated[str, Meta(description="A regular expression of what says that it failed.")] = _FAILED
     piece: Annotated[
@@ -98,7 +98,7 @@ class Surface(Protocol):
         """Whether it asks through the site."""
         ...
 
-    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Seen:
+    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Shown:
         """Ask, and wait for the end for at most so many real seconds; or leave in the middle of an answer."""
         ...
 
@@ -117,11 +117,11 @@ def load_surfaces(path: Path, app: WholeApp, environment: Mapping[str, str]) -> 
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SurfaceError(f"no description of surfaces at {path}; docs/verdict.md has an example") from error
-    entries = convert(parse_yaml(text, str(path), SurfaceError), list[SurfaceEntry], str(path), SurfaceError)
+    entries = convert(parse_yaml(text, str(path), SurfaceError), list[SurfaceDescription], str(path), SurfaceError)
     return tuple(_surface(entry, str(path), app, environment) for entry in entries)
 
 
-def _surface(entry: SurfaceEntry, where: str, app: WholeApp, environment: Mapping[str, str]) -> Surface:
+def _surface(entry: SurfaceDescription, where: str, app: WholeApp, environment: Mapping[str, str]) -> Surface:
     for name in ("failed", "piece"):
         try:
             re.compile(getattr(entry, name))
@@ -130,9 +130,9 @@ def _surface(entry: SurfaceEntry, where: str, app: WholeApp, environment: Mappin
     match (entry.command, entry.request, entry.page):
         case (list(command), None, None) if command:
             return CommandSurface(entry, tuple(command), dict(environment))
-        case (None, RequestEntry() as request, None):
+        case (None, RequestDescription() as request, None):
             return RequestSurface(entry, request, app)
-        case (None, None, PageEntry() as page):
+        case (None, None, PageDescription() as page):
             return PageSurface(entry, page, app)
     raise SurfaceError(f"{where}: {entry.name}: give it one of command, request or page")
 
@@ -141,7 +141,7 @@ def _surface(entry: SurfaceEntry, where: str, app: WholeApp, environment: Mappin
 class CommandSurface:
     """A process that asks once and ends."""
 
-    entry: SurfaceEntry
+    entry: SurfaceDescription
     command: tuple[str, ...]
     environment: dict[str, str]
     passes_site = False
@@ -151,7 +151,7 @@ class CommandSurface:
         """What it is called."""
         return self.entry.name
 
-    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Seen:
+    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Shown:
         """Start it, and read all that it prints."""
         began_s = time.monotonic()
         arguments = [part.replace(QUESTION, question) for part in self.command]
@@ -178,7 +178,7 @@ class CommandSurface:
             ended = False
         text = output.decode("utf-8", "replace")
         said_failed = process.returncode != 0 or re.search(self.entry.failed, text) is not None
-        return Seen(text, said_failed, ended, time.monotonic() - began_s, left)
+        return Shown(text, said_failed, ended, time.monotonic() - began_s, left)
 
     def close(self) -> None:
         """Nothing is left running."""
@@ -188,8 +188,8 @@ class CommandSurface:
 class RequestSurface:
     """An API, asked through the site by somebody who is signed in."""
 
-    entry: SurfaceEntry
-    request: RequestEntry
+    entry: SurfaceDescription
+    request: RequestDescription
     app: WholeApp
     passes_site = True
 
@@ -198,7 +198,7 @@ class RequestSurface:
         """What it is called."""
         return self.entry.name
 
-    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Seen:
+    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Shown:
         """Send the request, and read its answer as it comes."""
         began_s = time.monotonic()
         body, status, ended = b"", 0, True
@@ -227,7 +227,7 @@ class RequestSurface:
         raw = body.decode("utf-8", "replace")
         text = f"{raw}\n{self._pieces(body, raw)}"
         said_failed = broke or status >= 300 or re.search(self.entry.failed, raw) is not None
-        return Seen(text, said_failed, ended and took_s <= limit_s, took_s, left)
+        return Shown(text, said_failed, ended and took_s <= limit_s, took_s, left)
 
     def close(self) -> None:
         """Nothing is left open."""
@@ -244,7 +244,7 @@ class PageSurface:
 
     passes_site = True
 
-    def __init__(self, entry: SurfaceEntry, page: PageEntry, app: WholeApp) -> None:
+    def __init__(self, entry: SurfaceDescription, page: PageDescription, app: WholeApp) -> None:
         self._entry, self._page, self._app = entry, page, app
         self._browser: Any = None
         self._playwright: Any = None
@@ -254,7 +254,7 @@ class PageSurface:
         """What it is called."""
         return self._entry.name
 
-    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Seen:
+    def ask(self, question: str, limit_s: float, *, leaves: Answering | None = None) -> Shown:
         """Open the page, write the question, and wait for the end."""
         context = self._opened().new_context(base_url=self._app.url)
         context.set_default_timeout(limit_s * 1000)
@@ -270,11 +270,11 @@ class PageSurface:
             if leaves is not None and leaves.begins(limit_s):
                 page.wait_for_timeout(_LEAVES_AFTER_S * 1000)
                 text = page.locator("body").inner_text()
-                return Seen(text, False, True, time.monotonic() - began_s, left=leaves.goes_on())
+                return Shown(text, False, True, time.monotonic() - began_s, left=leaves.goes_on())
             failed = page.locator(self._page.failed).first
             ended = self._ends(page)
             text = page.locator("body").inner_text()
-            return Seen(text, failed.is_visible(), ended, time.monotonic() - began_s)
+            return Shown(text, failed.is_visible(), ended, time.monotonic() - began_s)
         finally:
             context.close()
 

@@ -6,7 +6,9 @@ import re
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from mockserver.cli import main
 from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 from mockserver.simulation.simulation import Simulation
 from mockserver.simulation.stub import parse_stub
@@ -258,6 +260,7 @@ def test_what_was_expected_in_vain_fails_the_test_in_its_call_phase(suite: pytes
 RECORDED = """
 import openai
 import pytest
+from click.testing import CliRunner
 
 @pytest.mark.cassette
 def test_greets(mock_server):
@@ -319,3 +322,8 @@ def test_a_project_may_have_a_contracts_package_of_its_own(suite: pytest.Pyteste
     suite.runpytest_subprocess().assert_outcomes(passed=1)
     assert suite.run(sys.executable, "-m", "mockserver", "schema", "cassette").ret == 0
     assert suite.run(sys.executable, "-m", "mockserver", "model", "--help").ret == 0
+
+
+def test_what_init_writes_passes_at_once(pytester: pytest.Pytester) -> None:
+    CliRunner().invoke(main, ["init", str(pytester.path), "--yes"], catch_exceptions=False)
+    pytester.runpytest_inprocess().assert_outcomes(passed=2)

@@ -12,7 +12,7 @@ import pytest
 from mockserver.errors import UserError
 from mockserver.exchange import Answer, Event
 from mockserver.journal.entry import Entry
-from mockserver.verdict.checks import CHECKS, Seen, Trial, findings
+from mockserver.verdict.checks import CHECKS, Shown, Trial, findings
 from mockserver.verdict.expectations import LEAVES
 from mockserver.verdict.report import Cell, markdown, sarif, write
 from mockserver.verdict.surfaces import load_surfaces
@@ -34,7 +34,7 @@ def trial(
     fault: str, text: str = ANSWER, *, failed: bool = False, ended: bool = True, left: bool = False, **fields: Any
 ) -> Trial:
     entries = fields.pop("entries", asked((200, 0, 9)))
-    return Trial("api", fault, ANSWER, Seen(text, failed, ended, 1.5, left), entries, **fields)
+    return Trial("api", fault, ANSWER, Shown(text, failed, ended, 1.5, left), entries, **fields)
 
 
 PART = ANSWER[:20]

@@ -1,0 +1,1 @@
+"""Somebody's project: what is there, and the few files with which it is rehearsed."""
