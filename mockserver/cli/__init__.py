@@ -41,6 +41,7 @@ _COMMANDS = _Commands(
     record="record:record",
     drift="drift:drift",
     cassette="cassette:cassette_group",
+    doctor="doctor:doctor",
     schema="schema:schema",
     verdict="verdict:verdict",
 )

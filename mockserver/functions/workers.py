@@ -30,12 +30,7 @@ def start_worker(app: AppFolder, kind: WorkerKind) -> tuple[Worker, str]:
     Raises:
         LoadError: the app cannot be loaded, or Microsoft's worker is required and not available.
     """
-    python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-    why_not = ""
-    if sys.version_info < _MINIMUM_PYTHON:
-        why_not = f"Microsoft's worker needs Python 3.13; this is {python}"
-    elif importlib.util.find_spec(_PACKAGE) is None:
-        why_not = "Microsoft's worker is not installed: pip install azure-functions-runtime"
+    python, why_not = _python(), why_not_microsofts()
     if kind is WorkerKind.MICROSOFT and why_not:
         raise LoadError(f"--worker microsoft: {why_not}")
     if kind is WorkerKind.INPROCESS or why_not:
@@ -46,3 +41,16 @@ def start_worker(app: AppFolder, kind: WorkerKind) -> tuple[Worker, str]:
     from mockserver.functions.microsoft import MicrosoftWorker
 
     return MicrosoftWorker(app), f"Microsoft's worker {version('azure-functions-runtime')} on {python}"
+
+
+def why_not_microsofts() -> str:
+    """Why Microsoft's worker cannot run here; empty where it can."""
+    if sys.version_info < _MINIMUM_PYTHON:
+        return f"Microsoft's worker needs Python 3.13; this is {_python()}"
+    if importlib.util.find_spec(_PACKAGE) is None:
+        return "Microsoft's worker is not installed: pip install azure-functions-runtime"
+    return ""
+
+
+def _python() -> str:
+    return f"Python {sys.version_info.major}.{sys.version_info.minor}"
