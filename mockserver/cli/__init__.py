@@ -39,6 +39,7 @@ _COMMANDS = _Commands(
     functions="functions:functions",
     record="record:record",
     drift="drift:drift",
+    replay="replay:replay",
     cassette="cassette:cassette_group",
     schema="schema:schema",
 )

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "dress-rehearsal cassette accept my-cassettes": "tests/integration/test_accept_and_drift.py::test_accept_carries_old_answers_over_to_a_new_system_prompt_and_marks_them",
     "dress-rehearsal record --missing --upstream $UPSTREAM --cassettes my-cassettes": "tests/integration/test_accept_and_drift.py::test_missing_recordings_are_made_after_a_question_with_their_size",
     'dress-rehearsal site --app http://localhost:5173 --run "npm run dev" --api http://127.0.0.1:7071': "tests/integration/test_command_line.py::test_site_takes_the_place_of_swa_start",
+    "dress-rehearsal replay run.har --upstream http://127.0.0.1:4281/v1": "tests/integration/test_replay.py::test_the_same_answers_are_the_same",
     "dress-rehearsal site --check": "tests/unit/test_docs.py::test_our_own_configurations_are_fine",
     "dress-rehearsal site": "tests/integration/test_command_line.py::test_site_takes_the_place_of_swa_start",
 }
