@@ -15,6 +15,7 @@ UserError                    shown alone on the command line, without a tracebac
 ├── LatencyError             a latency profile that cannot be read     answers
 ├── IgnoreError              something to ignore that cannot be read   matching
 ├── AcceptError              an answer that cannot be kept             cassette_tools
+├── HarError                 a file that is no HAR                      cassette_tools
 ├── NoRunError               pytest has left nothing here              cassette_tools
 ├── PartialRunError          the last run was not of all tests         cassette_tools
 ├── ConfigError, SwaCliConfigError, PersonaError, StatesError, SessionKeyError   swa

@@ -2,14 +2,13 @@
 
 `persona` and `page_as` sign clients and browsers in, `scenario` chooses what goes wrong, `journal` knows what happened. A request
 that no stub answers fails its test, even where the app catches the error; a test that expects one is marked
-`@pytest.mark.expects_miss`. A failed test leaves a timeline in `test-results/`. Options in the ini file: `mockserver_cassettes`,
+`@pytest.mark.expects_miss`. A failed test leaves a timeline and a HAR in `test-results/`. Options in the ini file: `mockserver_cassettes`,
 `mockserver_ignore`, `mockserver_webapp`, `mockserver_api`, `mockserver_personas`, `mockserver_backend`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -382,19 +381,15 @@ def _misses(journal: Journal, item: pytest.Item) -> list[Miss]:
 
 
 def _write_timeline(item: pytest.Item) -> str:
-    """Write the failed test's timeline, and say where it is; empty if nothing happened."""
+    """Write the failed test's timeline and its HAR, and say where they are; empty if nothing happened."""
     model = item.config.stash.get(_MODEL, None)
     entries = [entry for entry in model.simulation.journal if entry.number > item.stash[_SINCE]] if model else []
     if not entries:
         return ""
-    from mockserver.journal.timeline import timeline
+    from mockserver.journal.result_files import write_result
 
-    name = re.sub(r"[^\w.-]+", "-", item.nodeid.rpartition("/")[2]).strip("-")[:150]
-    path = item.config.rootpath / "test-results" / f"{name}.html"
-    page = timeline(item.nodeid, entries)
     try:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        page = write_result(item.config.rootpath / "test-results", item.nodeid, entries)
     except OSError as error:  # the test's own failure counts more
         return f"What happened could not be written: {error}"
-    return f"What happened: {path.relative_to(item.config.rootpath)}"
+    return f"What happened: {page.relative_to(item.config.rootpath)}, and beside it as .har"

@@ -1,1 +1,1 @@
-"""What the `cassette` and `drift` commands do."""
+"""What the `cassette`, `drift` and `replay` commands do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,11 @@ def require_url(text: str) -> None:
     if server_url(text) is None:
         example = "https://api.openai.com/v1 or https://NAME.openai.azure.com"
         raise RecordingError(f"--upstream must be a URL like {example}, got {text!r}")
+
+
+def in_ci() -> bool:
+    """Whether nobody is there who could look at what is sent and what it costs."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def is_azure(url: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from mockserver.cassettes import cassette
 from mockserver.cassettes.conversations import Conversations
 from mockserver.cassettes.open_cassette import OpenCassette
-from mockserver.cassettes.real_endpoint import RealEndpoint, RecordingError
+from mockserver.cassettes.real_endpoint import RealEndpoint, RecordingError, in_ci
 from mockserver.exchange import BY_MOCK, Answer, End, Interaction, Request, first, json_bytes
 from mockserver.matching.call import Call
 from mockserver.redaction.exchanges import redacted
@@ -47,7 +47,7 @@ class Recorder:
         Raises:
             RecordingError: another recorder uses it, it is a file, or this is CI.
         """
-        if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        if in_ci():
             raise RecordingError(
                 "CI never records: a person makes a recording and reviews it. (The variable CI is set.)"
             )

@@ -40,6 +40,7 @@ _COMMANDS = _Commands(
     functions="functions:functions",
     record="record:record",
     drift="drift:drift",
+    replay="replay:replay",
     cassette="cassette:cassette_group",
     doctor="doctor:doctor",
     schema="schema:schema",

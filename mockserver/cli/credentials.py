@@ -14,7 +14,10 @@ from mockserver.exchange import shown_url
 from mockserver.harness.environment import credentials_of
 from mockserver.harness.options import OptionsError
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+def is_here(url: str) -> bool:
+    """Whether a server is on this machine."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def credentials_for(upstream: str) -> Credentials:
@@ -27,7 +30,7 @@ def credentials_for(upstream: str) -> Credentials:
     require_url(upstream)
     credentials = credentials_of(os.environ)
     host, azure = urlsplit(upstream).hostname or "", is_azure(upstream)
-    if host in _LOOPBACK or (credentials.azure_key or credentials.azure_token if azure else credentials.openai_key):
+    if is_here(upstream) or (credentials.azure_key or credentials.azure_token if azure else credentials.openai_key):
         return credentials
     names = "AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN" if azure else "OPENAI_API_KEY"
     if not sys.stdin.isatty():

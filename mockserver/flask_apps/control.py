@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
-from mockserver.exchange import parse_json
+from mockserver.exchange import json_bytes, parse_json
 from mockserver.flask_apps.console import add_console
 from mockserver.flask_apps.live import ListenersError, Live
 from mockserver.journal.contents import as_json
@@ -231,6 +231,10 @@ def _add_journal(app: Flask, group: Group) -> None:
             return jsonify(error=f"times and within_s must be numbers: {error}"), 400
         group.verify(times, within_s, asked())
         return jsonify(group.entries(asked()))
+
+    @app.get("/__admin/journal.har")
+    def archive() -> Response:
+        return Response(json_bytes(group.har(asked())), content_type="application/json")
 
     @app.get("/__admin/timeline")
     def page() -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Unpack, overload
+from typing import Any, Unpack, overload
 
 from mockserver.errors import count_of
 from mockserver.journal.criteria import JournalCriteria, check, fits
 from mockserver.journal.entry import Entry, Place
+from mockserver.journal.har import har
 from mockserver.journal.incremental import cannot_tell, held_back
 from mockserver.journal.records import Records
 from mockserver.redaction.redaction import clean
@@ -119,6 +120,10 @@ class Journal(Sequence[Entry]):
     def joined(self, entry: Entry) -> Journal:
         """The exchanges of the same visit: those that share a request id or a trace with this one."""
         return Journal(self.records, request_id=entry.visit_ids)
+
+    def har(self, *, tls: bool = False) -> dict[str, Any]:
+        """The exchanges as a HAR 1.2 document, without secrets; with `tls`, the model's addresses are https."""
+        return har(self, tls=tls)
 
     def misses(self, since: int = 0) -> tuple[Entry, ...]:
         """The exchanges after number `since` that no stub answered."""

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mockserver.journal.contents import Contents, contents
 from mockserver.journal.entry import Entry, Place
+from mockserver.journal.visits import visits
 from mockserver.matching.call import Call
 from mockserver.redaction.exchanges import shown_answer, shown_request
 from mockserver.redaction.redaction import clean
@@ -55,7 +56,7 @@ def timeline(title: str, entries: Sequence[Entry]) -> str:
     began_s = ordered[0].at_s if ordered else 0.0
     whole_s = max((entry.at_s + entry.took_s - began_s for entry in ordered), default=0.0) or 0.001
     parts: dict[str, list[TimelineVisit]] = {"Chats": [], "Other requests": [], "Files and sign-ins": []}
-    for visit in _visits(ordered):
+    for visit in visits(ordered):
         bars = tuple(_bar(entry, began_s, whole_s) for entry in visit)
         parts[_part(visit)].append(TimelineVisit(bars, _prompt(visit)))
     folder = Path(__file__).parent
@@ -66,21 +67,6 @@ def timeline(title: str, entries: Sequence[Entry]) -> str:
     return page.encode(
         "utf-8", "backslashreplace"
     ).decode()  # JSON can spell half of a surrogate pair, and no page hold it
-
-
-def _visits(ordered: Sequence[Entry]) -> list[list[Entry]]:
-    """The entries of each visit, in order: those that share an id."""
-    visits: list[list[Entry]] = []
-    by_id: dict[str, list[Entry]] = {}
-    for entry in ordered:
-        visit = next((by_id[visit_id] for visit_id in sorted(entry.visit_ids) if visit_id in by_id), None)
-        if visit is None:
-            visit = []
-            visits.append(visit)
-        visit.append(entry)
-        for visit_id in entry.visit_ids:
-            by_id.setdefault(visit_id, visit)
-    return visits
 
 
 def _part(visit: Sequence[Entry]) -> str:

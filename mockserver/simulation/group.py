@@ -64,6 +64,14 @@ class Group(Protocol):
         """
         ...
 
+    def har(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """What happened as a HAR 1.2 document.
+
+        Raises:
+            JournalError, SharingError: as `entries`.
+        """
+        ...
+
 
 class Alone(nullcontext[None]):
     """One process."""
@@ -89,6 +97,10 @@ class Alone(nullcontext[None]):
     def timeline(self, asked: Mapping[str, str]) -> str:
         """A page of what happened here."""
         return timeline("Since the last reset", list(self._simulation.journal.only(**criteria_from(asked))))
+
+    def har(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """What happened here as HAR."""
+        return self._simulation.journal.only(**criteria_from(asked)).har(tls=self._simulation.settings.tls)
 
 
 class Apart:
@@ -134,3 +146,10 @@ class Apart:
         SharingError: always.
         """
         return str(self.entries(asked))
+
+    def har(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """Raises:
+        SharingError: always.
+        """
+        self.entries(asked)
+        return {}

@@ -172,6 +172,13 @@ class RedisGroup:
         del asked
         raise SharingError("the timeline shows one process: start one, without --redis; the journal shows all of them")
 
+    def har(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """Raises:
+        SharingError: always; it needs every byte of every process.
+        """
+        del asked
+        raise SharingError("a HAR holds one process: start one, without --redis; the journal shows all of them")
+
     # --- one action ---
 
     def _ask(self, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ ELSEWHERE = {
     'dress-rehearsal site --app http://localhost:5173 --run "npm run dev" --api http://127.0.0.1:7071': "tests/integration/test_command_line.py::test_site_takes_the_place_of_swa_start",
     "dress-rehearsal verdict --fault dropped --surface api": "tests/e2e/test_verdict.py::test_each_surface_is_asked_as_it_is_used",
     "dress-rehearsal init": "tests/unit/test_adoption.py::test_everything_is_shown_and_nothing_is_written_unasked",
+    "dress-rehearsal replay run.har --upstream http://127.0.0.1:4281/v1": "tests/integration/test_replay.py::test_the_same_answers_are_the_same",
     "dress-rehearsal site --check": "tests/unit/test_docs.py::test_our_own_configurations_are_fine",
     "dress-rehearsal site": "tests/integration/test_command_line.py::test_site_takes_the_place_of_swa_start",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 
@@ -231,12 +232,14 @@ def test_a_failed_test_leaves_its_timeline_named_after_it_without_secrets(suite:
     result = suite.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     (page,) = (suite.path / "test-results").glob("*.html")
-    result.stdout.fnmatch_lines([f"*What happened: test-results/{page.name}"])
-    text = page.read_text()
+    result.stdout.fnmatch_lines([f"*What happened: test-results/{page.name}, and beside it as .har"])
+    text, archive = page.read_text(), page.with_suffix(".har").read_text()
     assert "test_it" in page.name
     assert "Hi there" in text
     assert "said in the test#1" in text
-    assert "sk-proj-" not in text
+    assert "sk-proj-" not in text + archive
+    (entry,) = json.loads(archive)["log"]["entries"]
+    assert (entry["_decidedBy"], "Hi there" in entry["response"]["content"]["text"]) == ("said in the test#1", True)
 
 
 def test_what_was_expected_in_vain_fails_the_test_in_its_call_phase(suite: pytest.Pytester) -> None:

@@ -470,6 +470,7 @@ def test_without_redis_workers_answer_and_refuse_what_they_would_have_to_share(s
         ("POST", "reset", change),
         ("GET", "journal", words),
         ("GET", "timeline", words),
+        ("GET", "journal.har", words),
     ):
         refused = workers.admin(method, path, [])
         assert (refused.status_code, refused.json()["error"].startswith(begin)) == (409, True)

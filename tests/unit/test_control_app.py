@@ -64,7 +64,9 @@ def test_nothing_changes_without_the_token(
     assert simulation.scopes.everybody.stubs == ()
 
 
-@pytest.mark.parametrize("path", ["health", "journal", "timeline", "crashes", "scenarios", "journal/verify", "none"])
+@pytest.mark.parametrize(
+    "path", ["health", "journal", "journal.har", "timeline", "crashes", "scenarios", "journal/verify", "none"]
+)
 def test_what_the_routes_show_is_kept_by_nobody_and_taken_for_nothing_else(client: FlaskClient, path: str) -> None:
     headers = client.get(f"/__admin/{path}?within_s=0").headers
     assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
@@ -86,14 +88,14 @@ def test_an_odd_count_of_retries_does_not_spoil_the_journal(
 ) -> None:
     request = chat()
     simulation.answer(replace(request, headers=(*request.headers, ("x-stainless-retry-count", count))))
-    for path in ("/__admin/journal", "/__admin/timeline", "/__admin/journal/verify?attempt=1"):
+    for path in ("/__admin/journal", "/__admin/journal.har", "/__admin/timeline", "/__admin/journal/verify?attempt=1"):
         assert client.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("number", ["²", "9" * 5000, "1-", "-1", "", "1-" + "9" * 5000])
 @pytest.mark.parametrize("name", ["number", "status", "attempt", "turn"])
 def test_an_odd_number_is_refused(client: FlaskClient, name: str, number: str) -> None:
-    for path in ("/__admin/journal", "/__admin/timeline", "/__admin/journal/verify"):
+    for path in ("/__admin/journal", "/__admin/journal.har", "/__admin/timeline", "/__admin/journal/verify"):
         assert client.get(path, query_string={name: number}).status_code == 400
 
 
@@ -111,7 +113,8 @@ def test_answers_are_made_at_the_latest_time_of_the_clock() -> None:
     client = control.create_app(simulation, "t0").test_client()
     moved = client.post("/__admin/clock", json={"advance_s": 253_300_000_000 - clock.now()}, headers=TOKEN)
     assert moved.status_code == 200
-    assert [simulation.answer(chat()).status, client.get("/__admin/timeline").status_code] == [200, 200]
+    assert simulation.answer(chat()).status == 200
+    assert [client.get(f"/__admin/{page}").status_code for page in ("timeline", "journal.har")] == [200, 200]
 
 
 @pytest.mark.parametrize("on_miss", [OnMiss.ERROR, OnMiss.GENERATE])
@@ -119,9 +122,8 @@ def test_half_an_emoji_is_shown_as_it_was_spelled(on_miss: OnMiss) -> None:
     simulation = Simulation(on_miss=on_miss)
     client = control.create_app(simulation, "t0").test_client()
     simulation.answer(chat("\ud83d"))
-    assert [client.get(f"/__admin/{page}").status_code for page in ("journal", "journal/verify", "timeline")] == [
-        200
-    ] * 3
+    pages = ("journal", "journal.har", "journal/verify", "timeline")
+    assert [client.get(f"/__admin/{page}").status_code for page in pages] == [200] * 4
     assert "\\ud83d" in client.get("/__admin/timeline").text
 
 

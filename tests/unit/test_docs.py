@@ -163,7 +163,7 @@ def test_every_control_route_has_its_row() -> None:
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if rule.rule.startswith("/__admin")
     }
-    pattern = r"`((?:GET|POST|DELETE) /__admin/[\w/<>]+)`"
+    pattern = r"`((?:GET|POST|DELETE) /__admin/[\w./<>]+)`"
     assert routes == set(re.findall(pattern, page("control-routes")))
     assert set(re.findall(pattern, WHOLE)) == routes
 

@@ -63,7 +63,7 @@ def test_deeply_nested_json_breaks_neither_its_own_answer_nor_a_later_one(
     for headers in ({}, KEY | TOKEN):
         for data in (body, f"[{body}]"):
             assert 400 <= client.post(path, data=data, headers=headers).status_code < 500
-    for page in ("journal", "journal/verify?times=0", "timeline"):
+    for page in ("journal", "journal/verify?times=0", "timeline", "journal.har"):
         assert client.get(f"/__admin/{page}", headers=TOKEN).status_code in (200, 409)
     assert client.post("/v1/chat/completions", json=ASK, headers=KEY).status_code == 404
 
