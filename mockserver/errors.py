@@ -23,6 +23,7 @@ UserError                    shown alone on the command line, without a tracebac
 ├── ListenersError           more consoles than may be open            flask_apps
 ├── PortTakenError, AddressError, TlsError                             wire
 ├── WorkersError             workers that cannot be started            workers
+├── ReportError              a report that cannot be written           run_report
 └── OptionsError             options that do not go together           harness
 
 Outside the tree: ClientLeftError, for a request that does not come to its end; UpstreamError, an upstream that does not answer or breaks off; StorageError and ExpressionError, for a call of a function whose bindings cannot be read or written; NotStoredError, which becomes a 404; RawError, RouteError, ScheduleError, SignatureError, BoundError and VocabularyError, which

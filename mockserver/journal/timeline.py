@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +56,7 @@ def timeline(title: str, entries: Sequence[Entry]) -> str:
     began_s = ordered[0].at_s if ordered else 0.0
     whole_s = max((entry.at_s + entry.took_s - began_s for entry in ordered), default=0.0) or 0.001
     parts: dict[str, list[TimelineVisit]] = {"Chats": [], "Other requests": [], "Files and sign-ins": []}
-    for visit in _visits(ordered):
+    for visit in visits_of(ordered):
         bars = tuple(_bar(entry, began_s, whole_s) for entry in visit)
         parts[_part(visit)].append(TimelineVisit(bars, _prompt(visit)))
     folder = Path(__file__).parent
@@ -68,7 +69,21 @@ def timeline(title: str, entries: Sequence[Entry]) -> str:
     ).decode()  # JSON can spell half of a surrogate pair, and no page hold it
 
 
-def _visits(ordered: Sequence[Entry]) -> list[list[Entry]]:
+def write_timeline(root: Path, title: str, entries: Sequence[Entry]) -> Path:
+    """Write the page of a test below the project's folder, and return its path from there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    name = re.sub(r"[^\w.-]+", "-", title.rpartition("/")[2]).strip("-")[:150]
+    path = Path("test-results", f"{name}.html")
+    page = timeline(title, entries)
+    (root / path).parent.mkdir(exist_ok=True)
+    (root / path).write_text(page, encoding="utf-8")
+    return path
+
+
+def visits_of(ordered: Sequence[Entry]) -> list[list[Entry]]:
     """The entries of each visit, in order: those that share an id."""
     visits: list[list[Entry]] = []
     by_id: dict[str, list[Entry]] = {}
