@@ -24,6 +24,7 @@ UserError                    shown alone on the command line, without a tracebac
 ├── ListenersError           more consoles than may be open            flask_apps
 ├── PortTakenError, AddressError, TlsError                             wire
 ├── WorkersError             workers that cannot be started            workers
+├── ReportError              a report that cannot be written           run_report
 ├── OptionsError             options that do not go together           harness
 └── SurfaceError             a description that cannot be asked        verdict
 

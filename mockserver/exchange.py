@@ -80,7 +80,7 @@ class Answer:
     """What the client gets: the head `head_after_ms` milliseconds after the request, then the events.
 
     A JSON body is one event. Status 0 has no head: the connection ends before it. `decided_by` names the stub or rule that
-    decided on this answer.
+    decided on this answer; `faults` are the kinds of fault that are in it, in the order in which they came.
     """
 
     status: int
@@ -89,6 +89,7 @@ class Answer:
     end: End = End.EOF
     head_after_ms: float = 0
     decided_by: str = ""
+    faults: tuple[str, ...] = ()
 
     @property
     def body(self) -> bytes:

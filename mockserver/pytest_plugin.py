@@ -38,8 +38,9 @@ _RESULTS = pytest.StashKey[dict[str, list[Any]]]()
 _RAN = pytest.StashKey[bool]()
 #: How many faults of the mock's own code have been reported.
 _CRASHES = pytest.StashKey[int]()
-_MARK = "expects_miss"
+_MARK, _REPORT = "expects_miss", "rehearsal-report"
 _PASSED = pytest.StashKey[bool]()
+_TIMELINE = pytest.StashKey[Path]()
 #: Files that were recorded into, with the number of answers; 0 where the test failed and they were not kept.
 _RECORDED = pytest.StashKey[list[tuple[Path, int]]]()
 
@@ -54,14 +55,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("mockserver_backend", "the endpoint the API is configured for: openai or azure", "string", "openai")
     parser.addini("mockserver_allow", "texts with the form of a secret that recordings may keep", "linelist")
     group = parser.getgroup("dress-rehearsal")
-    group.addoption(
-        "--record",
-        nargs="?",
-        const="once",
-        default="none",
-        choices=("none", "once", "missing", "refresh"),
-        help="record from the real endpoint: tests without a cassette (once), what is missing, or everything again (refresh)",
+    modes, about = (
+        ("none", "once", "missing", "refresh"),
+        "tests without a cassette (once), what is missing, or everything",
     )
+    about = f"record from the real endpoint: {about} again (refresh)"
+    group.addoption("--record", nargs="?", const="once", default="none", choices=modes, help=about)
+    default, about = "test-results/rehearsal.html", "write what the whole run did and never tried as one HTML page"
+    group.addoption("--rehearsal-report", nargs="?", const=default, metavar="PATH", help=f"{about}; default: {default}")
     group.addoption("--record-upstream", metavar="URL", help="the real endpoint; default: the variable UPSTREAM")
 
 
@@ -72,10 +73,14 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "cassette: answer this test from its own cassette, recordings/MODULE/TEST.yaml beside it"
     )
     config.addinivalue_line("markers", f"{_MARK}: the test expects a request that no stub answers")
-    config.stash[_RESULTS] = {USED: [], MISSED: [], PARTIAL: []}
+    results = config.stash[_RESULTS] = {USED: [], MISSED: [], PARTIAL: []}
     config.stash[_RECORDED] = []
     if config.getoption("--record") != "none":
         _check_can_record(config)
+    if config.getoption("--rehearsal-report") is not None:
+        from mockserver.run_report.plugin import ReportPlugin
+
+        config.pluginmanager.register(ReportPlugin(config, results[USED], results[PARTIAL]), _REPORT)
 
 
 def _check_can_record(config: pytest.Config) -> None:
@@ -139,8 +144,7 @@ def mock_model(request: pytest.FixtureRequest) -> Iterator[ModelEndpoint]:
     from mockserver.simulation.cassette_index import BUNDLED_CASSETTES
 
     folders = tuple(request.config.getini("mockserver_cassettes")) or (BUNDLED_CASSETTES,)
-    ignores = tuple(request.config.getini("mockserver_ignore"))
-    options = ModelOptions(folders, ignores=ignores)
+    options = ModelOptions(folders, ignores=tuple(request.config.getini("mockserver_ignore")))
     with ModelEndpoint(_recording(request.config, options)) as model:
         request.config.stash[_MODEL] = model
         yield model
@@ -176,9 +180,11 @@ def mock_server(mock_model: ModelEndpoint, request: pytest.FixtureRequest) -> It
     simulation.reset()
     if (mark := request.node.get_closest_marker("scenario")) is not None:
         simulation.scopes.choose(_scenario_of(mark))
-    with ExitStack() as stack:
-        stack.enter_context(_answering(mock_model, request.node))
+    with _answering(mock_model, request.node):
         yield MockServer(mock_model, simulation.scopes.everybody)
+        if (report := request.config.pluginmanager.get_plugin(_REPORT)) is not None:
+            own, timeline = _own_cassette(request.node), request.node.stash.get(_TIMELINE, None)
+            report.note(request.node.nodeid, simulation.journal, request.node.stash[_SINCE], own, timeline)
     simulation.reset()
     mock_model.clock.resume()
     if crashes := _crash_reports(request.config, mock_model):  # after the test's call
@@ -201,25 +207,25 @@ def _answering(model: ModelEndpoint, item: pytest.Item) -> AbstractContextManage
     from mockserver.simulation.settings import OnMiss
 
     mode = RecordMode(item.config.getoption("--record"))
-    if item.get_closest_marker("cassette") is not None:
+    if (own := _own_cassette(item)) is not None:
         passed = partial(item.stash.get, _PASSED, False)
         return answering_from_own(
             model,
-            _cassette_of(item),
+            own,
             mode,
             root=item.config.rootpath,
             passed=passed,
             not_kept=lambda path: item.config.stash[_RECORDED].append((path, 0)),
         )
     records = mode is not RecordMode.NONE and bool(item.config.getini("mockserver_cassettes"))
-    simulation = model.simulation
-    return simulation.answering_from(simulation.index, on_miss=OnMiss.RECORD if records else OnMiss.ERROR)
+    return model.simulation.answering_from(model.simulation.index, on_miss=OnMiss.RECORD if records else OnMiss.ERROR)
 
 
-def _cassette_of(item: pytest.Item) -> Path:
+def _own_cassette(item: pytest.Item) -> Path | None:
     from mockserver.harness.own_cassette import own_cassette
 
-    return own_cassette(item.path, item.nodeid.partition("::")[2])
+    marked = item.get_closest_marker("cassette") is not None
+    return own_cassette(item.path, item.nodeid.partition("::")[2]) if marked else None
 
 
 @pytest.fixture
@@ -264,8 +270,7 @@ def mock_site(
     from mockserver.harness.whole_app import WholeApp
     from mockserver.swa.personas import BUNDLED_PERSONAS, load_personas
 
-    config = request.config
-    personas = config.getini("mockserver_personas")
+    config, personas = request.config, request.config.getini("mockserver_personas")
     options = SiteOptions(
         webapp=config.rootpath / config.getini("mockserver_webapp"),
         personas=load_personas(config.rootpath / personas if personas else BUNDLED_PERSONAS),
@@ -304,8 +309,7 @@ def page_as(new_context: Callable[..., BrowserContext], site: WholeApp) -> Calla
 
     def signed_in(persona: str) -> Page:
         context = new_context(base_url=site.url)
-        for name, value in site.cookie(persona).items():
-            context.add_cookies([{"name": name, "value": value, "url": site.url}])
+        context.add_cookies([{"name": n, "value": v, "url": site.url} for n, v in site.cookie(persona).items()])
         return context.new_page()
 
     return signed_in
@@ -369,7 +373,7 @@ def _store_misses(model: ModelEndpoint, item: pytest.Item) -> None:
     from mockserver.cassette_tools.accept import miss_as_json
 
     results = item.config.stash[_RESULTS][MISSED]
-    cassette = str(_cassette_of(item)) if item.get_closest_marker("cassette") is not None else ""
+    cassette = str(_own_cassette(item) or "")
     for miss in _misses(model.simulation.journal, item):
         nearest = f"{Path(miss.file).resolve()}#{(miss.nearest or '').rpartition('#')[2]}" if miss.file else ""
         stored = miss_as_json(miss, nearest=nearest, cassette=cassette)
@@ -392,4 +396,5 @@ def _write_timeline(item: pytest.Item) -> str:
         page = write_result(item.config.rootpath / "test-results", item.nodeid, entries)
     except OSError as error:  # the test's own failure counts more
         return f"What happened could not be written: {error}"
-    return f"What happened: {page.relative_to(item.config.rootpath)}, and beside it as .har"
+    path = item.stash[_TIMELINE] = page.relative_to(item.config.rootpath)
+    return f"What happened: {path}, and beside it as .har"

@@ -22,7 +22,7 @@ LEVELS = (
     ("answers", "journal", "cassettes", "functions"),
     ("stored", "telemetry"),
     ("simulation",),
-    ("fronts", "flask_apps", "cassette_tools", "workers"),
+    ("fronts", "flask_apps", "cassette_tools", "workers", "run_report"),
     ("harness",),
     ("verdict",),
     ("cli", "pytest_plugin"),
@@ -36,7 +36,7 @@ CAPTIONS = (
     "what can answer, what happened, what was recorded, the API's host",
     "what clients made and ask for again, what a collector is told",
     "from request to answer",
-    "servers, Flask applications, work on cassettes, several processes",
+    "servers, Flask applications, work on cassettes, several processes, a run's report",
     "everything wired and running",
     "what an app does in every fault",
     "what people start",
@@ -60,7 +60,7 @@ RESERVED = {
         "verdict",
         "cli",
     },  # where documents are described
-    "pytest": {"pytest_plugin"},
+    "pytest": {"pytest_plugin", "run_report"},
 }
 #: What every top-level room may import of the others. The API is deployed alone; the harness never imports it.
 TOP_LEVEL: dict[str, set[str]] = {"api": set(), "infra": set(), "mockserver": set(), "tools": {"mockserver"}}

@@ -17,7 +17,7 @@ from mockserver.simulation.state import state
 #: Each has a thread.
 MOST_LISTENERS = 16
 #: Real seconds between two looks, and after which something is sent where nothing happens, so that it is seen who has left.
-_LOOK_S, _QUIET_S = 0.1, 10
+_LOOK_S, _QUIET_S = 0.1, 2
 
 
 class ListenersError(UserError):

@@ -118,7 +118,7 @@ class SiteFront(Front):
             waits = _waits(decision)
             await self.flask.answer(connection.scope, request.body, connection, waits=waits, known=known)
             return True
-        answer = replace(tape.answer(), decided_by=decision.action)
+        answer = replace(tape.answer(), decided_by=decision.action, faults=visit.fault.kinds)
         took_s = clock.now() - entry.at_s
         self._report(self._records.close(entry, end=end, sent_ms=sent_ms_of(answer), took_s=took_s, answer=answer))
         return True
@@ -155,7 +155,7 @@ class SiteFront(Front):
 
     def _open(self, visit: Visit) -> Entry:
         decision, user = visit.decision, visit.principal
-        answer = Answer(decision.status, _location(decision), decided_by=decision.action)
+        answer = Answer(decision.status, _location(decision), decided_by=decision.action, faults=visit.fault.kinds)
         return self._records.open(
             self._site.clock.now(),
             visit.call,

@@ -61,6 +61,8 @@ class Wsgi:
                 if not connection.started:
                     await connection.start(output.status, output.headers)
                 await connection.write(data)
+                if connection.is_closing:  # else a stream without an end goes on for ever
+                    return
             if output.is_short and scope["method"] != "HEAD":
                 await connection.end(End.RESET)
             else:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 from mockserver import tokens
+from mockserver.matching.differences import Difference
 from mockserver.matching.miss import Miss
 from mockserver.redaction.exchanges import shown_request
 from mockserver.redaction.redaction import clean
@@ -14,7 +16,21 @@ from mockserver.redaction.redaction import clean
 _MAX_DIFFERENCES = 5
 
 
-def same_reason(one: Miss, other: Miss) -> bool:
+class Reasoned(Protocol):
+    """What a miss is grouped by."""
+
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+    @property
+    def differences(self) -> tuple[Difference, ...]: ...  # noqa: D102
+
+
+_Missed = TypeVar("_Missed", bound=Reasoned)
+
+
+def same_reason(one: Reasoned, other: Reasoned) -> bool:
     """Whether two misses asked the same, or have the same single difference, whatever else they asked."""
     if one.fingerprint == other.fingerprint:
         return one.reason == other.reason
@@ -28,14 +44,19 @@ def miss_report(miss: Miss, alike: int = 1) -> str:
 
 def miss_reports(misses: Iterable[Miss]) -> tuple[str, ...]:
     """The report of some misses, once for each reason."""
-    by_reason: list[list[Miss]] = []
+    return tuple(miss_report(group[0], len(group)) for group in by_reason(misses))
+
+
+def by_reason(misses: Iterable[_Missed]) -> list[list[_Missed]]:
+    """The misses in groups, each of one reason, in the order in which each reason came first."""
+    groups: list[list[_Missed]] = []
     for miss in misses:
-        alike = next((group for group in by_reason if same_reason(group[0], miss)), None)
+        alike = next((group for group in groups if same_reason(group[0], miss)), None)
         if alike is None:
-            by_reason.append([miss])
+            groups.append([miss])
         else:
             alike.append(miss)
-    return tuple(miss_report(group[0], len(group)) for group in by_reason)
+    return groups
 
 
 def _report(miss: Miss, alike: int) -> str:

@@ -34,8 +34,8 @@ ModelFault = Callable[[Fault, Answer, FaultContext], Answer]
 
 
 def apply(fault: Fault, answer: Answer, context: FaultContext) -> Answer:
-    """The answer with the fault in it."""
-    return MODEL_FAULTS[fault.kind](fault, answer, context)
+    """The answer with the fault in it, which it names."""
+    return replace(MODEL_FAULTS[fault.kind](fault, answer, context), faults=(*answer.faults, fault.kind))
 
 
 # --- instead of the answer -------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mockserver.exchange import Answer, Event
 from mockserver.simulation.fault import Fault
@@ -14,13 +14,20 @@ class SiteFault:
     """What goes wrong before the model is asked.
 
     The API is called `wait_ms` milliseconds later, or not at all where there is an answer `instead`; its answer breaks off
-    after `cut_after` events, None does not cut it. `signed_out` removes the user from the request.
+    after `cut_after` events, None does not cut it. `signed_out` removes the user from the request. `kind` names it; empty
+    where nothing goes wrong.
     """
 
     instead: Answer | None = None
     wait_ms: int = 0
     cut_after: int | None = None
     signed_out: bool = False
+    kind: str = ""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What went wrong, as an answer names it."""
+        return (self.kind,) if self.kind else ()
 
 
 #: Nothing goes wrong.
@@ -29,7 +36,7 @@ NO_FAULT = SiteFault()
 
 def site_fault(fault: Fault | None) -> SiteFault:
     """What a fault of the gate or the host does; None does nothing."""
-    return SITE_FAULTS[fault.kind](fault) if fault else NO_FAULT
+    return replace(SITE_FAULTS[fault.kind](fault), kind=fault.kind) if fault else NO_FAULT
 
 
 def api_timed_out() -> Answer:

@@ -70,7 +70,7 @@ def test_a_front_end_developer_meets_a_limit_without_a_terminal(console: Page, c
     expect(console.get_by_text("Set for this browser.")).to_be_visible()
     chat_page.ask("Hi")
     expect(chat_page.answer).to_have_attribute("data-state", "failed")
-    expect(console.get_by_role("button", name="Hi")).to_contain_text("429")
+    expect(console.get_by_role("button", name="Hi alice")).to_contain_text("429")
 
 
 def test_a_stream_goes_on_piece_by_piece_and_breaks_where_one_wants(console: Page, chat_page: ChatPage) -> None:
@@ -81,12 +81,23 @@ def test_a_stream_goes_on_piece_by_piece_and_breaks_where_one_wants(console: Pag
     chat_page.ask("Count!")
     console.get_by_role("button", name="One piece").click()
     expect(chat_page.answer.get_by_text("one", exact=True)).to_be_visible()
-    console.get_by_role("heading", name="Console").click()
+    console.get_by_label("hold it, I let it go on piece by piece").focus()  # where the keyboard leaves one
     console.keyboard.press("s")
     expect(chat_page.answer.get_by_text("one two", exact=True)).to_be_visible()
     console.get_by_role("button", name="Now").click()
     expect(chat_page.answer).to_have_attribute("data-state", "interrupted")
     expect(console.get_by_text("Waits for the next question.")).to_be_hidden()
+
+
+def test_what_is_recorded_is_held_too(console: Page, chat_page: ChatPage) -> None:
+    console.get_by_label("as it is").check()
+    console.get_by_role("button", name="Set", exact=True).click()
+    expect(console.get_by_text("Waits for the next question.")).to_be_visible()
+    chat_page.ask("What is the capital of France?")
+    console.get_by_role("button", name="Five").click()
+    expect(chat_page.answer).to_have_attribute("data-state", "streaming")
+    console.get_by_role("button", name="Let it go on").click()
+    expect(chat_page.answer).to_have_attribute("data-state", "done")
 
 
 def test_the_session_and_the_clock_are_in_ones_hand(console: Page, chat_page: ChatPage) -> None:
@@ -133,7 +144,7 @@ def test_what_was_set_for_this_browser_is_cleared_and_set_again(
         expect(chat_page.answer).to_contain_text(words)
         console.get_by_label("What the model says").fill("Never asked for.")
         console.get_by_role("button", name="Set", exact=True).click()
-        console.get_by_role("button", name="Clear", exact=True).click()
+        console.get_by_role("button", name="Clear what is set for this browser").click()
         expect(console.get_by_text("This browser is answered like everybody again.")).to_be_visible()
     chat_page.ask("Hi")
     expect(chat_page.answer).to_contain_text("What everybody gets.")

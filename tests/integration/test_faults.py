@@ -219,6 +219,9 @@ def test_a_client_of_the_site_gets_what_the_page_says(
     alice = persona("alice")
     assert got(alice) == outcome
     mock_server.journal.verify(asked)
+    visit = mock_server.model.simulation.journal.wait_for(place=Place.SITE)[0]
+    assert visit.answer is not None
+    assert visit.answer.faults == (kind,)
     assert got(alice) == "the whole answer"  # once, it was said
 
 

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from mockserver.exchange import Answer, Event, Interaction, Request
+from mockserver.flask_apps.live import MOST_LISTENERS
 from mockserver.fronts.front import REQUEST_LIMIT_BYTES
 from mockserver.simulation.cassette_index import CassetteIndex
 from mockserver.simulation.simulation import Simulation
@@ -78,6 +79,19 @@ def test_a_client_that_leaves_before_the_head_ends_its_answer(simulation: Simula
         wait_until(lambda: simulation.journal)
     assert wait_for_end(simulation) == "client left"
     assert simulation.journal[-1].events_sent == 0
+
+
+def test_a_console_that_leaves_makes_room_for_another(serve_front: Serve) -> None:
+    """Nothing tells an application that nobody reads its stream any more: uvicorn takes what is sent without a word."""
+    url = f"{serve_front(Simulation())}/__admin/live"
+
+    def listens() -> bool:
+        with httpx2.stream("GET", url, trust_env=False) as live:
+            return live.status_code == 200 and bool(next(live.iter_raw()))
+
+    for _ in range(MOST_LISTENERS):
+        assert listens()
+    assert wait_until(listens)
 
 
 def test_stopping_the_server_breaks_off_a_slow_answer() -> None:

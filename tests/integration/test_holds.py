@@ -99,6 +99,8 @@ def test_a_held_stream_goes_on_into_a_fault(
     assert (asking.text, asking.error) == (text, error)
     (entry,) = mock_server.journal
     assert entry.decided_by.endswith(f"{kind} by hand")
+    assert entry.answer is not None
+    assert entry.answer.faults == (kind,)
 
 
 def test_a_fault_that_comes_too_late_or_does_not_exist_says_so_and_the_stream_is_held_on(

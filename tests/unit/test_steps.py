@@ -72,6 +72,11 @@ def test_faults_of_several_stubs_apply_in_their_order_and_count() -> None:
         "a.yaml#1, wrong_content_type by said#2",
         "a.yaml#1",
     ]
+    assert [entry.answer.faults for entry in entries if entry.answer] == [
+        ("slow_first_token", "wrong_content_type"),
+        ("wrong_content_type",),
+        (),
+    ]
     assert simulation.scopes.ever_used == {"a.yaml#1", "said#1", "said#2"}
 
 

@@ -14,7 +14,7 @@ export function Held({ state, attempt }: { state: State | null; attempt: Attempt
   useEffect(() => {
     const keys = (event: KeyboardEvent) => {
       if (event.key !== 's' || event.ctrlKey || event.metaKey || event.altKey || !first) return;
-      if ((event.target as HTMLElement).matches('input, textarea, select')) return;
+      if ((event.target as HTMLElement).matches('input:not([type=checkbox], [type=radio]), textarea, select')) return;
       void attempt(() => tell(first, { step: 1 }));
     };
     window.addEventListener('keydown', keys);

@@ -62,6 +62,8 @@ export function Next({ state, wish, forMe, canBeMine, onMine, scope, onCleared, 
     if (!wish) return;
     setKind(wish.kind);
     setPrompt(wish.prompt);
+    setText('');
+    setHeld(false);
     setTimes(ALWAYS);
     words.current?.focus();
   }, [wish]);
@@ -86,7 +88,7 @@ export function Next({ state, wish, forMe, canBeMine, onMine, scope, onCleared, 
       const entry = { ...what, ...(count && { times: count }), ...(prompt && { when: { prompt } }) };
       await control('stubs', { body: [entry], scope: own });
     }
-    if (held && kind !== 'scenario') await control('holds', { body: prompt ? { to: prompt } : {}, scope: own });
+    if ((held || kind === 'recorded') && kind !== 'scenario') await control('holds', { body: prompt ? { to: prompt } : {}, scope: own });
     return `Set for ${whose}. Now ask in the app.`;
   }
 
@@ -229,9 +231,11 @@ export function Next({ state, wish, forMe, canBeMine, onMine, scope, onCleared, 
               </li>
             ))}
           </ul>
-          <button type="button" onClick={() => void clear()}>
-            Clear
-          </button>
+          {(forMe ? state.scope : state.scenario) && (
+            <button type="button" onClick={() => void clear()}>
+              {forMe ? 'Clear what is set for this browser' : 'Clear the scenario'}
+            </button>
+          )}
         </>
       )}
     </section>
